@@ -1,0 +1,80 @@
+/**
+ * The error catalogue: every error that reaches a user has a code here, and a section of the same
+ * name in `docs/errors.md` (a test compares the two).
+ */
+
+export const errorCodes = [
+  'bad-request',
+  'body-missing',
+  'method-unknown',
+  'options-invalid',
+  'network-exists',
+  'network-unknown',
+  'network-conflict',
+  'endpoint-exists',
+  'endpoint-unknown',
+  'endpoint-invalid',
+  'port-allocated',
+  'port-unavailable',
+  'proxy-unavailable',
+  'link-failed',
+  'firewall-failed',
+  'firewall-split',
+  'sysctl-failed',
+  'record-failed',
+  'record-unreadable',
+  'state-locked',
+  'config-invalid',
+  'deadline-exceeded',
+  'not-ready',
+] as const;
+
+export type ErrorCode = (typeof errorCodes)[number];
+
+/** An error whose message is written for the person who typed the docker command. */
+export class DriverError extends Error {
+  override readonly name = 'DriverError';
+  constructor(
+    readonly code: ErrorCode,
+    message: string,
+    options?: { cause?: unknown },
+  ) {
+    super(message, options);
+  }
+}
+
+/** The message of anything thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** `doing what to which object: why`, keeping the code of a cause that has one. */
+export function wrapError(action: string, cause: unknown, code: ErrorCode): DriverError {
+  const inner = cause instanceof DriverError ? cause.code : code;
+  return new DriverError(inner, `${action}: ${messageOf(cause)}`, { cause });
+}
+
+/**
+ * Collects what went wrong in a teardown that must go on, and reports it in one error at the end.
+ */
+export class ErrorList {
+  readonly #errors: unknown[] = [];
+
+  /** Runs `step`; a failure is kept, not thrown. */
+  async attempt(step: () => Promise<unknown>): Promise<void> {
+    try {
+      await step();
+    } catch (error) {
+      this.#errors.push(error);
+    }
+  }
+
+  get failed(): boolean {
+    return this.#errors.length > 0;
+  }
+
+  /** One line for all that was collected. */
+  get message(): string {
+    return this.#errors.map(messageOf).join('; ');
+  }
+}

@@ -1,0 +1,141 @@
+/**
+ * One firewall rule as data: built from validated values, compared and rendered by its text.
+ *
+ * The text is the one that `iptables-save` prints for the rule (iptables 1.8), so that wanted and
+ * found rules are equal exactly if their texts are.
+ */
+import { type Cidr, cidrText, type Family, type IpAddress } from '../address.js';
+import type { InterfaceName } from '../names.js';
+import type { Port, Protocol } from '../port.js';
+
+export const tables = ['raw', 'mangle', 'nat', 'filter'] as const;
+export type Table = (typeof tables)[number];
+
+export const builtInChains = ['PREROUTING', 'INPUT', 'FORWARD', 'OUTPUT', 'POSTROUTING'] as const;
+export const dockerChains = [
+  'DOCKER',
+  'DOCKER-USER',
+  'DOCKER-ISOLATION',
+  'DOCKER-ISOLATION-STAGE-1',
+  'DOCKER-ISOLATION-STAGE-2',
+  'DOCKER-FORWARD',
+  'DOCKER-BRIDGE',
+  'DOCKER-CT',
+  'DOCKER-INTERNAL',
+] as const;
+export type DockerChain = (typeof dockerChains)[number];
+export type Chain = (typeof builtInChains)[number] | DockerChain;
+
+/** A value that must match, or must not. */
+export type Matched<T> = T | { readonly not: T };
+export type PortMatch = Port | { readonly first: Port; readonly last: Port };
+
+/** All conditions must hold; an absent one holds always. */
+export interface Matches {
+  readonly source?: Matched<Cidr>;
+  readonly destination?: Matched<Cidr>;
+  readonly inInterface?: Matched<InterfaceName>;
+  readonly outInterface?: Matched<InterfaceName>;
+  readonly protocol?: Protocol | 'icmp' | 'icmpv6';
+  /** Needs `protocol`. */
+  readonly sourcePort?: PortMatch;
+  /** Needs `protocol`. */
+  readonly destinationPort?: PortMatch;
+  readonly localSource?: true;
+  readonly localDestination?: true;
+  readonly established?: true;
+}
+
+export type Target =
+  | 'ACCEPT'
+  | 'DROP'
+  | 'RETURN'
+  | 'MASQUERADE'
+  | 'CHECKSUM'
+  | { readonly jump: DockerChain }
+  | { readonly snat: IpAddress }
+  | { readonly dnat: { readonly address: IpAddress; readonly port: PortMatch } };
+
+export interface Rule {
+  readonly family: Family;
+  readonly table: Table;
+  readonly chain: Chain;
+  readonly matches: Matches;
+  readonly target: Target;
+  /** Without `-A CHAIN`: `-i br-0 ! -o br-0 -j ACCEPT`. */
+  readonly text: string;
+}
+
+/**
+ * Where a rule goes that is not there yet.
+ * `head`: among the chain's jumps that stay above everything of ours, in the order given;
+ * `top`: above all other rules but the heads; `end`: below everything.
+ */
+export type Place = 'head' | 'top' | 'end';
+
+export interface PlacedRule {
+  readonly rule: Rule;
+  readonly place: Place;
+}
+
+/** The only way to make a {@link Rule}. */
+export function makeRule(
+  family: Family,
+  table: Table,
+  chain: Chain,
+  matches: Matches,
+  target: Target,
+): Rule {
+  return { family, table, chain, matches, target, text: ruleText(matches, target) };
+}
+
+function ruleText(matches: Matches, target: Target): string {
+  const words: string[] = [];
+  option(words, '-s', matches.source, cidrText);
+  option(words, '-d', matches.destination, cidrText);
+  option(words, '-i', matches.inInterface, String);
+  option(words, '-o', matches.outInterface, String);
+  const { protocol } = matches;
+  if (protocol !== undefined) words.push('-p', protocol === 'icmpv6' ? 'ipv6-icmp' : protocol);
+  if (matches.localSource) words.push('-m addrtype --src-type LOCAL');
+  if (matches.localDestination) words.push('-m addrtype --dst-type LOCAL');
+  if (matches.established) words.push('-m conntrack --ctstate RELATED,ESTABLISHED');
+  if (matches.sourcePort !== undefined || matches.destinationPort !== undefined) {
+    words.push(`-m ${protocol}`);
+    if (matches.sourcePort !== undefined) words.push('--sport', portText(matches.sourcePort, ':'));
+    if (matches.destinationPort !== undefined) {
+      words.push('--dport', portText(matches.destinationPort, ':'));
+    }
+  }
+  words.push('-j', targetText(target));
+  return words.join(' ');
+}
+
+function option<T>(
+  words: string[],
+  flag: string,
+  matched: Matched<T> | undefined,
+  text: (value: T) => string,
+): void {
+  if (matched === undefined) return;
+  if (isNegated(matched)) words.push('!', flag, text(matched.not));
+  else words.push(flag, text(matched));
+}
+
+function isNegated<T>(matched: Matched<T>): matched is { readonly not: T } {
+  return typeof matched === 'object' && matched !== null && 'not' in matched;
+}
+
+function portText(port: PortMatch, separator: string): string {
+  return typeof port === 'number' ? String(port) : `${port.first}${separator}${port.last}`;
+}
+
+function targetText(target: Target): string {
+  if (target === 'CHECKSUM') return 'CHECKSUM --checksum-fill';
+  if (typeof target === 'string') return target;
+  if ('jump' in target) return target.jump;
+  if ('snat' in target) return `SNAT --to-source ${target.snat}`;
+  const { address, port } = target.dnat;
+  const host = address.includes(':') ? `[${address}]` : address;
+  return `DNAT --to-destination ${host}:${portText(port, '-')}`;
+}

@@ -1,0 +1,71 @@
+/** Identifiers and interface names: what Docker sends, and what the kernel takes. */
+import type { Brand } from './address.js';
+
+/** 64 lower-case hexadecimal digits. */
+export type NetworkId = Brand<string, 'NetworkId'>;
+/** 64 lower-case hexadecimal digits. */
+export type EndpointId = Brand<string, 'EndpointId'>;
+/** 1 to 15 characters that the kernel, iptables, sysctl paths and JSON all take as they are. */
+export type InterfaceName = Brand<string, 'InterfaceName'>;
+/** As {@link InterfaceName}, with room for the index that the engine appends. */
+export type InterfacePrefix = Brand<string, 'InterfacePrefix'>;
+
+/** IFNAMSIZ - 1. */
+export const maxInterfaceName = 15;
+
+const idPattern = /^[0-9a-f]{64}$/;
+
+export function parseNetworkId(text: string): NetworkId | undefined {
+  return idPattern.test(text) ? (text as NetworkId) : undefined;
+}
+
+export function parseEndpointId(text: string): EndpointId | undefined {
+  return idPattern.test(text) ? (text as EndpointId) : undefined;
+}
+
+/**
+ * Stricter than the kernel (which refuses only `/`, white space, `.` and `..`): also without `+`
+ * at the end, which iptables reads as a wildcard, and without anything that needs quoting.
+ */
+export function parseInterfaceName(text: string): InterfaceName | undefined {
+  if (!/^[A-Za-z0-9_.@-]{1,15}$/.test(text)) return undefined;
+  if (text === '.' || text === '..' || text.startsWith('-')) return undefined;
+  if (text === 'all' || text === 'default') return undefined; // directories of /proc/sys/net/*/conf
+  return text as InterfaceName;
+}
+
+/** At most 12 characters, so that `PREFIX` and an index of three digits still fit. */
+export function parseInterfacePrefix(text: string): InterfacePrefix | undefined {
+  if (text.length > maxInterfaceName - 3 || /\d$/.test(text)) return undefined;
+  return parseInterfaceName(text) === undefined ? undefined : (text as unknown as InterfacePrefix);
+}
+
+/** The device of a network that names none: `br-` and the first 12 digits of its id. */
+export function defaultBridgeName(id: NetworkId): InterfaceName {
+  return `br-${id.slice(0, 12)}` as InterfaceName;
+}
+
+export interface VethNames {
+  /** Stays in the host's namespace, on the bridge. */
+  readonly host: InterfaceName;
+  /** Is moved into the container and renamed there. */
+  readonly container: InterfaceName;
+}
+
+/**
+ * `veth` and 7 hexadecimal digits, as Docker names them. Docker draws the digits by lot; here they
+ * are cut from the endpoint's id (itself random), so that a retried call finds its own links.
+ * `attempt` 0 to 3 gives other digits for the case that a name is taken.
+ */
+export function vethNames(id: EndpointId, attempt = 0): VethNames {
+  const start = attempt * 14;
+  return {
+    host: `veth${id.slice(start, start + 7)}` as InterfaceName,
+    container: `veth${id.slice(start + 7, start + 14)}` as InterfaceName,
+  };
+}
+
+/** The 12 digits by which people know a network or an endpoint. */
+export function shortId(id: NetworkId | EndpointId): string {
+  return id.slice(0, 12);
+}

@@ -1,0 +1,52 @@
+/** What a network should be: the validated intent behind CreateNetwork. */
+import type { Cidr, Family, IpAddress } from './address.js';
+import type { InterfaceName, InterfacePrefix, NetworkId } from './names.js';
+
+/** `com.docker.network.bridge.gateway_mode_ipv4` and `_ipv6` (spec section 6.1). */
+export const gatewayModes = ['nat', 'nat-unprotected', 'routed', 'isolated'] as const;
+export type GatewayMode = (typeof gatewayModes)[number];
+
+/** One address family of a network. */
+export interface NetworkFamily {
+  readonly family: Family;
+  /** Network address and prefix length: `SUB` in the rules. */
+  readonly subnet: Cidr;
+  /** What the bridge carries; undefined if IPAM reserved no gateway. */
+  readonly bridgeAddress: Cidr | undefined;
+  /** Next hop given to containers; undefined gives none (internal networks). */
+  readonly containerGateway: IpAddress | undefined;
+  /** Source address of outgoing traffic (SNAT) in place of MASQUERADE. */
+  readonly hostAddress: IpAddress | undefined;
+  readonly gatewayMode: GatewayMode;
+}
+
+export interface NetworkSpec {
+  readonly id: NetworkId;
+  readonly bridge: InterfaceName;
+  readonly ipv4: NetworkFamily | undefined;
+  readonly ipv6: NetworkFamily | undefined;
+  /** No way in or out: no gateway, no published ports, drops in the isolation chain. */
+  readonly internal: boolean;
+  /** Whether containers of this network may talk to each other. */
+  readonly icc: boolean;
+  readonly masquerade: boolean;
+  /** The bridge gets no IPv4 address; containers still get the gateway. */
+  readonly inhibitIpv4: boolean;
+  /** Host address of a published port that names none; undefined is `0.0.0.0` and `::`. */
+  readonly hostBinding: IpAddress | undefined;
+  /** Bytes; undefined leaves the kernel's 1500. */
+  readonly mtu: number | undefined;
+  /** What the engine appends an index to, `eth` unless set. */
+  readonly containerPrefix: InterfacePrefix;
+  /** Host interfaces from which container addresses may be reached directly (28.2). */
+  readonly trustedHostInterfaces: readonly InterfaceName[];
+}
+
+/** The families that the network has, IPv4 first. */
+export function familiesOf(network: NetworkSpec): NetworkFamily[] {
+  return [network.ipv4, network.ipv6].filter((family) => family !== undefined);
+}
+
+export function familyIn(network: NetworkSpec, family: Family): NetworkFamily | undefined {
+  return family === 4 ? network.ipv4 : network.ipv6;
+}

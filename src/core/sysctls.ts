@@ -1,0 +1,46 @@
+/** Desired values below /proc/sys, and how much it matters if one cannot be written. */
+import type { Brand, Family } from './address.js';
+import type { InterfaceName } from './names.js';
+import type { NetworkSpec } from './network.js';
+
+/** Relative to /proc/sys, made of fixed words and interface names only. */
+export type SysctlPath = Brand<string, 'SysctlPath'>;
+
+export interface Sysctl {
+  readonly path: SysctlPath;
+  readonly value: '0' | '1';
+  /** A kernel without the file is no error. */
+  readonly optional: boolean;
+}
+
+const interfaceSysctl = (family: Family, name: InterfaceName, key: string): SysctlPath =>
+  `net/ipv${family}/conf/${name}/${key}` as SysctlPath;
+
+export const ipForward = 'net/ipv4/ip_forward' as SysctlPath;
+export const ipv6ForwardDefault = 'net/ipv6/conf/default/forwarding' as SysctlPath;
+export const ipv6ForwardAll = 'net/ipv6/conf/all/forwarding' as SysctlPath;
+export const ephemeralPorts = 'net/ipv4/ip_local_port_range' as SysctlPath;
+export const bridgeNfCall: Readonly<Record<Family, SysctlPath>> = {
+  4: 'net/bridge/bridge-nf-call-iptables' as SysctlPath,
+  6: 'net/bridge/bridge-nf-call-ip6tables' as SysctlPath,
+};
+
+/**
+ * What Docker sets on a network's bridge (spec section 4.2): no router advertisements are accepted
+ * on it; IPv6 on or off as the network has it; 127.0.0.0/8 routable over it without the proxy.
+ */
+export function bridgeSysctls(network: NetworkSpec, userlandProxy: boolean): Sysctl[] {
+  const { bridge, ipv6 } = network;
+  const sysctls: Sysctl[] = [
+    { path: interfaceSysctl(6, bridge, 'accept_ra'), value: '0', optional: true },
+  ];
+  if (ipv6 !== undefined) {
+    const value = ipv6.gatewayMode === 'isolated' ? '1' : '0';
+    sysctls.push({ path: interfaceSysctl(6, bridge, 'disable_ipv6'), value, optional: false });
+  }
+  if (!userlandProxy && network.ipv4 !== undefined) {
+    const path = interfaceSysctl(4, bridge, 'route_localnet');
+    sysctls.push({ path, value: '1', optional: false });
+  }
+  return sysctls;
+}

@@ -1,0 +1,106 @@
+/**
+ * The outside world as the driver sees it. Each interface has its implementation in `host/` or
+ * `proxy/`, and a fake in `test/helpers` that refuses what the real thing would refuse.
+ *
+ * Verbs: `ensure` and `remove` may be repeated; `remove` of what is absent succeeds.
+ */
+import type { Cidr, Family, IpAddress } from '../core/address.js';
+import type { BridgeLink, LinkChange, ObservedLink, VethLink } from '../core/links.js';
+import type { EndpointId, InterfaceName } from '../core/names.js';
+import type { Port, PortBinding } from '../core/port.js';
+import type { SysctlPath } from '../core/sysctls.js';
+
+export interface ObservedRoute {
+  readonly destination: Cidr;
+  /** Name of the interface that the route leaves by. */
+  readonly interface: string;
+}
+
+/** Links, addresses and routes of the namespace that the daemon runs in. */
+export interface Links {
+  find(name: string): Promise<ObservedLink | undefined>;
+  /** Every link with its addresses, from one consistent dump. */
+  list(): Promise<ObservedLink[]>;
+  /** Unicast routes of the main table, IPv4 and IPv6, without the default routes. */
+  listRoutes(): Promise<ObservedRoute[]>;
+  /** A bridge with its MTU and MAC, down and without addresses. Fails if the name is taken. */
+  createBridge(bridge: BridgeLink): Promise<void>;
+  /** Both ends, MTU set, the host end on its bridge and up. Undone if any of it fails. */
+  createVeth(veth: VethLink): Promise<void>;
+  change(name: InterfaceName, change: LinkChange): Promise<void>;
+  addAddress(name: InterfaceName, address: Cidr): Promise<void>;
+  removeAddress(name: InterfaceName, address: Cidr): Promise<void>;
+  /** Waits for the kernel outside of the event loop; calls at the same time share one process. */
+  remove(name: InterfaceName): Promise<void>;
+}
+
+export interface Sysctls {
+  /** Without white space at the ends; undefined if the kernel has no such file. */
+  read(path: SysctlPath): Promise<string | undefined>;
+  /** false if the kernel has no such file. Throws on every other failure. */
+  write(path: SysctlPath, value: string): Promise<boolean>;
+}
+
+export interface Conntrack {
+  /** Forgets UDP flows to these host ports, whatever host address they were sent to. */
+  removeUdpFlowsTo(hostPorts: readonly { family: Family; port: Port }[]): Promise<void>;
+  /** Forgets flows whose replies come from or go to one of these container addresses. */
+  removeFlowsOf(containers: readonly IpAddress[]): Promise<void>;
+}
+
+/** The iptables variant that this host uses, one per family. */
+export interface Firewall {
+  /** `iptables-save` text of all tables. */
+  read(family: Family): Promise<string>;
+  /** `iptables-restore --noflush`: atomic per table. Throws with the failing line in the message. */
+  restore(family: Family, text: string): Promise<void>;
+}
+
+export interface Listener {
+  readonly binding: PortBinding;
+  /** `forward`: carry traffic to the container; `reserve`: only keep the port from others. */
+  readonly mode: 'forward' | 'reserve';
+}
+
+/** Why a socket could not be had: the kernel's error, e.g. `EADDRINUSE`, and its system call. */
+export interface ListenFailure {
+  readonly listener: Listener;
+  readonly code: string;
+  readonly syscall: string;
+}
+
+/** The proxy process: one socket for each listener, grouped by the endpoint that owns it. */
+export interface HostPorts {
+  /** Starts the process if it is not there, so that a later `open` does not wait for it. */
+  prepare(): void;
+  /**
+   * Adds listeners to those that `owner` has. Opens as many as it can, and answers with those that
+   * failed; the caller decides whether to try other ports or to close all.
+   */
+  open(owner: EndpointId, listeners: readonly Listener[]): Promise<ListenFailure[]>;
+  /** Closes these listeners of `owner` (or all of them), with their connections. */
+  close(owner: EndpointId, listeners?: readonly Listener[]): Promise<void>;
+  /** Makes the process hold exactly these, keeping what it holds already. Answers with failures. */
+  sync(wanted: ReadonlyMap<EndpointId, readonly Listener[]>): Promise<ListenFailure[]>;
+}
+
+export type RecordKind = 'network' | 'endpoint';
+
+/** Durable records, one JSON document for each network and endpoint. */
+export interface RecordStore {
+  /** Throws `record-unreadable`, naming the file, if any of them cannot be understood. */
+  load(): Promise<{ kind: RecordKind; id: string; value: unknown }[]>;
+  /** Durable when it resolves. */
+  write(kind: RecordKind, id: string, value: unknown): Promise<void>;
+  remove(kind: RecordKind, id: string): Promise<void>;
+}
+
+/** Fields of a log line; see `log.ts` for their names. */
+export type LogFields = Readonly<Record<string, unknown>>;
+
+export interface Log {
+  debug(fields: LogFields, message: string): void;
+  info(fields: LogFields, message: string): void;
+  warn(fields: LogFields, message: string): void;
+  error(fields: LogFields, message: string): void;
+}

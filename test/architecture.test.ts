@@ -1,0 +1,98 @@
+/** The import table of docs/adr/0001-layers.md, as a test. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import t from 'tap';
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..', 'src');
+
+/** Layer → layers (or single files) that it may import. A layer may always import itself. */
+const mayImport: Readonly<Record<string, readonly string[]>> = {
+  main: ['daemon', 'cli', 'protocol', 'admin', 'driver', 'proxy', 'host', 'config', 'log', 'core'],
+  daemon: ['protocol', 'admin', 'driver', 'proxy', 'host', 'config', 'log', 'core'],
+  cli: ['protocol', 'admin', 'driver', 'proxy', 'host', 'config', 'log', 'core'],
+  config: ['core'],
+  log: ['core', 'driver/host'],
+  protocol: ['driver', 'core'],
+  admin: ['driver', 'core'],
+  driver: ['core', 'render'],
+  host: ['core', 'render', 'driver/host'],
+  proxy: ['core', 'driver/host'],
+  render: ['core'],
+  core: [],
+};
+
+/** Package → the files or layers that may import it. A package not listed may be imported by none. */
+const packageUsers: Readonly<Record<string, readonly string[]>> = {
+  netlink: ['host/links-netlink', 'host/netlink-socket', 'host/conntrack'],
+  execa: ['host/exec'],
+  fastify: ['protocol', 'admin'],
+  pino: ['log'],
+  'ipaddr.js': ['core/address'],
+  koffi: ['host/setns', 'proxy/socket'],
+};
+
+/** Node modules that pure code may not import. */
+const pureLayers = ['core', 'render'];
+
+function sourceFiles(folder: string): string[] {
+  return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) return sourceFiles(path);
+    return entry.name.endsWith('.ts') ? [path] : [];
+  });
+}
+
+const moduleName = (path: string) => relative(root, path).replace(/\.(ts|js)$/, '');
+const layerOf = (module: string) => module.split('/')[0] ?? module;
+const importsOf = (text: string) =>
+  [...text.matchAll(/^(?:import|export)\b[^;]*?\bfrom\s+'([^']+)'|\bimport\('([^']+)'\)/gm)].map(
+    (match) => match[1] ?? match[2] ?? '',
+  );
+
+const files = sourceFiles(root);
+const graph = new Map<string, string[]>();
+
+for (const file of files) {
+  const module = moduleName(file);
+  const text = readFileSync(file, 'utf8');
+  const own: string[] = [];
+  graph.set(module, own);
+  for (const specifier of importsOf(text)) {
+    if (specifier.startsWith('.')) {
+      const target = moduleName(resolve(dirname(file), specifier));
+      own.push(target);
+      const layer = layerOf(module);
+      const allowed = [layer, ...(mayImport[layer] ?? [])];
+      t.ok(
+        allowed.some((name) => target === name || layerOf(target) === name),
+        `${module} may import ${target}`,
+      );
+    } else if (specifier.startsWith('node:')) {
+      t.notOk(pureLayers.includes(layerOf(module)), `${module} is pure: no ${specifier}`);
+    } else {
+      const users = packageUsers[specifier] ?? [];
+      t.ok(
+        users.includes(module) || users.includes(layerOf(module)),
+        `${module} may import ${specifier}`,
+      );
+    }
+  }
+  t.ok(text.split('\n').length <= 400, `${module} has at most 400 lines`);
+}
+
+t.test('no cycles', (t) => {
+  const done = new Set<string>();
+  const visit = (module: string, path: readonly string[]): void => {
+    if (path.includes(module)) {
+      t.fail(`cycle: ${[...path, module].join(' → ')}`);
+      return;
+    }
+    if (done.has(module)) return;
+    for (const next of graph.get(module) ?? []) visit(next, [...path, module]);
+    done.add(module);
+  };
+  for (const module of graph.keys()) visit(module, []);
+  t.pass(`${graph.size} modules`);
+  t.end();
+});
