@@ -1,0 +1,41 @@
+/** The use cases, as the protocol layer calls them: one method for each call of the engine. */
+
+import type { MacAddress } from '../core/address.js';
+import type { EndpointInput, NetworkInput } from '../core/input.js';
+import type { EndpointId, InterfaceName, InterfacePrefix, NetworkId } from '../core/names.js';
+
+export interface EndpointIds {
+  readonly networkId: NetworkId;
+  readonly endpointId: EndpointId;
+}
+
+/** What the engine needs to finish a container's interface. */
+export interface JoinResult {
+  /** The container's end, still in the host's namespace: the engine moves it. */
+  readonly interface: InterfaceName;
+  readonly prefix: InterfacePrefix;
+  readonly gateway: string | undefined;
+  readonly gatewayIpv6: string | undefined;
+}
+
+/**
+ * Every method may be repeated and may run beside any other. All but `endpointInfo` wait until
+ * recovery is done. Whatever fails is undone before the error is thrown.
+ */
+export interface NetworkDriver {
+  createNetwork(input: NetworkInput): Promise<void>;
+  /** An unknown network is no error. */
+  deleteNetwork(networkId: NetworkId): Promise<void>;
+  /** Answers with the MAC address if the engine sent none. */
+  createEndpoint(input: EndpointInput): Promise<{ mac: MacAddress | undefined }>;
+  /** An unknown endpoint is no error. */
+  deleteEndpoint(ids: EndpointIds): Promise<void>;
+  /** `com.docker.network.*` keys and their values in Docker's JSON. */
+  endpointInfo(ids: EndpointIds): Promise<Readonly<Record<string, unknown>>>;
+  join(ids: EndpointIds, sandboxKey: string): Promise<JoinResult>;
+  leave(ids: EndpointIds): Promise<void>;
+  /** `options` as the engine sent them; replaces what was published before. */
+  publishPorts(ids: EndpointIds, options: Readonly<Record<string, unknown>>): Promise<void>;
+  /** Nothing published is no error. */
+  revokePorts(ids: EndpointIds): Promise<void>;
+}
