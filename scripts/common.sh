@@ -1,0 +1,48 @@
+# Sourced by the scripts beside it: what they share. Not a command.
+
+# Prints a progress line on stderr, so that stdout stays the result of the script.
+say() { printf '\033[1m== %s\033[0m\n' "$*" >&2; }
+
+# Ends the script with a message.
+die() {
+  printf '%s: %s\n' "$(basename "$0")" "$*" >&2
+  exit 1
+}
+
+need_root() {
+  [ "$(id -u)" = 0 ] || die "must run as root: it makes network namespaces and mounts of its own"
+}
+
+# ensure_packages PACKAGE… installs the Debian packages that are missing. `docker.io` must never be
+# among them: its installation starts a dockerd in the machine's own network namespace.
+ensure_packages() {
+  local missing=() package
+  for package in "$@"; do
+    dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed ||
+      missing+=("$package")
+  done
+  [ "${#missing[@]}" = 0 ] && return 0
+  need_root
+  say "installing ${missing[*]}"
+  apt-get -q update </dev/null >&2
+  DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends \
+    "${missing[@]}" </dev/null >&2
+}
+
+# Where the engines' root file systems are kept between runs.
+engine_cache() { printf '%s\n' "${XDG_CACHE_HOME:-$HOME/.cache}/tsbridge/engines"; }
+
+# The packages that the kernel and engine tests need on the machine itself.
+lab_packages=(debootstrap iproute2 iptables nftables conntrack util-linux)
+
+# Installs the npm tree if it is missing or older than the lock file, and builds dist/.
+ensure_built() {
+  command -v node >/dev/null || die "Node.js 20.19 or newer is needed"
+  if [ ! -e node_modules/.package-lock.json ] ||
+    [ package-lock.json -nt node_modules/.package-lock.json ]; then
+    say "npm ci"
+    npm ci --no-audit --no-fund </dev/null >&2
+  fi
+  say "npm run build"
+  npm run --silent build </dev/null >&2
+}

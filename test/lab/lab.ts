@@ -1,0 +1,288 @@
+/**
+ * A throwaway host with a real Docker engine, and a second host beside it.
+ *
+ * ```
+ *   lan  192.0.2.2, 2001:db8:0:2::2 ── eth0 ── eth0 ── 192.0.2.1, 2001:db8:0:2::1  host: dockerd
+ *   and "the world" behind it: 198.51.100.1, 2001:db8:ffff::1 (the host's default route)
+ * ```
+ * Nothing touches the machine's own network; nothing stays when the lab, or its owner, ends.
+ */
+import { execFile } from 'node:child_process';
+import { appendFileSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { Engine, type EngineOptions, IMAGE } from './engine.js';
+import { Namespaces, type Place, REPOSITORY } from './namespaces.js';
+import { type LabProcess, type RunOptions, run, until } from './process.js';
+import { diffSnapshots, type Snapshot, saveRules, snapshot } from './snapshot.js';
+import {
+  type Answer,
+  type AskOptions,
+  ask,
+  askCommand,
+  PROBE_MOUNTS,
+  serve,
+  serveCommand,
+} from './traffic.js';
+import { Tsbridge } from './tsbridge.js';
+
+export type Suite = 'bookworm' | 'trixie' | 'forky';
+
+/** Addresses of a lab; see the picture above. */
+export const ADDRESSES = {
+  host: '192.0.2.1',
+  host6: '2001:db8:0:2::1',
+  lan: '192.0.2.2',
+  lan6: '2001:db8:0:2::2',
+  world: '198.51.100.1',
+  world6: '2001:db8:ffff::1',
+} as const;
+
+export interface LabOptions extends EngineOptions {
+  /** Docker 20.10, 26.1 or 28.5. */
+  suite?: Suite;
+  /** Which iptables the host's `iptables` is. */
+  iptables?: 'nft' | 'legacy';
+  /** Whether the host forwards before anything ran (default: no, as on a fresh machine). */
+  forwarding?: boolean;
+  /** `false`: do not start dockerd yet; {@link Lab.startDockerd} does. */
+  dockerd?: boolean;
+}
+
+export interface RunContainer {
+  name?: string;
+  network?: string;
+  /** Values of `-p`. */
+  publish?: readonly string[];
+  /** Ports the container listens on, `tcp/80`, `udp/53`: it then answers {@link Lab.ask}. */
+  serve?: readonly string[];
+  /** More arguments of `docker run`. */
+  args?: readonly string[];
+  /** The container's command, unless it serves; it sleeps if there is none. */
+  command?: readonly string[];
+}
+
+const open = new Set<Lab>();
+
+export class Lab {
+  readonly suite: Suite;
+  readonly namespaces: Namespaces;
+  readonly engine: Engine;
+  readonly #daemons: Tsbridge[] = [];
+
+  private constructor(suite: Suite, namespaces: Namespaces, engine: Engine) {
+    this.suite = suite;
+    this.namespaces = namespaces;
+    this.engine = engine;
+  }
+
+  /** Makes the lab and starts its engine; the first time, the engine's root is built. */
+  static async create(options: LabOptions = {}): Promise<Lab> {
+    const { suite = 'bookworm', iptables = 'nft', forwarding = false } = options;
+    const builder = join(REPOSITORY, 'scripts/engine-root');
+    const root = (await promisify(execFile)(builder, [suite])).stdout.trim();
+    const namespaces = await Namespaces.create({ root, iptables, forwarding });
+    const lab = new Lab(suite, namespaces, new Engine(namespaces, options));
+    watchForTheEnd();
+    open.add(lab);
+    try {
+      if (options.dockerd !== false) await lab.engine.start();
+    } catch (error) {
+      lab.printLogs();
+      await lab.dispose();
+      throw error;
+    }
+    return lab;
+  }
+
+  /** The engine's own client: output without the last newline; throws {@link CommandError}. */
+  docker(...args: string[]): Promise<string> {
+    return this.engine.docker(...args);
+  }
+
+  /** A request to the engine's API: the parsed answer; throws {@link ApiError}. */
+  api<T = unknown>(method: string, path: string, body?: unknown): Promise<T> {
+    return this.engine.api<T>(method, path, body);
+  }
+
+  startDockerd(options?: EngineOptions): Promise<void> {
+    return this.engine.start(options);
+  }
+
+  /** Ends dockerd (SIGKILL: at once, without any clean-up) and waits for its end. */
+  killDockerd(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+    return this.engine.stop(signal);
+  }
+
+  async restartDockerd(options?: EngineOptions): Promise<void> {
+    await this.engine.stop();
+    await this.engine.start(options);
+  }
+
+  /** `docker run -d` of the one image; gives the container's id. */
+  async run(container: RunContainer = {}): Promise<string> {
+    const { name, network, publish = [], serve: ports = [], args = [] } = container;
+    const id = await this.docker(
+      'run',
+      '-d',
+      // Programs that are PID 1 ignore SIGTERM: without this every stop would take 10 s.
+      '--stop-signal=KILL',
+      ...(name === undefined ? [] : ['--name', name, '--hostname', name]),
+      ...(network === undefined ? [] : ['--network', network]),
+      ...publish.flatMap((port) => ['-p', port]),
+      ...PROBE_MOUNTS,
+      ...args,
+      IMAGE,
+      ...(ports.length > 0 ? serveCommand(ports) : (container.command ?? [])),
+    );
+    if (ports.length > 0) await this.listening(id);
+    return id;
+  }
+
+  /** Waits until a container that serves says so (since its last start). */
+  async listening(container: string): Promise<void> {
+    await until(`container ${container} to serve`, async () => {
+      const { StartedAt } = (await this.inspect(container)).State;
+      const logs = await this.docker('logs', '--since', StartedAt, container);
+      return logs.includes('ready') || undefined;
+    });
+  }
+
+  inspect(container: string): Promise<Inspected> {
+    return this.api('GET', `/containers/${container}/json`);
+  }
+
+  /** The place of a running container, for {@link ask}, {@link serve} and {@link exec}. */
+  async container(name: string): Promise<Place> {
+    return { containerPid: (await this.inspect(name)).State.Pid };
+  }
+
+  /** Runs a command with the host's files and, unless another place is given, its network. */
+  exec(command: readonly string[], place: Place = 'host', options?: RunOptions): Promise<string> {
+    return run(this.namespaces.enter(place, command), options);
+  }
+
+  hostNs(...command: string[]): Promise<string> {
+    return this.exec(command, 'host');
+  }
+
+  lanNs(...command: string[]): Promise<string> {
+    return this.exec(command, 'lan');
+  }
+
+  /**
+   * Asks a server of {@link serve} or {@link run}, once; throws if it does not answer. With the
+   * place of a container it is the container's network that is used, but the host's /etc: names
+   * are resolved by {@link askIn}.
+   */
+  ask(from: Place, host: string, port: number, options?: AskOptions): Promise<Answer> {
+    return ask(this.namespaces, from, host, port, options);
+  }
+
+  /** Asks from inside a container that {@link run} started, where names of others work, too. */
+  async askIn(
+    container: string,
+    host: string,
+    port: number,
+    options?: AskOptions,
+  ): Promise<Answer> {
+    const answer = await this.docker('exec', container, ...askCommand(host, port, options));
+    return JSON.parse(answer) as Answer;
+  }
+
+  /** Starts a server (`tcp/80`, `udp/53@198.51.100.1`, …) at a place; kill it when done. */
+  serve(place: Place, ...ports: string[]): Promise<LabProcess> {
+    return serve(this.namespaces, place, ports);
+  }
+
+  /** Starts the driver's daemon on the host; resolves when its socket answers. */
+  async spawnTsbridge(
+    args: readonly string[] = [],
+    env: Record<string, string> = {},
+  ): Promise<Tsbridge> {
+    const daemon = await Tsbridge.start(this.namespaces, args, env);
+    this.#daemons.push(daemon);
+    return daemon;
+  }
+
+  /** `iptables-save` of the host, without counters and comments. */
+  saveRules(family: 4 | 6 = 4): Promise<string[]> {
+    return saveRules(this.namespaces, family);
+  }
+
+  snapshot(): Promise<Snapshot> {
+    return snapshot(this.namespaces);
+  }
+
+  /** What is left (or missing) compared with `before`, once it stops changing for the better. */
+  async leftovers(before: Snapshot, timeoutMs = 3_000): Promise<string[]> {
+    const end = performance.now() + timeoutMs;
+    for (;;) {
+      const differences = diffSnapshots(before, await this.snapshot());
+      // The engine's helpers end a moment after the call that they worked for.
+      if (differences.length === 0 || performance.now() > end) return differences;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+
+  /** A file or socket of the host, as the machine reaches it. */
+  path(inside: string): string {
+    return this.namespaces.path(inside);
+  }
+
+  /** What dockerd and the driver wrote last, on stderr: for tests that failed. */
+  printLogs(lineCount = 60): void {
+    for (const file of ['dockerd.log', 'tsbridge.log']) {
+      try {
+        const text = readFileSync(join(this.namespaces.directory, file), 'utf8').trimEnd();
+        const last = text.split('\n').slice(-lineCount);
+        process.stderr.write(`--- ${file}\n${last.join('\n')}\n`);
+      } catch {
+        // Not started.
+      }
+    }
+  }
+
+  /** Adds a line to the logs of the lab: what a test did when. */
+  mark(text: string): void {
+    appendFileSync(this.engine.logFile, `--- ${text}\n`);
+  }
+
+  async dispose(): Promise<void> {
+    open.delete(this);
+    for (const daemon of this.#daemons) daemon.close();
+    this.engine.close();
+    await this.namespaces.dispose();
+  }
+}
+
+/** The part of `docker inspect` that tests need. */
+export interface Inspected {
+  Id: string;
+  State: { Pid: number; Running: boolean; StartedAt: string };
+  NetworkSettings: {
+    Ports: Record<string, { HostIp: string; HostPort: string }[] | null>;
+    Networks: Record<
+      string,
+      { IPAddress: string; GlobalIPv6Address: string; MacAddress: string; Gateway: string }
+    >;
+  };
+}
+
+let watching = false;
+
+/** Labs end with their owner: at once when it exits, in order when a signal asks it to. */
+function watchForTheEnd(): void {
+  if (watching) return;
+  watching = true;
+  process.once('exit', () => {
+    for (const lab of open) lab.namespaces.kill();
+  });
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.once(signal, () => {
+      void Promise.allSettled([...open].map((lab) => lab.dispose())).then(() => {
+        process.kill(process.pid, signal);
+      });
+    });
+  }
+}
