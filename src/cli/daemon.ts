@@ -1,0 +1,47 @@
+/** `tsbridge daemon`: reads the configuration and runs the driver until it is told to stop. */
+
+import { environmentName, fallbackText, fieldNames, fields } from '../config/fields.js';
+import { readConfig } from '../config.js';
+import { DriverError } from '../core/errors.js';
+import type { Command } from './command.js';
+import { columns, exitCodes } from './command.js';
+
+export const daemonCommand: Command = {
+  name: 'daemon',
+  summary: 'run the network driver until SIGTERM or SIGINT',
+  help,
+  async run(args, terminal) {
+    let config: Awaited<ReturnType<typeof readConfig>>;
+    try {
+      config = await readConfig(args, terminal.environment);
+    } catch (error) {
+      if (!(error instanceof DriverError)) throw error;
+      terminal.err(`${error.message}\n`);
+      return exitCodes.usage;
+    }
+    // Only now: help, version and mistakes must not wait for the driver's libraries to load.
+    const { runDaemon } = await import('../daemon.js');
+    return runDaemon(config);
+  },
+};
+
+function help(): string {
+  const rows = fieldNames.map((name): readonly [string, string] => {
+    const { flag, kind, help } = fields[name];
+    return [`--${flag} ${kind.placeholder}`, `${help} (${fallbackText(name)})`];
+  });
+  const words = fieldNames.flatMap((name): (readonly [string, string])[] => {
+    const { flag, kind } = fields[name];
+    return kind.placeholder === 'WORD' ? [[`--${flag}`, kind.accepts]] : [];
+  });
+  return [
+    'Usage: tsbridge daemon [FLAGS]\n',
+    `\nFlags, with their defaults:\n${columns(rows)}`,
+    `\nWords:\n${columns(words)}`,
+    '\n--flag value and --flag=value are the same; a BOOL flag alone means true.',
+    `\nEvery flag can also be set in the environment (--state-dir: ${environmentName('stateDir')})`,
+    `\nand, all but --config, in the file ("state-dir": …). A flag beats the environment, which`,
+    '\nbeats the file.\n',
+    '\nSIGTERM and SIGINT stop the daemon; containers keep their network and published ports.\n',
+  ].join('');
+}

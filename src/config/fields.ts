@@ -1,0 +1,172 @@
+/**
+ * Every setting of the daemon, once: parsing, `tsbridge daemon --help` and the table in
+ * docs/options.md all come from here. Settings that Docker's daemon has too go by Docker's names
+ * and have Docker's defaults, because the engine never tells a plugin its own (spec section 6.4).
+ */
+import type { IpAddress } from '../core/address.js';
+import type { GenerationName } from '../core/firewall/generation.js';
+import { generationNames } from '../core/firewall/generation.js';
+import type { ValueKind } from './values.js';
+import {
+  boolean,
+  booleanOrAuto,
+  file,
+  folder,
+  ipAddress,
+  oneOf,
+  seconds,
+  socketFolder,
+  socketPath,
+} from './values.js';
+
+export const logLevels = ['debug', 'info', 'warn', 'error', 'fatal'] as const;
+export type LogLevel = (typeof logLevels)[number];
+
+/** What each means is said in {@link fields}. */
+export interface Config {
+  readonly socket: string;
+  readonly stateDir: string;
+  readonly runtimeDir: string;
+  readonly userlandProxy: boolean;
+  readonly iptables: boolean;
+  readonly ip6tables: boolean | 'auto';
+  readonly ipForward: boolean;
+  readonly ipForwardNoDrop: boolean;
+  readonly ipMasq: boolean;
+  readonly defaultBindingIp: IpAddress | undefined;
+  readonly allowDirectRouting: boolean;
+  readonly firewallGeneration: GenerationName | 'auto';
+  readonly logLevel: LogLevel;
+  readonly callTimeoutMs: number;
+  readonly configFile: string;
+}
+
+export type FieldName = keyof Config;
+
+export interface Field<T> {
+  /** Without the dashes. The environment variable and the key in the file follow from it. */
+  readonly flag: string;
+  readonly kind: ValueKind<T>;
+  readonly fallback: T;
+  /** In place of the fallback's own text in the help. */
+  readonly fallbackText?: string;
+  /** A phrase for the help: what the setting is, or what happens when it is true. */
+  readonly help: string;
+  /** false: only by flag and environment. */
+  readonly inFile?: false;
+}
+
+export const fields: { readonly [Name in FieldName]: Field<Config[Name]> } = {
+  socket: {
+    flag: 'socket',
+    kind: socketPath,
+    fallback: '/run/docker/plugins/tsbridge.sock',
+    help: 'where the engine finds the driver, under the name of the file',
+  },
+  stateDir: {
+    flag: 'state-dir',
+    kind: folder,
+    fallback: '/var/lib/tsbridge',
+    help: 'records of networks and endpoints; must outlive a reboot',
+  },
+  runtimeDir: {
+    flag: 'runtime-dir',
+    kind: socketFolder,
+    fallback: '/run/tsbridge',
+    help: 'sockets between our own processes; must outlive a restart of the daemon',
+  },
+  userlandProxy: {
+    flag: 'userland-proxy',
+    kind: boolean,
+    fallback: true,
+    help: 'carry what rules cannot: 127.0.0.1, a container to host ports, IPv6 to IPv4',
+  },
+  iptables: {
+    flag: 'iptables',
+    kind: boolean,
+    fallback: true,
+    help: 'write IPv4 rules; without, nothing is masqueraded or isolated',
+  },
+  ip6tables: {
+    flag: 'ip6tables',
+    kind: booleanOrAuto,
+    fallback: 'auto',
+    help: "write IPv6 rules; auto does what the host's engine does",
+  },
+  ipForward: {
+    flag: 'ip-forward',
+    kind: boolean,
+    fallback: true,
+    help: 'switch on forwarding in the kernel if it is off',
+  },
+  ipForwardNoDrop: {
+    flag: 'ip-forward-no-drop',
+    kind: boolean,
+    fallback: false,
+    help: 'keep the FORWARD policy also when we switched forwarding on',
+  },
+  ipMasq: {
+    flag: 'ip-masq',
+    kind: boolean,
+    fallback: true,
+    help: 'masquerade what leaves the host, unless the network says otherwise',
+  },
+  defaultBindingIp: {
+    flag: 'default-binding-ip',
+    kind: ipAddress,
+    fallback: undefined,
+    fallbackText: 'all addresses',
+    help: 'host address of published ports that name none, unless the network does',
+  },
+  allowDirectRouting: {
+    flag: 'allow-direct-routing',
+    kind: boolean,
+    fallback: false,
+    help: 'from Docker 28 on: let other hosts reach container addresses',
+  },
+  firewallGeneration: {
+    flag: 'firewall-generation',
+    kind: oneOf(['auto', ...generationNames]),
+    fallback: 'auto',
+    help: 'rules of which Docker: 17.03, 17.06 to 27, 28, 29; auto looks at the chains',
+  },
+  logLevel: {
+    flag: 'log-level',
+    kind: oneOf(logLevels),
+    fallback: 'info',
+    help: 'least severity that is logged',
+  },
+  callTimeoutMs: {
+    flag: 'call-timeout',
+    kind: seconds(1, 600),
+    fallback: 30_000,
+    help: 'when a call of the engine is answered with an error',
+  },
+  configFile: {
+    flag: 'config',
+    kind: file,
+    fallback: '/etc/tsbridge/config.json',
+    help: 'settings as one JSON object; the default may be absent',
+    inFile: false,
+  },
+};
+
+export const fieldNames = Object.keys(fields) as readonly FieldName[];
+
+export const environmentPrefix = 'TSBRIDGE_';
+
+/** `TSBRIDGE_STATE_DIR` */
+export function environmentName(name: FieldName): string {
+  return environmentPrefix + fields[name].flag.toUpperCase().replaceAll('-', '_');
+}
+
+/** The key in the file: that of Docker's daemon.json, which is the flag. undefined: not there. */
+export function fileKey(name: FieldName): string | undefined {
+  return fields[name].inFile === false ? undefined : fields[name].flag;
+}
+
+/** The default as one would type it. */
+export function fallbackText(name: FieldName): string {
+  const show = <T>(field: Field<T>) => field.fallbackText ?? field.kind.show(field.fallback);
+  return show(fields[name] as Field<unknown>);
+}
