@@ -1,0 +1,174 @@
+/**
+ * Child processes: commands that run to their end, and long-lived ones. Never a shell.
+ *
+ * Every child gets `LC_ALL=C`, since callers read messages of `ip` and `iptables`.
+ */
+import type { Readable, Writable } from 'node:stream';
+import { execa } from 'execa';
+
+export interface CommandOptions {
+  /** Written to the child's standard input, which is then closed. Without it: empty. */
+  readonly input?: string;
+  /** The child gets SIGKILL after this long. */
+  readonly timeoutMs: number;
+  /** Added to the daemon's own environment. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+export interface CommandResult {
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly exitCode: number;
+}
+
+export type CommandFailure = 'not-found' | 'timed-out' | 'exited' | 'killed';
+
+/** A command that could not be started, was killed, or ended with another exit code than 0. */
+export class CommandError extends Error {
+  override readonly name = 'CommandError';
+  constructor(
+    readonly failure: CommandFailure,
+    /** Program and arguments, as one line. */
+    readonly command: string,
+    readonly stdout: string,
+    readonly stderr: string,
+    /** undefined unless `failure` is `exited`. */
+    readonly exitCode: number | undefined,
+    message: string,
+    options?: { cause?: unknown },
+  ) {
+    super(message, options);
+  }
+}
+
+/**
+ * Runs a command to its end.
+ *
+ * @param file name of a program on PATH, or an absolute path
+ * @throws {CommandError} whose message has the command line, what became of it, and its output
+ */
+export async function runCommand(
+  file: string,
+  args: readonly string[],
+  options: CommandOptions,
+): Promise<CommandResult> {
+  const result = await execa(file, args, {
+    ...(options.input === undefined ? { stdin: 'ignore' } : { input: options.input }),
+    env: { ...options.env, LC_ALL: 'C' },
+    timeout: options.timeoutMs,
+    // A child that hangs in the kernel or ignores SIGTERM would defeat the deadline.
+    killSignal: 'SIGKILL',
+    reject: false,
+    stripFinalNewline: false,
+    maxBuffer: 256 * 1024 * 1024,
+  });
+  const { stdout, stderr, exitCode } = result;
+  if (!result.failed) return { stdout, stderr, exitCode: exitCode ?? 0 };
+
+  const command = [file, ...args].join(' ');
+  const failure = failureOf(result);
+  const what: Readonly<Record<CommandFailure, string>> = {
+    'not-found': `${file} is not installed (or not on PATH)`,
+    'timed-out': `no end after ${options.timeoutMs} ms`,
+    exited: `exit code ${exitCode}`,
+    killed: `killed by ${result.signal ?? 'an unknown signal'}`,
+  };
+  const output = [stderr, stdout].map((text) => text.trim()).filter((text) => text !== '');
+  const message = [`${command}: ${what[failure]}`, ...output].join(': ');
+  throw new CommandError(failure, command, stdout, stderr, exitCode, message, {
+    cause: result.cause,
+  });
+}
+
+function failureOf(result: {
+  code?: string | undefined;
+  timedOut: boolean;
+  exitCode?: number | undefined;
+}): CommandFailure {
+  if (result.code === 'ENOENT') return 'not-found';
+  if (result.timedOut) return 'timed-out';
+  return result.exitCode === undefined ? 'killed' : 'exited';
+}
+
+export interface SpawnOptions {
+  readonly env?: Readonly<Record<string, string>>;
+  /**
+   * A process group of its own, so that a signal to the daemon's group does not reach it; it is
+   * not killed when the daemon ends.
+   */
+  readonly detached?: boolean;
+  /** A channel for `send` and `onMessage`; for children that are Node programs. */
+  readonly ipc?: boolean;
+  /** `pipe` to read it, `ignore` for none, `inherit` for the daemon's own. Default: `pipe`. */
+  readonly stdout?: 'pipe' | 'ignore' | 'inherit';
+  readonly stderr?: 'pipe' | 'ignore' | 'inherit';
+}
+
+export interface ProcessEnd {
+  readonly exitCode: number | undefined;
+  readonly signal: string | undefined;
+  /** One line for logs: how it ended, or why it could not start. */
+  readonly description: string;
+}
+
+/** A child that is meant to run for long. */
+export interface LongProcess {
+  /** undefined if it could not be started; `ended` says why. */
+  readonly pid: number | undefined;
+  readonly stdin: Writable | undefined;
+  readonly stdout: Readable | undefined;
+  readonly stderr: Readable | undefined;
+  /** Settles once, when the child is gone. Never rejects. */
+  readonly ended: Promise<ProcessEnd>;
+  /** Rejects if the child is gone. Needs `ipc`. */
+  send(message: object): Promise<void>;
+  /** Needs `ipc`. */
+  onMessage(listener: (message: unknown) => void): void;
+  /** false if it was gone already. */
+  kill(signal: 'SIGTERM' | 'SIGKILL'): boolean;
+  /** Lets the daemon end while the child runs. */
+  unref(): void;
+}
+
+/** Starts a child without waiting for it. Its standard input stays open until the daemon ends. */
+export function spawnProcess(
+  file: string,
+  args: readonly string[],
+  options: SpawnOptions = {},
+): LongProcess {
+  const detached = options.detached ?? false;
+  const stdio = ['pipe', options.stdout ?? 'pipe', options.stderr ?? 'pipe'] as const;
+  const child = execa(file, args, {
+    stdio: options.ipc === true ? [...stdio, 'ipc'] : [...stdio],
+    env: { ...options.env, LC_ALL: 'C' },
+    detached,
+    cleanup: !detached,
+    reject: false,
+    buffer: false,
+    serialization: 'json',
+  });
+  // A write to a child that died is reported by `ended`, not by an unhandled 'error' event.
+  child.stdin?.on('error', () => undefined);
+  child.on('error', () => undefined);
+  const ended = child.then((result) => ({
+    exitCode: result.exitCode,
+    signal: result.signal,
+    description: result.shortMessage ?? 'exit code 0',
+  }));
+  return {
+    pid: child.pid,
+    stdin: child.stdin ?? undefined,
+    stdout: child.stdout ?? undefined,
+    stderr: child.stderr ?? undefined,
+    ended,
+    send: (message) =>
+      new Promise((resolve, reject) => {
+        child.send(message, (error) => (error === null ? resolve() : reject(error)));
+      }),
+    onMessage: (listener) => {
+      child.on('message', listener);
+    },
+    kill: (signal) => child.kill(signal),
+    unref: () => child.unref(),
+  };
+}

@@ -1,0 +1,210 @@
+/** Links, addresses and routes of one network namespace, by rtnetlink. */
+import { type Cidr, cidrText } from '../core/address.js';
+import { DriverError, messageOf } from '../core/errors.js';
+import type { BridgeLink, LinkChange, ObservedLink, VethLink } from '../core/links.js';
+import type { InterfaceName } from '../core/names.js';
+import type { Links, ObservedRoute } from '../driver/host.js';
+import {
+  addAddressRequest,
+  createBridgeRequest,
+  createVethRequest,
+  getLinkRequest,
+  hairpinRequest,
+  type LinkReply,
+  listAddressesRequest,
+  listLinksRequest,
+  parseAddress,
+  parseLink,
+  removeAddressRequest,
+  setLinkRequest,
+} from '../render/link-attributes.js';
+import { listRoutesRequest, parseRoute } from '../render/route-attributes.js';
+import { LinkRemoval } from './link-removal.js';
+import { NetlinkError, NetlinkSocket, netlinkProtocol } from './netlink-socket.js';
+
+/** What to say and do about the kernel's codes, for those that a user can do something about. */
+const advice: Readonly<Record<string, string>> = {
+  EEXIST: 'the name is taken by another interface; delete that one, or choose another name',
+  EPERM: 'the daemon needs root, or the capability CAP_NET_ADMIN',
+  ENODEV: 'no such interface; was it deleted by another program?',
+  EOPNOTSUPP: "the kernel has no support for this kind of interface (modules 'bridge', 'veth')",
+  ENOTSUP: "the kernel has no support for this kind of interface (modules 'bridge', 'veth')",
+};
+
+export class LinksNetlink implements Links {
+  readonly #socket: NetlinkSocket;
+  readonly #removal = new LinkRemoval();
+
+  /** Of the namespace that the calling thread is in. */
+  constructor() {
+    this.#socket = new NetlinkSocket(netlinkProtocol.route);
+  }
+
+  close(): void {
+    this.#socket.close();
+  }
+
+  /**
+   * One look-up by name (0.1 ms). Addresses are read only for bridges: the kernel has no dump of
+   * one link's addresses for this kind of socket, and every port of a bridge adds to the whole.
+   */
+  async find(name: string): Promise<ObservedLink | undefined> {
+    const link = await this.#lookUp(name);
+    if (link === undefined) return undefined;
+    const addresses = link.kind === 'bridge' ? await this.#addresses() : undefined;
+    return { ...link, addresses: addresses?.get(link.index) ?? [] };
+  }
+
+  async list(): Promise<ObservedLink[]> {
+    return this.#doing('listing the interfaces', async () => {
+      const links = await this.#links();
+      const addresses = await this.#addresses();
+      return links.map((link) => ({ ...link, addresses: addresses.get(link.index) ?? [] }));
+    });
+  }
+
+  async listRoutes(): Promise<ObservedRoute[]> {
+    return this.#doing('listing the routes', async () => {
+      const names = new Map((await this.#links()).map((link) => [link.index, link.name]));
+      const replies = [
+        ...(await this.#socket.request(listRoutesRequest(4))),
+        ...(await this.#socket.request(listRoutesRequest(6))),
+      ];
+      return replies.flatMap(({ type, body }) => {
+        const route = parseRoute(type, body);
+        const name = names.get(route?.interfaceIndex ?? 0);
+        // Without a name the interface went away between the two dumps, and its routes with it.
+        if (route === undefined || name === undefined) return [];
+        return [{ destination: route.destination, interface: name }];
+      });
+    });
+  }
+
+  async createBridge(bridge: BridgeLink): Promise<void> {
+    await this.#doing(`creating bridge ${bridge.name}`, async () => {
+      await this.#socket.request(createBridgeRequest(bridge));
+      const { mtu } = bridge;
+      if (mtu === undefined) return;
+      await this.#orUndo(bridge.name, async () => {
+        await this.#socket.request(setLinkRequest(bridge.name, { mtu }));
+      });
+    });
+  }
+
+  async createVeth(veth: VethLink): Promise<void> {
+    const { host, container } = veth.names;
+    await this.#doing(`creating veth pair ${host} and ${container} on ${veth.bridge}`, async () => {
+      const bridge = await this.#index(veth.bridge);
+      await this.#socket.request(createVethRequest(veth, bridge));
+      if (!veth.hairpin) return;
+      await this.#orUndo(host, async () => {
+        await this.#socket.request(hairpinRequest(host, true));
+      });
+    });
+  }
+
+  async change(name: InterfaceName, change: LinkChange): Promise<void> {
+    await this.#doing(`changing interface ${name}`, async () => {
+      const { mtu, up, master, hairpin } = change;
+      const setting = {
+        ...(mtu === undefined ? {} : { mtu }),
+        ...(up === undefined ? {} : { up }),
+        ...(master === undefined ? {} : { master: await this.#index(master) }),
+      };
+      if (Object.keys(setting).length > 0) {
+        await this.#socket.request(setLinkRequest(name, setting));
+      }
+      if (hairpin !== undefined) await this.#socket.request(hairpinRequest(name, hairpin));
+    });
+  }
+
+  /** An address that is there already is success. */
+  async addAddress(name: InterfaceName, address: Cidr): Promise<void> {
+    await this.#doing(`adding address ${cidrText(address)} to ${name}`, async () => {
+      const index = await this.#index(name);
+      await this.#socket.request(addAddressRequest(index, address)).catch(unless('EEXIST'));
+    });
+  }
+
+  /** An address, or an interface, that is not there is success. */
+  async removeAddress(name: InterfaceName, address: Cidr): Promise<void> {
+    await this.#doing(`removing address ${cidrText(address)} from ${name}`, async () => {
+      const link = await this.#lookUp(name);
+      if (link === undefined) return;
+      await this.#socket
+        .request(removeAddressRequest(link.index, address))
+        .catch(unless('EADDRNOTAVAIL', 'ENODEV'));
+    });
+  }
+
+  async remove(name: InterfaceName): Promise<void> {
+    // Most often the engine took the container's end down with the sandbox: no process for that.
+    if ((await this.#lookUp(name)) !== undefined) await this.#removal.remove(name);
+  }
+
+  async #lookUp(name: string): Promise<LinkReply | undefined> {
+    return this.#doing(`looking for interface ${name}`, async () => {
+      const replies = await this.#socket.request(getLinkRequest(name)).catch(unless('ENODEV'));
+      const [reply] = replies ?? [];
+      return reply === undefined ? undefined : parseLink(reply.type, reply.body);
+    });
+  }
+
+  async #index(name: string): Promise<number> {
+    const link = await this.#lookUp(name);
+    if (link !== undefined) return link.index;
+    throw new DriverError('link-failed', `there is no interface ${name}`);
+  }
+
+  async #links(): Promise<LinkReply[]> {
+    const replies = await this.#socket.request(listLinksRequest());
+    return replies.flatMap(({ type, body }) => parseLink(type, body) ?? []);
+  }
+
+  async #addresses(): Promise<Map<number, Cidr[]>> {
+    const byLink = new Map<number, Cidr[]>();
+    for (const { type, body } of await this.#socket.request(listAddressesRequest())) {
+      const found = parseAddress(type, body);
+      if (found === undefined) continue;
+      const others = byLink.get(found.index);
+      if (others === undefined) byLink.set(found.index, [found.cidr]);
+      else others.push(found.cidr);
+    }
+    return byLink;
+  }
+
+  /** Deletes the new link if `step` fails. */
+  async #orUndo(name: InterfaceName, step: () => Promise<void>): Promise<void> {
+    try {
+      await step();
+    } catch (error) {
+      await this.#removal.remove(name).catch((undoError: unknown) => {
+        throw new DriverError(
+          'link-failed',
+          `${messageOf(error)}; and undoing it: ${messageOf(undoError)}`,
+          { cause: error },
+        );
+      });
+      throw error;
+    }
+  }
+
+  async #doing<T>(action: string, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      if (error instanceof DriverError && error.code !== 'link-failed') throw error;
+      const hint = error instanceof NetlinkError ? advice[error.code] : undefined;
+      const message = `${action}: ${messageOf(error)}${hint === undefined ? '' : `: ${hint}`}`;
+      throw new DriverError('link-failed', message, { cause: error });
+    }
+  }
+}
+
+/** For `catch`: these codes of the kernel are no failure. */
+function unless(...codes: readonly string[]): (error: unknown) => undefined {
+  return (error) => {
+    if (error instanceof NetlinkError && codes.includes(error.code)) return undefined;
+    throw error;
+  };
+}

@@ -1,0 +1,250 @@
+/** Requests for links, addresses and routes as rtnetlink bytes, and its replies as values. */
+import {
+  addressBytes,
+  addressFromBytes,
+  type Cidr,
+  type Family,
+  type MacAddress,
+  macBytes,
+} from '../core/address.js';
+import type { BridgeLink, VethLink } from '../core/links.js';
+import {
+  attribute,
+  flag,
+  group,
+  type NetlinkRequest,
+  readAttributes,
+  readNested,
+  readText,
+  readU8,
+  readU32,
+  text,
+  u8,
+  u32,
+} from './netlink-message.js';
+
+const rtm = {
+  newLink: 16,
+  delLink: 17,
+  getLink: 18,
+  setLink: 19,
+  newAddress: 20,
+  delAddress: 21,
+  getAddress: 22,
+} as const;
+const ifla = {
+  address: 1,
+  name: 3,
+  mtu: 4,
+  master: 10,
+  queueLength: 13,
+  linkInfo: 18,
+  namespaceFd: 28,
+  extMask: 29,
+} as const;
+const info = { kind: 1, data: 2, slaveKind: 4, slaveData: 5 } as const;
+const vethPeer = 1;
+/** IFLA_BRPORT_MODE, which `ip` calls hairpin. */
+const portHairpin = 4;
+const ifUp = 1;
+/** RTEXT_FILTER_SKIP_STATS: replies without counters are a third as long. */
+const skipStats = 8;
+const ifa = { address: 1, local: 2, broadcast: 4 } as const;
+const ifaNoDad = 2;
+
+export const familyNumber: Readonly<Record<Family, number>> = { 4: 2, 6: 10 };
+
+/** struct ifinfomsg. `up` undefined leaves the flag as it is. */
+function linkHeader(index: number, up?: boolean): Buffer {
+  const bytes = Buffer.alloc(16);
+  bytes.writeInt32LE(index, 4);
+  if (up !== undefined) {
+    bytes.writeUInt32LE(up ? ifUp : 0, 8);
+    bytes.writeUInt32LE(ifUp, 12);
+  }
+  return bytes;
+}
+
+const nameAttribute = (name: string) => attribute(ifla.name, text(name));
+const optionalMtu = (mtu: number | undefined) =>
+  mtu === undefined ? [] : [attribute(ifla.mtu, u32(mtu))];
+const acknowledged = flag.ack;
+const createNew = flag.ack | flag.create | flag.exclusive;
+
+/**
+ * A bridge, down. Without its MTU even if it has one: an MTU of the creating message does not count
+ * as set by the user, so the bridge would go back to the lowest of its ports (or to 1500) whenever
+ * a port comes or goes (br_mtu_auto_adjust; seen on 6.18). It must be set afterwards.
+ */
+export function createBridgeRequest(bridge: Pick<BridgeLink, 'name' | 'mac'>): NetlinkRequest {
+  const body = Buffer.concat([
+    linkHeader(0),
+    attribute(ifla.address, macBytes(bridge.mac)),
+    nameAttribute(bridge.name),
+    group(ifla.linkInfo, attribute(info.kind, Buffer.from('bridge'))),
+  ]);
+  return { type: rtm.newLink, flags: createNew, body };
+}
+
+/**
+ * Both ends at once: MTU and queue length 0 on both (as Docker), the host end up and a port of the
+ * bridge with this index. The kernel undoes all of it if any of it fails. Hairpin mode is not in
+ * it: port options are ignored when a link is created.
+ */
+export function createVethRequest(veth: VethLink, bridgeIndex: number): NetlinkRequest {
+  const common = [...optionalMtu(veth.mtu), attribute(ifla.queueLength, u32(0))];
+  const peer = group(vethPeer, linkHeader(0), ...common, nameAttribute(veth.names.container));
+  const body = Buffer.concat([
+    linkHeader(0, true),
+    ...common,
+    attribute(ifla.master, u32(bridgeIndex)),
+    nameAttribute(veth.names.host),
+    group(ifla.linkInfo, attribute(info.kind, Buffer.from('veth')), group(info.data, peer)),
+  ]);
+  return { type: rtm.newLink, flags: createNew, body };
+}
+
+/** Port options go through NEWLINK without CREATE: SETLINK acknowledges them and does nothing. */
+export function hairpinRequest(name: string, hairpin: boolean): NetlinkRequest {
+  const body = Buffer.concat([
+    linkHeader(0),
+    nameAttribute(name),
+    group(
+      ifla.linkInfo,
+      attribute(info.slaveKind, Buffer.from('bridge')),
+      group(info.slaveData, attribute(portHairpin, u8(hairpin ? 1 : 0))),
+    ),
+  ]);
+  return { type: rtm.newLink, flags: acknowledged, body };
+}
+
+/** What SETLINK can change in one message. */
+export interface LinkSetting {
+  readonly mtu?: number;
+  readonly up?: boolean;
+  /** Index of a bridge; 0 takes the link off its bridge. */
+  readonly master?: number;
+  readonly mac?: MacAddress;
+  /** A new name; the link is then addressed by index, and must be down on kernels before 6.2. */
+  readonly rename?: string;
+  /** File descriptor of the network namespace to move to. */
+  readonly namespaceFd?: number;
+}
+
+/** @param link name or index */
+export function setLinkRequest(link: string | number, setting: LinkSetting): NetlinkRequest {
+  const { mtu, up, master, mac, rename, namespaceFd } = setting;
+  const parts = [linkHeader(typeof link === 'number' ? link : 0, up)];
+  if (namespaceFd !== undefined) parts.push(attribute(ifla.namespaceFd, u32(namespaceFd)));
+  if (typeof link === 'string') parts.push(nameAttribute(link));
+  else if (rename !== undefined) parts.push(nameAttribute(rename));
+  parts.push(...optionalMtu(mtu));
+  if (mac !== undefined) parts.push(attribute(ifla.address, macBytes(mac)));
+  if (master !== undefined) parts.push(attribute(ifla.master, u32(master)));
+  return { type: rtm.setLink, flags: acknowledged, body: Buffer.concat(parts) };
+}
+
+/** @param link name or index */
+export function getLinkRequest(link: string | number): NetlinkRequest {
+  const body = Buffer.concat([
+    linkHeader(typeof link === 'number' ? link : 0),
+    attribute(ifla.extMask, u32(skipStats)),
+    ...(typeof link === 'string' ? [nameAttribute(link)] : []),
+  ]);
+  return { type: rtm.getLink, flags: acknowledged, body };
+}
+
+export function listLinksRequest(): NetlinkRequest {
+  const body = Buffer.concat([linkHeader(0), attribute(ifla.extMask, u32(skipStats))]);
+  return { type: rtm.getLink, flags: flag.dump, body };
+}
+
+/** Waits for a grace period inside the kernel (15–40 ms): never from the event loop of a daemon. */
+export function deleteLinkRequest(link: number): NetlinkRequest {
+  return { type: rtm.delLink, flags: acknowledged, body: linkHeader(link) };
+}
+
+/** A link of a dump or a look-up; addresses come from another dump. */
+export interface LinkReply {
+  readonly index: number;
+  readonly name: string;
+  readonly kind: string | undefined;
+  readonly up: boolean;
+  readonly mtu: number;
+  readonly master: number | undefined;
+  readonly hairpin: boolean | undefined;
+}
+
+/** undefined for what is not a link. */
+export function parseLink(type: number, body: Buffer): LinkReply | undefined {
+  if (type !== rtm.newLink || body.length < 16) return undefined;
+  const attributes = readAttributes(body.subarray(16));
+  const linkInfo = readNested(attributes, ifla.linkInfo);
+  const isPort = readText(linkInfo, info.slaveKind) === 'bridge';
+  const mode = isPort ? readU8(readNested(linkInfo, info.slaveData), portHairpin) : undefined;
+  return {
+    index: body.readInt32LE(4),
+    name: readText(attributes, ifla.name) ?? '',
+    kind: readText(linkInfo, info.kind),
+    up: (body.readUInt32LE(8) & ifUp) !== 0,
+    mtu: readU32(attributes, ifla.mtu) ?? 0,
+    master: readU32(attributes, ifla.master),
+    hairpin: mode === undefined ? undefined : mode !== 0,
+  };
+}
+
+/** struct ifaddrmsg, IFA_LOCAL and IFA_ADDRESS. */
+function addressBody(index: number, cidr: Cidr, broadcast: boolean): Buffer {
+  const header = Buffer.alloc(8);
+  header[0] = familyNumber[cidr.family];
+  header[1] = cidr.prefixLength;
+  // Duplicate address detection would keep the address unusable for a second or two, and for ever
+  // on a bridge without ports. The addresses here are assigned by IPAM, not found by chance.
+  header[2] = cidr.family === 6 ? ifaNoDad : 0;
+  header.writeUInt32LE(index, 4);
+  const bytes = addressBytes(cidr.address);
+  const parts = [header, attribute(ifa.local, bytes), attribute(ifa.address, bytes)];
+  if (broadcast) parts.push(attribute(ifa.broadcast, broadcastOf(bytes, cidr.prefixLength)));
+  return Buffer.concat(parts);
+}
+
+function broadcastOf(bytes: Uint8Array, prefixLength: number): Uint8Array {
+  return bytes.map((byte, index) => {
+    const kept = Math.max(0, Math.min(8, prefixLength - index * 8));
+    return byte | (0xff >> kept);
+  });
+}
+
+/** IPv4 with its broadcast address, as Docker sets it; IPv6 without duplicate detection. */
+export function addAddressRequest(index: number, cidr: Cidr): NetlinkRequest {
+  const broadcast = cidr.family === 4 && cidr.prefixLength < 31;
+  return { type: rtm.newAddress, flags: createNew, body: addressBody(index, cidr, broadcast) };
+}
+
+export function removeAddressRequest(index: number, cidr: Cidr): NetlinkRequest {
+  return { type: rtm.delAddress, flags: acknowledged, body: addressBody(index, cidr, false) };
+}
+
+/** All addresses of both families: the kernel filters by link only for sockets in strict mode. */
+export function listAddressesRequest(): NetlinkRequest {
+  return { type: rtm.getAddress, flags: flag.dump, body: Buffer.alloc(8) };
+}
+
+/** undefined for what is not an IPv4 or IPv6 address. */
+export function parseAddress(
+  type: number,
+  body: Buffer,
+): { index: number; cidr: Cidr } | undefined {
+  if (type !== rtm.newAddress || body.length < 8) return undefined;
+  const family = body[0] === familyNumber[4] ? 4 : body[0] === familyNumber[6] ? 6 : undefined;
+  if (family === undefined) return undefined;
+  const attributes = readAttributes(body.subarray(8));
+  // On point-to-point links IFA_ADDRESS is the other end; without IFA_LOCAL it is our own.
+  const bytes = attributes.get(ifa.local) ?? attributes.get(ifa.address);
+  if (bytes?.length !== (family === 4 ? 4 : 16)) return undefined;
+  const address = addressFromBytes(bytes);
+  return {
+    index: body.readUInt32LE(4),
+    cidr: { family, address, prefixLength: body[1] ?? 0 },
+  };
+}
