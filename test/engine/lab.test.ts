@@ -1,8 +1,14 @@
 /**
  * The lab itself, with Docker's built-in driver: what the other engine tests stand on.
  */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readdirSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import t from 'tap';
 import { ADDRESSES, Lab } from '../lab/lab.js';
+import { sweep } from '../lab/namespaces.js';
+import { NODE } from '../lab/process.js';
 
 t.test('a published port of a bridge network, and nothing left after it', async (t) => {
   const lab = await Lab.create({ suite: 'bookworm' });
@@ -31,4 +37,60 @@ t.test('a published port of a bridge network, and nothing left after it', async 
   await lab.docker('rm', '-f', 'web', 'client');
   await lab.docker('network', 'rm', 'app');
   t.strictSame(await lab.leftovers(before), []);
+});
+
+t.test('two labs at once do not see each other', async (t) => {
+  const labs = await Promise.all([
+    Lab.create({ suite: 'bookworm' }),
+    Lab.create({ suite: 'bookworm', iptables: 'legacy' }),
+  ]);
+  t.teardown(() => Promise.all(labs.map((lab) => lab.dispose())));
+  const versions = await Promise.all(labs.map((lab) => lab.hostNs('iptables', '-V')));
+  t.match(versions[0], /nf_tables/);
+  t.match(versions[1], /legacy/);
+  await Promise.all(
+    labs.map(async (lab, index) => {
+      await lab.run({ name: `web${index}`, publish: ['8080:80'], serve: ['tcp/80'] });
+      t.match(await lab.ask('lan', ADDRESSES.host, 8080), { name: `web${index}` });
+      t.equal(await lab.docker('ps', '--format', '{{.Names}}'), `web${index}`);
+    }),
+  );
+});
+
+t.test('containers survive the engine with live-restore', async (t) => {
+  const lab = await Lab.create({ suite: 'bookworm', liveRestore: true });
+  t.teardown(() => lab.dispose());
+  await lab.run({ name: 'web', publish: ['8080:80'], serve: ['tcp/80'] });
+  await lab.killDockerd('SIGKILL');
+  t.match(await lab.ask('lan', ADDRESSES.host, 8080), { name: 'web' }, 'without an engine');
+  await lab.startDockerd();
+  t.match(await lab.ask('lan', ADDRESSES.host, 8080), { name: 'web' }, 'after its return');
+});
+
+t.test('a lab ends with its owner, even by SIGKILL', async (t) => {
+  const script = `
+    import { Lab } from './test/lab/lab.ts';
+    const lab = await Lab.create();
+    await lab.run({ name: 'web', publish: ['8080:80'] });
+    console.log(lab.namespaces.init, lab.namespaces.name);
+    setInterval(() => {}, 1000);`;
+  const [command = '', ...env] = NODE;
+  const args = [...env, '--import=tsx', '--input-type=module', '-e', script];
+  const owner = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const [line] = (await once(owner.stdout, 'data')) as [Buffer];
+  const [init = '', name = ''] = line.toString().trim().split(' ');
+  t.ok(existsSync(`/proc/${init}`), 'it runs');
+  owner.kill('SIGKILL');
+  await once(owner, 'exit');
+  for (let wait = 0; wait < 100 && existsSync(`/proc/${init}`); wait += 1) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  t.notOk(existsSync(`/proc/${init}`), 'and ends');
+  sweep();
+  const left = [tmpdir(), '/sys/fs/cgroup'].flatMap((folder) =>
+    readdirSync(folder, { recursive: folder !== tmpdir() }).filter((path) =>
+      String(path).includes(name),
+    ),
+  );
+  t.strictSame(left, [], 'the next lab sweeps its directory and cgroups away');
 });

@@ -231,11 +231,15 @@ export class Lab {
   }
 
   /** What dockerd and the driver wrote last, on stderr: for tests that failed. */
-  printLogs(lineCount = 60): void {
+  printLogs(lineCount = 40): void {
     for (const file of ['dockerd.log', 'tsbridge.log']) {
       try {
         const text = readFileSync(join(this.namespaces.directory, file), 'utf8').trimEnd();
-        const last = text.split('\n').slice(-lineCount);
+        // containerd and gRPC tell a lot about their own start.
+        const told = text
+          .split('\n')
+          .filter((line) => !/loading plugin|\[core\]|cri plugin/.test(line));
+        const last = told.slice(-lineCount);
         process.stderr.write(`--- ${file}\n${last.join('\n')}\n`);
       } catch {
         // Not started.

@@ -11,7 +11,7 @@ export interface Snapshot {
   /** `name kind mtu master [addresses]`, without indices and link-local addresses. */
   links: string[];
   routes: string[];
-  /** `iptables-save` without counters and comments, in the kernel's order. */
+  /** `iptables-save` without counters, comments and empty tables, in the kernel's order. */
   rules4: string[];
   rules6: string[];
   /** `tcp 0.0.0.0:8080 dockerd`: sockets that listen (or UDP sockets that are bound). */
@@ -48,8 +48,8 @@ export async function snapshot(namespaces: Namespaces): Promise<Snapshot> {
       .filter((route) => !route.startsWith('fe80::') && !route.startsWith('multicast'))
       .map((route) => route.replace(/ (linkdown|dead)\b/g, '').trim())
       .sort(),
-    rules4,
-    rules6,
+    rules4: withoutEmptyTables(rules4),
+    rules6: withoutEmptyTables(rules6),
     sockets: lines(sockets).map(describeSocket).sort(),
     processes: processes(namespaces).sort(),
     state: [
@@ -72,6 +72,15 @@ export function diffSnapshots(before: Snapshot, after: Snapshot): string[] {
     differences.push(...rest.map((line) => `+ ${key}: ${line}`));
   }
   return differences;
+}
+
+/** A table appears when a rule first goes in and then stays, empty: that is no difference. */
+function withoutEmptyTables(rules: readonly string[]): string[] {
+  return rules
+    .join('\n')
+    .split(/(?<=^COMMIT$)\n/m)
+    .filter((table) => !/^\*\w+\n(:[A-Z]+ ACCEPT\n)*COMMIT$/.test(table))
+    .flatMap((table) => table.split('\n').filter((line) => line !== ''));
 }
 
 interface Link {
@@ -107,7 +116,9 @@ function processes(namespaces: Namespaces): string[] {
         .split('\0')
         .filter(Boolean);
       const line = words.join(' ').replace(/^\/(usr\/)?s?bin\//, '');
-      if (line !== '' && !PASSING.test(line)) found.push(line);
+      // The engine's arguments may change with a restart; it is the same engine.
+      const engine = /^(dockerd|containerd) /.exec(line)?.[1];
+      if (line !== '' && !PASSING.test(line)) found.push(engine ?? line);
     } catch {
       // Ended while we looked.
     }
