@@ -205,6 +205,13 @@ export class Lab {
     return daemon;
   }
 
+  /** Ends the daemon that was started last; the others are not touched. */
+  async killTsbridge(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | string> {
+    const daemon = this.#daemons.pop();
+    if (daemon === undefined) throw new Error('no tsbridge daemon was started');
+    return await daemon.kill(signal);
+  }
+
   /** `iptables-save` of the host, without counters and comments. */
   saveRules(family: 4 | 6 = 4): Promise<string[]> {
     return saveRules(this.namespaces, family);
