@@ -1,0 +1,103 @@
+import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import t from 'tap';
+import type { Terminal } from '../../src/cli/command.js';
+import { columns } from '../../src/cli/command.js';
+import { dispatch } from '../../src/cli/dispatch.js';
+import { fieldNames, fields } from '../../src/config/fields.js';
+
+async function tsbridge(...args: string[]) {
+  const said = { out: '', err: '' };
+  const terminal: Terminal = {
+    environment: {},
+    out: (text) => {
+      said.out += text;
+    },
+    err: (text) => {
+      said.err += text;
+    },
+  };
+  return { code: await dispatch(args, terminal), ...said };
+}
+
+t.test('help', async (t) => {
+  const help = await tsbridge('--help');
+  t.match(help, { code: 0, err: '', out: /^Usage: tsbridge COMMAND/m });
+  for (const command of ['daemon', 'help']) t.match(help.out, new RegExp(`^  ${command} `, 'm'));
+  t.strictSame(await tsbridge('-h'), help);
+  t.strictSame(await tsbridge('help'), help);
+  t.strictSame(await tsbridge('help', 'help'), help);
+  t.strictSame(await tsbridge('help', '--help'), help);
+});
+
+t.test('without a command the help is an error', async (t) => {
+  t.match(await tsbridge(), { code: 2, out: '', err: /^Usage:/m });
+});
+
+t.test('help of the daemon names every flag, in lines that fit', async (t) => {
+  const help = await tsbridge('daemon', '--help');
+  t.match(help, { code: 0, err: '' });
+  for (const name of fieldNames) t.match(help.out, `  --${fields[name].flag} `);
+  for (const line of help.out.split('\n')) t.ok([...line].length <= 100, line);
+  t.strictSame(await tsbridge('help', 'daemon'), help);
+  t.strictSame(await tsbridge('daemon', '--wrong', '-h'), help, 'also beside mistakes');
+});
+
+t.test('version', async (t) => {
+  const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
+  t.strictSame(await tsbridge('--version'), { code: 0, out: `${version}\n`, err: '' });
+  t.strictSame(await tsbridge('-v'), await tsbridge('--version'));
+});
+
+t.test('unknown commands', async (t) => {
+  t.match(await tsbridge('deamon'), { code: 2, out: '', err: 'did you mean tsbridge daemon?' });
+  t.match(await tsbridge('help', 'hepl'), { code: 2, out: '', err: 'did you mean tsbridge help?' });
+  t.match(await tsbridge('--verbose'), { code: 2, out: '', err: /unknown command "--verbose"/ });
+});
+
+t.test('a wrong configuration is a usage error, and nothing is started', async (t) => {
+  const { code, out, err } = await tsbridge('daemon', '--sockt=/x', '--', '--help');
+  t.equal(code, 2);
+  t.equal(out, '');
+  t.match(err, 'unknown flag --sockt; did you mean --socket?');
+  t.match(err, 'unexpected argument "--help"');
+});
+
+t.test('whatever else goes wrong is one line', async (t) => {
+  const terminal: Terminal = {
+    environment: {},
+    out: () => {
+      throw new Error('write EPIPE');
+    },
+    err: (text) => t.equal(text, 'tsbridge: write EPIPE\n'),
+  };
+  t.equal(await dispatch(['--help'], terminal), 1);
+});
+
+t.test('columns', (t) => {
+  t.equal(columns([['a', 'one']]), '  a  one\n');
+  const long = columns([
+    ['a', `${'word '.repeat(30)}end`],
+    ['bcd', 'two'],
+  ]).split('\n');
+  t.match(long[1], /^ {7}word/);
+  t.equal(long[2], '  bcd  two');
+  t.equal(columns([['a', 'x'.repeat(200)]]).split('\n').length, 2, 'one long word stays whole');
+  t.end();
+});
+
+t.test('as a process', async (t) => {
+  const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
+  const child = spawn(process.execPath, [...process.execArgv, main, 'daemon', '--lgo-level=info'], {
+    env: {},
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  let err = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    err += text;
+  });
+  const code = await new Promise((resolve) => child.on('close', resolve));
+  t.equal(code, 2);
+  t.match(err, 'did you mean --log-level?');
+});
