@@ -1,0 +1,50 @@
+/** Why a host port cannot be had, in the words of the host's engine generation (spec section 3.7). */
+import { familyOf } from './address.js';
+import { DriverError } from './errors.js';
+import type { GenerationName } from './firewall/generation.js';
+import { hostAndPort, type PortBinding } from './port.js';
+
+/** strerror(3) of what socket, bind and listen can answer. */
+const reasons: Readonly<Record<string, string>> = {
+  EACCES: 'permission denied',
+  EADDRINUSE: 'address already in use',
+  EADDRNOTAVAIL: 'cannot assign requested address',
+  EAFNOSUPPORT: 'address family not supported by protocol',
+  EMFILE: 'too many open files',
+  ENFILE: 'too many open files in system',
+  EPERM: 'operation not permitted',
+  EPROTONOSUPPORT: 'protocol not supported',
+  ESOCKTNOSUPPORT: 'socket type not supported',
+};
+
+const advice: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'another program holds it (ss -lnp shows which); publish another host port',
+  EADDRNOTAVAIL: 'the host has no such address',
+  EPROTONOSUPPORT: 'this kernel lacks the protocol',
+};
+
+export function bindFailure(
+  failure: { readonly listener: { readonly binding: PortBinding }; readonly code: string },
+  userlandProxy: boolean,
+  generation: GenerationName,
+): DriverError {
+  const { binding } = failure.listener;
+  const { protocol, hostIp, hostPort, containerIp, containerPort } = binding;
+  const reason = reasons[failure.code] ?? failure.code;
+  const where = hostAndPort(hostIp, hostPort);
+  const hint = advice[failure.code];
+  const tail = hint === undefined ? '' : ` (${hint})`;
+  if (generation === 'docker28' || generation === 'docker29') {
+    const target = `${where}:${hostAndPort(containerIp, containerPort)}/${protocol}`;
+    return new DriverError(
+      'port-unavailable',
+      `failed to bind host port for ${target}: ${reason}${tail}`,
+    );
+  }
+  const prefix = userlandProxy ? 'Error starting userland proxy: ' : '';
+  const network = `${protocol}${generation === 'docker17' ? '' : familyOf(hostIp)}`;
+  return new DriverError(
+    'port-unavailable',
+    `${prefix}listen ${network} ${where}: bind: ${reason}${tail}`,
+  );
+}

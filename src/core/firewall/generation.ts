@@ -1,0 +1,56 @@
+/**
+ * The generations of Docker's own rules: what a module for one of them offers, and how to tell
+ * from the chains on a host which one its engine writes (spec sections 1 and 2).
+ */
+import type { Family } from '../address.js';
+import type { EndpointSpec } from '../endpoint.js';
+import type { NetworkSpec } from '../network.js';
+import type { PortBinding } from '../port.js';
+import type { DockerChain, PlacedRule, Table } from './rule.js';
+import type { RuleSet } from './rule-set.js';
+
+/** `docker17`: 17.03; `docker20`: 17.06 to 27; `docker28`: 28.0.1 to 28.5; `docker29`: 29. */
+export const generationNames = ['docker17', 'docker20', 'docker28', 'docker29'] as const;
+export type GenerationName = (typeof generationNames)[number];
+
+/** Daemon-wide settings that change rules; Docker's flags of the same names. */
+export interface FirewallSettings {
+  /** false is hairpin mode. */
+  readonly userlandProxy: boolean;
+  /** Container addresses may be reached from outside without a published port (28.2). */
+  readonly allowDirectRouting: boolean;
+}
+
+/** The chains and rules that all networks share. */
+export interface BaseRules {
+  readonly chains: readonly { readonly table: Table; readonly chain: DockerChain }[];
+  readonly rules: readonly PlacedRule[];
+}
+
+/** What one generation says; the same functions in every module, rules in programming order. */
+export interface Generation {
+  readonly name: GenerationName;
+  baseRules(family: Family, settings: FirewallSettings): BaseRules;
+  /** Also called for a family that the network does not have. */
+  networkRules(network: NetworkSpec, family: Family, settings: FirewallSettings): PlacedRule[];
+  endpointRules(
+    network: NetworkSpec,
+    endpoint: EndpointSpec,
+    family: Family,
+    settings: FirewallSettings,
+  ): PlacedRule[];
+  /** None if the host's and the container's address are of different families: proxy only. */
+  portRules(network: NetworkSpec, binding: PortBinding, settings: FirewallSettings): PlacedRule[];
+}
+
+/**
+ * The generation whose filter chains are there, newest first: an engine that was upgraded leaves
+ * the chains of the older one behind. undefined without any chain of Docker's.
+ */
+export function detectGeneration(found: RuleSet): GenerationName | undefined {
+  if (found.hasChain('filter', 'DOCKER-INTERNAL')) return 'docker29';
+  if (found.hasChain('filter', 'DOCKER-FORWARD')) return 'docker28';
+  if (found.hasChain('filter', 'DOCKER-ISOLATION-STAGE-1')) return 'docker20';
+  if (found.hasChain('filter', 'DOCKER-ISOLATION')) return 'docker17';
+  return undefined;
+}

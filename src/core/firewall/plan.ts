@@ -1,0 +1,93 @@
+/** (what a call wants, what is there) → ordered changes. */
+import type { BaseRules } from './generation.js';
+import type { PlacedRule, Rule } from './rule.js';
+import type { RuleChange, RuleSet } from './rule-set.js';
+
+/** What a call wants of one family's rules. Additions come first. */
+export interface RuleIntent {
+  readonly add: readonly PlacedRule[];
+  readonly remove: readonly Rule[];
+  /** The policy of FORWARD shall be DROP. */
+  readonly dropForwarded?: true;
+}
+
+/**
+ * Changes that make `base` and `intent` true, given `found`; none for what is there already.
+ * `found` is brought along, so that the next intent can be planned on top of this one.
+ *
+ * Of a chain's heads (the jumps that must stay above our rules) none is moved as long as their
+ * order is right and none of ours stands above them: whatever others put between or before them
+ * keeps its place.
+ */
+export function planRules(found: RuleSet, base: BaseRules, intent: RuleIntent): RuleChange[] {
+  const changes: RuleChange[] = [];
+  const commit = (next: readonly RuleChange[]): void => {
+    changes.push(...next);
+    found.apply(next);
+  };
+  if (intent.add.length > 0) {
+    for (const { table, chain } of base.chains) {
+      if (!found.hasChain(table, chain)) commit([{ op: 'create-chain', table, chain }]);
+    }
+    const heads = base.rules.filter(({ place }) => place === 'head').map(({ rule }) => rule);
+    commit(misplacedHeads(found, heads, intent.add));
+    for (const { rule, place } of [...base.rules, ...intent.add]) {
+      if (found.has(rule)) continue;
+      if (place === 'end') commit([{ op: 'append', rule }]);
+      else {
+        const above = heads.filter((head) => sameChain(head, rule));
+        const until = place === 'head' ? above.indexOf(rule) : above.length;
+        commit([{ op: 'insert', rule, position: below(found, above.slice(0, until)) }]);
+      }
+    }
+  }
+  commit(deletions(found, intent.remove));
+  if (intent.dropForwarded && found.policy('filter', 'FORWARD') !== 'DROP') {
+    commit([{ op: 'policy', table: 'filter', chain: 'FORWARD', policy: 'DROP' }]);
+  }
+  return changes;
+}
+
+/** Deletes the heads that stand below a later head or below a rule of ours; they come back above. */
+function misplacedHeads(
+  found: RuleSet,
+  heads: readonly Rule[],
+  ours: readonly PlacedRule[],
+): RuleChange[] {
+  const changes: RuleChange[] = [];
+  for (const first of heads.filter((head, index) => heads.findIndex(sameChainAs(head)) === index)) {
+    const own = new Set(
+      ours.filter(({ rule }) => sameChain(rule, first)).map(({ rule }) => rule.text),
+    );
+    let limit = found.rules(first.table, first.chain).findIndex((text) => own.has(text));
+    if (limit < 0) limit = Number.POSITIVE_INFINITY;
+    for (const head of heads.filter(sameChainAs(first)).reverse()) {
+      const position = found.positionOf(head);
+      if (position === undefined) continue;
+      if (position > limit) changes.push({ op: 'delete', rule: head });
+      else limit = position;
+    }
+  }
+  return changes;
+}
+
+function deletions(found: RuleSet, rules: readonly Rule[]): RuleChange[] {
+  const seen = new Set<string>();
+  return rules.flatMap((rule): RuleChange[] => {
+    const id = `${rule.table} ${rule.chain} ${rule.text}`;
+    if (seen.has(id) || !found.has(rule)) return [];
+    seen.add(id);
+    return [{ op: 'delete', rule }];
+  });
+}
+
+const sameChain = (a: Rule, b: Rule): boolean => a.table === b.table && a.chain === b.chain;
+const sameChainAs =
+  (rule: Rule) =>
+  (other: Rule): boolean =>
+    sameChain(rule, other);
+
+/** The first position below all of these rules that are there. */
+function below(found: RuleSet, rules: readonly Rule[]): number {
+  return Math.max(0, ...rules.map((rule) => (found.positionOf(rule) ?? -1) + 1));
+}

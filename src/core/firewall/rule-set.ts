@@ -1,0 +1,125 @@
+/**
+ * The rules of one family, in order, chain by chain: as found on the host or as it should be after
+ * changes. Holds everybody's rules as text, since rules of others must keep their places.
+ */
+import type { Chain, Rule, Table } from './rule.js';
+
+/** One change to a family's rules, small enough to be a line of restore text. */
+export type RuleChange =
+  | { readonly op: 'create-chain'; readonly table: Table; readonly chain: Chain }
+  | { readonly op: 'policy'; readonly table: Table; readonly chain: Chain; readonly policy: 'DROP' }
+  | { readonly op: 'append'; readonly rule: Rule }
+  /** `position` counts from 0; iptables counts from 1. */
+  | { readonly op: 'insert'; readonly rule: Rule; readonly position: number }
+  | { readonly op: 'delete'; readonly rule: Rule };
+
+interface ChainState {
+  policy: string | undefined;
+  rules: string[];
+  /** How often each text occurs: `has` must not search a chain of 10,000. */
+  readonly counts: Map<string, number>;
+}
+
+const key = (table: Table, chain: string): string => `${table} ${chain}`;
+
+export class RuleSet {
+  readonly #chains = new Map<string, ChainState>();
+
+  addChain(table: Table, chain: string, policy?: string): void {
+    if (this.#chains.has(key(table, chain))) return;
+    this.#chains.set(key(table, chain), { policy, rules: [], counts: new Map() });
+  }
+
+  append(table: Table, chain: string, text: string): void {
+    this.addChain(table, chain);
+    const state = this.#state(table, chain);
+    state.rules.push(text);
+    count(state, text, 1);
+  }
+
+  hasChain(table: Table, chain: Chain): boolean {
+    return this.#chains.has(key(table, chain));
+  }
+
+  policy(table: Table, chain: Chain): string | undefined {
+    return this.#chains.get(key(table, chain))?.policy;
+  }
+
+  has(rule: Rule): boolean {
+    return this.#chains.get(key(rule.table, rule.chain))?.counts.has(rule.text) ?? false;
+  }
+
+  /** Counts from 0; undefined if the rule is not there. */
+  positionOf(rule: Rule): number | undefined {
+    if (!this.has(rule)) return undefined;
+    return this.#state(rule.table, rule.chain).rules.indexOf(rule.text);
+  }
+
+  /** The chain's rules from top to bottom, as `iptables-save` prints them without `-A CHAIN`. */
+  rules(table: Table, chain: Chain): readonly string[] {
+    return this.#chains.get(key(table, chain))?.rules ?? [];
+  }
+
+  /** Names of all chains of a table, built-in ones included. */
+  chains(table: Table): string[] {
+    const prefix = `${table} `;
+    return [...this.#chains.keys()]
+      .filter((name) => name.startsWith(prefix))
+      .map((name) => name.slice(prefix.length));
+  }
+
+  /** Brings this set to what the host has once `changes` are committed. */
+  apply(changes: readonly RuleChange[]): void {
+    const deleted = new Map<ChainState, Map<string, number>>();
+    for (const change of changes) {
+      if (change.op === 'create-chain') this.addChain(change.table, change.chain);
+      else if (change.op === 'policy') {
+        this.addChain(change.table, change.chain);
+        this.#state(change.table, change.chain).policy = change.policy;
+      } else {
+        const { rule } = change;
+        this.addChain(rule.table, rule.chain);
+        const state = this.#state(rule.table, rule.chain);
+        if (change.op === 'delete') {
+          if (!state.counts.has(rule.text)) continue;
+          count(state, rule.text, -1);
+          const texts = deleted.get(state) ?? new Map<string, number>();
+          deleted.set(state, texts.set(rule.text, (texts.get(rule.text) ?? 0) + 1));
+          continue;
+        }
+        // Positions were counted with the deletions before them done.
+        if (change.op === 'insert') {
+          sweep(state, deleted);
+          state.rules.splice(change.position, 0, rule.text);
+        } else state.rules.push(rule.text);
+        count(state, rule.text, 1);
+      }
+    }
+    for (const state of [...deleted.keys()]) sweep(state, deleted);
+  }
+
+  #state(table: Table, chain: string): ChainState {
+    const state = this.#chains.get(key(table, chain));
+    if (state === undefined) throw new Error(`no chain ${chain} in table ${table}`);
+    return state;
+  }
+}
+
+function count(state: ChainState, text: string, by: 1 | -1): void {
+  const after = (state.counts.get(text) ?? 0) + by;
+  if (after > 0) state.counts.set(text, after);
+  else state.counts.delete(text);
+}
+
+/** Takes the first occurrence of each deleted text out, in one pass over the chain. */
+function sweep(state: ChainState, deleted: Map<ChainState, Map<string, number>>): void {
+  const texts = deleted.get(state);
+  if (texts === undefined) return;
+  deleted.delete(state);
+  state.rules = state.rules.filter((text) => {
+    const left = texts.get(text) ?? 0;
+    if (left === 0) return true;
+    texts.set(text, left - 1);
+    return false;
+  });
+}

@@ -1,0 +1,160 @@
+/** Which host ports a published port asks for, against what is taken. */
+import { anyIpv4, anyIpv6, familyOf, type IpAddress, isUnspecified } from './address.js';
+import { DriverError } from './errors.js';
+import {
+  hostAndPort,
+  type Port,
+  type PortBinding,
+  type PortRequest,
+  type Protocol,
+} from './port.js';
+
+/** A request with its addresses: all of them get the same host port (as Docker does from 27 on). */
+export interface PortGroup {
+  readonly request: PortRequest;
+  readonly addresses: readonly { readonly hostIp: IpAddress; readonly containerIp: IpAddress }[];
+}
+
+export interface PublishContext {
+  readonly containerIpv4: IpAddress | undefined;
+  readonly containerIpv6: IpAddress | undefined;
+  /** The network's or the daemon's default host address; undefined is all of them. */
+  readonly hostBinding: IpAddress | undefined;
+  /** An IPv6 host address can lead to a container without IPv6 only through the proxy. */
+  readonly userlandProxy: boolean;
+  /** Whether the host can listen on IPv6 at all. */
+  readonly ipv6Listenable: boolean;
+  /** Another endpoint of the container is its IPv6 gateway (28, spec section 3.2). */
+  readonly noProxy6To4: boolean;
+}
+
+/** The addresses of each request, IPv4 before IPv6; requests that lead nowhere are left out. */
+export function expandRequests(
+  requests: readonly PortRequest[],
+  context: PublishContext,
+): PortGroup[] {
+  return requests.flatMap((request) => {
+    const addresses = hostAddresses(request.hostIp, context).flatMap((hostIp) => {
+      const containerIp = containerAddress(hostIp, context);
+      return containerIp === undefined ? [] : [{ hostIp, containerIp }];
+    });
+    return addresses.length === 0 ? [] : [{ request, addresses }];
+  });
+}
+
+function hostAddresses(wanted: IpAddress | undefined, context: PublishContext): IpAddress[] {
+  if (wanted !== undefined) return [wanted];
+  const { hostBinding } = context;
+  if (hostBinding !== undefined && hostBinding !== anyIpv4) return [hostBinding];
+  return context.ipv6Listenable ? [anyIpv4, anyIpv6] : [anyIpv4];
+}
+
+function containerAddress(hostIp: IpAddress, context: PublishContext): IpAddress | undefined {
+  if (familyOf(hostIp) === 4) return context.containerIpv4;
+  if (context.containerIpv6 !== undefined) return context.containerIpv6;
+  return context.userlandProxy && !context.noProxy6To4 ? context.containerIpv4 : undefined;
+}
+
+/** Inclusive; Docker's default if the kernel does not say. */
+export interface PortRange {
+  readonly first: Port;
+  readonly last: Port;
+}
+export const defaultEphemeralRange = { first: 49153, last: 65535 } as PortRange;
+
+/** The text of `/proc/sys/net/ipv4/ip_local_port_range`. */
+export function parseEphemeralRange(text: string | undefined): PortRange {
+  const [first, last] = (text ?? '').trim().split(/\s+/).map(Number);
+  if (!first || !last || first > last || last > 65535) return defaultEphemeralRange;
+  return { first, last } as PortRange;
+}
+
+export function bindingsOf(group: PortGroup, hostPort: Port): PortBinding[] {
+  const { protocol, containerPort } = group.request;
+  return group.addresses.map((addresses) => ({ protocol, hostPort, containerPort, ...addresses }));
+}
+
+/**
+ * Which host ports are given out. An unspecified address needs the port free on every address of
+ * its family, a specific one on itself and on the unspecified one (as Docker does from 28.3 on).
+ */
+export class PortAllocator {
+  /** `tcp 8080` → address → who has it. */
+  readonly #taken = new Map<string, Map<IpAddress, string>>();
+  /** Address, protocol and range → the port given out last: a search goes on behind it. */
+  readonly #last = new Map<string, number>();
+
+  constructor(private readonly ephemeral: PortRange) {}
+
+  /**
+   * Takes one host port for all addresses of the group. `owner` is for the error of who comes
+   * second. Throws `port-allocated` in Docker's words if there is none.
+   */
+  take(group: PortGroup, owner: string): PortBinding[] {
+    const { protocol, hostPorts } = group.request;
+    const range = hostPorts ?? this.ephemeral;
+    const key = `${group.addresses[0]?.hostIp} ${protocol} ${range.first}-${range.last}`;
+    const size = range.last - range.first + 1;
+    const last = this.#last.get(key) ?? range.last;
+    for (let step = 1; step <= size; step += 1) {
+      const port = (range.first + ((last - range.first + step) % size)) as Port;
+      if (group.addresses.some(({ hostIp }) => this.#holder(protocol, hostIp, port))) continue;
+      this.#last.set(key, port);
+      const bindings = bindingsOf(group, port);
+      this.add(bindings, owner);
+      return bindings;
+    }
+    throw this.#refusal(group, range);
+  }
+
+  /** Marks bindings as taken without asking: those of records. */
+  add(bindings: readonly PortBinding[], owner: string): void {
+    for (const { protocol, hostPort, hostIp } of bindings) {
+      const key = `${protocol} ${hostPort}`;
+      const holders = this.#taken.get(key) ?? new Map<IpAddress, string>();
+      this.#taken.set(key, holders.set(hostIp, owner));
+    }
+  }
+
+  release(bindings: readonly PortBinding[]): void {
+    for (const { protocol, hostPort, hostIp } of bindings) {
+      const key = `${protocol} ${hostPort}`;
+      const holders = this.#taken.get(key);
+      holders?.delete(hostIp);
+      if (holders?.size === 0) this.#taken.delete(key);
+    }
+  }
+
+  #holder(protocol: Protocol, hostIp: IpAddress, port: Port): string | undefined {
+    const holders = this.#taken.get(`${protocol} ${port}`);
+    if (holders === undefined) return undefined;
+    const family = familyOf(hostIp);
+    for (const [other, owner] of holders) {
+      if (familyOf(other) !== family) continue;
+      if (other === hostIp || isUnspecified(other) || isUnspecified(hostIp)) return owner;
+    }
+    return undefined;
+  }
+
+  #refusal(group: PortGroup, range: PortRange): DriverError {
+    const { protocol } = group.request;
+    if (range.first !== range.last) {
+      return new DriverError(
+        'port-allocated',
+        `all ports are allocated: no ${protocol} port of ${range.first}-${range.last} is free for ` +
+          `container port ${group.request.containerPort}; publish a wider range, or stop a container`,
+      );
+    }
+    for (const { hostIp } of group.addresses) {
+      const owner = this.#holder(protocol, hostIp, range.first);
+      if (owner === undefined) continue;
+      const where = hostAndPort(hostIp, range.first);
+      return new DriverError(
+        'port-allocated',
+        `Bind for ${where} failed: port is already allocated (${protocol}, by ${owner}); ` +
+          'publish another host port, or stop that container',
+      );
+    }
+    return new DriverError('port-allocated', `port ${range.first} is already allocated`);
+  }
+}
