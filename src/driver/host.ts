@@ -50,6 +50,8 @@ export interface Conntrack {
 
 /** The iptables variant that this host uses, one per family. */
 export interface Firewall {
+  /** false if the host has no working iptables for this family: do not call the others with it. */
+  supports(family: Family): boolean;
   /** `iptables-save` text of all tables. */
   read(family: Family): Promise<string>;
   /** `iptables-restore --noflush`: atomic per table. Throws with the failing line in the message. */

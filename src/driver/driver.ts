@@ -1,0 +1,164 @@
+/** The driver: who waits for whom, and which use case serves which call. */
+
+import { DriverError, wrapError } from '../core/errors.js';
+import type { EndpointInput, NetworkInput } from '../core/input.js';
+import {
+  type EndpointId,
+  type NetworkId,
+  parseEndpointId,
+  parseNetworkId,
+  shortId,
+} from '../core/names.js';
+import { parsePublish } from '../core/options.js';
+import { protocolNumber } from '../core/port.js';
+import { createEndpoint, labelOf, removeEndpoint, save } from './endpoints.js';
+import { KeyedLocks } from './locks.js';
+import type { EndpointIds, JoinResult, NetworkDriver } from './network-driver.js';
+import { createNetwork, deleteNetwork } from './networks.js';
+import { publishPorts, releasePorts } from './publish.js';
+import type { EndpointState, NetworkState } from './registry.js';
+import type { World } from './world.js';
+
+/**
+ * Calls of one endpoint run one after the other; calls of different endpoints run side by side;
+ * the creation and deletion of a network waits for the calls of its endpoints.
+ */
+export class BridgeDriver implements NetworkDriver {
+  readonly #networks = new KeyedLocks<string>();
+  readonly #endpoints = new KeyedLocks<string>();
+
+  constructor(
+    private readonly world: World,
+    /** Rejects if recovery failed in a way that nothing can be served after. */
+    private readonly recovered: Promise<void>,
+  ) {}
+
+  async createNetwork(input: NetworkInput): Promise<void> {
+    await this.recovered;
+    await this.#networks.exclusive(input.networkId, () => createNetwork(this.world, input));
+  }
+
+  async deleteNetwork(networkId: NetworkId): Promise<void> {
+    await this.recovered;
+    await this.#networks.exclusive(networkId, () => deleteNetwork(this.world, networkId));
+  }
+
+  async createEndpoint(input: EndpointInput): ReturnType<NetworkDriver['createEndpoint']> {
+    return this.#onEndpoint(input.networkId, input.endpointId, () =>
+      createEndpoint(this.world, this.#network(input.networkId), input),
+    );
+  }
+
+  async deleteEndpoint({ networkId, endpointId }: EndpointIds): Promise<void> {
+    await this.#onEndpoint(networkId, endpointId, async () => {
+      const state = this.world.registry.endpoint(endpointId);
+      if (state !== undefined) await removeEndpoint(this.world, state);
+    });
+  }
+
+  async endpointInfo({ endpointId }: EndpointIds): Promise<Readonly<Record<string, unknown>>> {
+    await this.recovered;
+    const { spec, record } = this.#endpoint(endpointId);
+    return {
+      'com.docker.network.endpoint.macaddress': spec.mac,
+      'com.docker.network.endpoint.exposedports': record.exposed.map(({ protocol, port }) => ({
+        Proto: protocolNumber[protocol],
+        Port: port,
+      })),
+      'com.docker.network.portmap': record.bindings.map((binding) => ({
+        Proto: protocolNumber[binding.protocol],
+        IP: binding.containerIp,
+        Port: binding.containerPort,
+        HostIP: binding.hostIp,
+        HostPort: binding.hostPort,
+        HostPortEnd: binding.hostPort,
+      })),
+      'tsbridge.veth': spec.veth.host,
+    };
+  }
+
+  async join({ networkId, endpointId }: EndpointIds, sandboxKey: string): Promise<JoinResult> {
+    return this.#onEndpoint(networkId, endpointId, async () => {
+      const state = this.#endpoint(endpointId);
+      if (state.record.sandboxKey !== sandboxKey) {
+        await save(this.world, state, { sandboxKey });
+      }
+      const network = state.network.spec;
+      return {
+        interface: state.spec.veth.container,
+        prefix: network.containerPrefix,
+        gateway: network.ipv4?.containerGateway,
+        gatewayIpv6: state.spec.ipv6 === undefined ? undefined : network.ipv6?.containerGateway,
+      };
+    });
+  }
+
+  async leave(ids: EndpointIds): Promise<void> {
+    await this.revokePorts(ids);
+  }
+
+  async publishPorts(
+    { networkId, endpointId }: EndpointIds,
+    options: Readonly<Record<string, unknown>>,
+  ): Promise<void> {
+    await this.#onEndpoint(networkId, endpointId, async () => {
+      const state = this.#endpoint(endpointId);
+      const request = parsePublish(options);
+      try {
+        await publishPorts(this.world, state, request);
+      } catch (error) {
+        // Docker users know the errors of ports by their first words: nothing is put before them.
+        throw error instanceof DriverError && error.code.startsWith('port-')
+          ? error
+          : wrapError(
+              `publishing ports of endpoint ${this.#label(state)}`,
+              error,
+              'firewall-failed',
+            );
+      }
+    });
+  }
+
+  async revokePorts({ networkId, endpointId }: EndpointIds): Promise<void> {
+    await this.#onEndpoint(networkId, endpointId, async () => {
+      const state = this.world.registry.endpoint(endpointId);
+      if (state !== undefined) await releasePorts(this.world, state);
+    });
+  }
+
+  async #onEndpoint<T>(network: string, endpoint: string, work: () => Promise<T>): Promise<T> {
+    await this.recovered;
+    return this.#networks.shared(network, () => this.#endpoints.exclusive(endpoint, work));
+  }
+
+  #network(text: string): NetworkState {
+    const id = parseNetworkId(text);
+    const state = id === undefined ? undefined : this.world.registry.network(id);
+    if (id !== undefined && state !== undefined) return state;
+    throw new DriverError(
+      'network-unknown',
+      `network ${text.slice(0, 12)} is not known to tsbridge: its record is gone; ` +
+        'remove it with "docker network rm" and create it again',
+    );
+  }
+
+  #endpoint(id: EndpointId): EndpointState {
+    const state = this.world.registry.endpoint(id);
+    if (state !== undefined) return state;
+    throw new DriverError(
+      'endpoint-unknown',
+      `No endpoint (${shortId(id)}) exists: disconnect the container and connect it again`,
+    );
+  }
+
+  #label(state: EndpointState): string {
+    return labelOf(state.spec, state.network);
+  }
+}
+
+/** For callers that have only text. */
+export function parseIds(networkId: string, endpointId: string): EndpointIds | undefined {
+  const network = parseNetworkId(networkId);
+  const endpoint = parseEndpointId(endpointId);
+  return network && endpoint ? { networkId: network, endpointId: endpoint } : undefined;
+}

@@ -1,0 +1,151 @@
+/** CreateEndpoint, Join, Leave and DeleteEndpoint: veth pair, rules of the endpoint, record. */
+import { isDeepStrictEqual } from 'node:util';
+import type { MacAddress } from '../core/address.js';
+import type { EndpointSpec } from '../core/endpoint.js';
+import { DriverError, ErrorList, wrapError } from '../core/errors.js';
+import type { EndpointInput } from '../core/input.js';
+import { vethLinkOf } from '../core/links.js';
+import { shortId, vethNames } from '../core/names.js';
+import { parseEndpoint } from '../core/options.js';
+import { releasePorts } from './publish.js';
+import { type EndpointRecord, encodeEndpoint } from './records.js';
+import type { EndpointState, NetworkState } from './registry.js';
+import type { World } from './world.js';
+
+/** Options that are stored elsewhere in the record, or sent again with the call that needs them. */
+const portOptions = ['com.docker.network.portmap', 'com.docker.network.endpoint.exposedports'];
+const nameAttempts = 4;
+
+/** A repeated call with the same arguments succeeds; with others it is `endpoint-exists`. */
+export async function createEndpoint(
+  world: World,
+  network: NetworkState,
+  input: EndpointInput,
+): Promise<{ mac: MacAddress | undefined }> {
+  const { spec, macGiven } = parseEndpoint(input, network.spec);
+  const answer = { mac: macGiven ? undefined : spec.mac };
+  const label = labelOf(spec, network);
+  const kept = withoutPorts(input);
+  const known = world.registry.endpoint(spec.id);
+  if (known !== undefined) {
+    if (isDeepStrictEqual(known.record.input, kept)) return answer;
+    throw new DriverError('endpoint-exists', `endpoint ${label} exists with other options`);
+  }
+  await collectStale(world, network, spec);
+  if (wantsPorts(input)) world.hostPorts.prepare();
+  const state = await register(world, network, spec, kept);
+  try {
+    await world.store.write('endpoint', spec.id, encodeEndpoint(state.record));
+    const rules = world.rules.add(world.rules.ofEndpoint(network.spec, spec));
+    rules.catch(() => {});
+    await world.links.createVeth(
+      vethLinkOf(network.spec, state.spec, world.settings.userlandProxy),
+    );
+    await rules;
+    await save(world, state, { phase: 'ready' });
+  } catch (error) {
+    await removeEndpoint(world, state).catch(() => {});
+    throw wrapError(`creating endpoint ${label}`, error, 'link-failed');
+  }
+  return answer;
+}
+
+/** Finds free names for the pair: another endpoint's digits can be the same, if very seldom. */
+async function register(
+  world: World,
+  network: NetworkState,
+  spec: EndpointSpec,
+  input: EndpointInput,
+): Promise<EndpointState> {
+  for (let attempt = 0; attempt < nameAttempts; attempt += 1) {
+    const veth = vethNames(spec.id, attempt);
+    const taken = (await world.links.find(veth.host)) ?? (await world.links.find(veth.container));
+    if (taken !== undefined) continue;
+    return world.registry.addEndpoint(
+      network,
+      { ...spec, veth },
+      {
+        phase: 'creating',
+        sequence: world.registry.nextSequence(),
+        input,
+        nameAttempt: attempt,
+        sandboxKey: undefined,
+        bindings: [],
+        exposed: [],
+      },
+    );
+  }
+  throw new DriverError(
+    'link-failed',
+    `creating endpoint ${labelOf(spec, network)}: could not generate interface name: ` +
+      `${vethNames(spec.id).host} and its alternatives are taken`,
+  );
+}
+
+/**
+ * The engine gives an address out once: whoever has it still is dead, its engine having been killed
+ * before it could say so (spec section 7.7).
+ */
+async function collectStale(
+  world: World,
+  network: NetworkState,
+  spec: EndpointSpec,
+): Promise<void> {
+  for (const cidr of [spec.ipv4, spec.ipv6]) {
+    if (cidr === undefined) continue;
+    const stale = world.registry.holder(network.spec.id, cidr.address);
+    if (stale === undefined) continue;
+    world.log.warn(
+      { network: shortId(network.spec.id), endpoint: shortId(stale.spec.id) },
+      `the engine gave ${cidr.address} to endpoint ${shortId(spec.id)}: removing its former holder`,
+    );
+    await removeEndpoint(world, stale);
+  }
+}
+
+/** Ports, rules, link and record of an endpoint; goes on past failures and reports all of them. */
+export async function removeEndpoint(world: World, state: EndpointState): Promise<void> {
+  const { spec, network } = state;
+  const errors = new ErrorList();
+  await errors.attempt(() => save(world, state, { phase: 'removing' }));
+  await Promise.all([
+    errors.attempt(() => releasePorts(world, state)),
+    errors.attempt(() => world.rules.remove(world.rules.ofEndpoint(network.spec, spec))),
+    errors.attempt(() => world.links.remove(spec.veth.host)),
+  ]);
+  if (!errors.failed) await errors.attempt(() => world.store.remove('endpoint', spec.id));
+  world.registry.removeEndpoint(state);
+  if (errors.failed) {
+    throw new DriverError(
+      'link-failed',
+      `deleting endpoint ${labelOf(spec, network)}: ${errors.message}`,
+    );
+  }
+}
+
+/** Changes the record in memory and on disk. */
+export async function save(
+  world: World,
+  state: EndpointState,
+  change: Partial<EndpointRecord>,
+): Promise<void> {
+  state.record = { ...state.record, ...change };
+  await world.store.write('endpoint', state.spec.id, encodeEndpoint(state.record));
+}
+
+export function labelOf(spec: EndpointSpec, network: NetworkState): string {
+  return `${shortId(spec.id)} on network ${shortId(network.spec.id)} (${network.spec.bridge})`;
+}
+
+function wantsPorts(input: EndpointInput): boolean {
+  const ports = input.options['com.docker.network.portmap'];
+  return Array.isArray(ports) && ports.length > 0;
+}
+
+/** As it will be read back from a record. */
+function withoutPorts(input: EndpointInput): EndpointInput {
+  const options = Object.entries(input.options).filter(([name]) => !portOptions.includes(name));
+  return JSON.parse(
+    JSON.stringify({ ...input, options: Object.fromEntries(options) }),
+  ) as EndpointInput;
+}

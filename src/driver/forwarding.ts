@@ -1,0 +1,27 @@
+/** IP forwarding, and the FORWARD policy that goes with switching it on (spec section 1.4). */
+import type { Family } from '../core/address.js';
+import type { NetworkSpec } from '../core/network.js';
+import { ipForward, ipv6ForwardAll, ipv6ForwardDefault, type SysctlPath } from '../core/sysctls.js';
+import type { World } from './world.js';
+
+const paths: Readonly<Record<Family, readonly SysctlPath[]>> = {
+  4: [ipForward],
+  6: [ipv6ForwardDefault, ipv6ForwardAll],
+};
+
+/**
+ * Switches forwarding on for the families of the network. If it was off, the policy of FORWARD
+ * becomes DROP, so that the host does not become a router for its neighbours by the way.
+ */
+export async function ensureForwarding(world: World, network: NetworkSpec): Promise<void> {
+  if (!world.settings.ipForward) return;
+  for (const family of [4, 6] as const) {
+    if ((family === 4 ? network.ipv4 : network.ipv6) === undefined) continue;
+    let changed = false;
+    for (const path of paths[family]) {
+      if ((await world.sysctls.read(path)) === '1') continue;
+      changed = (await world.sysctls.write(path, '1')) || changed;
+    }
+    if (changed && !world.settings.ipForwardNoDrop) await world.rules.dropForwarded(family);
+  }
+}

@@ -1,0 +1,158 @@
+/** CreateNetwork and DeleteNetwork: bridge, addresses, sysctls, rules, record. */
+import { isDeepStrictEqual } from 'node:util';
+import { cidrText, sameCidr } from '../core/address.js';
+import { conflictsWith, overlappingRoutes } from '../core/conflicts.js';
+import { DriverError, ErrorList, messageOf, wrapError } from '../core/errors.js';
+import type { NetworkInput } from '../core/input.js';
+import { bridgeLinkOf, type ObservedLink, planBridge, planLinkUp } from '../core/links.js';
+import { type NetworkId, shortId } from '../core/names.js';
+import type { NetworkSpec } from '../core/network.js';
+import { parseNetwork } from '../core/options.js';
+import { bridgeSysctls } from '../core/sysctls.js';
+import { applyLinkSteps, applySysctls } from './apply.js';
+import { removeEndpoint } from './endpoints.js';
+import { ensureForwarding } from './forwarding.js';
+import type { NetworkState } from './registry.js';
+import type { World } from './world.js';
+
+/** A repeated call with the same arguments succeeds; with others it is `network-exists`. */
+export async function createNetwork(world: World, input: NetworkInput): Promise<void> {
+  const { spec, warnings } = parseNetwork(input, world.settings);
+  const label = labelOf(spec);
+  const known = world.registry.network(spec.id);
+  if (known !== undefined) {
+    if (isDeepStrictEqual(known.record.input, plain(input))) return;
+    throw new DriverError('network-exists', `network ${label} exists with other options`);
+  }
+  conflictsWith(
+    spec,
+    world.registry.networks().map((other) => other.spec),
+  );
+  for (const warning of warnings) world.log.warn({ network: shortId(spec.id) }, warning);
+  // Registered before the first wait, so that a call beside this one sees the conflict.
+  const state = world.registry.addNetwork(spec, {
+    phase: 'creating',
+    sequence: world.registry.nextSequence(),
+    bridgeMade: true,
+    input: plain(input),
+  });
+  try {
+    const found = await world.links.find(spec.bridge);
+    if (found !== undefined) checkExistingBridge(spec, found);
+    state.record = { ...state.record, bridgeMade: found === undefined };
+    void warnOfRoutes(world, spec);
+    await world.store.write('network', spec.id, state.record);
+    await ensureNetwork(world, spec, found);
+    state.record = { ...state.record, phase: 'ready' };
+    await world.store.write('network', spec.id, state.record);
+  } catch (error) {
+    const left = await takeAway(world, state);
+    const note = left === undefined ? '' : ` (and undoing it: ${left})`;
+    const failure = wrapError(`creating network ${label}`, error, 'link-failed');
+    throw new DriverError(failure.code, failure.message + note, { cause: error });
+  }
+}
+
+/** Makes bridge, sysctls and rules what they should be; nothing is touched that is right already. */
+export async function ensureNetwork(
+  world: World,
+  spec: NetworkSpec,
+  found: ObservedLink | undefined,
+): Promise<void> {
+  const rules = world.rules.add(world.rules.ofNetwork(spec));
+  // Waited for below: a failure of the links must not leave it unhandled.
+  rules.catch(() => {});
+  await applyLinkSteps(world.links, planBridge(bridgeLinkOf(spec), found));
+  await applySysctls(world.sysctls, bridgeSysctls(spec, world.settings.userlandProxy));
+  await ensureForwarding(world, spec);
+  await rules;
+  // Last, as Docker does: nothing passes before the rules are there.
+  await applyLinkSteps(world.links, planLinkUp(spec.bridge, found));
+}
+
+/** Goes on past failures, and keeps the record if anything is left, so that a start tries again. */
+export async function deleteNetwork(world: World, id: NetworkId): Promise<void> {
+  const state = world.registry.network(id);
+  if (state === undefined) return;
+  const errors = new ErrorList();
+  state.record = { ...state.record, phase: 'removing' };
+  await errors.attempt(() => world.store.write('network', id, state.record));
+  for (const endpoint of [...state.endpoints.values()]) {
+    await errors.attempt(() => removeEndpoint(world, endpoint));
+  }
+  await errors.attempt(async () => {
+    const left = await takeAway(world, state);
+    if (left !== undefined) throw new Error(left);
+  });
+  if (errors.failed) {
+    throw new DriverError(
+      'link-failed',
+      `deleting network ${labelOf(state.spec)}: ${errors.message}`,
+    );
+  }
+}
+
+/** Rules and bridge at once, then the record. Answers with what could not be taken away. */
+export async function takeAway(world: World, state: NetworkState): Promise<string | undefined> {
+  const { spec, record } = state;
+  const errors = new ErrorList();
+  await Promise.all([
+    errors.attempt(() => world.rules.remove(world.rules.ofNetwork(spec))),
+    errors.attempt(async () => {
+      if (record.bridgeMade) await world.links.remove(spec.bridge);
+    }),
+  ]);
+  if (!errors.failed) await errors.attempt(() => world.store.remove('network', spec.id));
+  if (errors.failed) {
+    state.record = { ...record, phase: 'removing' };
+    await errors.attempt(() => world.store.write('network', spec.id, state.record));
+  }
+  // Forgotten in any case: the engine has no network of this id any more.
+  world.registry.removeNetwork(spec.id);
+  return errors.failed ? errors.message : undefined;
+}
+
+/** A bridge that the user made is used as it is, if it fits (spec section 4.2). */
+function checkExistingBridge(spec: NetworkSpec, found: ObservedLink): void {
+  if (found.kind !== 'bridge') {
+    throw new DriverError(
+      'network-conflict',
+      `existing interface ${spec.bridge} is not a bridge; choose another name with ` +
+        '-o com.docker.network.bridge.name=NAME',
+    );
+  }
+  const wanted = spec.ipv4?.bridgeAddress;
+  if (wanted === undefined || spec.inhibitIpv4) return;
+  const present = found.addresses.filter(({ family }) => family === 4);
+  if (present.length === 0 || present.some((address) => sameCidr(address, wanted))) return;
+  throw new DriverError(
+    'network-conflict',
+    `bridge IPv4 (${present.map(cidrText).join(', ')}) does not match requested configuration ` +
+      `${cidrText(wanted)}: ${spec.bridge} exists with another address; give the network that ` +
+      'subnet and gateway, or choose another name with -o com.docker.network.bridge.name=NAME',
+  );
+}
+
+/** Overlapping with a host route is allowed, as with Docker, but seldom meant. */
+async function warnOfRoutes(world: World, spec: NetworkSpec): Promise<void> {
+  try {
+    for (const route of overlappingRoutes(spec, await world.links.listRoutes())) {
+      world.log.warn(
+        { network: shortId(spec.id), bridge: spec.bridge },
+        `subnet of the network overlaps the host's route to ${cidrText(route.destination)} ` +
+          `by ${route.interface}`,
+      );
+    }
+  } catch (error) {
+    world.log.debug({ error: messageOf(error) }, 'host routes could not be read');
+  }
+}
+
+function labelOf(spec: NetworkSpec): string {
+  return `${shortId(spec.id)} (${spec.bridge})`;
+}
+
+/** As it will be read back from a record. */
+function plain(input: NetworkInput): NetworkInput {
+  return JSON.parse(JSON.stringify(input)) as NetworkInput;
+}

@@ -1,0 +1,157 @@
+/**
+ * Publishing the ports of an endpoint: choose, bind, record, then rules. A port that cannot be
+ * bound never gets a rule, so that no packet of another program is led astray.
+ */
+import { familyOf } from '../core/address.js';
+import { bindFailure } from '../core/bind-failure.js';
+import { DriverError, ErrorList } from '../core/errors.js';
+import { shortId } from '../core/names.js';
+import type { PublishRequest } from '../core/options.js';
+import type { PortBinding } from '../core/port.js';
+import { expandRequests, type PortGroup } from '../core/ports.js';
+import type { Listener, ListenFailure } from './host.js';
+import { encodeEndpoint } from './records.js';
+import type { EndpointState } from './registry.js';
+import type { World } from './world.js';
+
+/** How often a range or ephemeral port is tried again with the next number. */
+const maxAttempts = 100;
+
+/** Replaces what the endpoint has published. On failure nothing is published. */
+export async function publishPorts(
+  world: World,
+  state: EndpointState,
+  request: PublishRequest,
+): Promise<void> {
+  await releasePorts(world, state);
+  const { spec, network } = state;
+  const groups = expandRequests(request.requests, {
+    containerIpv4: spec.ipv4?.address,
+    containerIpv6: spec.ipv6?.address,
+    hostBinding: network.spec.hostBinding ?? world.settings.defaultBindingIp,
+    userlandProxy: world.settings.userlandProxy,
+    ipv6Listenable: true,
+    noProxy6To4: request.noProxy6To4,
+  });
+  if (groups.length === 0 && request.exposed.length === 0) return;
+  const bindings = await bind(world, state, groups);
+  state.record = { ...state.record, bindings, exposed: request.exposed };
+  try {
+    await world.store.write('endpoint', spec.id, encodeEndpoint(state.record));
+    await world.rules.add(world.rules.ofBindings(network.spec, bindings));
+    await forgetFlows(world, state, bindings);
+  } catch (error) {
+    await releasePorts(world, state).catch(() => {});
+    throw error;
+  }
+}
+
+/** Rules, sockets, conntrack entries and host ports of the endpoint; absent ones are no error. */
+export async function releasePorts(world: World, state: EndpointState): Promise<void> {
+  const { bindings, exposed } = state.record;
+  if (bindings.length === 0 && exposed.length === 0) return;
+  const errors = new ErrorList();
+  await Promise.all([
+    errors.attempt(() => world.rules.remove(world.rules.ofBindings(state.network.spec, bindings))),
+    errors.attempt(() => world.hostPorts.close(state.spec.id)),
+  ]);
+  await errors.attempt(() => forgetFlows(world, state, bindings));
+  if (errors.failed) throw new DriverError('firewall-failed', errors.message);
+  world.allocator.release(bindings);
+  state.record = { ...state.record, bindings: [], exposed: [] };
+  await world.store.write('endpoint', state.spec.id, encodeEndpoint(state.record));
+}
+
+/** What a binding needs of the proxy process. */
+export function listenerOf(world: World, binding: PortBinding): Listener {
+  return { binding, mode: world.settings.userlandProxy ? 'forward' : 'reserve' };
+}
+
+/** One socket for each address of each group; the groups that fail move on within their range. */
+async function bind(
+  world: World,
+  state: EndpointState,
+  groups: readonly PortGroup[],
+): Promise<PortBinding[]> {
+  const owner = `endpoint ${shortId(state.spec.id)} on ${state.network.spec.bridge}`;
+  const chosen = new Map<PortGroup, PortBinding[]>();
+  try {
+    let open: readonly PortGroup[] = groups;
+    for (let attempt = 1; open.length > 0; attempt += 1) {
+      for (const group of open) chosen.set(group, world.allocator.take(group, owner));
+      const wanted = open.flatMap((group) => chosen.get(group) ?? []);
+      const failures = await world.hostPorts.open(
+        state.spec.id,
+        wanted.map((binding) => listenerOf(world, binding)),
+      );
+      open = await retry(world, state, chosen, failures, attempt);
+    }
+  } catch (error) {
+    for (const bindings of chosen.values()) world.allocator.release(bindings);
+    await world.hostPorts.close(state.spec.id).catch(() => {});
+    throw error;
+  }
+  return groups.flatMap((group) => chosen.get(group) ?? []);
+}
+
+/** The groups to try again with other ports. Throws if one of them has no other. */
+async function retry(
+  world: World,
+  state: EndpointState,
+  chosen: Map<PortGroup, PortBinding[]>,
+  failures: readonly ListenFailure[],
+  attempt: number,
+): Promise<PortGroup[]> {
+  if (failures.length === 0) return [];
+  const failed = new Map(failures.map((failure) => [failure.listener.binding, failure]));
+  const again: PortGroup[] = [];
+  const siblings: Listener[] = [];
+  for (const [group, bindings] of chosen) {
+    const own = bindings.filter((binding) => failed.has(binding));
+    if (own.length === 0) continue;
+    const { hostIp, hostPorts } = group.request;
+    const rest = bindings.filter((binding) => !failed.has(binding));
+    if (hostIp === undefined && rest.length > 0 && own.every((b) => lacksIpv6(failed.get(b)))) {
+      // A host without IPv6: the `::` that nobody asked for is left out, as Docker does.
+      world.allocator.release(own);
+      chosen.set(group, rest);
+      continue;
+    }
+    const first = own[0] === undefined ? undefined : failed.get(own[0]);
+    if (first !== undefined && hostPorts?.first === hostPorts?.last && hostPorts !== undefined) {
+      throw bindFailure(first, world.settings.userlandProxy, world.rules.generationName);
+    }
+    if (first !== undefined && (attempt >= maxAttempts || first.code !== 'EADDRINUSE')) {
+      throw bindFailure(first, world.settings.userlandProxy, world.rules.generationName);
+    }
+    siblings.push(...rest.map((binding) => listenerOf(world, binding)));
+    world.allocator.release(bindings);
+    again.push(group);
+  }
+  if (siblings.length > 0) await world.hostPorts.close(state.spec.id, siblings);
+  return again;
+}
+
+function lacksIpv6(failure: ListenFailure | undefined): boolean {
+  return (
+    failure !== undefined &&
+    familyOf(failure.listener.binding.hostIp) === 6 &&
+    (failure.code === 'EAFNOSUPPORT' || failure.code === 'EADDRNOTAVAIL')
+  );
+}
+
+/** As Docker does when ports come and go (spec section 3.6), and by host port on both occasions. */
+async function forgetFlows(
+  world: World,
+  { spec }: EndpointState,
+  bindings: readonly PortBinding[],
+): Promise<void> {
+  const udp = bindings.filter(({ protocol }) => protocol === 'udp');
+  if (udp.length > 0) {
+    await world.conntrack.removeUdpFlowsTo(
+      udp.map(({ hostIp, hostPort }) => ({ family: familyOf(hostIp), port: hostPort })),
+    );
+  }
+  const addresses = [spec.ipv4, spec.ipv6].flatMap((cidr) => (cidr ? [cidr.address] : []));
+  await world.conntrack.removeFlowsOf(addresses);
+}

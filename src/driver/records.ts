@@ -1,0 +1,147 @@
+/**
+ * What is kept on disk: the inputs of each network and endpoint, from which the whole host state
+ * can be planned again. Reading a record is as careful as reading a request.
+ */
+import { parseIp } from '../core/address.js';
+import { DriverError } from '../core/errors.js';
+import type { EndpointInput, NetworkInput } from '../core/input.js';
+import { type PortBinding, type Protocol, parsePort, protocols } from '../core/port.js';
+
+/**
+ * `creating` is written before the host is touched, `ready` before the engine is answered,
+ * `removing` before the first thing is taken away. Only what is `ready` is brought back at a start.
+ */
+export type Phase = 'creating' | 'ready' | 'removing';
+const phases: readonly Phase[] = ['creating', 'ready', 'removing'];
+
+export interface NetworkRecord {
+  readonly phase: Phase;
+  /** Networks are brought back in the order in which they were made. */
+  readonly sequence: number;
+  /** false: the bridge was there before, and stays when the network goes. */
+  readonly bridgeMade: boolean;
+  readonly input: NetworkInput;
+}
+
+export interface ExposedPort {
+  readonly protocol: Protocol;
+  readonly port: number;
+}
+
+export interface EndpointRecord {
+  readonly phase: Phase;
+  readonly sequence: number;
+  /** As sent, without the port options. */
+  readonly input: EndpointInput;
+  /** Which of the endpoint's possible veth names was free. */
+  readonly nameAttempt: number;
+  /** Path of the container's network namespace, once the engine has said it. */
+  readonly sandboxKey: string | undefined;
+  /** Chosen host ports. */
+  readonly bindings: readonly PortBinding[];
+  readonly exposed: readonly ExposedPort[];
+}
+
+export function encodeEndpoint(record: EndpointRecord): unknown {
+  return {
+    ...record,
+    bindings: record.bindings.map((b) => [
+      b.protocol,
+      b.hostIp,
+      b.hostPort,
+      b.containerIp,
+      b.containerPort,
+    ]),
+    exposed: record.exposed.map(({ protocol, port }) => [protocol, port]),
+  };
+}
+
+/** Throws `record-unreadable`; the store adds the name of the file. */
+export function decodeNetwork(value: unknown): NetworkRecord {
+  const fields = object(value, 'record');
+  const input = object(fields.input, 'input');
+  return {
+    phase: phase(fields.phase),
+    sequence: number(fields.sequence, 'sequence'),
+    bridgeMade: fields.bridgeMade === true,
+    input: {
+      networkId: text(input.networkId, 'networkId'),
+      options: object(input.options, 'options'),
+      ipv4Data: list(input.ipv4Data, 'ipv4Data').map((pool) => object(pool, 'ipv4Data')),
+      ipv6Data: list(input.ipv6Data, 'ipv6Data').map((pool) => object(pool, 'ipv6Data')),
+    },
+  };
+}
+
+/** Throws `record-unreadable`; the store adds the name of the file. */
+export function decodeEndpoint(value: unknown): EndpointRecord {
+  const fields = object(value, 'record');
+  const input = object(fields.input, 'input');
+  return {
+    phase: phase(fields.phase),
+    sequence: number(fields.sequence, 'sequence'),
+    nameAttempt: number(fields.nameAttempt, 'nameAttempt'),
+    sandboxKey: fields.sandboxKey === undefined ? undefined : text(fields.sandboxKey, 'sandboxKey'),
+    bindings: list(fields.bindings, 'bindings').map(binding),
+    exposed: list(fields.exposed, 'exposed').map((entry) => {
+      const [name, port] = list(entry, 'exposed');
+      return { protocol: protocol(name), port: number(port, 'exposed') };
+    }),
+    input: {
+      networkId: text(input.networkId, 'networkId'),
+      endpointId: text(input.endpointId, 'endpointId'),
+      address: text(input.address, 'address'),
+      addressIpv6: text(input.addressIpv6, 'addressIpv6'),
+      mac: text(input.mac, 'mac'),
+      options: object(input.options, 'options'),
+    },
+  };
+}
+
+function binding(value: unknown): PortBinding {
+  const [name, host, hostPort, container, containerPort] = list(value, 'bindings');
+  const hostIp = parseIp(text(host, 'bindings'));
+  const containerIp = parseIp(text(container, 'bindings'));
+  const from = parsePort(number(hostPort, 'bindings'));
+  const to = parsePort(number(containerPort, 'bindings'));
+  if (!hostIp || !containerIp || !from || !to) throw unreadable('bindings', 'a port binding');
+  return { protocol: protocol(name), hostIp, hostPort: from, containerIp, containerPort: to };
+}
+
+function phase(value: unknown): Phase {
+  const found = phases.find((name) => name === value);
+  if (found === undefined) throw unreadable('phase', phases.join(', '));
+  return found;
+}
+
+function protocol(value: unknown): Protocol {
+  const found = protocols.find((name) => name === value);
+  if (found === undefined) throw unreadable('protocol', protocols.join(', '));
+  return found;
+}
+
+function object(value: unknown, name: string): Record<string, unknown> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw unreadable(name, 'an object');
+  }
+  return value as Record<string, unknown>;
+}
+
+function list(value: unknown, name: string): unknown[] {
+  if (!Array.isArray(value)) throw unreadable(name, 'a list');
+  return value;
+}
+
+function text(value: unknown, name: string): string {
+  if (typeof value !== 'string') throw unreadable(name, 'a string');
+  return value;
+}
+
+function number(value: unknown, name: string): number {
+  if (typeof value !== 'number' || !Number.isFinite(value)) throw unreadable(name, 'a number');
+  return value;
+}
+
+function unreadable(name: string, expected: string): DriverError {
+  return new DriverError('record-unreadable', `field ${name} should be ${expected}`);
+}

@@ -1,0 +1,167 @@
+/**
+ * What happens at a start: records → intent → host. The engine replays nothing (spec section 7.7),
+ * so whatever should be there has to come from here, and what is right already is left alone.
+ */
+import { DriverError, ErrorList, messageOf } from '../core/errors.js';
+import type { ObservedLink } from '../core/links.js';
+import { planVethRepair, vethLinkOf } from '../core/links.js';
+import { shortId, vethNames } from '../core/names.js';
+import { parseEndpoint, parseNetwork } from '../core/options.js';
+import { applyLinkSteps } from './apply.js';
+import { removeEndpoint } from './endpoints.js';
+import type { Listener } from './host.js';
+import { ensureNetwork, takeAway } from './networks.js';
+import { listenerOf } from './publish.js';
+import { decodeEndpoint, decodeNetwork } from './records.js';
+import type { EndpointState } from './registry.js';
+import type { World } from './world.js';
+
+/** Rejects only if the records cannot be read; whatever fails for one object is logged. */
+export async function recover(world: World): Promise<void> {
+  await loadRecords(world);
+  const links = new Map((await world.links.list()).map((link) => [link.name, link]));
+  await collectLeftovers(world, links);
+  await ensureAll(world, links);
+}
+
+/** Brings links, sysctls, rules and sockets of everything in the intent to what they should be. */
+export async function ensureAll(
+  world: World,
+  links: ReadonlyMap<string, ObservedLink>,
+): Promise<void> {
+  const { registry, rules } = world;
+  const endpoints = registry.endpoints();
+  await Promise.all([
+    attempt(world, 'published ports', async () => holdPorts(world, endpoints)),
+    ...registry
+      .networks()
+      .map(({ spec }) =>
+        attempt(world, `network ${shortId(spec.id)}`, () =>
+          ensureNetwork(world, spec, links.get(spec.bridge)),
+        ),
+      ),
+    attempt(world, 'rules of endpoints and ports', () =>
+      rules.add(
+        endpoints.flatMap(({ spec, network, record }) => [
+          ...rules.ofEndpoint(network.spec, spec),
+          ...rules.ofBindings(network.spec, record.bindings),
+        ]),
+      ),
+    ),
+  ]);
+  await repairVeths(world, endpoints);
+}
+
+async function loadRecords(world: World): Promise<void> {
+  const { registry, store, settings } = world;
+  const records = await store.load();
+  const named = <T>(kind: string, id: string, parse: () => T): T => {
+    try {
+      return parse();
+    } catch (error) {
+      throw new DriverError(
+        'record-unreadable',
+        `reading the record of ${kind} ${id}: ${messageOf(error)}`,
+        { cause: error },
+      );
+    }
+  };
+  for (const { kind, id, value } of records) {
+    if (kind !== 'network') continue;
+    named(kind, id, () => {
+      const record = decodeNetwork(value);
+      registry.addNetwork(parseNetwork(record.input, settings).spec, record);
+    });
+  }
+  const networks = new Map<string, ReturnType<typeof registry.networks>[number]>(
+    registry.networks().map((state) => [state.spec.id, state]),
+  );
+  for (const { kind, id, value } of records) {
+    if (kind !== 'endpoint') continue;
+    await named(kind, id, async () => {
+      const record = decodeEndpoint(value);
+      const network = networks.get(record.input.networkId);
+      // Its network went in one piece before; only the record was left.
+      if (network === undefined) return store.remove('endpoint', id);
+      const { spec } = parseEndpoint(record.input, network.spec);
+      const veth = vethNames(spec.id, record.nameAttempt);
+      const state = registry.addEndpoint(network, { ...spec, veth }, record);
+      world.allocator.add(
+        record.bindings,
+        `endpoint ${shortId(spec.id)} on ${state.network.spec.bridge}`,
+      );
+    });
+  }
+}
+
+/**
+ * Finishes what a crash interrupted. An endpoint whose host link is gone is dead: the pair goes
+ * only with the container's namespace, or with the host at a reboot.
+ */
+async function collectLeftovers(
+  world: World,
+  links: ReadonlyMap<string, ObservedLink>,
+): Promise<void> {
+  for (const state of world.registry.endpoints()) {
+    const gone = !links.has(state.spec.veth.host);
+    if (state.record.phase === 'ready' && !gone) continue;
+    world.log.info(
+      { endpoint: shortId(state.spec.id), phase: state.record.phase, linkGone: gone },
+      'removing what is left of an endpoint',
+    );
+    await attempt(world, `endpoint ${shortId(state.spec.id)}`, () => removeEndpoint(world, state));
+  }
+  for (const state of world.registry.networks()) {
+    if (state.record.phase === 'ready') continue;
+    world.log.info(
+      { network: shortId(state.spec.id), phase: state.record.phase },
+      'removing what is left of a network',
+    );
+    const errors = new ErrorList();
+    for (const endpoint of [...state.endpoints.values()]) {
+      await errors.attempt(() => removeEndpoint(world, endpoint));
+    }
+    await attempt(world, `network ${shortId(state.spec.id)}`, () => takeAway(world, state));
+  }
+}
+
+async function holdPorts(world: World, endpoints: readonly EndpointState[]): Promise<void> {
+  const wanted = new Map<EndpointState['spec']['id'], Listener[]>();
+  for (const { spec, record } of endpoints) {
+    if (record.bindings.length === 0) continue;
+    wanted.set(
+      spec.id,
+      record.bindings.map((binding) => listenerOf(world, binding)),
+    );
+  }
+  for (const { listener, code } of await world.hostPorts.sync(wanted)) {
+    const { protocol, hostIp, hostPort } = listener.binding;
+    world.log.error(
+      { protocol, hostIp, hostPort, code },
+      'published port could not be bound again',
+    );
+  }
+}
+
+async function repairVeths(world: World, endpoints: readonly EndpointState[]): Promise<void> {
+  if (endpoints.length === 0) return;
+  const links = new Map((await world.links.list()).map((link) => [link.name, link]));
+  for (const { spec, network } of endpoints) {
+    const found = links.get(spec.veth.host);
+    if (found === undefined) continue;
+    const wanted = vethLinkOf(network.spec, spec, world.settings.userlandProxy);
+    const bridge = links.get(network.spec.bridge)?.index;
+    await attempt(world, `endpoint ${shortId(spec.id)}`, () =>
+      applyLinkSteps(world.links, planVethRepair(wanted, bridge, found)),
+    );
+  }
+}
+
+async function attempt(world: World, what: string, work: () => Promise<unknown>): Promise<void> {
+  try {
+    const left = await work();
+    if (typeof left === 'string') throw new Error(left);
+  } catch (error) {
+    world.log.error({ what, error: messageOf(error) }, 'recovery of one part failed');
+  }
+}

@@ -1,0 +1,89 @@
+/** The intent: what networks and endpoints should exist. In memory; records.ts is its disk form. */
+import type { IpAddress } from '../core/address.js';
+import type { EndpointSpec } from '../core/endpoint.js';
+import type { EndpointId, NetworkId } from '../core/names.js';
+import type { NetworkSpec } from '../core/network.js';
+import type { EndpointRecord, NetworkRecord } from './records.js';
+
+export interface NetworkState {
+  readonly spec: NetworkSpec;
+  record: NetworkRecord;
+  readonly endpoints: Map<EndpointId, EndpointState>;
+}
+
+export interface EndpointState {
+  readonly spec: EndpointSpec;
+  readonly network: NetworkState;
+  record: EndpointRecord;
+}
+
+export class Registry {
+  readonly #networks = new Map<NetworkId, NetworkState>();
+  readonly #endpoints = new Map<EndpointId, EndpointState>();
+  readonly #byAddress = new Map<string, EndpointState>();
+  #sequence = 0;
+
+  /** Larger than that of everything registered so far. */
+  nextSequence(): number {
+    this.#sequence += 1;
+    return this.#sequence;
+  }
+
+  network(id: NetworkId): NetworkState | undefined {
+    return this.#networks.get(id);
+  }
+
+  endpoint(id: EndpointId): EndpointState | undefined {
+    return this.#endpoints.get(id);
+  }
+
+  /** In the order in which they were made. */
+  networks(): NetworkState[] {
+    return [...this.#networks.values()].sort((a, b) => a.record.sequence - b.record.sequence);
+  }
+
+  /** In the order in which they were made. */
+  endpoints(): EndpointState[] {
+    return [...this.#endpoints.values()].sort((a, b) => a.record.sequence - b.record.sequence);
+  }
+
+  /** The endpoint of the network that has this address. */
+  holder(network: NetworkId, address: IpAddress): EndpointState | undefined {
+    return this.#byAddress.get(`${network} ${address}`);
+  }
+
+  addNetwork(spec: NetworkSpec, record: NetworkRecord): NetworkState {
+    const state: NetworkState = { spec, record, endpoints: new Map() };
+    this.#networks.set(spec.id, state);
+    this.#sequence = Math.max(this.#sequence, record.sequence);
+    return state;
+  }
+
+  removeNetwork(id: NetworkId): void {
+    this.#networks.delete(id);
+  }
+
+  addEndpoint(network: NetworkState, spec: EndpointSpec, record: EndpointRecord): EndpointState {
+    const state: EndpointState = { spec, network, record };
+    this.#endpoints.set(spec.id, state);
+    network.endpoints.set(spec.id, state);
+    for (const address of addresses(spec)) {
+      this.#byAddress.set(`${network.spec.id} ${address}`, state);
+    }
+    this.#sequence = Math.max(this.#sequence, record.sequence);
+    return state;
+  }
+
+  removeEndpoint(state: EndpointState): void {
+    this.#endpoints.delete(state.spec.id);
+    state.network.endpoints.delete(state.spec.id);
+    for (const address of addresses(state.spec)) {
+      const key = `${state.network.spec.id} ${address}`;
+      if (this.#byAddress.get(key) === state) this.#byAddress.delete(key);
+    }
+  }
+}
+
+function addresses(spec: EndpointSpec): IpAddress[] {
+  return [spec.ipv4, spec.ipv6].flatMap((cidr) => (cidr === undefined ? [] : [cidr.address]));
+}

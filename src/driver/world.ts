@@ -1,0 +1,32 @@
+/** What every use case works with: the collaborators, the settings and the intent. */
+import type { IpAddress } from '../core/address.js';
+import type { PortAllocator } from '../core/ports.js';
+import type { Conntrack, HostPorts, Links, Log, RecordStore, Sysctls } from './host.js';
+import type { Registry } from './registry.js';
+import type { HostRules } from './rules.js';
+
+/** Docker's daemon flags that the engine does not tell a plugin. */
+export interface DriverSettings {
+  readonly userlandProxy: boolean;
+  /** Whether IPv4 rules are written at all. */
+  readonly iptables: boolean;
+  readonly ipForward: boolean;
+  /** Leave the policy of FORWARD alone when forwarding is switched on (28). */
+  readonly ipForwardNoDrop: boolean;
+  /** Default of `com.docker.network.bridge.enable_ip_masquerade`. */
+  readonly ipMasq: boolean;
+  readonly defaultBindingIp: IpAddress | undefined;
+}
+
+export interface World {
+  readonly links: Links;
+  readonly sysctls: Sysctls;
+  readonly conntrack: Conntrack;
+  readonly rules: HostRules;
+  readonly hostPorts: HostPorts;
+  readonly allocator: PortAllocator;
+  readonly store: RecordStore;
+  readonly registry: Registry;
+  readonly settings: DriverSettings;
+  readonly log: Log;
+}
