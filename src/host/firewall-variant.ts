@@ -1,0 +1,114 @@
+/**
+ * Which of the two iptables a host uses: `nft` (rules in nf_tables) or `legacy` (x_tables). Both
+ * can be installed, and the kernel applies the rules of both, so rules in the wrong one are not
+ * seen by Docker's chains and do not see them.
+ */
+import { existsSync, readFileSync } from 'node:fs';
+import type { Family } from '../core/address.js';
+import { DriverError } from '../core/errors.js';
+import { CommandError, runCommand } from './exec.js';
+
+export type Variant = 'nft' | 'legacy';
+
+/** The commands of one family's variant on this host. */
+export interface FirewallCommands {
+  readonly variant: Variant;
+  /** `iptables-nft-save`, or `iptables-save` where the variant has no name of its own. */
+  readonly save: string;
+  readonly restore: string;
+}
+
+/** Reading some 10,000 rules takes a tenth of a second; the rest is for a machine under load. */
+export const firewallTimeoutMs = 30_000;
+
+const toolOf: Readonly<Record<Family, string>> = { 4: 'iptables', 6: 'ip6tables' };
+const legacyTablesFile: Readonly<Record<Family, string>> = {
+  4: '/proc/net/ip_tables_names',
+  6: '/proc/net/ip6_tables_names',
+};
+/** Docker's own chains; DOCKER-USER is left out, since administrators make it too. */
+const dockerChain = /^:DOCKER(-ISOLATION\S*|-FORWARD|-BRIDGE|-CT)? /m;
+
+/**
+ * The variant that holds Docker's chains, else the one that `iptables` itself is.
+ *
+ * @returns undefined if iptables is not installed for this family, or cannot read its rules
+ * @throws {DriverError} `firewall-split` if both hold Docker's chains
+ */
+export async function detectVariant(family: Family): Promise<FirewallCommands | undefined> {
+  const tool = toolOf[family];
+  const standard = await standardVariant(tool);
+  const nft = await inspect(tool, 'nft', standard);
+  // Only reading makes the kernel load the legacy modules, where nothing used them before.
+  const legacy =
+    standard === 'legacy' || legacyTables(family) !== ''
+      ? await inspect(tool, 'legacy', standard)
+      : undefined;
+  if (nft?.hasDocker === true && legacy?.hasDocker === true) throw split(tool, standard);
+  const chosen = [nft, legacy].find((found) => found?.hasDocker) ?? firstOf(standard, nft, legacy);
+  return chosen?.commands;
+}
+
+interface Inspected {
+  readonly commands: FirewallCommands;
+  readonly hasDocker: boolean;
+}
+
+function firstOf(
+  standard: Variant | undefined,
+  nft: Inspected | undefined,
+  legacy: Inspected | undefined,
+): Inspected | undefined {
+  return standard === 'legacy' ? (legacy ?? nft) : (nft ?? legacy);
+}
+
+/** What `iptables` itself is: `v1.8.9 (nf_tables)`, `(legacy)`, or a version before there were two. */
+async function standardVariant(tool: string): Promise<Variant | undefined> {
+  try {
+    const { stdout } = await runCommand(tool, ['--version'], { timeoutMs: firewallTimeoutMs });
+    return stdout.includes('nf_tables') ? 'nft' : 'legacy';
+  } catch (error) {
+    if (error instanceof CommandError) return undefined;
+    throw error;
+  }
+}
+
+/** undefined if the variant is not installed, or the kernel does not have it. */
+async function inspect(
+  tool: string,
+  variant: Variant,
+  standard: Variant | undefined,
+): Promise<Inspected | undefined> {
+  const names = [`${tool}-${variant}`, ...(standard === variant ? [tool] : [])];
+  for (const name of names) {
+    try {
+      const args = ['-t', 'filter'];
+      const { stdout } = await runCommand(`${name}-save`, args, { timeoutMs: firewallTimeoutMs });
+      return {
+        commands: { variant, save: `${name}-save`, restore: `${name}-restore` },
+        hasDocker: dockerChain.test(stdout),
+      };
+    } catch (error) {
+      if (!(error instanceof CommandError)) throw error;
+    }
+  }
+  return undefined;
+}
+
+/** Names of the legacy tables in use; empty also if the kernel has none. */
+function legacyTables(family: Family): string {
+  const file = legacyTablesFile[family];
+  return existsSync(file) ? readFileSync(file, 'utf8').trim() : '';
+}
+
+function split(tool: string, standard: Variant | undefined): DriverError {
+  const stale = standard === 'legacy' ? 'nft' : 'legacy';
+  return new DriverError(
+    'firewall-split',
+    `choosing the firewall: both ${tool}-nft and ${tool}-legacy hold chains of Docker, so it is ` +
+      `not known which of them the engine uses now. '${tool}' itself is ${standard ?? 'missing'}: ` +
+      `if the engine uses that one too, the chains in ${tool}-${stale} are left over from before ` +
+      `a change of the alternatives; remove them (a reboot does, or delete what ` +
+      `'${tool}-${stale}-save' shows of DOCKER), then start tsbridge again`,
+  );
+}
