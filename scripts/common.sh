@@ -35,11 +35,14 @@ engine_cache() { printf '%s\n' "${XDG_CACHE_HOME:-$HOME/.cache}/tsbridge/engines
 # The packages that the kernel and engine tests need on the machine itself.
 lab_packages=(debootstrap iproute2 iptables nftables conntrack util-linux)
 
-# Installs the npm tree if it is missing or older than the lock file, and builds dist/.
+# Installs the npm tree unless the one that is there satisfies package.json, and builds dist/.
+#
+# `npm ci` refuses a lock file that lacks an optional package of another platform, and npm leaves
+# out of the lock what the registry could not deliver: after a change of the dependencies, try it
+# from a fresh clone.
 ensure_built() {
   command -v node >/dev/null || die "Node.js 20.19 or newer is needed"
-  if [ ! -e node_modules/.package-lock.json ] ||
-    [ package-lock.json -nt node_modules/.package-lock.json ]; then
+  if ! npm ls >/dev/null 2>&1; then
     say "npm ci"
     npm ci --no-audit --no-fund </dev/null >&2
   fi
