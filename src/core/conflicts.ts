@@ -1,0 +1,58 @@
+/** What stands in the way of a new network: other networks, and routes of the host. */
+import { type Cidr, cidrText, overlaps } from './address.js';
+import { DriverError } from './errors.js';
+import { shortId } from './names.js';
+import { familiesOf, familyIn, type NetworkSpec } from './network.js';
+
+/**
+ * Docker's check of a new network against every other one (spec section 4.1, check 7), in its
+ * words, with every conflict in one message and what to do about it.
+ *
+ * @param others networks there are; `spec` itself may be among them
+ * @throws DriverError `network-conflict`
+ */
+export function conflictsWith(spec: NetworkSpec, others: Iterable<NetworkSpec>): void {
+  const found: string[] = [];
+  for (const other of others) {
+    if (other.id === spec.id) continue;
+    const reasons = reasonsAgainst(spec, other);
+    if (reasons.length === 0) continue;
+    found.push(`conflicts with network ${label(other)}: ${reasons.join(', and ')}`);
+  }
+  if (found.length === 0) return;
+  throw new DriverError(
+    'network-conflict',
+    `cannot create network ${label(spec)}: ${found.join('; ')}; ` +
+      'choose others, or remove the network in the way with `docker network rm`',
+  );
+}
+
+function reasonsAgainst(spec: NetworkSpec, other: NetworkSpec): string[] {
+  const reasons: string[] = [];
+  if (spec.bridge === other.bridge) reasons.push('networks have same bridge name');
+  for (const { family, subnet } of familiesOf(spec)) {
+    const theirs = familyIn(other, family)?.subnet;
+    if (theirs === undefined || !overlaps(subnet, theirs)) continue;
+    const both = `${cidrText(subnet)} and ${cidrText(theirs)}`;
+    reasons.push(`networks have overlapping IPv${family} (${both})`);
+  }
+  return reasons;
+}
+
+const label = (network: NetworkSpec) => `${shortId(network.id)} (${network.bridge})`;
+
+/**
+ * Routes that lead to a part of the network's subnets elsewhere. Docker allows such a network (the
+ * more specific route wins); whoever wonders where the packets go wants to read of it in the log.
+ *
+ * @param routes without default routes; those over the network's own bridge do not count
+ */
+export function overlappingRoutes<
+  Route extends { readonly destination: Cidr; readonly interface: string },
+>(spec: NetworkSpec, routes: readonly Route[]): Route[] {
+  return routes.filter(
+    (route) =>
+      route.interface !== spec.bridge &&
+      familiesOf(spec).some(({ subnet }) => overlaps(subnet, route.destination)),
+  );
+}

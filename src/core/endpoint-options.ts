@@ -1,0 +1,130 @@
+/** What CreateEndpoint's addresses and options ask for, as an {@link EndpointSpec}. */
+import {
+  type Cidr,
+  cidrText,
+  contains,
+  type Family,
+  type MacAddress,
+  parseCidr,
+  parseMac,
+} from './address.js';
+import { defaultMac, type EndpointSpec } from './endpoint.js';
+import type { EndpointInput } from './input.js';
+import { parseEndpointId, shortId, vethNames } from './names.js';
+import { familyIn, type NetworkSpec } from './network.js';
+import { optionOf, ownNamespace, wellKnown } from './option-reader.js';
+import { Problems, show, showId } from './problems.js';
+
+export interface ParsedEndpoint {
+  readonly spec: EndpointSpec;
+  /** Whether the engine has a MAC address already: it refuses an answer that brings another. */
+  readonly macGiven: boolean;
+  /** For the log: what was accepted and has no effect. */
+  readonly warnings: readonly string[];
+}
+
+/**
+ * @param network the network that the endpoint shall be in
+ * @throws DriverError `endpoint-invalid` with every problem
+ */
+export function parseEndpoint(input: EndpointInput, network: NetworkSpec): ParsedEndpoint {
+  const problems = new Problems();
+  const endpoint = readEndpoint(input, network, problems);
+  const doing = `creating endpoint ${showId(input.endpointId)} on network ${showId(network.id)}`;
+  return problems.resolve(endpoint, 'endpoint-invalid', doing);
+}
+
+/** undefined only if there are problems. */
+function readEndpoint(
+  input: EndpointInput,
+  network: NetworkSpec,
+  problems: Problems,
+): ParsedEndpoint | undefined {
+  const id = parseEndpointId(input.endpointId);
+  if (id === undefined) {
+    problems.add(`${show(input.endpointId)} is not an endpoint id: 64 hexadecimal digits`);
+  }
+  if (input.networkId !== network.id) {
+    problems.add(`invalid network id ${show(input.networkId)}: expected ${network.id}`);
+  }
+  const ipv4 = readAddress(input.address, 4, network, problems);
+  const ipv6 = readAddress(input.addressIpv6, 6, network, problems);
+  const mac = readMac(input, problems);
+  if (id === undefined) return undefined;
+  const spec = {
+    id,
+    networkId: network.id,
+    ipv4,
+    ipv6,
+    mac: mac ?? defaultMac(id, ipv4),
+    veth: vethNames(id),
+  };
+  return { spec, macGiven: input.mac !== '', warnings: unknownOptions(input) };
+}
+
+/** Empty is allowed: an engine may keep a family out of a container (spec section 7.9). */
+function readAddress(
+  text: string,
+  family: Family,
+  network: NetworkSpec,
+  problems: Problems,
+): Cidr | undefined {
+  if (text === '') return undefined;
+  const address = parseCidr(text);
+  const what = `IPv${family} address ${show(text)}`;
+  if (address?.family !== family) {
+    problems.add(`invalid ${what}: not an IPv${family} ADDRESS/PREFIX`);
+    return undefined;
+  }
+  const settings = familyIn(network, family);
+  if (settings === undefined) {
+    problems.add(`${what}: network ${shortId(network.id)} has no IPv${family}`);
+    return undefined;
+  }
+  const { subnet, bridgeAddress } = settings;
+  if (!contains(subnet, address.address)) {
+    problems.add(`${what} is not in the network's subnet ${cidrText(subnet)}`);
+  } else if (address.address === bridgeAddress?.address && !carriesNoAddress(network, family)) {
+    problems.add(`${what} is the address of the network's bridge ${network.bridge}`);
+  }
+  return address;
+}
+
+const carriesNoAddress = (network: NetworkSpec, family: Family) =>
+  familyIn(network, family)?.gatewayMode === 'isolated' || (family === 4 && network.inhibitIpv4);
+
+/** From the interface, or from the option that engines before 28 send as base64 of the bytes. */
+function readMac(input: EndpointInput, problems: Problems): MacAddress | undefined {
+  const option = optionOf(input.options, wellKnown.macAddress);
+  if (input.mac !== '') {
+    const mac = parseMac(input.mac);
+    if (mac === undefined) {
+      problems.add(`invalid MAC address ${show(input.mac)}: not a unicast aa:bb:cc:dd:ee:ff`);
+    }
+    return mac;
+  }
+  if (option === undefined || option === null || option === '') return undefined;
+  const mac = typeof option === 'string' ? macFromBase64(option) : undefined;
+  if (mac === undefined) {
+    problems.add(
+      'trying to create an endpoint with an invalid endpoint configuration: ' +
+        `${wellKnown.macAddress}=${show(option)} is not a unicast MAC address (base64 of 6 bytes)`,
+    );
+  }
+  return mac;
+}
+
+function macFromBase64(text: string): MacAddress | undefined {
+  if (!/^[A-Za-z0-9+/]{8}$/.test(text)) return undefined;
+  return parseMac((Buffer.from(text, 'base64').toString('hex').match(/../g) ?? []).join(':'));
+}
+
+/**
+ * Unlike those of a network, unknown options of ours are no errors here: they arrive while a
+ * container starts, perhaps under an older version of ours than the one they were written for.
+ */
+function unknownOptions(input: EndpointInput): string[] {
+  return Object.keys(input.options)
+    .filter((name) => name.startsWith(ownNamespace))
+    .map((name) => `endpoint option ${show(name)} is not known and has no effect`);
+}

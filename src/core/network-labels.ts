@@ -1,0 +1,163 @@
+/** The labels of `docker network create -o` (spec section 6.1), one by one. */
+import type { IpAddress } from './address.js';
+import {
+  type InterfaceName,
+  type InterfacePrefix,
+  parseInterfaceName,
+  parseInterfacePrefix,
+} from './names.js';
+import { didYouMean } from './nearest.js';
+import { type GatewayMode, gatewayModes } from './network.js';
+import {
+  type OptionMap,
+  OptionReader,
+  optionOf,
+  ownNamespace,
+  wellKnown,
+} from './option-reader.js';
+import { type Problems, show } from './problems.js';
+
+export const labels = {
+  bridgeName: 'com.docker.network.bridge.name',
+  masquerade: 'com.docker.network.bridge.enable_ip_masquerade',
+  icc: 'com.docker.network.bridge.enable_icc',
+  hostBinding: 'com.docker.network.bridge.host_binding_ipv4',
+  defaultBridge: 'com.docker.network.bridge.default_bridge',
+  inhibitIpv4: 'com.docker.network.bridge.inhibit_ipv4',
+  gatewayMode4: 'com.docker.network.bridge.gateway_mode_ipv4',
+  gatewayMode6: 'com.docker.network.bridge.gateway_mode_ipv6',
+  trustedHostInterfaces: 'com.docker.network.bridge.trusted_host_interfaces',
+  mtu: 'com.docker.network.driver.mtu',
+  containerPrefix: 'com.docker.network.container_iface_prefix',
+  hostIpv4: 'com.docker.network.host_ipv4',
+  hostIpv6: 'com.docker.network.host_ipv6',
+} as const;
+
+/** Labels that the engine itself acts on or that a well-known option overrides. */
+const engineLabels = [
+  wellKnown.enableIpv4,
+  wellKnown.enableIpv6,
+  'com.docker.network.advertise_addr_nmsgs',
+  'com.docker.network.advertise_addr_ms',
+];
+const knownLabels: readonly string[] = [...Object.values(labels), ...engineLabels];
+const dockerNamespace = 'com.docker.network.';
+
+/** What the labels say; undefined for each that is not given (or not understood). */
+export interface NetworkLabels {
+  readonly bridge: InterfaceName | undefined;
+  readonly masquerade: boolean | undefined;
+  readonly icc: boolean | undefined;
+  readonly hostBinding: IpAddress | undefined;
+  readonly inhibitIpv4: boolean | undefined;
+  readonly gatewayMode4: GatewayMode | undefined;
+  readonly gatewayMode6: GatewayMode | undefined;
+  readonly trustedHostInterfaces: readonly InterfaceName[];
+  /** As written: its bounds depend on the families of the network. */
+  readonly mtu: number | undefined;
+  readonly containerPrefix: InterfacePrefix | undefined;
+  readonly hostIpv4: IpAddress | undefined;
+  readonly hostIpv6: IpAddress | undefined;
+  readonly enableIpv4: boolean | undefined;
+  readonly enableIpv6: boolean | undefined;
+}
+
+export function readLabels(options: OptionMap, problems: Problems): NetworkLabels {
+  const read = new OptionReader(options, problems);
+  const mode = (name: string) => gatewayMode(read, name);
+  if (read.boolean(labels.defaultBridge) === true) {
+    const why = 'marks docker0, which only the built-in bridge driver makes; leave the option out';
+    problems.add(`${labels.defaultBridge}=true ${why}`);
+  }
+  return {
+    bridge: unlessEmpty(
+      read,
+      labels.bridgeName,
+      parseInterfaceName,
+      'not an interface name: 1 to 15 letters, digits, ".", "_", "-" or "@"',
+    ),
+    masquerade: read.boolean(labels.masquerade),
+    icc: read.boolean(labels.icc),
+    hostBinding: read.address(labels.hostBinding),
+    inhibitIpv4: read.boolean(labels.inhibitIpv4),
+    gatewayMode4: mode(labels.gatewayMode4),
+    gatewayMode6: mode(labels.gatewayMode6),
+    trustedHostInterfaces: trustedInterfaces(read),
+    mtu: read.integer(labels.mtu),
+    containerPrefix: unlessEmpty(
+      read,
+      labels.containerPrefix,
+      parseInterfacePrefix,
+      'not a prefix of interface names: 1 to 12 letters, digits, ".", "_", "-" or "@", ' +
+        'not ending in a digit',
+    ),
+    hostIpv4: read.address(labels.hostIpv4, 4),
+    hostIpv6: read.address(labels.hostIpv6, 6),
+    enableIpv4: read.boolean(wellKnown.enableIpv4),
+    enableIpv6: read.boolean(wellKnown.enableIpv6),
+  };
+}
+
+/** An empty name is what Docker takes for "not given". */
+function unlessEmpty<T>(
+  read: OptionReader,
+  name: string,
+  parse: (text: string) => T | undefined,
+  reason: string,
+): T | undefined {
+  return read.text(name) === '' ? undefined : read.parsed(name, parse, reason);
+}
+
+function gatewayMode(read: OptionReader, name: string): GatewayMode | undefined {
+  const text = read.text(name);
+  if (text === undefined) return undefined;
+  const found = gatewayModes.find((mode) => mode === text);
+  if (found !== undefined) return found;
+  const hint = didYouMean(text, gatewayModes);
+  const accepted = `use ${gatewayModes.slice(0, -1).join(', ')} or ${gatewayModes.at(-1)}`;
+  read.refuse(name, text, `unknown gateway mode ${show(text)}: ${accepted}${hint}`);
+  return undefined;
+}
+
+/** Names joined with `:`; empty ones are skipped, as Docker does. */
+function trustedInterfaces(read: OptionReader): InterfaceName[] {
+  const name = labels.trustedHostInterfaces;
+  const words = (read.text(name) ?? '').split(':').filter((word) => word !== '');
+  return [...new Set(words)].flatMap((word) => {
+    const parsed = parseInterfaceName(word);
+    if (parsed === undefined) {
+      read.refuse(name, word, 'not an interface name: use names joined with ":"');
+      return [];
+    }
+    return [parsed];
+  });
+}
+
+export interface UnknownLabels {
+  /** Options of other namespaces, which have no effect here. */
+  readonly ignored: readonly string[];
+  /** Those that look like Docker's but are none of them: ignored too, but likely a mistake. */
+  readonly warnings: readonly string[];
+}
+
+/** Sorts out what {@link readLabels} did not read. Unknown options of our own are problems. */
+export function unknownLabels(options: OptionMap, problems: Problems): UnknownLabels {
+  const unknown = Object.keys(options).filter((name) => !knownLabels.includes(name));
+  for (const name of unknown.filter((name) => name.startsWith(ownNamespace))) {
+    const value = show(optionOf(options, name));
+    problems.add(`unknown network option ${show(name)}=${value}${suggestion(name)}`);
+  }
+  const ignored = unknown.filter((name) => !name.startsWith(ownNamespace));
+  const warnings = ignored
+    .filter((name) => name.startsWith(dockerNamespace))
+    .map((name) => `option ${show(name)} is not known and has no effect${suggestion(name)}`);
+  return { ignored, warnings };
+}
+
+/** By the last word: people write `tsbridge.mtu`, or forget what stands before `name`. */
+function suggestion(name: string): string {
+  const byTail = new Map(knownLabels.map((label) => [tail(label), label]));
+  return didYouMean(tail(name), byTail.keys(), (found) => byTail.get(found) ?? found);
+}
+
+const tail = (name: string) => name.slice(name.lastIndexOf('.') + 1);

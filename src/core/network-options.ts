@@ -1,0 +1,197 @@
+/** What CreateNetwork's options and pools ask for, as a {@link NetworkSpec}. */
+import type { IpAddress } from './address.js';
+import type { NetworkInput } from './input.js';
+import {
+  defaultBridgeName,
+  type InterfacePrefix,
+  type NetworkId,
+  parseNetworkId,
+} from './names.js';
+import type { NetworkFamily, NetworkSpec } from './network.js';
+import { labels, type NetworkLabels, readLabels, unknownLabels } from './network-labels.js';
+import { readPools } from './network-pools.js';
+import { isOptionMap, type OptionMap, OptionReader, optionOf, wellKnown } from './option-reader.js';
+import { Problems, show, showId } from './problems.js';
+
+/** What the daemon's configuration says for networks that do not. */
+export interface NetworkDefaults {
+  readonly defaultBindingIp?: IpAddress | undefined;
+  readonly ipMasq?: boolean | undefined;
+}
+
+export interface ParsedNetwork {
+  readonly spec: NetworkSpec;
+  /** Names of options that belong to others and have no effect. */
+  readonly ignored: readonly string[];
+  /** For the log: what was accepted, but is likely not what was meant. */
+  readonly warnings: readonly string[];
+}
+
+/** For which family IPAM need not reserve a gateway. */
+export interface SkippedGateways {
+  readonly ipv4: boolean;
+  readonly ipv6: boolean;
+}
+
+/** The kernel's bounds of a bridge's and a veth's MTU; less than 1280 switches IPv6 off. */
+const mtuBounds = { min: 68, minIpv6: 1280, max: 65535 };
+
+/**
+ * The checks of spec section 4.1 in Docker's order and words, all of them.
+ *
+ * @throws DriverError `options-invalid` with every problem: option, value, why, what is accepted
+ */
+export function parseNetwork(input: NetworkInput, defaults: NetworkDefaults = {}): ParsedNetwork {
+  const problems = new Problems();
+  const network = readNetwork(input, defaults, problems);
+  const doing = `creating network ${showId(input.networkId)}`;
+  return problems.resolve(network, 'options-invalid', doing);
+}
+
+/**
+ * Answer to GwAllocCheck (28, spec section 7.4).
+ *
+ * @param options those that CreateNetwork will bring
+ * @throws DriverError `options-invalid` with every problem in the options
+ */
+export function parseSkippedGateways(options: OptionMap): SkippedGateways {
+  const problems = new Problems();
+  const skipped = readSkippedGateways(options, problems);
+  return problems.resolve(skipped, 'options-invalid', 'creating a network');
+}
+
+/** undefined only if there are problems. */
+function readNetwork(
+  input: NetworkInput,
+  defaults: NetworkDefaults,
+  problems: Problems,
+): ParsedNetwork | undefined {
+  const id = parseNetworkId(input.networkId);
+  if (id === undefined) {
+    problems.add(`${show(input.networkId)} is not a network id: 64 hexadecimal digits`);
+  }
+  const read = readOptions(input.options, problems);
+  const families = readFamilies(input, read, problems);
+  const mtu = readMtu(read.labels.mtu, families.ipv6 !== undefined, problems);
+  if (id === undefined) return undefined;
+  const spec = buildSpec(id, read, families, mtu, defaults);
+  return { spec, ignored: read.ignored, warnings: [...read.warnings, ...warningsOf(spec)] };
+}
+
+/** An isolated network has no gateway; nor has an internal one whose bridge gets no address. */
+function readSkippedGateways(options: OptionMap, problems: Problems): SkippedGateways {
+  const { labels: found, internal } = readOptions(options, problems);
+  return {
+    ipv4: found.gatewayMode4 === 'isolated' || (internal && found.inhibitIpv4 === true),
+    ipv6: found.gatewayMode6 === 'isolated',
+  };
+}
+
+interface ReadOptions {
+  readonly labels: NetworkLabels;
+  readonly ignored: readonly string[];
+  readonly warnings: readonly string[];
+  readonly internal: boolean;
+  readonly ipv4: boolean;
+  readonly ipv6: boolean;
+}
+
+function readOptions(options: OptionMap, problems: Problems): ReadOptions {
+  const generic = optionOf(options, wellKnown.generic) ?? {};
+  if (!isOptionMap(generic)) {
+    problems.add(`unrecognized network configuration format: ${wellKnown.generic} is not a map`);
+  }
+  const map = isOptionMap(generic) ? generic : {};
+  const unknown = unknownLabels(map, problems);
+  const found = readLabels(map, problems);
+  const engine = new OptionReader(options, problems);
+  const internal = engine.boolean(wellKnown.internal) ?? false;
+  const modes = [found.gatewayMode4, found.gatewayMode6];
+  if (modes.includes('isolated') && !internal) {
+    problems.add(
+      "gateway mode 'isolated' can only be used for an internal network: add --internal, or use " +
+        'nat, nat-unprotected or routed',
+    );
+  }
+  // Engines before 28 do not send enable_ipv4; the well-known option wins over the label.
+  const ipv4 = engine.boolean(wellKnown.enableIpv4) ?? found.enableIpv4 ?? true;
+  const ipv6 = engine.boolean(wellKnown.enableIpv6) ?? found.enableIpv6 ?? false;
+  if (!ipv4 && !ipv6) problems.add('IPv4 or IPv6 must be enabled');
+  return { labels: found, ...unknown, internal, ipv4, ipv6 };
+}
+
+interface Families {
+  readonly ipv4: NetworkFamily | undefined;
+  readonly ipv6: NetworkFamily | undefined;
+}
+
+function readFamilies(input: NetworkInput, read: ReadOptions, problems: Problems): Families {
+  const { internal } = read;
+  const { hostIpv4, hostIpv6, gatewayMode4, gatewayMode6 } = read.labels;
+  const ipv4 = {
+    family: 4 as const,
+    internal,
+    hostAddress: hostIpv4,
+    gatewayMode: gatewayMode4 ?? 'nat',
+  };
+  const ipv6 = {
+    family: 6 as const,
+    internal,
+    hostAddress: hostIpv6,
+    gatewayMode: gatewayMode6 ?? 'nat',
+  };
+  return {
+    ipv4: read.ipv4 ? readPools(input.ipv4Data, ipv4, problems) : undefined,
+    ipv6: read.ipv6 ? readPools(input.ipv6Data, ipv6, problems) : undefined,
+  };
+}
+
+/** 0 is Docker's "not set". */
+function readMtu(mtu: number | undefined, ipv6: boolean, problems: Problems): number | undefined {
+  if (mtu === undefined || mtu === 0) return undefined;
+  const min = ipv6 ? mtuBounds.minIpv6 : mtuBounds.min;
+  if (mtu >= min && mtu <= mtuBounds.max) return mtu;
+  const family = ipv6 ? 'IPv6 needs' : 'use';
+  problems.add(
+    `invalid MTU number: ${mtu} (${labels.mtu}: ${family} ${min} to ${mtuBounds.max}, ` +
+      "or 0 for the kernel's 1500)",
+  );
+  return undefined;
+}
+
+function buildSpec(
+  id: NetworkId,
+  read: ReadOptions,
+  families: Families,
+  mtu: number | undefined,
+  defaults: NetworkDefaults,
+): NetworkSpec {
+  const found = read.labels;
+  return {
+    id,
+    bridge: found.bridge ?? defaultBridgeName(id),
+    ...families,
+    internal: read.internal,
+    icc: found.icc ?? true,
+    masquerade: found.masquerade ?? defaults.ipMasq ?? true,
+    inhibitIpv4: found.inhibitIpv4 ?? false,
+    hostBinding: found.hostBinding ?? defaults.defaultBindingIp,
+    mtu,
+    containerPrefix: found.containerPrefix ?? ('eth' as InterfacePrefix),
+    trustedHostInterfaces: found.trustedHostInterfaces,
+  };
+}
+
+/** Options that are right in themselves and do nothing together. */
+function warningsOf(spec: NetworkSpec): string[] {
+  const warnings: string[] = [];
+  for (const [family, label] of [
+    [spec.ipv4, labels.hostIpv4],
+    [spec.ipv6, labels.hostIpv6],
+  ] as const) {
+    if (family?.hostAddress === undefined) continue;
+    if (spec.internal) warnings.push(`${label} has no effect: the network is internal`);
+    else if (!spec.masquerade) warnings.push(`${label} has no effect: masquerading is off`);
+  }
+  return warnings;
+}

@@ -1,0 +1,57 @@
+/** Collects everything that is wrong with what somebody asked for, to say it all at once. */
+import { DriverError, type ErrorCode } from './errors.js';
+
+/** More than a person reads, and few enough for one error message. */
+const maxListed = 20;
+
+export class Problems {
+  readonly #listed: string[] = [];
+  #count = 0;
+
+  /** `problem` is made only if it will be shown: there may be 60,000 of them. */
+  add(problem: string | (() => string)): void {
+    this.#count += 1;
+    if (this.#listed.length >= maxListed) return;
+    this.#listed.push(typeof problem === 'string' ? problem : problem());
+  }
+
+  /**
+   * `value` if nothing is wrong. Otherwise throws a {@link DriverError}: `DOING: PROBLEM`, or a
+   * numbered list. Who answers undefined has noted why.
+   */
+  resolve<T>(value: T | undefined, code: ErrorCode, doing: string): T {
+    if (value !== undefined && this.#count === 0) return value;
+    throw new DriverError(code, `${doing}: ${this.#text()}`);
+  }
+
+  #text(): string {
+    if (this.#count === 1) return this.#listed.join('');
+    const list = this.#listed.map((problem, index) => `(${index + 1}) ${problem}`);
+    const more = this.#count - this.#listed.length;
+    if (more > 0) list.push(`and ${more} more`);
+    return `${this.#count} problems: ${list.join('; ')}`;
+  }
+}
+
+/**
+ * A value from outside as it may stand in a message: a plain word as it is, all else as JSON (so
+ * that white space and control characters are seen), cut to a readable length.
+ */
+export function show(value: unknown): string {
+  const text = typeof value === 'string' && /^[!-~]+$/.test(value) ? value : json(value);
+  return text.length > 100 ? `${text.slice(0, 100)}…` : text;
+}
+
+/** The 12 digits by which people know a network or an endpoint, of what may not be an id at all. */
+export function showId(id: string): string {
+  return show(id.slice(0, 12));
+}
+
+/** Also escapes what JSON leaves in but a terminal acts on. */
+function json(value: unknown): string {
+  const text = JSON.stringify(value) ?? String(value);
+  return text.replace(
+    /[\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}
