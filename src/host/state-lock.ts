@@ -1,0 +1,55 @@
+/**
+ * One daemon for a state folder, by an exclusive flock(2) on a file in it.
+ *
+ * The kernel lets the lock go when the process ends, however it ends, so that there is no stale lock
+ * to detect, and no process id that may meanwhile be another's. An abstract unix socket would do
+ * that too, but belongs to a network namespace instead of the folder: two daemons in different
+ * containers that mount the same folder would not see each other.
+ */
+import { mkdir, open } from 'node:fs/promises';
+import { join } from 'node:path';
+import { DriverError, messageOf } from '../core/errors.js';
+import type { Libc } from './libc.js';
+
+const fileName = 'daemon.lock';
+
+export interface StateLock {
+  /** For an orderly stop; a process that just ends has let go too. */
+  release(): Promise<void>;
+}
+
+/**
+ * @throws {DriverError} `state-locked`, naming the process that holds the folder, or
+ * `record-failed` if the folder cannot be used
+ */
+export async function lockState(stateDir: string, libc: Libc): Promise<StateLock> {
+  const path = join(stateDir, fileName);
+  try {
+    await mkdir(stateDir, { recursive: true, mode: 0o700 });
+    // Node opens with O_CLOEXEC: no child inherits the lock and keeps it.
+    const file = await open(path, 'a+', 0o600);
+    try {
+      if (!libc.tryLockFile(file.fd)) throw taken(stateDir, await file.readFile('utf8'));
+      await file.truncate(0);
+      await file.write(`${process.pid}\n`);
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
+    return { release: () => file.close() };
+  } catch (error) {
+    if (error instanceof DriverError) throw error;
+    const message = `taking ${path}: ${messageOf(error)}`;
+    throw new DriverError('record-failed', message, { cause: error });
+  }
+}
+
+function taken(stateDir: string, content: string): DriverError {
+  const pid = /^\d+/.exec(content)?.[0];
+  const holder = pid === undefined ? 'another process' : `process ${pid}`;
+  return new DriverError(
+    'state-locked',
+    `starting on ${stateDir}: ${holder} uses this folder already; stop that tsbridge first, ` +
+      'or give this one another folder with --state-dir',
+  );
+}

@@ -1,0 +1,197 @@
+/**
+ * Records as files: `networks/ID.json` and `endpoints/ID.json` in the state folder.
+ *
+ * A record is replaced by renaming a complete, synced file over it, and the folder is synced then:
+ * whenever the machine stops, the old or the new record is there, never a part of one.
+ */
+import type { FileHandle } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rename, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { DriverError, messageOf } from '../core/errors.js';
+import type { RecordKind, RecordStore } from '../driver/host.js';
+
+/** Of the wrapper and of what the driver writes into `value`. */
+const version = 1;
+const folderOf: Readonly<Record<RecordKind, string>> = {
+  network: 'networks',
+  endpoint: 'endpoints',
+};
+const kinds = ['network', 'endpoint'] as const;
+/** Ids of the engine, and nothing that could lead to another folder. */
+const idPattern = /^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$/;
+const temporarySuffix = '.tmp';
+
+interface StoredRecord {
+  readonly kind: RecordKind;
+  readonly id: string;
+  readonly value: unknown;
+}
+
+export class RecordFiles implements RecordStore {
+  #counter = 0;
+  readonly #folders: ReadonlyMap<RecordKind, { path: string; handle: FileHandle }>;
+  /** The last change of each record: a later one waits for it. */
+  readonly #changes = new Map<string, Promise<void>>();
+
+  private constructor(folders: ReadonlyMap<RecordKind, { path: string; handle: FileHandle }>) {
+    this.#folders = folders;
+  }
+
+  /**
+   * Makes the folders (0700) if they are not there.
+   *
+   * @throws {DriverError} `record-failed`
+   */
+  static async open(stateDir: string): Promise<RecordFiles> {
+    const folders = new Map<RecordKind, { path: string; handle: FileHandle }>();
+    for (const kind of kinds) {
+      const path = join(stateDir, folderOf[kind]);
+      await doing('opening the record folder', path, async () => {
+        await mkdir(path, { recursive: true, mode: 0o700 });
+        folders.set(kind, { path, handle: await open(path, 'r') });
+      });
+    }
+    return new RecordFiles(folders);
+  }
+
+  async close(): Promise<void> {
+    for (const { handle } of this.#folders.values()) await handle.close();
+  }
+
+  /** Networks first; by id within each. Leftovers of interrupted writes are deleted. */
+  async load(): Promise<StoredRecord[]> {
+    const records: StoredRecord[] = [];
+    for (const kind of kinds) {
+      const folder = this.#folder(kind).path;
+      const names = await doing('listing the records in', folder, () => readdir(folder));
+      for (const name of names.sort()) {
+        const path = join(folder, name);
+        if (name.endsWith(temporarySuffix)) {
+          await doing('deleting the unfinished record', path, () => unlink(path));
+        } else if (name.endsWith('.json')) {
+          records.push(await readRecord(kind, name.slice(0, -'.json'.length), path));
+        }
+      }
+    }
+    return records;
+  }
+
+  write(kind: RecordKind, id: string, value: unknown): Promise<void> {
+    const text = `${JSON.stringify({ version, id, value })}\n`;
+    return this.#inTurn(kind, id, async (path, handle) => {
+      this.#counter += 1;
+      const temporary = `${path}.${process.pid}-${this.#counter}${temporarySuffix}`;
+      await doing('writing the record', path, async () => {
+        try {
+          await writeSynced(temporary, text);
+          await rename(temporary, path);
+        } catch (error) {
+          await unlink(temporary).catch(() => undefined);
+          throw error;
+        }
+        await handle.sync();
+      });
+    });
+  }
+
+  /** A record that is not there is success. */
+  remove(kind: RecordKind, id: string): Promise<void> {
+    return this.#inTurn(kind, id, async (path, handle) => {
+      await doing('deleting the record', path, async () => {
+        try {
+          await unlink(path);
+        } catch (error) {
+          if (codeOf(error) === 'ENOENT') return;
+          throw error;
+        }
+        await handle.sync();
+      });
+    });
+  }
+
+  async #inTurn(
+    kind: RecordKind,
+    id: string,
+    change: (path: string, handle: FileHandle) => Promise<void>,
+  ): Promise<void> {
+    if (!idPattern.test(id)) {
+      throw new DriverError('record-failed', `${JSON.stringify(id)} cannot name a record`);
+    }
+    const { path: folder, handle } = this.#folder(kind);
+    const path = join(folder, `${id}.json`);
+    const before = this.#changes.get(path) ?? Promise.resolve();
+    const own = before.catch(() => undefined).then(() => change(path, handle));
+    this.#changes.set(path, own);
+    try {
+      await own;
+    } finally {
+      if (this.#changes.get(path) === own) this.#changes.delete(path);
+    }
+  }
+
+  #folder(kind: RecordKind): { path: string; handle: FileHandle } {
+    const folder = this.#folders.get(kind);
+    if (folder === undefined) throw new Error(`no folder for records of kind ${kind}`);
+    return folder;
+  }
+}
+
+async function writeSynced(path: string, text: string): Promise<void> {
+  const file = await open(path, 'wx', 0o600);
+  try {
+    await file.writeFile(text);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+/** @throws {DriverError} `record-unreadable`; the file stays as it is */
+async function readRecord(kind: RecordKind, id: string, path: string): Promise<StoredRecord> {
+  let wrapper: unknown;
+  try {
+    wrapper = JSON.parse(await readFile(path, 'utf8'));
+  } catch (error) {
+    throw unreadable(path, messageOf(error), error);
+  }
+  if (typeof wrapper !== 'object' || wrapper === null || !('version' in wrapper)) {
+    throw unreadable(path, 'it is no record of tsbridge');
+  }
+  if (wrapper.version !== version) {
+    const text = JSON.stringify(wrapper.version);
+    throw unreadable(path, `it has version ${text}, and this tsbridge knows only ${version}`);
+  }
+  if (!('id' in wrapper) || wrapper.id !== id || !('value' in wrapper)) {
+    throw unreadable(path, `it is not the record of ${kind} ${id}`);
+  }
+  return { kind, id, value: wrapper.value };
+}
+
+function unreadable(path: string, why: string, cause?: unknown): DriverError {
+  return new DriverError(
+    'record-unreadable',
+    `reading the record ${path}: ${why}. Nothing was changed. Use the version of tsbridge that ` +
+      'wrote it, or restore the file from a backup; if it is lost, move it away (what it describes ' +
+      'is then no longer known to tsbridge)',
+    { cause },
+  );
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && 'code' in error ? error.code : undefined;
+}
+
+async function doing<T>(action: string, path: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const hints: Readonly<Record<string, string>> = {
+      ENOSPC: ': the disk is full; free some space',
+      EROFS: ': the file system is read-only; give a writable folder with --state-dir',
+      EACCES: ': the daemon may not write there; run it as root',
+    };
+    const hint = hints[String(codeOf(error))] ?? '';
+    const message = `${action} ${path}: ${messageOf(error)}${hint}`;
+    throw new DriverError('record-failed', message, { cause: error });
+  }
+}
