@@ -1,0 +1,201 @@
+import { execFile } from 'node:child_process';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import t from 'tap';
+
+const repository = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
+const run = promisify(execFile);
+
+/** A built clone with one production package, one inside it, and one for development only. */
+function makeClone(): string {
+  const clone = mkdtempSync(join(tmpdir(), 'tsbridge-install-'));
+  t.teardown(() => rmSync(clone, { recursive: true }));
+  for (const path of ['scripts/install', 'systemd']) {
+    cpSync(join(repository, path), join(clone, path), { recursive: true });
+  }
+  const files: Record<string, unknown> = {
+    'package.json': {
+      name: 'tsbridge',
+      version: '9.9.9',
+      type: 'module',
+      dependencies: { used: '1.0.0' },
+      devDependencies: { tool: '1.0.0' },
+    },
+    'node_modules/used/package.json': {
+      name: 'used',
+      version: '1.0.0',
+      dependencies: { inner: '1.0.0' },
+    },
+    'node_modules/used/node_modules/inner/package.json': { name: 'inner', version: '1.0.0' },
+    'node_modules/tool/package.json': { name: 'tool', version: '1.0.0' },
+  };
+  for (const [path, value] of Object.entries(files)) {
+    mkdirSync(join(clone, dirname(path)), { recursive: true });
+    writeFileSync(join(clone, path), JSON.stringify(value));
+  }
+  mkdirSync(join(clone, 'dist'));
+  writeFileSync(join(clone, 'dist/main.js'), '#!/usr/bin/env node\nconsole.log("installed");\n');
+  return clone;
+}
+
+const clone = makeClone();
+
+function makeTarget(): string {
+  const target = mkdtempSync(join(tmpdir(), 'tsbridge-root-'));
+  t.teardown(() => rmSync(target, { recursive: true }));
+  return target;
+}
+
+/** Runs the clone's scripts/install; an object among the arguments is its environment. */
+async function install(...given: (string | NodeJS.ProcessEnv)[]) {
+  const args = given.filter((arg) => typeof arg === 'string');
+  const env = given.find((arg) => typeof arg === 'object') ?? process.env;
+  try {
+    const { stdout, stderr } = await run(join(clone, 'scripts/install'), args, { env });
+    return { code: 0, stdout, stderr };
+  } catch (error) {
+    const { code, stdout, stderr } = error as { code: number; stdout: string; stderr: string };
+    return { code, stdout, stderr };
+  }
+}
+
+/** Every path below a folder, with its content or target. */
+function tree(folder: string): Record<string, string> {
+  const entries = readdirSync(folder, { recursive: true, withFileTypes: true });
+  return Object.fromEntries(
+    entries
+      .filter((entry) => !entry.isDirectory())
+      .map((entry): [string, string] => {
+        const path = join(entry.parentPath, entry.name);
+        const content = entry.isSymbolicLink() ? readlinkSync(path) : readFileSync(path, 'utf8');
+        return [path.slice(folder.length), content];
+      })
+      .sort(([a], [b]) => a.localeCompare(b)),
+  );
+}
+
+t.test('installs, and takes exactly that away again', async (t) => {
+  const root = makeTarget();
+  mkdirSync(join(root, 'etc/systemd/system'), { recursive: true });
+  writeFileSync(join(root, 'etc/systemd/system/other.service'), 'other');
+  const before = tree(root);
+
+  t.match(await install('--destdir', root), { code: 0 });
+  t.strictSame(Object.keys(tree(root)), [
+    '/etc/systemd/system/other.service',
+    '/etc/systemd/system/tsbridge.service',
+    '/etc/systemd/system/tsbridge.socket',
+    '/usr/local/bin/tsbridge',
+    '/usr/local/lib/tsbridge/dist/main.js',
+    '/usr/local/lib/tsbridge/node_modules/used/node_modules/inner/package.json',
+    '/usr/local/lib/tsbridge/node_modules/used/package.json',
+    '/usr/local/lib/tsbridge/package.json',
+  ]);
+  t.equal(
+    readlinkSync(join(root, 'usr/local/bin/tsbridge')),
+    '/usr/local/lib/tsbridge/dist/main.js',
+  );
+  t.equal(statSync(join(root, 'usr/local/lib/tsbridge/dist/main.js')).mode & 0o777, 0o755);
+
+  t.match(await install(`--destdir=${root}`, '--uninstall'), { code: 0 });
+  t.strictSame(tree(root), before);
+});
+
+t.test('the installed unit runs the Node.js that was found', async (t) => {
+  const root = makeTarget();
+  await install('--destdir', root, '--prefix', '/opt/bridge');
+  const unit = readFileSync(join(root, 'etc/systemd/system/tsbridge.service'), 'utf8');
+  const [, node = '', main = ''] = /^ExecStart=(\S+) (\S+) daemon$/m.exec(unit) ?? [];
+  t.ok(existsSync(node), node);
+  t.equal(main, '/opt/bridge/lib/tsbridge/dist/main.js');
+  t.equal((await run(node, [join(root, main)])).stdout, 'installed\n');
+});
+
+t.test('again without a change, and after one', async (t) => {
+  const root = makeTarget();
+  await install('--destdir', root);
+  const first = tree(root);
+  const again = await install('--destdir', root);
+  t.match(again, { code: 0, stdout: /unchanged: \/usr\/local\/lib\/tsbridge$/m });
+  t.notMatch(again.stdout, /^written/m);
+  t.strictSame(tree(root), first);
+
+  writeFileSync(join(root, 'usr/local/lib/tsbridge/dist/stale.js'), '');
+  t.match(await install('--destdir', root), { stdout: /^written: \/usr\/local\/lib\/tsbridge$/m });
+  t.strictSame(tree(root), first, 'files of an older version are gone');
+});
+
+t.test('a dry run writes nothing', async (t) => {
+  const root = makeTarget();
+  const dry = await install('--destdir', root, '--dry-run');
+  t.match(dry, { code: 0, stdout: /would write: \/etc\/systemd\/system\/tsbridge.service/ });
+  t.strictSame(tree(root), {});
+  await install('--destdir', root);
+  const installed = tree(root);
+  const removal = await install('--destdir', root, '--dry-run', '--uninstall');
+  t.match(removal, { code: 0, stdout: /would run: rm -rf .*\/usr\/local\/lib\/tsbridge$/m });
+  t.strictSame(tree(root), installed);
+});
+
+t.test('is not removed from under existing networks', async (t) => {
+  const root = makeTarget();
+  await install('--destdir', root);
+  const records = join(root, 'var/lib/tsbridge/networks');
+  mkdirSync(records, { recursive: true });
+  writeFileSync(join(records, `${'a'.repeat(64)}.json`), '{}');
+  const installed = tree(root);
+  t.match(await install('--destdir', root, '--uninstall'), {
+    code: 1,
+    stderr: /there are still 1 tsbridge networks.*--force/s,
+  });
+  t.strictSame(tree(root), installed);
+  t.match(await install('--destdir', root, '--uninstall', '--force'), {
+    code: 0,
+    stdout: /kept: \/var\/lib\/tsbridge/,
+  });
+  t.strictSame(Object.keys(tree(root)), [`/var/lib/tsbridge/networks/${'a'.repeat(64)}.json`]);
+});
+
+t.test('what is not ours stays', async (t) => {
+  const root = makeTarget();
+  mkdirSync(join(root, 'usr/local/bin'), { recursive: true });
+  symlinkSync('/opt/other', join(root, 'usr/local/bin/tsbridge'));
+  t.match(await install('--destdir', root), { code: 1, stderr: /tsbridge is there and not ours/ });
+  t.match(await install('--destdir', root, '--uninstall'), { code: 0 });
+  t.strictSame(tree(root), { '/usr/local/bin/tsbridge': '/opt/other' });
+});
+
+t.test('mistakes', async (t) => {
+  t.match(await install('--dryrun'), { code: 1, stderr: /unknown argument --dryrun/ });
+  t.match(await install('--prefix'), { code: 1, stderr: /--prefix needs a folder/ });
+  t.match(await install('--prefix', 'opt'), { code: 1, stderr: /not a plain absolute path: opt/ });
+  t.match(await install('--destdir=/a b'), { code: 1, stderr: /not a plain absolute path: \/a b/ });
+  t.match(await install('--help'), { code: 0, stdout: /^ {2}scripts\/install --dry-run/m });
+});
+
+t.test('an old Node.js is refused', async (t) => {
+  const root = makeTarget();
+  const bin = join(root, 'bin');
+  mkdirSync(bin);
+  writeFileSync(join(bin, 'node'), '#!/bin/sh\necho 18.20.4\n');
+  chmodSync(join(bin, 'node'), 0o755);
+  const env = { ...process.env, PATH: `${bin}:${process.env.PATH}` };
+  const old = await install('--destdir', root, '--dry-run', env);
+  t.match(old, { code: 1, stderr: /20\.19 or newer is needed, .* is 18\.20/ });
+});
