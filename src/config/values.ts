@@ -1,6 +1,7 @@
 /** The kinds of value that a setting can have: what is accepted, and how it is read. */
 import type { IpAddress } from '../core/address.js';
 import { parseIp } from '../core/address.js';
+import { parseBoolean } from '../core/option-reader.js';
 
 export interface ValueKind<T> {
   /** Completes "it takes …". */
@@ -17,15 +18,7 @@ export interface ValueKind<T> {
   show(value: T): string;
 }
 
-/** What Go's strconv.ParseBool takes, which is what Docker's own flags take. */
-const trueWords = ['1', 't', 'T', 'true', 'TRUE', 'True'];
-const falseWords = ['0', 'f', 'F', 'false', 'FALSE', 'False'];
-
-function parseBoolean(text: string): boolean | undefined {
-  if (trueWords.includes(text)) return true;
-  return falseWords.includes(text) ? false : undefined;
-}
-
+/** What Docker's own flags take. */
 export const boolean: ValueKind<boolean> = {
   accepts: 'true or false',
   placeholder: 'BOOL',

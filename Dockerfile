@@ -1,0 +1,46 @@
+# tsbridge as a container: for hosts where nothing is to be installed. Where systemd runs, prefer
+# scripts/install: a container of the engine can only be there after the engine.
+#
+#   docker build -t tsbridge .
+#   touch /run/xtables.lock
+#   docker run -d --name tsbridge --restart always --init --network host \
+#     --cap-drop ALL --cap-add NET_ADMIN --cap-add NET_RAW --cap-add NET_BIND_SERVICE \
+#     --security-opt no-new-privileges \
+#     --security-opt systempaths=unconfined --security-opt apparmor=unconfined \
+#     --ulimit nofile=1048576 --read-only --tmpfs /tmp \
+#     -v /run/docker/plugins:/run/docker/plugins \
+#     -v /var/lib/tsbridge:/var/lib/tsbridge \
+#     -v /run/tsbridge:/run/tsbridge \
+#     -v /run/xtables.lock:/run/xtables.lock \
+#     tsbridge
+#
+# Why so: links, rules and sockets are those of the host (--network host). The capabilities are those
+# of systemd/tsbridge.service. /proc/sys/net has to be writable, which a container's default system
+# paths and AppArmor profile forbid. The lock is the one that the engine's iptables takes: without
+# it, two programs change the rules at once. --init reaps children that lost their parent.
+#
+# Stopping this container also stops the process that holds published ports: what rules forward goes
+# on, 127.0.0.1 and other ways through the userland proxy do not until it is back.
+
+FROM node:24-slim AS build
+WORKDIR /build
+COPY package.json package-lock.json ./
+RUN npm ci --no-audit --no-fund
+COPY tsconfig.json tsconfig.build.json ./
+COPY src src
+RUN npm run build && npm prune --omit=dev --no-audit --no-fund
+
+FROM node:24-slim
+# iptables brings both variants, nft and legacy; tsbridge follows the one that holds Docker's chains.
+RUN apt-get update \
+  && apt-get install -y --no-install-recommends iptables iproute2 nftables \
+  && rm -rf /var/lib/apt/lists/*
+WORKDIR /usr/local/lib/tsbridge
+COPY --from=build /build/package.json ./
+COPY --from=build /build/node_modules node_modules
+COPY --from=build /build/dist dist
+COPY LICENSE ./
+RUN ln -s /usr/local/lib/tsbridge/dist/main.js /usr/local/bin/tsbridge
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["tsbridge"]
+CMD ["daemon"]
