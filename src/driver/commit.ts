@@ -3,17 +3,20 @@
  * or sixty-four containers cost one `iptables-restore` each (docs/adr/0003-commits-and-the-model.md).
  */
 import type { Family } from '../core/address.js';
-import { wrapError } from '../core/errors.js';
+import { messageOf, wrapError } from '../core/errors.js';
 import type { BaseRules } from '../core/firewall/generation.js';
 import { planRules, type RuleIntent } from '../core/firewall/plan.js';
-import type { RuleSet } from '../core/firewall/rule-set.js';
+import type { RuleChange, RuleSet } from '../core/firewall/rule-set.js';
 import { parseSave } from '../core/firewall/save.js';
 import { renderRestore } from '../render/restore.js';
 import type { Firewall, Log } from './host.js';
 
 interface Pending {
-  readonly intent: RuleIntent;
-  readonly done: () => void;
+  /** Asked for right before the plan, so that a repair wants what is wanted then. */
+  readonly intent: () => RuleIntent;
+  /** Read the rules again first: somebody else has changed them. */
+  readonly fresh: boolean;
+  readonly done: (changes: RuleChange[]) => void;
   readonly failed: (error: unknown) => void;
 }
 
@@ -21,7 +24,7 @@ interface Pending {
 export class RuleCommits {
   /** undefined: not known, to be read before the next plan. */
   #found: RuleSet | undefined;
-  #queue: Pending[] = [];
+  readonly #queue: Pending[] = [];
   #running = false;
 
   constructor(
@@ -32,25 +35,28 @@ export class RuleCommits {
   ) {}
 
   /** Resolves when the intent is true on the host. The caller undoes what a failure left. */
-  submit(intent: RuleIntent): Promise<void> {
+  submit(intent: RuleIntent): Promise<RuleChange[]> {
     if (intent.add.length + intent.remove.length === 0 && !intent.dropForwarded) {
-      return Promise.resolve();
+      return Promise.resolve([]);
     }
+    return this.#enqueue(() => intent, false);
+  }
+
+  /** As {@link submit}, after a look at what is really there. Resolves with what was changed. */
+  repair(intent: () => RuleIntent): Promise<RuleChange[]> {
+    return this.#enqueue(intent, true);
+  }
+
+  /** What is on the host now. */
+  async read(): Promise<RuleSet> {
+    return parseSave(await this.firewall.read(this.family));
+  }
+
+  #enqueue(intent: () => RuleIntent, fresh: boolean): Promise<RuleChange[]> {
     return new Promise((done, failed) => {
-      this.#queue.push({ intent, done, failed });
+      this.#queue.push({ intent, fresh, done, failed });
       if (!this.#running) void this.#run();
     });
-  }
-
-  /** Somebody else has changed the rules: read them again before the next commit. */
-  forget(): void {
-    this.#found = undefined;
-  }
-
-  /** What is there, as the next commit would find it. */
-  async found(): Promise<RuleSet> {
-    this.#found ??= parseSave(await this.firewall.read(this.family));
-    return this.#found;
   }
 
   async #run(): Promise<void> {
@@ -58,12 +64,14 @@ export class RuleCommits {
     while (this.#queue.length > 0) {
       const batch = this.#queue.splice(0);
       try {
-        await this.#commit(batch.map(({ intent }) => intent));
-        for (const { done } of batch) done();
+        const changes = await this.#commit(batch);
+        batch.forEach(({ done }, index) => {
+          done(changes[index] ?? []);
+        });
       } catch (error) {
-        this.log.warn(
-          { family: this.family, calls: batch.length, error: String(error) },
-          'firewall commit failed; reading the rules again and trying each call alone',
+        this.log.info(
+          { family: this.family, calls: batch.length, error: messageOf(error) },
+          'firewall commit refused; reading the rules again and trying each call alone',
         );
         await this.#commitAlone(batch);
       }
@@ -73,26 +81,30 @@ export class RuleCommits {
 
   /** One bad call fails alone; and what failed because the rules had changed gets its second try. */
   async #commitAlone(batch: readonly Pending[]): Promise<void> {
-    for (const { intent, done, failed } of batch) {
+    for (const pending of batch) {
       try {
-        await this.#commit([intent]);
-        done();
+        const [changes] = await this.#commit([pending]);
+        pending.done(changes ?? []);
       } catch (error) {
-        failed(wrapError(`changing the IPv${this.family} rules`, error, 'firewall-failed'));
+        pending.failed(wrapError(`changing the IPv${this.family} rules`, error, 'firewall-failed'));
       }
     }
   }
 
-  async #commit(intents: readonly RuleIntent[]): Promise<void> {
+  /** The changes of each part, in one restore. */
+  async #commit(batch: readonly Pending[]): Promise<RuleChange[][]> {
+    if (batch.some(({ fresh }) => fresh)) this.#found = undefined;
     try {
-      const found = await this.found();
+      this.#found ??= await this.read();
+      const found = this.#found;
       const base = this.base();
-      const changes = intents.flatMap((intent) => planRules(found, base, intent));
-      if (changes.length === 0) return;
-      await this.firewall.restore(this.family, renderRestore(changes));
+      const changes = batch.map(({ intent }) => planRules(found, base, intent()));
+      const text = renderRestore(changes.flat());
+      if (text !== '') await this.firewall.restore(this.family, text);
+      return changes;
     } catch (error) {
-      // The plan was applied to our picture before the host refused it.
-      this.forget();
+      // The plan went into our picture before the host refused it.
+      this.#found = undefined;
       throw error;
     }
   }

@@ -9,8 +9,8 @@ import {
   parseNetworkId,
   shortId,
 } from '../core/names.js';
-import { parsePublish } from '../core/options.js';
 import { protocolNumber } from '../core/port.js';
+import { parsePublish } from '../core/port-options.js';
 import { createEndpoint, labelOf, removeEndpoint, save } from './endpoints.js';
 import { KeyedLocks } from './locks.js';
 import type { EndpointIds, JoinResult, NetworkDriver } from './network-driver.js';
@@ -24,7 +24,6 @@ import type { World } from './world.js';
  * the creation and deletion of a network waits for the calls of its endpoints.
  */
 export class BridgeDriver implements NetworkDriver {
-  readonly #networks = new KeyedLocks<string>();
   readonly #endpoints = new KeyedLocks<string>();
 
   constructor(
@@ -35,12 +34,14 @@ export class BridgeDriver implements NetworkDriver {
 
   async createNetwork(input: NetworkInput): Promise<void> {
     await this.recovered;
-    await this.#networks.exclusive(input.networkId, () => createNetwork(this.world, input));
+    await this.world.networkLocks.exclusive(input.networkId, () =>
+      createNetwork(this.world, input),
+    );
   }
 
   async deleteNetwork(networkId: NetworkId): Promise<void> {
     await this.recovered;
-    await this.#networks.exclusive(networkId, () => deleteNetwork(this.world, networkId));
+    await this.world.networkLocks.exclusive(networkId, () => deleteNetwork(this.world, networkId));
   }
 
   async createEndpoint(input: EndpointInput): ReturnType<NetworkDriver['createEndpoint']> {
@@ -128,7 +129,7 @@ export class BridgeDriver implements NetworkDriver {
 
   async #onEndpoint<T>(network: string, endpoint: string, work: () => Promise<T>): Promise<T> {
     await this.recovered;
-    return this.#networks.shared(network, () => this.#endpoints.exclusive(endpoint, work));
+    return this.world.networkLocks.shared(network, () => this.#endpoints.exclusive(endpoint, work));
   }
 
   #network(text: string): NetworkState {

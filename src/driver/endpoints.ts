@@ -2,11 +2,11 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { MacAddress } from '../core/address.js';
 import type { EndpointSpec } from '../core/endpoint.js';
+import { parseEndpoint } from '../core/endpoint-options.js';
 import { DriverError, ErrorList, wrapError } from '../core/errors.js';
 import type { EndpointInput } from '../core/input.js';
 import { vethLinkOf } from '../core/links.js';
 import { shortId, vethNames } from '../core/names.js';
-import { parseEndpoint } from '../core/options.js';
 import { releasePorts } from './publish.js';
 import { type EndpointRecord, encodeEndpoint } from './records.js';
 import type { EndpointState, NetworkState } from './registry.js';

@@ -7,7 +7,7 @@ import type { NetworkInput } from '../core/input.js';
 import { bridgeLinkOf, type ObservedLink, planBridge, planLinkUp } from '../core/links.js';
 import { type NetworkId, shortId } from '../core/names.js';
 import type { NetworkSpec } from '../core/network.js';
-import { parseNetwork } from '../core/options.js';
+import { parseNetwork } from '../core/network-options.js';
 import { bridgeSysctls } from '../core/sysctls.js';
 import { applyLinkSteps, applySysctls } from './apply.js';
 import { removeEndpoint } from './endpoints.js';
@@ -96,6 +96,8 @@ export async function deleteNetwork(world: World, id: NetworkId): Promise<void> 
 export async function takeAway(world: World, state: NetworkState): Promise<string | undefined> {
   const { spec, record } = state;
   const errors = new ErrorList();
+  // Out of the intent first, so that a repair does not put anything back.
+  state.record = { ...record, phase: 'removing' };
   await Promise.all([
     errors.attempt(() => world.rules.remove(world.rules.ofNetwork(spec))),
     errors.attempt(async () => {
@@ -104,7 +106,6 @@ export async function takeAway(world: World, state: NetworkState): Promise<strin
   ]);
   if (!errors.failed) await errors.attempt(() => world.store.remove('network', spec.id));
   if (errors.failed) {
-    state.record = { ...record, phase: 'removing' };
     await errors.attempt(() => world.store.write('network', spec.id, state.record));
   }
   // Forgotten in any case: the engine has no network of this id any more.

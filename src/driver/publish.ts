@@ -6,8 +6,8 @@ import { familyOf } from '../core/address.js';
 import { bindFailure } from '../core/bind-failure.js';
 import { DriverError, ErrorList } from '../core/errors.js';
 import { shortId } from '../core/names.js';
-import type { PublishRequest } from '../core/options.js';
 import type { PortBinding } from '../core/port.js';
+import type { PublishRequest } from '../core/port-options.js';
 import { expandRequests, type PortGroup } from '../core/ports.js';
 import type { Listener, ListenFailure } from './host.js';
 import { encodeEndpoint } from './records.js';
@@ -51,14 +51,19 @@ export async function releasePorts(world: World, state: EndpointState): Promise<
   const { bindings, exposed } = state.record;
   if (bindings.length === 0 && exposed.length === 0) return;
   const errors = new ErrorList();
+  // Out of the intent first, so that a repair does not put the rules back.
+  state.record = { ...state.record, bindings: [], exposed: [] };
   await Promise.all([
     errors.attempt(() => world.rules.remove(world.rules.ofBindings(state.network.spec, bindings))),
     errors.attempt(() => world.hostPorts.close(state.spec.id)),
   ]);
   await errors.attempt(() => forgetFlows(world, state, bindings));
-  if (errors.failed) throw new DriverError('firewall-failed', errors.message);
+  if (errors.failed) {
+    // Whoever comes next (Leave, DeleteEndpoint, a start) tries again.
+    state.record = { ...state.record, bindings, exposed };
+    throw new DriverError('firewall-failed', `releasing published ports: ${errors.message}`);
+  }
   world.allocator.release(bindings);
-  state.record = { ...state.record, bindings: [], exposed: [] };
   await world.store.write('endpoint', state.spec.id, encodeEndpoint(state.record));
 }
 

@@ -2,54 +2,30 @@
  * What happens at a start: records → intent → host. The engine replays nothing (spec section 7.7),
  * so whatever should be there has to come from here, and what is right already is left alone.
  */
+
+import { parseEndpoint } from '../core/endpoint-options.js';
 import { DriverError, ErrorList, messageOf } from '../core/errors.js';
-import type { ObservedLink } from '../core/links.js';
-import { planVethRepair, vethLinkOf } from '../core/links.js';
 import { shortId, vethNames } from '../core/names.js';
-import { parseEndpoint, parseNetwork } from '../core/options.js';
-import { applyLinkSteps } from './apply.js';
+import { parseNetwork } from '../core/network-options.js';
 import { removeEndpoint } from './endpoints.js';
+import type { GenerationChoice } from './generation-choice.js';
 import type { Listener } from './host.js';
-import { ensureNetwork, takeAway } from './networks.js';
+import { takeAway } from './networks.js';
 import { listenerOf } from './publish.js';
+import { reconcile } from './reconcile.js';
 import { decodeEndpoint, decodeNetwork } from './records.js';
 import type { EndpointState } from './registry.js';
 import type { World } from './world.js';
 
 /** Rejects only if the records cannot be read; whatever fails for one object is logged. */
-export async function recover(world: World): Promise<void> {
+export async function recover(world: World, choice: GenerationChoice): Promise<void> {
   await loadRecords(world);
-  const links = new Map((await world.links.list()).map((link) => [link.name, link]));
+  const links = new Set((await world.links.list()).map((link) => link.name));
   await collectLeftovers(world, links);
-  await ensureAll(world, links);
-}
-
-/** Brings links, sysctls, rules and sockets of everything in the intent to what they should be. */
-export async function ensureAll(
-  world: World,
-  links: ReadonlyMap<string, ObservedLink>,
-): Promise<void> {
-  const { registry, rules } = world;
-  const endpoints = registry.endpoints();
   await Promise.all([
-    attempt(world, 'published ports', async () => holdPorts(world, endpoints)),
-    ...registry
-      .networks()
-      .map(({ spec }) =>
-        attempt(world, `network ${shortId(spec.id)}`, () =>
-          ensureNetwork(world, spec, links.get(spec.bridge)),
-        ),
-      ),
-    attempt(world, 'rules of endpoints and ports', () =>
-      rules.add(
-        endpoints.flatMap(({ spec, network, record }) => [
-          ...rules.ofEndpoint(network.spec, spec),
-          ...rules.ofBindings(network.spec, record.bindings),
-        ]),
-      ),
-    ),
+    attempt(world, 'published ports', () => holdPorts(world, world.registry.endpoints())),
+    attempt(world, 'rules and links', () => reconcile(world, choice)),
   ]);
-  await repairVeths(world, endpoints);
 }
 
 async function loadRecords(world: World): Promise<void> {
@@ -98,10 +74,7 @@ async function loadRecords(world: World): Promise<void> {
  * Finishes what a crash interrupted. An endpoint whose host link is gone is dead: the pair goes
  * only with the container's namespace, or with the host at a reboot.
  */
-async function collectLeftovers(
-  world: World,
-  links: ReadonlyMap<string, ObservedLink>,
-): Promise<void> {
+async function collectLeftovers(world: World, links: ReadonlySet<string>): Promise<void> {
   for (const state of world.registry.endpoints()) {
     const gone = !links.has(state.spec.veth.host);
     if (state.record.phase === 'ready' && !gone) continue;
@@ -139,20 +112,6 @@ async function holdPorts(world: World, endpoints: readonly EndpointState[]): Pro
     world.log.error(
       { protocol, hostIp, hostPort, code },
       'published port could not be bound again',
-    );
-  }
-}
-
-async function repairVeths(world: World, endpoints: readonly EndpointState[]): Promise<void> {
-  if (endpoints.length === 0) return;
-  const links = new Map((await world.links.list()).map((link) => [link.name, link]));
-  for (const { spec, network } of endpoints) {
-    const found = links.get(spec.veth.host);
-    if (found === undefined) continue;
-    const wanted = vethLinkOf(network.spec, spec, world.settings.userlandProxy);
-    const bridge = links.get(network.spec.bridge)?.index;
-    await attempt(world, `endpoint ${shortId(spec.id)}`, () =>
-      applyLinkSteps(world.links, planVethRepair(wanted, bridge, found)),
     );
   }
 }

@@ -1,58 +1,100 @@
 /** The rules of networks, endpoints and ports, of both families, as this host's engine has them. */
 import type { Family } from '../core/address.js';
 import type { EndpointSpec } from '../core/endpoint.js';
-import type { FirewallSettings, Generation, GenerationName } from '../core/firewall/generation.js';
+import type { FirewallSettings, GenerationName } from '../core/firewall/generation.js';
+import type { RuleIntent } from '../core/firewall/plan.js';
 import type { PlacedRule } from '../core/firewall/rule.js';
+import type { RuleChange, RuleSet } from '../core/firewall/rule-set.js';
 import type { NetworkSpec } from '../core/network.js';
 import type { PortBinding } from '../core/port.js';
 import type { RuleCommits } from './commit.js';
+import type { GenerationChoice } from './generation-choice.js';
+import type { Registry } from './registry.js';
 
 export class HostRules {
   constructor(
     /** Only the families whose rules we write (`--iptables`, `--ip6tables`). */
     private readonly commits: ReadonlyMap<Family, RuleCommits>,
-    private readonly generation: () => Generation,
+    private readonly choice: GenerationChoice,
     private readonly settings: FirewallSettings,
   ) {}
 
   /** The generation whose rules are written now: it also decides how errors are worded. */
   get generationName(): GenerationName {
-    return this.generation().name;
+    return this.choice.current.name;
   }
 
-  ofNetwork(network: NetworkSpec): PlacedRule[] {
+  ofNetwork(network: NetworkSpec, generation = this.choice.current): PlacedRule[] {
     return this.#families.flatMap((family) =>
-      this.generation().networkRules(network, family, this.settings),
+      generation.networkRules(network, family, this.settings),
     );
   }
 
-  ofEndpoint(network: NetworkSpec, endpoint: EndpointSpec): PlacedRule[] {
+  ofEndpoint(
+    network: NetworkSpec,
+    endpoint: EndpointSpec,
+    generation = this.choice.current,
+  ): PlacedRule[] {
     return this.#families.flatMap((family) =>
-      this.generation().endpointRules(network, endpoint, family, this.settings),
+      generation.endpointRules(network, endpoint, family, this.settings),
     );
   }
 
-  ofBindings(network: NetworkSpec, bindings: readonly PortBinding[]): PlacedRule[] {
-    const generation = this.generation();
+  ofBindings(
+    network: NetworkSpec,
+    bindings: readonly PortBinding[],
+    generation = this.choice.current,
+  ): PlacedRule[] {
     return bindings
       .flatMap((binding) => generation.portRules(network, binding, this.settings))
-      .filter(({ rule }) => this.commits.has(rule.family));
+      .filter(({ rule }) => this.#families.includes(rule.family));
+  }
+
+  /** Everything that the intent asks for, in the order in which it was asked for. */
+  ofAll(registry: Registry, generation = this.choice.current): PlacedRule[] {
+    const networks = registry.networks().filter(({ record }) => record.phase !== 'removing');
+    const endpoints = registry
+      .endpoints()
+      .filter(({ record, network }) => ![record.phase, network.record.phase].includes('removing'));
+    return [
+      ...networks.flatMap(({ spec }) => this.ofNetwork(spec, generation)),
+      ...endpoints.flatMap(({ spec, network, record }) => [
+        ...this.ofEndpoint(network.spec, spec, generation),
+        ...this.ofBindings(network.spec, record.bindings, generation),
+      ]),
+    ];
   }
 
   /** Makes the rules be there, with the chains that they need; one commit a family. */
   async add(rules: readonly PlacedRule[]): Promise<void> {
-    await this.#each((family, commits) => {
-      const add = rules.filter(({ rule }) => rule.family === family);
-      return commits.submit({ add, remove: [] });
-    });
+    await this.#each((family, commits) => commits.submit(only(family, rules, [])));
   }
 
   /** Makes the rules not be there; absent ones are no error. */
   async remove(rules: readonly PlacedRule[]): Promise<void> {
-    await this.#each((family, commits) => {
-      const remove = rules.map(({ rule }) => rule).filter((rule) => rule.family === family);
-      return commits.submit({ add: [], remove });
+    await this.#each((family, commits) => commits.submit(only(family, [], rules)));
+  }
+
+  /**
+   * Looks at what is there, and makes it what it should be: `wanted` there, `unwanted` not. Both
+   * are asked right before the plan. Resolves with what had to be changed.
+   */
+  repair(wanted: () => PlacedRule[], unwanted: () => PlacedRule[]): Promise<RuleChange[]> {
+    return this.#each((family, commits) => {
+      return commits.repair(() => {
+        const keep = wanted().filter(({ rule }) => rule.family === family);
+        const kept = new Set(keep.map(({ rule }) => `${rule.table} ${rule.chain} ${rule.text}`));
+        const drop = unwanted().filter(
+          ({ rule }) => !kept.has(`${rule.table} ${rule.chain} ${rule.text}`),
+        );
+        return only(family, keep, drop);
+      });
     });
+  }
+
+  /** What is on the host now; undefined if rules of the family are not ours to write. */
+  async read(family: Family): Promise<RuleSet | undefined> {
+    return this.commits.get(family)?.read();
   }
 
   /** Nothing is forwarded that no rule accepts. */
@@ -61,14 +103,30 @@ export class HostRules {
   }
 
   get #families(): Family[] {
-    return [...this.commits.keys()];
+    return [...this.commits.keys()].filter((family) => this.choice.writes(family));
   }
 
   /** Both families at once; if one fails the other is still waited for, so that undo sees all. */
-  async #each(work: (family: Family, commits: RuleCommits) => Promise<void>): Promise<void> {
+  async #each(
+    work: (family: Family, commits: RuleCommits) => Promise<RuleChange[]>,
+  ): Promise<RuleChange[]> {
     const results = await Promise.allSettled(
       [...this.commits].map(([family, commits]) => work(family, commits)),
     );
-    for (const result of results) if (result.status === 'rejected') throw result.reason;
+    return results.flatMap((result) => {
+      if (result.status === 'rejected') throw result.reason;
+      return result.value;
+    });
   }
+}
+
+function only(
+  family: Family,
+  add: readonly PlacedRule[],
+  remove: readonly PlacedRule[],
+): RuleIntent {
+  return {
+    add: add.filter(({ rule }) => rule.family === family),
+    remove: remove.map(({ rule }) => rule).filter((rule) => rule.family === family),
+  };
 }

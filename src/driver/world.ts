@@ -2,6 +2,7 @@
 import type { IpAddress } from '../core/address.js';
 import type { PortAllocator } from '../core/ports.js';
 import type { Conntrack, HostPorts, Links, Log, RecordStore, Sysctls } from './host.js';
+import type { KeyedLocks } from './locks.js';
 import type { Registry } from './registry.js';
 import type { HostRules } from './rules.js';
 
@@ -14,7 +15,7 @@ export interface DriverSettings {
   /** Leave the policy of FORWARD alone when forwarding is switched on (28). */
   readonly ipForwardNoDrop: boolean;
   /** Default of `com.docker.network.bridge.enable_ip_masquerade`. */
-  readonly ipMasq: boolean;
+  readonly defaultMasquerade: boolean;
   readonly defaultBindingIp: IpAddress | undefined;
 }
 
@@ -27,6 +28,8 @@ export interface World {
   readonly allocator: PortAllocator;
   readonly store: RecordStore;
   readonly registry: Registry;
+  /** Exclusive: the network itself changes; shared: one of its endpoints does. */
+  readonly networkLocks: KeyedLocks<string>;
   readonly settings: DriverSettings;
   readonly log: Log;
 }

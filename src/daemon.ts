@@ -1,0 +1,153 @@
+/** Composition root: builds everything by hand, in order; starts and stops it. */
+import { fileURLToPath } from 'node:url';
+import type { Config } from './config.js';
+import type { Family } from './core/address.js';
+import { messageOf } from './core/errors.js';
+import type { FirewallSettings } from './core/firewall/generation.js';
+import { PortAllocator, parseEphemeralRange } from './core/ports.js';
+import { ephemeralPorts } from './core/sysctls.js';
+import { RuleCommits } from './driver/commit.js';
+import { BridgeDriver } from './driver/driver.js';
+import { GenerationChoice } from './driver/generation-choice.js';
+import type { Log } from './driver/host.js';
+import { KeyedLocks } from './driver/locks.js';
+import { reconcile } from './driver/reconcile.js';
+import { recover } from './driver/recover.js';
+import { Registry } from './driver/registry.js';
+import { HostRules } from './driver/rules.js';
+import { Watch } from './driver/watch.js';
+import type { World } from './driver/world.js';
+import { ConntrackNetlink } from './host/conntrack.js';
+import { spawnProcess } from './host/exec.js';
+import { FirewallIptables } from './host/firewall-iptables.js';
+import { loadLibc } from './host/libc.js';
+import { LinksNetlink } from './host/links-netlink.js';
+import { Monitor } from './host/monitor.js';
+import { lockState } from './host/state-lock.js';
+import { RecordFiles } from './host/store-file.js';
+import { SysctlFiles } from './host/sysctl.js';
+import { inheritedSocket, notifyReady } from './host/systemd.js';
+import { createLog } from './log.js';
+import { createServer } from './protocol/server.js';
+import { ProxySupervisor } from './proxy/supervisor.js';
+
+/** Runs until SIGTERM or SIGINT. The data path goes on afterwards; the next start takes it over. */
+export async function runDaemon(config: Config): Promise<number> {
+  const log = createLog(config.logLevel);
+  const stopped = stopSignal();
+  const lock = await lockState(config.stateDir, loadLibc());
+  const choice = new GenerationChoice(config.firewallGeneration, config.ip6tables);
+  const { world, firewall } = await buildWorld(config, log, choice);
+  const recovered = recover(world, choice);
+  recovered.catch((error) =>
+    log.error({ error }, 'recovery failed; no call that changes state is served'),
+  );
+  const server = createServer({
+    driver: new BridgeDriver(world, recovered),
+    log,
+    deadlineMs: config.callTimeoutMs,
+  });
+  // Before recovery is done: the engine must not wait for the greeting.
+  const inherited = inheritedSocket();
+  await server.listen(inherited === undefined ? { path: config.socket } : { fd: inherited });
+  await notifyReady();
+  log.info({ socket: config.socket }, 'listening');
+  const watch = new Watch(() => reconcile(world, choice), log);
+  const monitor = new Monitor(
+    {
+      rulesChanged: (author) => watch.changed(author),
+      linksChanged: () => watch.changed(),
+    },
+    (pid) => firewall?.isOwn(pid) ?? false,
+    log,
+  );
+  monitor.start({ rules: firewall?.variant(4) === 'nft' });
+  await recovered.then(
+    () => log.info({ networks: world.registry.networks().length }, 'recovered'),
+    () => undefined,
+  );
+  log.info({ signal: await stopped }, 'stopping; containers keep their network');
+  watch.stop();
+  monitor.stop();
+  await server.close();
+  world.hostPorts.detach();
+  await lock.release();
+  return 0;
+}
+
+async function buildWorld(
+  config: Config,
+  log: Log,
+  choice: GenerationChoice,
+): Promise<{
+  world: World & { hostPorts: ProxySupervisor };
+  firewall: FirewallIptables | undefined;
+}> {
+  const sysctls = new SysctlFiles();
+  const firewall = config.iptables ? await FirewallIptables.detect() : undefined;
+  const settings: FirewallSettings = {
+    userlandProxy: config.userlandProxy,
+    allowDirectRouting: config.allowDirectRouting,
+  };
+  const commits = new Map<Family, RuleCommits>();
+  if (firewall !== undefined) {
+    for (const family of await writtenFamilies(config, firewall, log)) {
+      const base = () => choice.current.baseRules(family, settings);
+      commits.set(family, new RuleCommits(family, firewall, base, log));
+    }
+  }
+  const hostPorts = new ProxySupervisor({
+    controlPath: `${config.runtimeDir}/proxy.sock`,
+    startProcess: () =>
+      spawnProcess(
+        process.execPath,
+        [
+          fileURLToPath(new URL('./proxy/worker.js', import.meta.url)),
+          `${config.runtimeDir}/proxy.sock`,
+        ],
+        { detached: true, stdout: 'ignore', stderr: 'inherit' },
+      ),
+    log,
+  });
+  const world = {
+    links: new LinksNetlink(),
+    sysctls,
+    conntrack: new ConntrackNetlink(),
+    rules: new HostRules(commits, choice, settings),
+    hostPorts,
+    allocator: new PortAllocator(parseEphemeralRange(await sysctls.read(ephemeralPorts))),
+    store: await RecordFiles.open(config.stateDir),
+    registry: new Registry(),
+    networkLocks: new KeyedLocks<string>(),
+    settings: {
+      userlandProxy: config.userlandProxy,
+      iptables: config.iptables,
+      ipForward: config.ipForward,
+      ipForwardNoDrop: config.ipForwardNoDrop,
+      defaultMasquerade: config.ipMasq,
+      defaultBindingIp: config.defaultBindingIp,
+    },
+    log,
+  };
+  return { world, firewall };
+}
+
+/** IPv6 rules are written if told so; with `auto`, wherever the engine writes its own. */
+async function writtenFamilies(
+  config: Config,
+  firewall: FirewallIptables,
+  log: Log,
+): Promise<Family[]> {
+  if (config.ip6tables === false) return [4];
+  if (firewall.supports(6)) return [4, 6];
+  const level = config.ip6tables === true ? 'error' : 'info';
+  log[level]({}, 'this host has no working ip6tables: there are no rules for IPv6');
+  return [4];
+}
+
+function stopSignal(): Promise<string> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const)
+      process.once(signal, () => resolve(signal));
+  });
+}

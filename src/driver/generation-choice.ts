@@ -1,0 +1,57 @@
+/** Which generation of Docker's rules is written now: forced, seen on the host, or the default. */
+import type { Family } from '../core/address.js';
+import {
+  detectGeneration,
+  type Generation,
+  type GenerationName,
+} from '../core/firewall/generation.js';
+import { generations } from '../core/firewall/generations.js';
+import type { RuleSet } from '../core/firewall/rule-set.js';
+
+/** Without an engine's chains: the newest whose rules need nothing that an engine sets up. */
+const fallback: GenerationName = 'docker29';
+
+export class GenerationChoice {
+  #current: Generation;
+  #ipv6 = false;
+
+  constructor(
+    private readonly forced: GenerationName | 'auto',
+    /** `--ip6tables`: `auto` writes IPv6 rules where the host's engine does. */
+    private readonly ip6tables: boolean | 'auto',
+  ) {
+    this.#current = generations[forced === 'auto' ? fallback : forced];
+    this.#ipv6 = ip6tables !== false;
+  }
+
+  get current(): Generation {
+    return this.#current;
+  }
+
+  /** Whether rules of the family are written. */
+  writes(family: Family): boolean {
+    return family === 4 || this.#ipv6;
+  }
+
+  /**
+   * Looks at the rules of the host. Answers with the generation that was written until now if it
+   * is another one, whose rules have to go.
+   */
+  observe(found: RuleSet, found6: RuleSet | undefined): Generation | undefined {
+    const seen = detectGeneration(found);
+    if (this.ip6tables === 'auto') this.#ipv6 = followsIpv6(seen, found6);
+    if (this.forced !== 'auto' || seen === undefined || seen === this.#current.name) {
+      return undefined;
+    }
+    const former = this.#current;
+    this.#current = generations[seen];
+    return former;
+  }
+}
+
+/** IPv6 rules are on by default from 27 on; before, only where the engine was told to. */
+function followsIpv6(seen: GenerationName | undefined, found6: RuleSet | undefined): boolean {
+  if (found6 === undefined) return false;
+  if (seen === 'docker17') return false;
+  return seen !== 'docker20' || found6.hasChain('filter', 'DOCKER');
+}

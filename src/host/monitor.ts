@@ -1,0 +1,93 @@
+/**
+ * Who changes rules and links beside us: `nft monitor` and `ip monitor` as children. They survive
+ * overruns, which an in-process netlink monitor of the netlink package does not. What they print is
+ * only a sign to look again; nothing is taken from it but the name of who did it.
+ */
+import { createInterface } from 'node:readline';
+import type { Log } from '../driver/host.js';
+import { type LongProcess, spawnProcess } from './exec.js';
+
+export interface MonitorEvents {
+  /** Rules changed, by a process that `isOwn` does not know. iptables-nft and nft only. */
+  rulesChanged(author: string): void;
+  /** Links or addresses changed, by anyone. */
+  linksChanged(): void;
+}
+
+/** Between the end of a child and the start of the next: doubled each time, up to the last. */
+const restartMs = { first: 200, last: 10_000 };
+/** A child that ran so long starts the doubling anew. */
+const steadyMs = 30_000;
+
+export class Monitor {
+  readonly #children = new Set<LongProcess>();
+  readonly #timers = new Set<NodeJS.Timeout>();
+  #stopped = false;
+
+  constructor(
+    private readonly events: MonitorEvents,
+    private readonly isOwn: (pid: number) => boolean,
+    private readonly log: Log,
+  ) {}
+
+  start(options: { readonly rules: boolean }): void {
+    if (options.rules) {
+      this.#keep('nft', ['monitor'], (line) => {
+        const generation = parseGenerationLine(line);
+        if (generation === undefined || this.isOwn(generation.pid)) return;
+        this.events.rulesChanged(`${generation.program} (process ${generation.pid})`);
+      });
+    }
+    this.#keep('ip', ['-o', 'monitor', 'link', 'address'], () => this.events.linksChanged());
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    for (const timer of this.#timers) clearTimeout(timer);
+    for (const child of this.#children) child.kill('SIGTERM');
+  }
+
+  #keep(
+    file: string,
+    args: readonly string[],
+    onLine: (line: string) => void,
+    delay = restartMs.first,
+  ): void {
+    if (this.#stopped) return;
+    const started = Date.now();
+    const child = spawnProcess(file, args, { stderr: 'pipe' });
+    this.#children.add(child);
+    if (child.stdout !== undefined) createInterface({ input: child.stdout }).on('line', onLine);
+    // "No buffer space available": events were lost, so something changed.
+    if (child.stderr !== undefined) {
+      createInterface({ input: child.stderr }).on('line', () => this.#lostTrack(file));
+    }
+    void child.ended.then(({ description }) => {
+      this.#children.delete(child);
+      if (this.#stopped) return;
+      const steady = Date.now() - started > steadyMs;
+      const wait = steady ? restartMs.first : delay;
+      this.log.warn({ program: file, error: description, restartMs: wait }, 'monitor ended');
+      const timer = setTimeout(() => {
+        this.#timers.delete(timer);
+        this.#keep(file, args, onLine, Math.min(wait * 2, restartMs.last));
+        this.#lostTrack(file);
+      }, wait);
+      this.#timers.add(timer);
+    });
+  }
+
+  #lostTrack(file: string): void {
+    if (file === 'nft') this.events.rulesChanged('unknown');
+    else this.events.linksChanged();
+  }
+}
+
+/** `# new generation 35 by process 1234 (iptables-nft-re)`, as nft 1.0 and later print it. */
+export function parseGenerationLine(
+  line: string,
+): { readonly pid: number; readonly program: string } | undefined {
+  const found = /^# new generation \d+ by process (\d+) \((.*)\)$/.exec(line);
+  if (found?.[1] === undefined) return undefined;
+  return { pid: Number(found[1]), program: found[2] ?? '' };
+}

@@ -1,0 +1,301 @@
+/** The calls of an engine against a host in memory: what is there after each, and after failures. */
+import t from 'tap';
+import { BridgeDriver, parseIds } from '../../src/driver/driver.js';
+import { recover } from '../../src/driver/recover.js';
+import { type FakeHost, makeHost } from '../helpers/fake-host.js';
+
+const id = (digit: string) => digit.repeat(64);
+const networkId = id('a');
+const endpointId = id('b');
+const bridge = `br-${'a'.repeat(12)}`;
+const ids = (network = networkId, endpoint = endpointId) => {
+  const parsed = parseIds(network, endpoint);
+  if (parsed === undefined) throw new Error('bad ids');
+  return parsed;
+};
+const network = (number = 5, network = networkId, options: Record<string, unknown> = {}) => ({
+  networkId: network,
+  options: { 'com.docker.network.generic': {}, ...options },
+  ipv4Data: [{ pool: `10.${number}.0.0/24`, gateway: `10.${number}.0.1/24` }],
+  ipv6Data: [],
+});
+const endpoint = (host = 2, endpoint = endpointId) => ({
+  networkId,
+  endpointId: endpoint,
+  address: `10.5.0.${host}/24`,
+  addressIpv6: '',
+  mac: '',
+  options: {},
+});
+const publish = (
+  ...ports: [proto: number, port: number, host: number, end?: number, ip?: string][]
+) => ({
+  'com.docker.network.portmap': ports.map(([Proto, Port, HostPort, HostPortEnd, HostIP]) => ({
+    Proto,
+    IP: '',
+    Port,
+    HostIP: HostIP ?? '',
+    HostPort,
+    HostPortEnd: HostPortEnd ?? HostPort,
+  })),
+  'com.docker.network.endpoint.exposedports': ports.map(([Proto, Port]) => ({ Proto, Port })),
+});
+
+/** A driver on this host, recovered from whatever records it has. */
+async function start(host: FakeHost) {
+  const { world, choice } = host.boot();
+  await recover(world, choice);
+  return { driver: new BridgeDriver(world, Promise.resolve()), world, choice };
+}
+
+const state = (host: FakeHost) => ({
+  links: [...host.links.links.keys()].sort(),
+  rules: host.firewall.dump(),
+  ports: [...host.hostPorts.held.keys()].sort(),
+  records: [...host.store.records.keys()].sort(),
+});
+
+t.test('a network, a container with ports, and nothing left', async (t) => {
+  const host = makeHost();
+  const { driver } = await start(host);
+  await driver.createNetwork(network());
+  t.match(host.links.links.get(bridge), { kind: 'bridge', up: true, addresses: [{}] });
+  t.equal(host.sysctls.values.get('net/ipv4/ip_forward'), '1');
+  t.equal(host.firewall.policy('FORWARD'), 'DROP', 'we switched forwarding on');
+  t.equal(host.firewall.restores.length, 2, 'one for the rules, one for the policy');
+  const before = state(host);
+
+  t.same(await driver.createEndpoint(endpoint()), { mac: '02:42:0a:05:00:02' });
+  t.same(await driver.join(ids(), '/var/run/docker/netns/1'), {
+    interface: 'vethbbbbbbb',
+    prefix: 'eth',
+    gateway: '10.5.0.1',
+    gatewayIpv6: undefined,
+  });
+  const restores = host.firewall.restores.length;
+  await driver.publishPorts(ids(), publish([6, 80, 8080], [17, 53, 5353], [6, 81, 0, 0]));
+  t.equal(host.firewall.restores.length, restores + 1, 'one commit for all ports');
+  t.same(state(host).ports, [
+    '0.0.0.0:32768/tcp',
+    '0.0.0.0:5353/udp',
+    '0.0.0.0:8080/tcp',
+    '[::]:32768/tcp',
+    '[::]:5353/udp',
+    '[::]:8080/tcp',
+  ]);
+  t.same(host.firewall.rules('nat', 'DOCKER'), [
+    `-i ${bridge} -j RETURN`,
+    `! -i ${bridge} -p tcp -m tcp --dport 8080 -j DNAT --to-destination 10.5.0.2:80`,
+    `! -i ${bridge} -p udp -m udp --dport 5353 -j DNAT --to-destination 10.5.0.2:53`,
+    `! -i ${bridge} -p tcp -m tcp --dport 32768 -j DNAT --to-destination 10.5.0.2:81`,
+  ]);
+  t.same(host.conntrack.removed, ['udp4 5353', 'udp6 5353', '10.5.0.2']);
+  t.match(await driver.endpointInfo(ids()), {
+    'com.docker.network.portmap': [
+      { Proto: 6, IP: '10.5.0.2', Port: 80, HostIP: '0.0.0.0', HostPort: 8080 },
+    ],
+    'com.docker.network.endpoint.exposedports': [{ Proto: 6, Port: 80 }],
+  });
+  await driver.revokePorts(ids());
+  await driver.leave(ids());
+  await driver.deleteEndpoint(ids());
+  t.same(state(host), before);
+  await driver.deleteNetwork(ids().networkId);
+  t.same(state(host).links, []);
+  t.same(state(host).records, []);
+  t.notMatch(JSON.stringify(host.firewall.dump()), bridge);
+});
+
+t.test('calls may be repeated', async (t) => {
+  const host = makeHost();
+  const { driver } = await start(host);
+  for (let time = 0; time < 2; time += 1) {
+    await driver.createNetwork(network());
+    await driver.createEndpoint(endpoint());
+    await driver.join(ids(), '/ns');
+    await driver.publishPorts(ids(), publish([6, 80, 8080]));
+  }
+  t.equal(host.hostPorts.held.size, 2);
+  await t.rejects(driver.createNetwork(network(6)), { code: 'network-exists' });
+  await t.rejects(driver.createEndpoint(endpoint(3)), { code: 'endpoint-exists' });
+  for (let time = 0; time < 2; time += 1) {
+    await driver.revokePorts(ids());
+    await driver.deleteEndpoint(ids());
+    await driver.deleteNetwork(ids().networkId);
+  }
+  t.same(state(host).links, []);
+});
+
+t.test('what is unknown', async (t) => {
+  const { driver } = await start(makeHost());
+  await t.rejects(driver.createEndpoint(endpoint()), { code: 'network-unknown' });
+  await driver.createNetwork(network());
+  await t.rejects(driver.join(ids(), '/ns'), { code: 'endpoint-unknown' });
+  await t.rejects(driver.publishPorts(ids(), {}), { code: 'endpoint-unknown' });
+  await t.rejects(driver.endpointInfo(ids()), { code: 'endpoint-unknown' });
+  t.equal(parseIds('a', 'b'), undefined);
+});
+
+t.test('conflicts name the other party and change nothing', async (t) => {
+  const host = makeHost();
+  const { driver } = await start(host);
+  await driver.createNetwork(network());
+  const before = state(host);
+  await t.rejects(driver.createNetwork(network(5, id('c'))), {
+    code: 'network-conflict',
+    message: /overlapping IPv4/,
+  });
+  host.links.links.set('eth9', {
+    index: 1,
+    name: 'eth9',
+    kind: undefined,
+    up: true,
+    mtu: 1500,
+    master: undefined,
+    hairpin: undefined,
+    addresses: [],
+  });
+  const named = { 'com.docker.network.generic': { 'com.docker.network.bridge.name': 'eth9' } };
+  await t.rejects(driver.createNetwork(network(6, id('c'), named)), {
+    message: /existing interface eth9 is not a bridge/,
+  });
+  host.links.links.delete('eth9');
+  t.same(state(host), before);
+  const both = [
+    driver.createNetwork(network(7, id('d'))),
+    driver.createNetwork(network(7, id('e'))),
+  ];
+  const results = await Promise.allSettled(both);
+  t.same(results.map(({ status }) => status).sort(), ['fulfilled', 'rejected'], 'also at once');
+});
+
+t.test("a bridge of the user's is used and stays", async (t) => {
+  const host = makeHost();
+  const { driver } = await start(host);
+  const found = { index: 3, name: 'br0', kind: 'bridge', up: true, mtu: 1500 };
+  const rest = { master: undefined, hairpin: undefined };
+  host.links.links.set('br0', { ...found, ...rest, addresses: [] });
+  const named = { 'com.docker.network.generic': { 'com.docker.network.bridge.name': 'br0' } };
+  await driver.createNetwork(network(5, networkId, named));
+  t.equal(host.links.links.get('br0')?.addresses.length, 1);
+  await driver.deleteNetwork(ids().networkId);
+  t.ok(host.links.links.has('br0'));
+  await t.rejects(driver.createNetwork(network(6, networkId, named)), {
+    message: /bridge IPv4 \(10\.5\.0\.1\/24\) does not match requested configuration 10\.6\.0\.1/,
+  });
+});
+
+t.test('a failure anywhere undoes the rest', async (t) => {
+  const steps = ['links.createBridge', 'links.addAddress', 'links.change', 'sysctls.write'];
+  for (const step of [...steps, 'store.write', 'firewall']) {
+    const host = makeHost();
+    const { driver } = await start(host);
+    if (step === 'firewall') host.firewall.failures.push('boom', 'boom');
+    else host.faults.plan(step, 'boom');
+    await t.rejects(driver.createNetwork(network()), { message: /creating network .*boom/ }, step);
+    t.same(state(host).links, [], step);
+    t.same(state(host).records, [], step);
+    t.notMatch(JSON.stringify(host.firewall.dump()), bridge, step);
+    await driver.createNetwork(network());
+  }
+  for (const step of ['links.createVeth', 'store.write']) {
+    const host = makeHost();
+    const { driver } = await start(host);
+    await driver.createNetwork(network());
+    const before = state(host);
+    host.faults.plan(step, 'boom');
+    await t.rejects(driver.createEndpoint(endpoint()), { message: /boom/ }, step);
+    t.same(state(host), before, step);
+    await driver.createEndpoint(endpoint());
+  }
+  for (const step of ['conntrack', 'store.write', 'firewall', 'hostPorts.open']) {
+    const host = makeHost();
+    const { driver } = await start(host);
+    await driver.createNetwork(network());
+    await driver.createEndpoint(endpoint());
+    const before = state(host);
+    if (step === 'firewall') host.firewall.failures.push('boom', 'boom');
+    else host.faults.plan(step, 'boom');
+    await t.rejects(driver.publishPorts(ids(), publish([17, 53, 53])), { message: /boom/ }, step);
+    t.same(state(host), before, step);
+    await driver.publishPorts(ids(), publish([17, 53, 53]));
+  }
+});
+
+t.test('ports that cannot be had', async (t) => {
+  const host = makeHost();
+  const { driver } = await start(host);
+  await driver.createNetwork(network());
+  await driver.createEndpoint(endpoint());
+  await driver.createEndpoint(endpoint(3, id('c')));
+  await driver.publishPorts(ids(), publish([6, 80, 8080]));
+  const before = state(host);
+  const other = ids(networkId, id('c'));
+  await t.rejects(driver.publishPorts(other, publish([6, 81, 8081], [6, 80, 8080])), {
+    code: 'port-allocated',
+    message: /^Bind for 0\.0\.0\.0:8080 failed: port is already allocated/,
+  });
+  await t.rejects(driver.publishPorts(other, publish([6, 80, 8080, 8080, '127.0.0.1'])), {
+    message: /^Bind for 127\.0\.0\.1:8080 failed: port is already allocated/,
+  });
+  host.hostPorts.foreign.set('0.0.0.0:9000/tcp', 'EADDRINUSE');
+  await t.rejects(driver.publishPorts(other, publish([6, 80, 9000])), {
+    code: 'port-unavailable',
+    message:
+      /^Error starting userland proxy: listen tcp4 0\.0\.0\.0:9000: bind: address already in use/,
+  });
+  t.same(state(host), before, 'and nothing is left of them');
+  await driver.publishPorts(other, publish([6, 80, 9000, 9002]));
+  t.ok(host.hostPorts.held.has('0.0.0.0:9001/tcp'), 'a range goes on to its next port');
+  t.notOk(host.hostPorts.held.has('[::]:9000/tcp'));
+  host.hostPorts.foreign.set('[::]:7000/tcp', 'EAFNOSUPPORT');
+  await driver.publishPorts(other, publish([6, 80, 7000]));
+  t.ok(host.hostPorts.held.has('0.0.0.0:7000/tcp'), 'a host without IPv6 publishes on IPv4');
+});
+
+t.test('a container whose address the engine gives away is dead', async (t) => {
+  const host = makeHost();
+  const { driver } = await start(host);
+  await driver.createNetwork(network());
+  await driver.createEndpoint(endpoint());
+  await driver.publishPorts(ids(), publish([6, 80, 8080]));
+  await driver.createEndpoint(endpoint(2, id('c')));
+  await driver.publishPorts(ids(networkId, id('c')), publish([6, 80, 8080]));
+  t.equal(host.store.records.size, 2);
+  t.ok(host.logged.some(({ message }) => /removing its former holder/.test(message)));
+});
+
+t.test('a second driver takes over what is there without touching it', async (t) => {
+  const host = makeHost();
+  const { driver } = await start(host);
+  await driver.createNetwork(network());
+  await driver.createEndpoint(endpoint());
+  await driver.join(ids(), '/ns');
+  await driver.publishPorts(ids(), publish([6, 80, 8080]));
+  const before = state(host);
+  const restores = host.firewall.restores.length;
+  const second = await start(host);
+  t.same(state(host), before);
+  t.equal(host.firewall.restores.length, restores, 'no rule is written again');
+  await second.driver.deleteEndpoint(ids());
+  await second.driver.deleteNetwork(ids().networkId);
+  t.same(state(host).links, []);
+  t.same(state(host).ports, []);
+  t.same(state(host).records, []);
+});
+
+t.test('after a reboot networks come back and dead containers do not', async (t) => {
+  const host = makeHost();
+  const { driver } = await start(host);
+  await driver.createNetwork(network());
+  const before = state(host);
+  await driver.createEndpoint(endpoint());
+  await driver.publishPorts(ids(), publish([6, 80, 8080]));
+  host.links.links.clear();
+  host.firewall.flush();
+  await start(host);
+  t.same(state(host).links, before.links);
+  t.same(state(host).rules, before.rules);
+  t.same(state(host).ports, []);
+  t.same(state(host).records, before.records);
+});

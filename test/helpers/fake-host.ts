@@ -1,0 +1,285 @@
+/** The outside world in memory, for the faults that cannot be provoked for real. */
+import type { Cidr } from '../../src/core/address.js';
+import { networkOf, sameCidr } from '../../src/core/address.js';
+import type { GenerationName } from '../../src/core/firewall/generation.js';
+import type { BridgeLink, LinkChange, ObservedLink, VethLink } from '../../src/core/links.js';
+import type { EndpointId, InterfaceName } from '../../src/core/names.js';
+import { bindingKey } from '../../src/core/port.js';
+import { PortAllocator } from '../../src/core/ports.js';
+import { RuleCommits } from '../../src/driver/commit.js';
+import { GenerationChoice } from '../../src/driver/generation-choice.js';
+import type {
+  Conntrack,
+  HostPorts,
+  Links,
+  Listener,
+  ListenFailure,
+  Log,
+  ObservedRoute,
+  RecordKind,
+  RecordStore,
+  Sysctls,
+} from '../../src/driver/host.js';
+import { KeyedLocks } from '../../src/driver/locks.js';
+import { Registry } from '../../src/driver/registry.js';
+import { HostRules } from '../../src/driver/rules.js';
+import type { DriverSettings, World } from '../../src/driver/world.js';
+import { FakeFirewall } from './fake-firewall.js';
+
+/** Makes the next calls of the named methods fail. */
+export class Faults {
+  readonly #planned = new Map<string, Error[]>();
+  /** Every call, in order: where a crash or a failure can be put. */
+  readonly calls: string[] = [];
+
+  plan(method: string, message: string): void {
+    this.#planned.set(method, [...(this.#planned.get(method) ?? []), new Error(message)]);
+  }
+
+  check(method: string): void {
+    this.calls.push(method);
+    const error = this.#planned.get(method)?.shift();
+    if (error !== undefined) throw error;
+  }
+}
+
+export class FakeLinks implements Links {
+  readonly links = new Map<string, ObservedLink>();
+  routes: ObservedRoute[] = [];
+  #index = 10;
+
+  constructor(private readonly faults: Faults) {}
+
+  async find(name: string): Promise<ObservedLink | undefined> {
+    return this.links.get(name);
+  }
+
+  async list(): Promise<ObservedLink[]> {
+    this.faults.check('links.list');
+    return [...this.links.values()];
+  }
+
+  async listRoutes(): Promise<ObservedRoute[]> {
+    this.faults.check('links.listRoutes');
+    const own = [...this.links.values()].flatMap((link) =>
+      link.addresses.map((address) => ({ destination: networkOf(address), interface: link.name })),
+    );
+    return [...this.routes, ...own];
+  }
+
+  async createBridge(bridge: BridgeLink): Promise<void> {
+    this.faults.check('links.createBridge');
+    if (bridge.addresses.length > 8) throw new Error('too many addresses');
+    this.#add(bridge.name, 'bridge', bridge.mtu, false);
+  }
+
+  async createVeth({ names, bridge, mtu, hairpin }: VethLink): Promise<void> {
+    this.faults.check('links.createVeth');
+    const master = this.#get(bridge).index;
+    this.#add(names.host, 'veth', mtu, true, master, hairpin);
+    this.#add(names.container, 'veth', mtu, false);
+  }
+
+  async change(name: InterfaceName, change: LinkChange): Promise<void> {
+    this.faults.check('links.change');
+    const link = this.#get(name);
+    const { master, ...rest } = change;
+    const port = master === undefined ? {} : { master: this.#get(master).index };
+    this.links.set(name, { ...link, ...rest, ...port });
+  }
+
+  async addAddress(name: InterfaceName, address: Cidr): Promise<void> {
+    this.faults.check('links.addAddress');
+    const link = this.#get(name);
+    this.links.set(name, { ...link, addresses: [...link.addresses, address] });
+  }
+
+  async removeAddress(name: InterfaceName, address: Cidr): Promise<void> {
+    this.faults.check('links.removeAddress');
+    const link = this.#get(name);
+    const addresses = link.addresses.filter((other) => !sameCidr(other, address));
+    this.links.set(name, { ...link, addresses });
+  }
+
+  async remove(name: InterfaceName): Promise<void> {
+    this.faults.check('links.remove');
+    const peer = [...this.links.values()].find(
+      (link) => link.kind === 'veth' && this.links.get(name)?.index === link.index - 1,
+    );
+    this.links.delete(name);
+    if (peer !== undefined) this.links.delete(peer.name);
+  }
+
+  #get(name: string): ObservedLink {
+    const link = this.links.get(name);
+    if (link === undefined) throw new Error(`${name}: No such device (ENODEV)`);
+    return link;
+  }
+
+  #add(
+    name: string,
+    kind: string,
+    mtu: number | undefined,
+    up: boolean,
+    master?: number,
+    hairpin?: boolean,
+  ): void {
+    if (this.links.has(name)) throw new Error(`${name}: File exists (EEXIST)`);
+    this.#index += 1;
+    const index = this.#index;
+    const fields = { index, name, kind, up, mtu: mtu ?? 1500, master, hairpin, addresses: [] };
+    this.links.set(name, fields);
+  }
+}
+
+export class FakeSysctls implements Sysctls {
+  readonly values = new Map<string, string>([['net/ipv4/ip_forward', '0']]);
+  constructor(private readonly faults: Faults) {}
+  async read(path: string): Promise<string | undefined> {
+    return this.values.get(path);
+  }
+  async write(path: string, value: string): Promise<boolean> {
+    this.faults.check('sysctls.write');
+    this.values.set(path, value);
+    return true;
+  }
+}
+
+export class FakeConntrack implements Conntrack {
+  readonly removed: string[] = [];
+  constructor(private readonly faults: Faults) {}
+  async removeUdpFlowsTo(ports: Parameters<Conntrack['removeUdpFlowsTo']>[0]): Promise<void> {
+    this.faults.check('conntrack');
+    for (const { family, port } of ports) this.removed.push(`udp${family} ${port}`);
+  }
+  async removeFlowsOf(addresses: Parameters<Conntrack['removeFlowsOf']>[0]): Promise<void> {
+    this.removed.push(...addresses);
+  }
+}
+
+/** Holds sockets; those in `foreign` belong to another program. */
+export class FakeHostPorts implements HostPorts {
+  readonly held = new Map<string, EndpointId>();
+  readonly foreign = new Map<string, string>();
+  prepared = 0;
+  constructor(private readonly faults: Faults) {}
+  prepare(): void {
+    this.prepared += 1;
+  }
+  async open(owner: EndpointId, listeners: readonly Listener[]): Promise<ListenFailure[]> {
+    this.faults.check('hostPorts.open');
+    return listeners.flatMap((listener) => {
+      const key = bindingKey(listener.binding);
+      const code = this.foreign.get(key) ?? (this.held.has(key) ? 'EADDRINUSE' : undefined);
+      if (code !== undefined) return [{ listener, code, syscall: 'bind' }];
+      this.held.set(key, owner);
+      return [];
+    });
+  }
+  async close(owner: EndpointId, listeners?: readonly Listener[]): Promise<void> {
+    this.faults.check('hostPorts.close');
+    const keys = listeners?.map(({ binding }) => bindingKey(binding));
+    for (const [key, holder] of this.held) {
+      if (holder === owner && (keys === undefined || keys.includes(key))) this.held.delete(key);
+    }
+  }
+  async sync(wanted: ReadonlyMap<EndpointId, readonly Listener[]>): Promise<ListenFailure[]> {
+    this.held.clear();
+    const failures: ListenFailure[] = [];
+    for (const [owner, listeners] of wanted) failures.push(...(await this.open(owner, listeners)));
+    return failures;
+  }
+}
+
+export class FakeStore implements RecordStore {
+  readonly records = new Map<string, { kind: RecordKind; id: string; text: string }>();
+  constructor(private readonly faults: Faults) {}
+  async load(): ReturnType<RecordStore['load']> {
+    return [...this.records.values()].map(({ kind, id, text }) => ({
+      kind,
+      id,
+      value: JSON.parse(text),
+    }));
+  }
+  async write(kind: RecordKind, id: string, value: unknown): Promise<void> {
+    this.faults.check('store.write');
+    this.records.set(`${kind} ${id}`, { kind, id, text: JSON.stringify(value) });
+  }
+  async remove(kind: RecordKind, id: string): Promise<void> {
+    this.faults.check('store.remove');
+    this.records.delete(`${kind} ${id}`);
+  }
+}
+
+export interface FakeHost {
+  readonly faults: Faults;
+  readonly links: FakeLinks;
+  readonly firewall: FakeFirewall;
+  readonly sysctls: FakeSysctls;
+  readonly conntrack: FakeConntrack;
+  readonly hostPorts: FakeHostPorts;
+  readonly store: FakeStore;
+  readonly logged: { level: string; fields: Readonly<Record<string, unknown>>; message: string }[];
+  /** A driver's world on this host: what a start of the daemon builds. */
+  boot(
+    settings?: Partial<DriverSettings>,
+    generation?: GenerationName | 'auto',
+  ): {
+    world: World;
+    choice: GenerationChoice;
+  };
+}
+
+export function makeHost(): FakeHost {
+  const faults = new Faults();
+  const logged: FakeHost['logged'] = [];
+  const say = (level: string) => (fields: Readonly<Record<string, unknown>>, message: string) => {
+    logged.push({ level, fields, message });
+  };
+  const log: Log = {
+    debug: say('debug'),
+    info: say('info'),
+    warn: say('warn'),
+    error: say('error'),
+  };
+  const host = {
+    faults,
+    logged,
+    links: new FakeLinks(faults),
+    firewall: new FakeFirewall(),
+    sysctls: new FakeSysctls(faults),
+    conntrack: new FakeConntrack(faults),
+    hostPorts: new FakeHostPorts(faults),
+    store: new FakeStore(faults),
+  };
+  const boot: FakeHost['boot'] = (changes = {}, generation = 'docker20') => {
+    const settings: DriverSettings = {
+      userlandProxy: true,
+      iptables: true,
+      ipForward: true,
+      ipForwardNoDrop: false,
+      defaultMasquerade: true,
+      defaultBindingIp: undefined,
+      ...changes,
+    };
+    const choice = new GenerationChoice(generation, false);
+    const rules = { userlandProxy: settings.userlandProxy, allowDirectRouting: false };
+    const commits = new RuleCommits(
+      4,
+      host.firewall,
+      () => choice.current.baseRules(4, rules),
+      log,
+    );
+    const world: World = {
+      ...host,
+      log,
+      rules: new HostRules(new Map([[4, commits]]), choice, rules),
+      allocator: new PortAllocator({ first: 32768, last: 32770 } as never),
+      registry: new Registry(),
+      networkLocks: new KeyedLocks(),
+      settings,
+    };
+    return { world, choice };
+  };
+  return { ...host, boot };
+}
