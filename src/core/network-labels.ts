@@ -157,7 +157,7 @@ export function unknownLabels(options: OptionMap, problems: Problems): UnknownLa
 /** By the last word: people write `tsbridge.mtu`, or forget what stands before `name`. */
 function suggestion(name: string): string {
   const byTail = new Map(knownLabels.map((label) => [tail(label), label]));
-  return didYouMean(tail(name), byTail.keys(), (found) => byTail.get(found) ?? found);
+  return didYouMean(tail(name), [...byTail.keys()], (found) => byTail.get(found) ?? found);
 }
 
 const tail = (name: string) => name.slice(name.lastIndexOf('.') + 1);

@@ -1,5 +1,5 @@
 /** Published and exposed ports as the engine sends them (spec sections 6.3 and 7.4). */
-import { parseIp } from './address.js';
+import { type IpAddress, parseIp } from './address.js';
 import { isOptionMap, type OptionMap, OptionReader, optionOf, wellKnown } from './option-reader.js';
 import {
   type Port,
@@ -40,8 +40,9 @@ function readPublish(options: OptionMap, problems: Problems): PublishRequest {
     readList(optionOf(options, name), read, (problem) => {
       problems.add(() => `invalid ${what} data in connectivity configuration: ${problem()}`);
     });
+  const addresses = new HostAddresses();
   return {
-    requests: list(wellKnown.portMap, 'port mapping', readBinding),
+    requests: list(wellKnown.portMap, 'port mapping', (entry) => readBinding(entry, addresses)),
     exposed: list(wellKnown.exposedPorts, 'exposed ports', readExposed),
     noProxy6To4: new OptionReader(options, problems).boolean(wellKnown.noProxy6To4) ?? false,
   };
@@ -69,17 +70,28 @@ function readList<T extends object>(
   return found;
 }
 
+/** A container with 60,000 ports has them on one or two addresses: each is parsed once. */
+class HostAddresses {
+  readonly #parsed = new Map<string, IpAddress | undefined>();
+
+  parse(text: unknown): IpAddress | undefined {
+    if (typeof text !== 'string') return undefined;
+    if (!this.#parsed.has(text)) this.#parsed.set(text, parseIp(text));
+    return this.#parsed.get(text);
+  }
+}
+
 /**
  * An entry of the port map. Host ports 0 and 0 are "any"; an end of 0 is a single port (as in
  * Docker's bridge driver). The container's address (`IP`) is known to us and not read.
  */
-function readBinding(entry: OptionMap): PortRequest | string {
+function readBinding(entry: OptionMap, hostAddresses: HostAddresses): PortRequest | string {
   const protocol = readProtocol(entry);
   if (protocol === undefined) return `unknown protocol ${show(optionOf(entry, 'Proto'))}`;
   const containerPort = readPort(entry);
   if (containerPort === undefined) return 'Port is not a port number from 1 to 65535';
   const host = optionOf(entry, 'HostIP') ?? '';
-  const hostIp = typeof host === 'string' ? parseIp(host) : undefined;
+  const hostIp = host === '' ? undefined : hostAddresses.parse(host);
   if (host !== '' && hostIp === undefined) return 'HostIP is not an IP address';
   const first = hostPort(entry, 'HostPort');
   const last = hostPort(entry, 'HostPortEnd');

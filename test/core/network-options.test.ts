@@ -1,0 +1,323 @@
+import fc from 'fast-check';
+import t from 'tap';
+import type { IpAddress } from '../../src/core/address.js';
+import { DriverError } from '../../src/core/errors.js';
+import { parseNetwork, parseSkippedGateways } from '../../src/core/network-options.js';
+import { messageFrom, networkId, networkInput, networkSpec } from '../helpers/inputs.js';
+
+const bridge = (name: string) => `com.docker.network.bridge.${name}`;
+const refusal = (parts: Parameters<typeof networkInput>[0]) =>
+  messageFrom(() => parseNetwork(networkInput(parts)));
+
+t.test('a network without options is as Docker makes it', async (t) => {
+  t.strictSame(networkSpec(), {
+    id: networkId,
+    bridge: 'br-a941c14b8f93',
+    ipv4: {
+      family: 4,
+      subnet: { family: 4, address: '10.5.0.0', prefixLength: 24 },
+      bridgeAddress: { family: 4, address: '10.5.0.1', prefixLength: 24 },
+      containerGateway: '10.5.0.1',
+      hostAddress: undefined,
+      gatewayMode: 'nat',
+    },
+    ipv6: undefined,
+    internal: false,
+    icc: true,
+    masquerade: true,
+    inhibitIpv4: false,
+    hostBinding: undefined,
+    mtu: undefined,
+    containerPrefix: 'eth',
+    trustedHostInterfaces: [],
+  });
+});
+
+t.test('every option', async (t) => {
+  const spec = networkSpec({
+    labels: {
+      [bridge('name')]: 'brtest',
+      [bridge('enable_icc')]: 'false',
+      [bridge('enable_ip_masquerade')]: '0',
+      [bridge('host_binding_ipv4')]: '127.0.0.1',
+      [bridge('inhibit_ipv4')]: 'T',
+      [bridge('gateway_mode_ipv4')]: 'routed',
+      [bridge('gateway_mode_ipv6')]: 'nat-unprotected',
+      [bridge('trusted_host_interfaces')]: 'wg0:eth1::wg0',
+      [bridge('default_bridge')]: 'false',
+      'com.docker.network.driver.mtu': '1400',
+      'com.docker.network.container_iface_prefix': 'lan',
+      'com.docker.network.host_ipv4': '192.0.2.9',
+      'com.docker.network.host_ipv6': '2001:DB8::9',
+    },
+    options: { 'com.docker.network.enable_ipv4': true },
+    ipv6: [{ pool: 'fd00:5::/64', gateway: 'fd00:5::1/64' }],
+  });
+  t.match(spec, {
+    bridge: 'brtest',
+    icc: false,
+    masquerade: false,
+    hostBinding: '127.0.0.1',
+    inhibitIpv4: true,
+    trustedHostInterfaces: ['wg0', 'eth1'],
+    mtu: 1400,
+    containerPrefix: 'lan',
+    ipv4: { gatewayMode: 'routed', hostAddress: '192.0.2.9' },
+    ipv6: {
+      gatewayMode: 'nat-unprotected',
+      hostAddress: '2001:db8::9',
+      subnet: { address: 'fd00:5::', prefixLength: 64 },
+      containerGateway: 'fd00:5::1',
+    },
+  });
+});
+
+t.test('empty names and a zero MTU are "not set"', async (t) => {
+  const labels = {
+    [bridge('name')]: '',
+    'com.docker.network.container_iface_prefix': '',
+    'com.docker.network.driver.mtu': '0',
+    [bridge('enable_icc')]: null,
+  };
+  t.strictSame(networkSpec({ labels }), networkSpec());
+});
+
+t.test('the daemon decides where the network does not', async (t) => {
+  const defaults = { ipMasq: false, defaultBindingIp: '127.0.0.2' as IpAddress };
+  const plain = parseNetwork(networkInput(), defaults).spec;
+  t.match(plain, { masquerade: false, hostBinding: '127.0.0.2' });
+  const labels = {
+    [bridge('enable_ip_masquerade')]: 'true',
+    [bridge('host_binding_ipv4')]: '::1',
+  };
+  const own = parseNetwork(networkInput({ labels }), defaults).spec;
+  t.match(own, { masquerade: true, hostBinding: '::1' });
+});
+
+t.test('booleans may be real ones, and the well-known option beats the label', async (t) => {
+  t.equal(networkSpec({ labels: { [bridge('enable_icc')]: false } }).icc, false);
+  t.equal(networkSpec({ options: { 'com.docker.network.internal': 'true' } }).internal, true);
+  const labels = { 'com.docker.network.enable_ipv6': 'true' };
+  t.equal(networkSpec({ labels }).ipv6, undefined);
+  const v6 = { ...networkInput({ labels }), ipv6Data: [{ pool: 'fd00::/64' }] };
+  const { 'com.docker.network.enable_ipv6': _, ...options } = v6.options;
+  t.equal(parseNetwork({ ...v6, options }).spec.ipv6?.subnet.address, 'fd00::');
+});
+
+t.test('addresses', async (t) => {
+  t.test('the subnet is that of the gateway; none without a gateway', async (t) => {
+    const narrow = networkSpec({ ipv4: [{ pool: '10.5.0.0/16', gateway: '10.5.7.1/24' }] });
+    t.strictSame(narrow.ipv4?.subnet, { family: 4, address: '10.5.7.0', prefixLength: 24 });
+    for (const gateway of [undefined, '']) {
+      const pool =
+        gateway === undefined ? { pool: '10.5.0.0/16' } : { pool: '10.5.0.0/16', gateway };
+      t.match(networkSpec({ ipv4: [pool] }).ipv4, {
+        subnet: { address: '10.5.0.0', prefixLength: 16 },
+        bridgeAddress: undefined,
+        containerGateway: undefined,
+      });
+    }
+  });
+
+  t.test('another gateway for the containers', async (t) => {
+    const auxAddresses = { DefaultGatewayIPv4: '10.5.0.9/24', printer: '10.5.0.8/24' };
+    const pool = { pool: '10.5.0.0/24', gateway: '10.5.0.1/24', auxAddresses };
+    t.match(networkSpec({ ipv4: [pool] }).ipv4, {
+      bridgeAddress: { address: '10.5.0.1' },
+      containerGateway: '10.5.0.9',
+    });
+    const empty = { ...pool, auxAddresses: { DefaultGatewayIPv4: '' } };
+    t.equal(networkSpec({ ipv4: [empty] }).ipv4?.containerGateway, '10.5.0.1');
+    const v6 = { pool: 'fd00::/64', auxAddresses: { DefaultGatewayIPv6: 'fd00::9/64' } };
+    t.equal(networkSpec({ ipv6: [v6] }).ipv6?.containerGateway, 'fd00::9');
+  });
+
+  t.test('an internal network gives containers no gateway', async (t) => {
+    const options = { 'com.docker.network.internal': true };
+    t.match(networkSpec({ options }), {
+      internal: true,
+      ipv4: { bridgeAddress: { address: '10.5.0.1' }, containerGateway: undefined },
+    });
+    const isolated = { [bridge('gateway_mode_ipv4')]: 'isolated' };
+    t.equal(networkSpec({ options, labels: isolated }).ipv4?.gatewayMode, 'isolated');
+  });
+
+  t.test('IPv6 alone', async (t) => {
+    const options = { 'com.docker.network.enable_ipv4': false };
+    const spec = networkSpec({ options, ipv4: [], ipv6: [{ pool: 'fe80::/64' }] });
+    t.equal(spec.ipv4, undefined);
+    t.equal(spec.ipv6?.subnet.address, 'fe80::', 'the link-local prefix itself is allowed');
+  });
+});
+
+/** What is refused → what the message says of it. */
+const refused: readonly [string, Parameters<typeof networkInput>[0], RegExp][] = [
+  [
+    'mtu',
+    { labels: { 'com.docker.network.driver.mtu': 'x' } },
+    /^creating network a941c14b8f93: failed to parse com\.docker\.network\.driver\.mtu value: x \(not an integer\)$/,
+  ],
+  ['mtu', { labels: { 'com.docker.network.driver.mtu': '-1' } }, /invalid MTU number: -1 /],
+  ['mtu', { labels: { 'com.docker.network.driver.mtu': '67' } }, /67 .*use 68 to 65535/],
+  ['mtu', { labels: { 'com.docker.network.driver.mtu': '65536' } }, /number: 65536/],
+  [
+    'mtu',
+    { labels: { 'com.docker.network.driver.mtu': '1279' }, ipv6: [{ pool: 'fd00::/64' }] },
+    /IPv6 needs 1280/,
+  ],
+  ['bool', { labels: { [bridge('enable_icc')]: 'yes' } }, /enable_icc value: yes \(not a boolean/],
+  ['bool', { labels: { [bridge('enable_icc')]: {} } }, /enable_icc value: \{\} \(not a string/],
+  ['ip', { labels: { [bridge('host_binding_ipv4')]: '' } }, /value: "" \(nil ip: not an IP/],
+  ['v4', { labels: { 'com.docker.network.host_ipv4': '::1' } }, /nil ip: not an IPv4 address/],
+  ['v6', { labels: { 'com.docker.network.host_ipv6': '1.2.3.4' } }, /nil ip: not an IPv6 address/],
+  ['name', { labels: { [bridge('name')]: 'a-very-long-name' } }, /name value: a-very-long-name \(/],
+  ['name', { labels: { [bridge('name')]: 'a/b\n' } }, /value: "a\/b\\n" \(not an interface name/],
+  ['prefix', { labels: { 'com.docker.network.container_iface_prefix': 'eth0' } }, /in a digit/],
+  ['mode', { labels: { [bridge('gateway_mode_ipv4')]: 'rooted' } }, /mode rooted: .* routed\?/],
+  ['mode', { labels: { [bridge('gateway_mode_ipv6')]: '' } }, /unknown gateway mode ""/],
+  ['mode', { labels: { [bridge('gateway_mode_ipv6')]: 'isolated' } }, /add --internal/],
+  [
+    'trusted',
+    { labels: { [bridge('trusted_host_interfaces')]: 'a:b c' } },
+    /value: "b c" \(not an/,
+  ],
+  ['docker0', { labels: { [bridge('default_bridge')]: 'true' } }, /built-in bridge driver/],
+  [
+    'own',
+    { labels: { 'tsbridge.icc': 'false' } },
+    /tsbridge\.icc=false; did you mean com\S+enable_icc\?/,
+  ],
+  ['own', { labels: { 'tsbridge.qqqqq': '1' } }, /unknown network option tsbridge\.qqqqq=1$/],
+  [
+    'generic',
+    { options: { 'com.docker.network.generic': [] } },
+    /unrecognized network configuration/,
+  ],
+  ['id', { id: '../x' }, /^creating network \.\.\/x: \.\.\/x is not a network id/],
+  [
+    'no family',
+    { options: { 'com.docker.network.enable_ipv4': false } },
+    /IPv4 or IPv6 must be enabled/,
+  ],
+  ['pool', { ipv4: [] }, /ipv4 pool is empty/],
+  ['pool', { ipv4: [{ addressSpace: 'null', pool: '0.0.0.0/0' }] }, /ipv4 pool is empty/],
+  ['pool', { ipv4: [{ pool: 'x' }] }, /invalid IPv4 pool x/],
+  ['pool', { ipv4: [{ pool: 'fd00::/64' }] }, /invalid IPv4 pool fd00::\/64/],
+  ['pool', { ipv6: [] }, /ipv6 pool is empty/],
+  ['pool', { ipv6: [{ pool: '::/0' }] }, /ipv6 pool is empty/],
+  [
+    'pools',
+    { ipv4: [{ pool: '10.1.0.0/16' }, { pool: '10.2.0.0/16' }] },
+    /doesn't support multiple subnets: give one of 10\.1\.0\.0\/16, 10\.2\.0\.0\/16/,
+  ],
+  ['gateway', { ipv4: [{ pool: '10.1.0.0/16', gateway: '10.1.0.1' }] }, /invalid IPv4 gateway/],
+  ['gateway', { ipv4: [{ pool: '10.1.0.0/16', gateway: 'fd00::1/64' }] }, /invalid IPv4 gateway/],
+  ['gateway', { ipv4: [{ pool: '10.1.0.0/16', gateway: '10.2.0.1/16' }] }, /not in the pool/],
+  ['multicast', { ipv4: [{ pool: '224.1.0.0/16' }] }, /multicast subnet '224\.1\.0\.0\/16'/],
+  ['multicast', { ipv6: [{ pool: 'ff05::/64' }] }, /multicast subnet 'ff05::\/64'/],
+  ['link-local', { ipv6: [{ pool: 'fe80::/10' }] }, /'fe80::\/10' clashes with the Link-Local/],
+  ['link-local', { ipv6: [{ pool: 'fe80::/80' }] }, /'fe80::\/80' clashes with the Link-Local/],
+  [
+    'aux',
+    { ipv4: [{ pool: '10.1.0.0/16', auxAddresses: { DefaultGatewayIPv4: '10.2.0.1/16' } }] },
+    /default gateway ip must be part of the network: DefaultGatewayIPv4=10\.2\.0\.1/,
+  ],
+  [
+    'aux',
+    { ipv4: [{ pool: '10.1.0.0/16', auxAddresses: { DefaultGatewayIPv4: 'x' } }] },
+    /invalid auxiliary address DefaultGatewayIPv4=x/,
+  ],
+  [
+    'aux',
+    {
+      options: { 'com.docker.network.internal': true },
+      ipv4: [{ pool: '10.1.0.0/16', auxAddresses: { DefaultGatewayIPv4: '10.1.0.1/16' } }],
+    },
+    /no gateway can be set on an internal bridge network/,
+  ],
+];
+
+t.test('what is refused', async (t) => {
+  for (const [what, parts, message] of refused) {
+    t.throws(() => parseNetwork(networkInput(parts)), DriverError, what);
+    t.match(refusal(parts), message, `${what}: ${message}`);
+  }
+});
+
+t.test('all problems in one message, options before pools', async (t) => {
+  const message = refusal({
+    labels: {
+      'com.docker.network.driver.mtu': 'x',
+      'tsbridge.a': '1',
+      [bridge('enable_icc')]: 'y',
+    },
+    ipv4: [],
+  });
+  t.match(
+    message,
+    /: 4 problems: \(1\) unknown .*; \(2\) .*enable_icc.*; \(3\) .*mtu.*; \(4\) ipv4/,
+  );
+});
+
+t.test('options of others', async (t) => {
+  const labels = { parent: 'eth0', 'com.example.x': 'y', [bridge('enable_ip_masq')]: 'false' };
+  const { spec, ignored, warnings } = parseNetwork(networkInput({ labels }));
+  t.strictSame(spec, networkSpec());
+  t.strictSame(ignored, Object.keys(labels));
+  t.match(warnings, [/enable_ip_masq is not known .* did you mean \S+enable_ip_masquerade\?/]);
+  t.equal(warnings.length, 1);
+});
+
+t.test('options without effect', async (t) => {
+  const labels = {
+    'com.docker.network.host_ipv4': '192.0.2.9',
+    [bridge('enable_ip_masquerade')]: 'false',
+  };
+  t.match(parseNetwork(networkInput({ labels })).warnings, [/host_ipv4 has .*masquerading is off/]);
+  const options = { 'com.docker.network.internal': true };
+  t.match(parseNetwork(networkInput({ labels, options })).warnings, [/the network is internal/]);
+});
+
+t.test('GwAllocCheck', async (t) => {
+  const skipped = (labels: Record<string, string>, internal = true) =>
+    parseSkippedGateways({
+      'com.docker.network.generic': labels,
+      'com.docker.network.internal': internal,
+    });
+  const none = { ipv4: false, ipv6: false };
+  t.strictSame(skipped({}), none);
+  t.strictSame(parseSkippedGateways({}), none);
+  t.strictSame(skipped({ [bridge('inhibit_ipv4')]: 'true' }), { ipv4: true, ipv6: false });
+  t.strictSame(skipped({ [bridge('inhibit_ipv4')]: 'true' }, false), none);
+  t.strictSame(
+    skipped({
+      [bridge('gateway_mode_ipv4')]: 'isolated',
+      [bridge('gateway_mode_ipv6')]: 'isolated',
+    }),
+    { ipv4: true, ipv6: true },
+  );
+  const wrong = { [bridge('gateway_mode_ipv4')]: 'x' };
+  t.match(
+    messageFrom(() => skipped(wrong)),
+    /^creating a network: failed to parse .*_ipv4/,
+  );
+});
+
+t.test('any JSON is parsed or refused, and keys of Object.prototype are only names', async (t) => {
+  fc.assert(
+    fc.property(fc.jsonValue(), fc.jsonValue(), fc.string(), (labels, value, text) => {
+      const input = networkInput({
+        options: { 'com.docker.network.generic': labels, 'com.docker.network.internal': value },
+        ipv4: [{ pool: text, gateway: text, auxAddresses: JSON.parse('{"__proto__":"x"}') }],
+      });
+      try {
+        parseNetwork(input);
+      } catch (error) {
+        if (!(error instanceof DriverError)) throw error;
+      }
+    }),
+    { numRuns: 500 },
+  );
+  const hostile = JSON.parse('{"__proto__":{"tsbridge.x":"1"},"constructor":"y"}');
+  t.strictSame(parseNetwork(networkInput({ labels: hostile })).spec, networkSpec());
+});
