@@ -13,6 +13,8 @@ export interface CommandOptions {
   readonly timeoutMs: number;
   /** Added to the daemon's own environment. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Told the child's process id as soon as there is one. */
+  readonly onStart?: (pid: number) => void;
 }
 
 export interface CommandResult {
@@ -52,7 +54,7 @@ export async function runCommand(
   args: readonly string[],
   options: CommandOptions,
 ): Promise<CommandResult> {
-  const result = await execa(file, args, {
+  const child = execa(file, args, {
     ...(options.input === undefined ? { stdin: 'ignore' } : { input: options.input }),
     env: { ...options.env, LC_ALL: 'C' },
     timeout: options.timeoutMs,
@@ -62,6 +64,8 @@ export async function runCommand(
     stripFinalNewline: false,
     maxBuffer: 256 * 1024 * 1024,
   });
+  if (child.pid !== undefined) options.onStart?.(child.pid);
+  const result = await child;
   const { stdout, stderr, exitCode } = result;
   if (!result.failed) return { stdout, stderr, exitCode: exitCode ?? 0 };
 

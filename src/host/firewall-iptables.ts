@@ -18,12 +18,17 @@ const lockAttempts = 3;
 /** Between attempts that failed at once: x_tables answers EAGAIN to a writer without the lock. */
 const pauseMs = 50;
 
+/** More than can be running or waiting to be reported by the kernel at a time. */
+const rememberedPids = 32;
+
 export interface IptablesOptions {
   /** Seconds that one attempt waits for the lock, in place of 5; for tests. */
   readonly lockWaitSeconds?: number;
 }
 
 export class FirewallIptables implements Firewall {
+  readonly #pids: number[] = [];
+
   private constructor(
     private readonly commands: ReadonlyMap<Family, FirewallCommands>,
     private readonly options: IptablesOptions,
@@ -88,8 +93,10 @@ export class FirewallIptables implements Firewall {
   ): Promise<string> {
     for (let attempt = 1; ; attempt += 1) {
       try {
-        const options = { timeoutMs: firewallTimeoutMs, ...(input === undefined ? {} : { input }) };
-        return (await runCommand(file, args, options)).stdout;
+        const onStart = (pid: number): void => this.#remember(pid);
+        const options = { timeoutMs: firewallTimeoutMs, onStart };
+        const withInput = input === undefined ? options : { ...options, input };
+        return (await runCommand(file, args, withInput)).stdout;
       } catch (error) {
         if (isLocked(error)) {
           if (attempt < lockAttempts) {
@@ -101,6 +108,16 @@ export class FirewallIptables implements Firewall {
         throw failed(action, error, input);
       }
     }
+  }
+
+  /** Whether we ran this process a short while ago: its changes are no news to us. */
+  isOwn(pid: number): boolean {
+    return this.#pids.includes(pid);
+  }
+
+  #remember(pid: number): void {
+    this.#pids.push(pid);
+    if (this.#pids.length > rememberedPids) this.#pids.shift();
   }
 
   #commandsOf(family: Family): FirewallCommands {

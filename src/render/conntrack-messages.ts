@@ -1,0 +1,153 @@
+/** Requests for tracked connections as ctnetlink bytes (linux/netfilter/nfnetlink_conntrack.h). */
+import {
+  addressBytes,
+  addressFromBytes,
+  type Family,
+  familyOf,
+  type IpAddress,
+} from '../core/address.js';
+import { type Port, protocolNumber } from '../core/port.js';
+import { familyNumber } from './link-attributes.js';
+import {
+  type Attributes,
+  attribute,
+  flag,
+  type NetlinkRequest,
+  nested,
+  readAttributes,
+  readNested,
+  readU8,
+  u8,
+  u16Be,
+  u32,
+} from './netlink-message.js';
+
+/** NFNL_SUBSYS_CTNETLINK in the high byte. */
+const message = { new: 0x100, get: 0x101, delete: 0x102 } as const;
+const cta = { original: 1, reply: 2, id: 12, zone: 18, filter: 25 } as const;
+const tuple = { ip: 1, protocol: 2 } as const;
+const ipOf = {
+  4: { source: 1, destination: 2 },
+  6: { source: 3, destination: 4 },
+} as const;
+const protocolPart = { number: 1, destinationPort: 3 } as const;
+const filterPart = { original: 1, reply: 2 } as const;
+/** CTA_FILTER_F_…: which parts of the tuple the kernel compares. */
+const compare = { source: 1, destination: 2, protocol: 8, destinationPort: 32 } as const;
+
+/** Which flows a dump should have. Kernels before 5.8 send all of the family. */
+export type FlowFilter =
+  | { readonly kind: 'all' }
+  /** UDP, as the first packet was addressed; `port` undefined: to any port. */
+  | { readonly kind: 'udp-to'; readonly port: Port | undefined }
+  /** By the tuple of the replies, in which a container's own address stands behind any NAT. */
+  | { readonly kind: 'reply-source' | 'reply-destination'; readonly address: IpAddress };
+
+export interface Flow {
+  readonly family: Family;
+  readonly protocol: number;
+  /** Of the first packet; undefined for protocols without ports. */
+  readonly destinationPort: number | undefined;
+  readonly replySource: IpAddress;
+  readonly replyDestination: IpAddress;
+  /** What names the flow to the kernel: its tuple, zone and id, as received. */
+  readonly key: Buffer;
+}
+
+/** struct nfgenmsg. */
+function header(family: Family): Buffer {
+  return Buffer.from([familyNumber[family], 0, 0, 0]);
+}
+
+export function listFlowsRequest(family: Family, filter: FlowFilter): NetlinkRequest {
+  const body = Buffer.concat([header(family), ...filterAttributes(family, filter)]);
+  return { type: message.get, flags: flag.dump, body };
+}
+
+function filterAttributes(family: Family, filter: FlowFilter): Buffer[] {
+  switch (filter.kind) {
+    case 'all':
+      return [];
+    case 'udp-to': {
+      const { port } = filter;
+      const parts = [attribute(protocolPart.number, u8(protocolNumber.udp))];
+      if (port !== undefined) parts.push(attribute(protocolPart.destinationPort, u16Be(port)));
+      const flags = compare.protocol | (port === undefined ? 0 : compare.destinationPort);
+      return [
+        nested(cta.original, nested(tuple.protocol, ...parts)),
+        nested(cta.filter, attribute(filterPart.original, u32(flags))),
+      ];
+    }
+    case 'reply-source':
+    case 'reply-destination': {
+      const side = filter.kind === 'reply-source' ? 'source' : 'destination';
+      const address = attribute(ipOf[family][side], addressBytes(filter.address));
+      return [
+        nested(cta.reply, nested(tuple.ip, address)),
+        nested(cta.filter, attribute(filterPart.reply, u32(compare[side]))),
+      ];
+    }
+  }
+}
+
+export function deleteFlowRequest(flow: Flow): NetlinkRequest {
+  const body = Buffer.concat([header(flow.family), flow.key]);
+  return { type: message.delete, flags: flag.ack, body };
+}
+
+/** undefined for what is not an IPv4 or IPv6 flow with both of its tuples. */
+export function parseFlow(type: number, body: Buffer): Flow | undefined {
+  if (type !== message.new || body.length < 4) return undefined;
+  const family = body[0] === familyNumber[4] ? 4 : body[0] === familyNumber[6] ? 6 : undefined;
+  if (family === undefined) return undefined;
+  const attributes = readAttributes(body.subarray(4));
+  const original = readNested(attributes, cta.original);
+  const reply = readNested(readNested(attributes, cta.reply), tuple.ip);
+  const protocol = readNested(original, tuple.protocol);
+  const number = readU8(protocol, protocolPart.number);
+  const replySource = readIp(reply, ipOf[family].source);
+  const replyDestination = readIp(reply, ipOf[family].destination);
+  if (number === undefined || replySource === undefined || replyDestination === undefined) {
+    return undefined;
+  }
+  const port = protocol.get(protocolPart.destinationPort);
+  return {
+    family,
+    protocol: number,
+    destinationPort: port?.length === 2 ? port.readUInt16BE(0) : undefined,
+    replySource,
+    replyDestination,
+    key: Buffer.concat([
+      nested(cta.original, attributes.get(cta.original) ?? Buffer.alloc(0)),
+      ...copied(attributes, cta.id),
+      ...copied(attributes, cta.zone),
+    ]),
+  };
+}
+
+function readIp(attributes: Attributes, type: number): IpAddress | undefined {
+  const bytes = attributes.get(type);
+  return bytes?.length === 4 || bytes?.length === 16 ? addressFromBytes(bytes) : undefined;
+}
+
+function copied(attributes: Attributes, type: number): Buffer[] {
+  const value = attributes.get(type);
+  return value === undefined ? [] : [attribute(type, value)];
+}
+
+/** Whether the flow is what the filter asks for; a kernel that cannot filter sends more. */
+export function matchesFlow(flow: Flow, filter: FlowFilter): boolean {
+  switch (filter.kind) {
+    case 'all':
+      return true;
+    case 'udp-to':
+      return (
+        flow.protocol === protocolNumber.udp &&
+        (filter.port === undefined || flow.destinationPort === filter.port)
+      );
+    case 'reply-source':
+      return familyOf(filter.address) === flow.family && flow.replySource === filter.address;
+    case 'reply-destination':
+      return familyOf(filter.address) === flow.family && flow.replyDestination === filter.address;
+  }
+}
