@@ -1,0 +1,131 @@
+/**
+ * What happens when the driver, the engine or the whole host goes down, on Docker 20.10.
+ */
+import { DRIVER, labTest, SKIP_BUILT_IN, type Test } from '../lab/fixture.js';
+import { ADDRESSES, type Lab } from '../lab/lab.js';
+import { losePower } from '../lab/power-loss.js';
+import { until } from '../lab/process.js';
+
+const bookworm = { suite: 'bookworm' } as const;
+const ours = { ...bookworm, skip: SKIP_BUILT_IN } as const;
+
+async function publish(lab: Lab): Promise<void> {
+  await lab.docker('network', 'create', '-d', DRIVER, 'app');
+  const ports = { publish: ['8080:80', '5353:53/udp'], serve: ['tcp/80', 'udp/53'] };
+  await lab.run({ name: 'web', network: 'app', ...ports });
+  await lab.run({ name: 'client', network: 'app' });
+}
+
+/** Every way to the published ports, and out of the container. */
+async function reach(t: Test, lab: Lab, when: string): Promise<void> {
+  t.match(await lab.ask('lan', ADDRESSES.host, 8080), { name: 'web' }, `tcp ${when}`);
+  const udp = { proto: 'udp' } as const;
+  t.match(await lab.ask('lan', ADDRESSES.host, 5353, udp), { name: 'web' }, `udp ${when}`);
+  t.match(await lab.ask('host', '127.0.0.1', 8080), { name: 'web' }, `127.0.0.1 ${when}`);
+  t.match(await lab.askIn('client', 'web', 80), { name: 'web' }, `sibling ${when}`);
+}
+
+async function remove(lab: Lab): Promise<void> {
+  await lab.docker('rm', '-f', 'web', 'client');
+  await lab.docker('network', 'rm', 'app');
+}
+
+labTest('the driver is killed and started again', ours, async (t, lab) => {
+  await publish(lab);
+  const rules = await lab.saveRules(4);
+  await lab.killTsbridge('SIGKILL');
+  await reach(t, lab, 'while the driver is down');
+  await lab.spawnTsbridge();
+  await reach(t, lab, 'after its return');
+  t.strictSame(await lab.saveRules(4), rules, 'the rules were not touched');
+  await lab.docker('restart', 'web');
+  await lab.listening('web');
+  await reach(t, lab, 'after a restart of the container');
+  await lab.docker('network', 'disconnect', 'app', 'client');
+  await remove(lab);
+});
+
+labTest('the driver is stopped by SIGTERM', ours, async (t, lab, daemon) => {
+  await publish(lab);
+  t.equal(await daemon?.kill('SIGTERM'), 0, 'a clean exit');
+  await reach(t, lab, 'while the driver is stopped');
+  await lab.spawnTsbridge();
+  await reach(t, lab, 'after its return');
+  await remove(lab);
+});
+
+labTest('the host loses its power', ours, async (t, lab) => {
+  await publish(lab);
+  await losePower(lab);
+  await lab.spawnTsbridge();
+  const bridges = await lab.hostNs('ip', '-br', '-4', 'addr', 'show', 'type', 'bridge');
+  t.match(bridges, /^br-[0-9a-f]{12} .*172\.18\.0\.1\/16/m, 'the network is back before any call');
+  await lab.startDockerd();
+  await lab.docker('start', 'web', 'client');
+  await lab.listening('web');
+  await reach(t, lab, 'after the reboot');
+  await remove(lab);
+});
+
+labTest('the engine restarts and flushes its chains', bookworm, async (t, lab) => {
+  await publish(lab);
+  await lab.restartDockerd();
+  await lab.docker('start', 'web', 'client');
+  await lab.listening('web');
+  await reach(t, lab, 'after the restart');
+  await remove(lab);
+});
+
+labTest(
+  'the engine is killed; live-restore',
+  { ...bookworm, liveRestore: true },
+  async (t, lab) => {
+    await publish(lab);
+    const rules = await lab.saveRules(4);
+    await lab.killDockerd('SIGKILL');
+    await lab.startDockerd();
+    if (DRIVER === 'tsbridge') {
+      await until('the rules to be repaired', async () => {
+        const now = (await lab.saveRules(4)).filter((rule) => rule.includes('br-')).sort();
+        const wanted = rules.filter((rule) => rule.includes('br-')).sort();
+        return now.join('\n') === wanted.join('\n') || undefined;
+      });
+    }
+    await reach(t, lab, 'after the restart');
+    await remove(lab);
+  },
+);
+
+labTest('the engine is killed, and its containers with it', bookworm, async (t, lab) => {
+  await publish(lab);
+  await lab.killDockerd('SIGKILL');
+  // The engine never tells a plugin that these endpoints are dead.
+  await lab.startDockerd();
+  await lab.docker('start', 'web', 'client');
+  await lab.listening('web');
+  await reach(t, lab, 'after the restart');
+  await remove(lab);
+});
+
+labTest('somebody flushes the firewall', ours, async (t, lab) => {
+  await publish(lab);
+  const rules = await lab.saveRules(4);
+  for (const table of ['filter', 'nat']) await lab.hostNs('iptables', '-t', table, '-F');
+  await until('the rules to be repaired', async () => {
+    const now = (await lab.saveRules(4)).filter((rule) => rule.includes('br-')).sort();
+    return (
+      now.join('\n') ===
+        rules
+          .filter((r) => r.includes('br-'))
+          .sort()
+          .join('\n') || undefined
+    );
+  });
+  t.pass('the rules are back');
+  // The chains' own rules, DOCKER-USER and docker0's are the engine's; it restores them.
+  await lab.restartDockerd();
+  await lab.docker('start', 'web', 'client');
+  await lab.listening('web');
+  await reach(t, lab, 'afterwards');
+  await remove(lab);
+});
