@@ -1,13 +1,11 @@
 /** The rule dumps of real engines in `test/fixtures/docker-bridge-golden.txt`, section by section. */
 import { readFileSync } from 'node:fs';
-import type { Family, IpAddress } from '../../src/core/address.js';
+import type { IpAddress } from '../../src/core/address.js';
 import { parseCidr, parseIp } from '../../src/core/address.js';
 import type { EndpointSpec } from '../../src/core/endpoint.js';
 import { defaultMac } from '../../src/core/endpoint.js';
-import type { FirewallSettings, Generation } from '../../src/core/firewall/generation.js';
-import { planRules } from '../../src/core/firewall/plan.js';
 import { tables } from '../../src/core/firewall/rule.js';
-import { RuleSet } from '../../src/core/firewall/rule-set.js';
+import type { RuleSet } from '../../src/core/firewall/rule-set.js';
 import { parseSave } from '../../src/core/firewall/save.js';
 import {
   type InterfaceName,
@@ -17,7 +15,7 @@ import {
   vethNames,
 } from '../../src/core/names.js';
 import type { NetworkSpec } from '../../src/core/network.js';
-import { parseNetwork } from '../../src/core/options.js';
+import { parseNetwork } from '../../src/core/network-options.js';
 import { type PortBinding, type Protocol, parsePort } from '../../src/core/port.js';
 
 const file = new URL('../fixtures/docker-bridge-golden.txt', import.meta.url);
@@ -45,7 +43,7 @@ export function listing(rules: RuleSet): Record<string, readonly string[]> {
       const lines = rules.rules(table, chain as 'FORWARD');
       const builtIn = /^(PREROUTING|INPUT|FORWARD|OUTPUT|POSTROUTING)$/.test(chain);
       if (builtIn && lines.length === 0) continue;
-      chains[`${table} ${chain}`] = lines;
+      chains[`${table} ${chain}`] = [...lines];
     }
   }
   return chains;
@@ -79,7 +77,7 @@ export function makeNetwork(
       ipv4Data: [{ addressSpace: 'LocalDefault', pool: subnet, gateway: `${gateway}${prefix}` }],
       ipv6Data: more.ipv6 ? [{ pool: more.ipv6.subnet, gateway: more.ipv6.gateway }] : [],
     },
-    { ipMasq: true, defaultBindingIp: undefined },
+    {},
   );
   return spec;
 }
@@ -121,50 +119,6 @@ function split(text: string) {
   const port = parsePort(Number(text.slice(colon + 1)));
   if (ip === undefined || port === undefined) throw new Error(`not an address and port: ${text}`);
   return { ip: ip as IpAddress, port };
-}
-
-/** Plays the calls of an engine against a generation, as the driver would commit them. */
-export class RuleHost {
-  readonly found = new RuleSet();
-
-  constructor(
-    private readonly generation: Generation,
-    private readonly family: Family,
-    private readonly settings: FirewallSettings,
-  ) {
-    this.#plan({ add: [], remove: [] });
-  }
-
-  addNetwork(network: NetworkSpec): void {
-    this.#plan({
-      add: this.generation.networkRules(network, this.family, this.settings),
-      remove: [],
-    });
-  }
-
-  removeNetwork(network: NetworkSpec): void {
-    const rules = this.generation.networkRules(network, this.family, this.settings);
-    this.#plan({ add: [], remove: rules.map(({ rule }) => rule) });
-  }
-
-  addContainer(
-    network: NetworkSpec,
-    endpoint: EndpointSpec,
-    bindings: readonly PortBinding[],
-  ): void {
-    const { generation, family, settings } = this;
-    this.#plan({
-      add: generation.endpointRules(network, endpoint, family, settings),
-      remove: [],
-    });
-    const ports = bindings.flatMap((b) => generation.portRules(network, b, settings));
-    this.#plan({ add: ports.filter(({ rule }) => rule.family === family), remove: [] });
-  }
-
-  #plan(intent: Parameters<typeof planRules>[2]): void {
-    const base = this.generation.baseRules(this.family, this.settings);
-    planRules(this.found, base, intent);
-  }
 }
 
 export function interfaceName(text: string): InterfaceName {

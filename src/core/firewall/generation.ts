@@ -6,6 +6,7 @@ import type { Family } from '../address.js';
 import type { EndpointSpec } from '../endpoint.js';
 import type { NetworkSpec } from '../network.js';
 import type { PortBinding } from '../port.js';
+import type { PortGroup } from '../ports.js';
 import type { DockerChain, PlacedRule, Table } from './rule.js';
 import type { RuleSet } from './rule-set.js';
 
@@ -27,6 +28,9 @@ export interface BaseRules {
   readonly rules: readonly PlacedRule[];
 }
 
+/** What isolation has to know of a network: also a bridge of another driver can be one. */
+export type IsolatedNetwork = Pick<NetworkSpec, 'bridge' | 'internal'>;
+
 /** What one generation says; the same functions in every module, rules in programming order. */
 export interface Generation {
   readonly name: GenerationName;
@@ -41,6 +45,16 @@ export interface Generation {
   ): PlacedRule[];
   /** None if the host's and the container's address are of different families: proxy only. */
   portRules(network: NetworkSpec, binding: PortBinding, settings: FirewallSettings): PlacedRule[];
+  /**
+   * What isolates two networks from each other, where a network's own rules do not: to be added
+   * after the rules of `network`, for every `other` that is there; removed with either of them.
+   */
+  pairRules?(network: IsolatedNetwork, other: IsolatedNetwork, family: Family): PlacedRule[];
+  /**
+   * The order in which an endpoint's ports are bound and programmed (spec section 3.2); groups
+   * that must get the same host port become one.
+   */
+  orderBindings(groups: readonly PortGroup[]): PortGroup[];
 }
 
 /**

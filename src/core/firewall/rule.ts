@@ -89,6 +89,18 @@ export function makeRule(
   return { family, table, chain, matches, target, text: ruleText(matches, target) };
 }
 
+/** A {@link makeRule} and where it goes. */
+export function place(
+  where: Place,
+  family: Family,
+  table: Table,
+  chain: Chain,
+  matches: Matches,
+  target: Target,
+): PlacedRule {
+  return { place: where, rule: makeRule(family, table, chain, matches, target) };
+}
+
 function ruleText(matches: Matches, target: Target): string {
   const words: string[] = [];
   option(words, '-s', matches.source, cidrText);

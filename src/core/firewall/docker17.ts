@@ -1,0 +1,98 @@
+/**
+ * The rules of Docker 17.03: `DOCKER-ISOLATION` with a pair of drops for every two networks, and
+ * IPv4 only: this engine never touches ip6tables.
+ *
+ * Source: spec sections 1.2, 2.1, 2.2 and 3.4; order as replayed from the engine's source.
+ */
+import type { Family } from '../address.js';
+import { familyIn, type NetworkSpec } from '../network.js';
+import type { PortBinding } from '../port.js';
+import { answersRule, enteringRule, iccRule, leavingRule } from './forward-rules.js';
+import type { BaseRules, FirewallSettings, Generation, IsolatedNetwork } from './generation.js';
+import { internalDrops } from './internal-drops.js';
+import {
+  destinationTranslation,
+  openPort,
+  selfTranslation,
+  translatedFamily,
+} from './published-port.js';
+import { type PlacedRule, place } from './rule.js';
+import {
+  hostTranslation,
+  outwardTranslation,
+  proxyReturn,
+  translationJumps,
+} from './translation.js';
+
+export const docker17: Generation = {
+  name: 'docker17',
+  baseRules,
+  networkRules,
+  endpointRules: () => [],
+  portRules,
+  pairRules,
+  orderBindings: (groups) => [...groups],
+};
+
+function baseRules(family: Family, settings: FirewallSettings): BaseRules {
+  if (family === 6) return { chains: [], rules: [] };
+  return {
+    chains: [
+      { table: 'nat', chain: 'DOCKER' },
+      { table: 'filter', chain: 'DOCKER' },
+      { table: 'filter', chain: 'DOCKER-ISOLATION' },
+    ],
+    rules: [
+      ...translationJumps(family, settings),
+      place('head', family, 'filter', 'FORWARD', {}, { jump: 'DOCKER-ISOLATION' }),
+      place('end', family, 'filter', 'DOCKER-ISOLATION', {}, 'RETURN'),
+    ],
+  };
+}
+
+function networkRules(
+  network: NetworkSpec,
+  family: Family,
+  { userlandProxy }: FirewallSettings,
+): PlacedRule[] {
+  const { bridge, masquerade } = network;
+  const found = familyIn(network, family);
+  if (family === 6 || found === undefined) return [];
+  if (network.internal) {
+    return [...internalDrops(bridge, found, 'DOCKER-ISOLATION'), iccRule(network, family)];
+  }
+  // host_ipv4 came with 20.10.
+  const own = { ...found, hostAddress: undefined };
+  return [
+    ...(masquerade ? [outwardTranslation(bridge, own)] : []),
+    ...(masquerade && userlandProxy ? [proxyReturn(bridge, family)] : []),
+    ...(userlandProxy ? [] : [hostTranslation(bridge, own)]),
+    iccRule(network, family),
+    leavingRule(bridge, family),
+    answersRule(bridge, family),
+    enteringRule(bridge, family),
+  ];
+}
+
+/** Internal networks have drops of their own. */
+function pairRules(network: IsolatedNetwork, other: IsolatedNetwork, family: Family): PlacedRule[] {
+  if (family === 6 || network.internal || other.internal) return [];
+  const drop = (from: IsolatedNetwork, to: IsolatedNetwork): PlacedRule => {
+    const crossing = { inInterface: from.bridge, outInterface: to.bridge };
+    return place('top', family, 'filter', 'DOCKER-ISOLATION', crossing, 'DROP');
+  };
+  return [drop(network, other), drop(other, network)];
+}
+
+function portRules(
+  { bridge }: NetworkSpec,
+  binding: PortBinding,
+  settings: FirewallSettings,
+): PlacedRule[] {
+  if (translatedFamily(binding) !== 4) return [];
+  return [
+    destinationTranslation(bridge, binding, settings),
+    openPort(bridge, binding, 'end'),
+    selfTranslation(binding),
+  ];
+}

@@ -1,0 +1,39 @@
+/**
+ * The rules of Docker 29 with its iptables backend: as 28, but networks are isolated by the drop
+ * of unpublished ports alone, and internal ones in `DOCKER-INTERNAL`.
+ *
+ * Source: spec sections 1.2, 2.1, 2.2 and 3.4; texts and order as observed on 29.
+ */
+import type { Family } from '../address.js';
+import { familyIn, type NetworkSpec } from '../network.js';
+import { orderPortGroups } from '../port-order.js';
+import {
+  directAccessDrops,
+  forwardChainBase,
+  forwardChainRules,
+  internalIcc,
+  publishedPortRules,
+} from './forward-chain.js';
+import type { FirewallSettings, Generation } from './generation.js';
+import { internalDrops } from './internal-drops.js';
+import type { PlacedRule } from './rule.js';
+
+export const docker29: Generation = {
+  name: 'docker29',
+  baseRules: (family, settings) => forwardChainBase(family, settings, ['DOCKER-INTERNAL']),
+  networkRules,
+  endpointRules: directAccessDrops,
+  portRules: publishedPortRules,
+  orderBindings: orderPortGroups,
+};
+
+function networkRules(
+  network: NetworkSpec,
+  family: Family,
+  settings: FirewallSettings,
+): PlacedRule[] {
+  const own = familyIn(network, family);
+  if (own === undefined) return [];
+  if (!network.internal) return forwardChainRules(network, own, settings);
+  return [...internalDrops(network.bridge, own, 'DOCKER-INTERNAL'), internalIcc(network, family)];
+}

@@ -1,0 +1,151 @@
+/**
+ * What 28 and 29 have in common: `DOCKER-FORWARD` with its three jumps, drops of unpublished
+ * ports at the end of `DOCKER`, drops of direct access in table raw.
+ *
+ * Source: spec sections 1.2, 2.1, 2.2 and 3.4; texts and order as observed on 28.5.2 and 29.
+ */
+import { type Cidr, type Family, familyOf, hostCidr, isLoopback } from '../address.js';
+import type { EndpointSpec } from '../endpoint.js';
+import type { InterfaceName } from '../names.js';
+import { familyIn, type NetworkFamily, type NetworkSpec } from '../network.js';
+import type { PortBinding } from '../port.js';
+import type { BaseRules, FirewallSettings } from './generation.js';
+import {
+  destinationTranslation,
+  openPort,
+  selfTranslation,
+  translatedFamily,
+} from './published-port.js';
+import { type DockerChain, type Matches, type PlacedRule, place, type Target } from './rule.js';
+import { hostTranslation, outwardTranslation, translationJumps } from './translation.js';
+
+/** @param isolation the chains in which networks are isolated; the first is jumped to */
+export function forwardChainBase(
+  family: Family,
+  settings: FirewallSettings,
+  isolation: readonly [DockerChain, ...DockerChain[]],
+): BaseRules {
+  const head = (chain: 'FORWARD' | 'DOCKER-FORWARD', jump: DockerChain): PlacedRule =>
+    place('head', family, 'filter', chain, {}, { jump });
+  const chains: readonly DockerChain[] = [
+    'DOCKER',
+    'DOCKER-FORWARD',
+    'DOCKER-BRIDGE',
+    'DOCKER-CT',
+    ...isolation,
+    'DOCKER-USER',
+  ];
+  return {
+    chains: [
+      { table: 'nat', chain: 'DOCKER' },
+      ...chains.map((chain) => ({ table: 'filter' as const, chain })),
+    ],
+    rules: [
+      ...translationJumps(family, settings),
+      head('FORWARD', 'DOCKER-USER'),
+      head('FORWARD', 'DOCKER-FORWARD'),
+      head('DOCKER-FORWARD', 'DOCKER-CT'),
+      head('DOCKER-FORWARD', isolation[0]),
+      head('DOCKER-FORWARD', 'DOCKER-BRIDGE'),
+    ],
+  };
+}
+
+/** Between containers of an internal network; an external one's leaving rules say it. */
+export function internalIcc({ bridge, icc }: NetworkSpec, family: Family): PlacedRule {
+  const inside: Matches = { inInterface: bridge, outInterface: bridge };
+  return place('end', family, 'filter', 'DOCKER-FORWARD', inside, icc ? 'ACCEPT' : 'DROP');
+}
+
+/** The rules of an external network that both generations write. */
+export function forwardChainRules(
+  network: NetworkSpec,
+  own: NetworkFamily,
+  settings: FirewallSettings,
+): PlacedRule[] {
+  const { bridge, masquerade } = network;
+  const { family, gatewayMode } = own;
+  const filter = (chain: DockerChain, matches: Matches, target: Target): PlacedRule =>
+    place('end', family, 'filter', chain, matches, target);
+  const ping: Matches = { outInterface: bridge, protocol: family === 4 ? 'icmp' : 'icmpv6' };
+  const direct: Matches = { inInterface: { not: bridge }, outInterface: bridge };
+  const unprotected = gatewayMode === 'nat-unprotected';
+  return [
+    ...(masquerade && gatewayMode !== 'routed' ? [outwardTranslation(bridge, own)] : []),
+    ...(settings.userlandProxy ? [] : [hostTranslation(bridge, own)]),
+    ...(gatewayMode === 'routed' ? [filter('DOCKER', ping, 'ACCEPT')] : []),
+    ...leavingRules(network, family),
+    filter('DOCKER', direct, unprotected ? 'ACCEPT' : 'DROP'),
+    filter('DOCKER-CT', { outInterface: bridge, established: true }, 'ACCEPT'),
+    filter('DOCKER-BRIDGE', { outInterface: bridge }, { jump: 'DOCKER' }),
+  ];
+}
+
+/** Out of the network, and with icc to its own containers. */
+function leavingRules({ bridge, icc }: NetworkSpec, family: Family): PlacedRule[] {
+  const forward = (matches: Matches, target: Target): PlacedRule =>
+    place('end', family, 'filter', 'DOCKER-FORWARD', { inInterface: bridge, ...matches }, target);
+  if (icc) return [forward({}, 'ACCEPT')];
+  return [
+    forward({ outInterface: bridge }, 'DROP'),
+    forward({ outInterface: { not: bridge } }, 'ACCEPT'),
+  ];
+}
+
+/**
+ * The container's address is reached through published ports, from its own network and from
+ * trusted interfaces only (28.2; 28.0 and 28.1 said so for each published port).
+ */
+export function directAccessDrops(
+  network: NetworkSpec,
+  endpoint: EndpointSpec,
+  family: Family,
+  settings: FirewallSettings,
+): PlacedRule[] {
+  const own = familyIn(network, family);
+  const address = family === 4 ? endpoint.ipv4 : endpoint.ipv6;
+  if (own === undefined || address === undefined) return [];
+  if (network.internal || own.gatewayMode !== 'nat' || settings.allowDirectRouting) return [];
+  const destination: Cidr = hostCidr(address.address);
+  const raw = (matches: Matches, target: Target): PlacedRule =>
+    place('end', family, 'raw', 'PREROUTING', { destination, ...matches }, target);
+  return [
+    ...network.trustedHostInterfaces.map((trusted) => raw({ inInterface: trusted }, 'ACCEPT')),
+    raw({ inInterface: { not: network.bridge } }, 'DROP'),
+  ];
+}
+
+/** In mode `routed` there is no host port: the container's own is opened, and that is all. */
+export function publishedPortRules(
+  network: NetworkSpec,
+  binding: PortBinding,
+  settings: FirewallSettings,
+): PlacedRule[] {
+  const { bridge } = network;
+  const family = translatedFamily(binding);
+  const mode = family && familyIn(network, family)?.gatewayMode;
+  if (family === undefined || mode === undefined || network.internal) return [];
+  if (mode === 'routed') return [openPort(bridge, binding, 'top')];
+  // The kernel forwards nothing that comes from a link-local address: left to the proxy.
+  const notLinkLocal: Matches = family === 6 ? { source: { not: linkLocal } } : {};
+  return [
+    ...loopbackDrops(binding),
+    destinationTranslation(bridge, binding, settings, notLinkLocal),
+    ...(settings.userlandProxy ? [] : [selfTranslation(binding)]),
+    ...(mode === 'nat-unprotected' ? [] : [openPort(bridge, binding, 'top')]),
+  ];
+}
+
+/** A neighbour that routes 127.0.0.0/8 to this host gets no port published there. */
+function loopbackDrops({ hostIp, hostPort, protocol }: PortBinding): PlacedRule[] {
+  if (familyOf(hostIp) !== 4 || !isLoopback(hostIp)) return [];
+  const fromElsewhere: Matches = {
+    protocol,
+    destination: hostCidr(hostIp),
+    destinationPort: hostPort,
+    inInterface: { not: 'lo' as InterfaceName },
+  };
+  return [place('end', 4, 'raw', 'PREROUTING', fromElsewhere, 'DROP')];
+}
+
+const linkLocal = { family: 6, address: 'fe80::', prefixLength: 10 } as Cidr;

@@ -1,0 +1,21 @@
+/** `--internal`: nothing passes between the bridge and addresses outside of the network's subnet. */
+import type { InterfaceName } from '../names.js';
+import type { NetworkFamily } from '../network.js';
+import { type DockerChain, type Matches, type PlacedRule, place } from './rule.js';
+
+/** @param chain where this generation isolates networks (spec section 2.1) */
+export function internalDrops(
+  bridge: InterfaceName,
+  { family, subnet }: NetworkFamily,
+  chain: DockerChain,
+): PlacedRule[] {
+  // 26.1: link-local and multicast inside the bridge go on working for IPv6.
+  const leaving: Matches = family === 6 ? { outInterface: { not: bridge } } : {};
+  const entering: Matches = family === 6 ? { inInterface: { not: bridge } } : {};
+  const outward: Matches = { ...leaving, inInterface: bridge, destination: { not: subnet } };
+  const inward: Matches = { ...entering, outInterface: bridge, source: { not: subnet } };
+  return [
+    place('top', family, 'filter', chain, outward, 'DROP'),
+    place('top', family, 'filter', chain, inward, 'DROP'),
+  ];
+}

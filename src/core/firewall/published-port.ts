@@ -1,0 +1,65 @@
+/** The rules of one published port, in the words of all generations (spec section 3.4). */
+import { type Family, familyOf, hostCidr, isUnspecified } from '../address.js';
+import type { InterfaceName } from '../names.js';
+import type { PortBinding } from '../port.js';
+import type { FirewallSettings } from './generation.js';
+import { type Matches, type Place, type PlacedRule, place, type Target } from './rule.js';
+
+/** undefined if host and container address are of different families: a matter of the proxy. */
+export function translatedFamily({ hostIp, containerIp }: PortBinding): Family | undefined {
+  const family = familyOf(hostIp);
+  return family === familyOf(containerIp) ? family : undefined;
+}
+
+/** What is addressed to the host's port goes to the container's. */
+export function destinationTranslation(
+  bridge: InterfaceName,
+  binding: PortBinding,
+  settings: FirewallSettings,
+  more: Matches = {},
+): PlacedRule {
+  const { hostIp, hostPort, protocol } = binding;
+  const published: Matches = {
+    ...more,
+    protocol,
+    destinationPort: hostPort,
+    ...(isUnspecified(hostIp) ? {} : { destination: hostCidr(hostIp) }),
+    // With the proxy on, containers of the network reach the port through the proxy.
+    ...(settings.userlandProxy ? { inInterface: { not: bridge } } : {}),
+  };
+  const target: Target = {
+    dnat: { address: binding.containerIp, port: binding.containerPort },
+  };
+  return place('end', familyOf(hostIp), 'nat', 'DOCKER', published, target);
+}
+
+/** The container's port is open to others than its network. */
+export function openPort(bridge: InterfaceName, binding: PortBinding, where: Place): PlacedRule {
+  const matches: Matches = {
+    protocol: binding.protocol,
+    destination: hostCidr(binding.containerIp),
+    destinationPort: binding.containerPort,
+    inInterface: { not: bridge },
+    outInterface: bridge,
+  };
+  return place(where, familyOf(binding.containerIp), 'filter', 'DOCKER', matches, 'ACCEPT');
+}
+
+/** A container that reaches itself by the host's address must not see its own as the source. */
+export function selfTranslation(binding: PortBinding): PlacedRule {
+  const container = hostCidr(binding.containerIp);
+  const toItself: Matches = {
+    protocol: binding.protocol,
+    source: container,
+    destination: container,
+    destinationPort: binding.containerPort,
+  };
+  return place('end', container.family, 'nat', 'POSTROUTING', toItself, 'MASQUERADE');
+}
+
+/** Answers over SCTP get a checksum (18.03 to 27): some network cards of that time gave none. */
+export function sctpChecksum({ containerIp, containerPort, protocol }: PortBinding): PlacedRule[] {
+  if (protocol !== 'sctp') return [];
+  const answers: Matches = { protocol, sourcePort: containerPort };
+  return [place('end', familyOf(containerIp), 'mangle', 'POSTROUTING', answers, 'CHECKSUM')];
+}

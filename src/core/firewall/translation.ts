@@ -1,0 +1,51 @@
+/** Table nat: the rules that all generations write in the same words (spec sections 1.2 and 2.1). */
+import type { Cidr, Family } from '../address.js';
+import type { InterfaceName } from '../names.js';
+import type { NetworkFamily } from '../network.js';
+import type { FirewallSettings } from './generation.js';
+import { type Matches, type PlacedRule, place, type Target } from './rule.js';
+
+/**
+ * What is addressed to the host goes through chain DOCKER. With the userland proxy on, the host's
+ * own connections to a loopback address are left to the proxy.
+ */
+export function translationJumps(family: Family, settings: FirewallSettings): PlacedRule[] {
+  const local: Matches = { localDestination: true };
+  const own: Matches = settings.userlandProxy
+    ? { ...local, destination: { not: loopbackNetwork(family) } }
+    : local;
+  return [
+    place('end', family, 'nat', 'PREROUTING', local, { jump: 'DOCKER' }),
+    place('end', family, 'nat', 'OUTPUT', own, { jump: 'DOCKER' }),
+  ];
+}
+
+/** What leaves the network gets an address of the host. */
+export function outwardTranslation(bridge: InterfaceName, own: NetworkFamily): PlacedRule {
+  const outward: Matches = { source: own.subnet, outInterface: { not: bridge } };
+  return place('top', own.family, 'nat', 'POSTROUTING', outward, hostSource(own));
+}
+
+/** Containers of the network reach published ports through the proxy, not by translation. */
+export function proxyReturn(bridge: InterfaceName, family: Family): PlacedRule {
+  return place('top', family, 'nat', 'DOCKER', { inInterface: bridge }, 'RETURN');
+}
+
+/** Hairpin mode: a container can only answer what comes from an address it has a route to. */
+export function hostTranslation(bridge: InterfaceName, own: NetworkFamily): PlacedRule {
+  const fromHost: Matches = { localSource: true, outInterface: bridge };
+  return place('top', own.family, 'nat', 'POSTROUTING', fromHost, hostSource(own));
+}
+
+function hostSource({ hostAddress }: NetworkFamily): Target {
+  return hostAddress === undefined ? 'MASQUERADE' : { snat: hostAddress };
+}
+
+/** `127.0.0.0/8` or `::1/128`. */
+function loopbackNetwork(family: Family): Cidr {
+  return (
+    family === 4
+      ? { family, address: '127.0.0.0', prefixLength: 8 }
+      : { family, address: '::1', prefixLength: 128 }
+  ) as Cidr;
+}

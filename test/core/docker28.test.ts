@@ -1,0 +1,5 @@
+import t from 'tap';
+import { docker28 } from '../../src/core/firewall/docker28.js';
+import { goldenTour } from '../helpers/golden-tour.js';
+
+goldenTour(t, { title: '28.5.2', generation: docker28 });

@@ -1,0 +1,5 @@
+import t from 'tap';
+import { docker29 } from '../../src/core/firewall/docker29.js';
+import { goldenTour } from '../helpers/golden-tour.js';
+
+goldenTour(t, { title: '29-master', generation: docker29 });

@@ -1,0 +1,91 @@
+/** The rules of one family of a host, changed as the driver's commits change them. */
+import type { Family } from '../../src/core/address.js';
+import type { EndpointSpec } from '../../src/core/endpoint.js';
+import type { FirewallSettings, Generation } from '../../src/core/firewall/generation.js';
+import { planRules } from '../../src/core/firewall/plan.js';
+import type { PlacedRule } from '../../src/core/firewall/rule.js';
+import { type RuleChange, RuleSet } from '../../src/core/firewall/rule-set.js';
+import type { NetworkSpec } from '../../src/core/network.js';
+import type { PortBinding } from '../../src/core/port.js';
+import { bindingsOf, type PortGroup } from '../../src/core/ports.js';
+
+export class RuleHost {
+  /** What was changed since the start, commit by commit. */
+  readonly commits: RuleChange[][] = [];
+  readonly #networks: NetworkSpec[] = [];
+
+  constructor(
+    readonly generation: Generation,
+    readonly family: Family,
+    readonly settings: FirewallSettings,
+    readonly found = new RuleSet(),
+  ) {}
+
+  addNetwork(network: NetworkSpec): void {
+    this.#add(this.rulesOf(network));
+    this.#networks.push(network);
+  }
+
+  removeNetwork(network: NetworkSpec): void {
+    this.#networks.splice(this.#networks.indexOf(network), 1);
+    this.#remove(this.rulesOf(network));
+  }
+
+  addContainer(network: NetworkSpec, endpoint: EndpointSpec, ports: readonly PortBinding[]): void {
+    this.#add(this.#endpointRules(network, endpoint));
+    this.#add(this.portRules(network, ports));
+  }
+
+  removeContainer(
+    network: NetworkSpec,
+    endpoint: EndpointSpec,
+    ports: readonly PortBinding[],
+  ): void {
+    this.#remove(this.portRules(network, ports));
+    this.#remove(this.#endpointRules(network, endpoint));
+  }
+
+  /** Of this family, with those that depend on the networks that are there. */
+  rulesOf(network: NetworkSpec): PlacedRule[] {
+    const { generation, family, settings } = this;
+    return [
+      ...generation.networkRules(network, family, settings),
+      ...this.#networks.flatMap((o) => generation.pairRules?.(network, o, family) ?? []),
+    ];
+  }
+
+  /** Of this family, in the generation's order. */
+  portRules(network: NetworkSpec, ports: readonly PortBinding[]): PlacedRule[] {
+    const groups = this.generation.orderBindings(ports.map(groupOf));
+    return groups
+      .flatMap((group) =>
+        bindingsOf(group, group.request.hostPorts?.first ?? group.request.containerPort),
+      )
+      .flatMap((binding) => this.generation.portRules(network, binding, this.settings))
+      .filter(({ rule }) => rule.family === this.family);
+  }
+
+  #endpointRules(network: NetworkSpec, endpoint: EndpointSpec): PlacedRule[] {
+    return this.generation.endpointRules(network, endpoint, this.family, this.settings);
+  }
+
+  #add(add: readonly PlacedRule[]): void {
+    const base = this.generation.baseRules(this.family, this.settings);
+    this.commits.push(planRules(this.found, base, { add, remove: [] }));
+  }
+
+  #remove(rules: readonly PlacedRule[]): void {
+    const base = this.generation.baseRules(this.family, this.settings);
+    const remove = rules.map(({ rule }) => rule);
+    this.commits.push(planRules(this.found, base, { add: [], remove }));
+  }
+}
+
+/** As `-p HOST:PORT:CPORT` would have asked for it. */
+export function groupOf(binding: PortBinding): PortGroup {
+  const { protocol, containerPort, hostIp, hostPort, containerIp } = binding;
+  return {
+    request: { protocol, containerPort, hostIp, hostPorts: { first: hostPort, last: hostPort } },
+    addresses: [{ hostIp, containerIp }],
+  };
+}
