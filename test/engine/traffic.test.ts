@@ -1,12 +1,10 @@
 /**
- * Who reaches whom: containers, the host, another host and the world, on Docker 20.10.
+ * Who reaches whom: containers, the host, another host and the world.
  */
 import { DRIVER, labTest } from '../lab/fixture.js';
 import { ADDRESSES } from '../lab/lab.js';
 
-const bookworm = { suite: 'bookworm' } as const;
-
-labTest('published ports', bookworm, async (t, lab) => {
+labTest('published ports', {}, async (t, lab) => {
   await lab.docker('network', 'create', '-d', DRIVER, 'app');
   await lab.run({
     name: 'web',
@@ -60,7 +58,6 @@ labTest('published ports', bookworm, async (t, lab) => {
 labTest(
   'without the userland proxy',
   {
-    ...bookworm,
     dockerdArgs: ['--userland-proxy=false'],
     tsbridgeArgs: ['--userland-proxy=false'],
   },
@@ -87,62 +84,54 @@ labTest(
   },
 );
 
-labTest(
-  'networks are apart, and the world is reached from those that may',
-  bookworm,
-  async (t, lab) => {
-    const world = await lab.serve('lan', 'tcp/9000', `udp/9000@${ADDRESSES.world}`);
-    for (const [name, ...args] of [
-      ['a'],
-      ['b'],
-      ['inside', '--internal'],
-      ['quiet', '-o', 'com.docker.network.bridge.enable_icc=false'],
-      ['plain', '-o', 'com.docker.network.bridge.enable_ip_masquerade=false'],
-    ] as const) {
-      await lab.docker('network', 'create', '-d', DRIVER, ...args, `net-${name}`);
-      for (const index of [1, 2]) {
-        await lab.run({ name: `${name}${index}`, network: `net-${name}`, serve: ['tcp/80'] });
-      }
+labTest('networks are apart, and the world is reached from those that may', {}, async (t, lab) => {
+  const world = await lab.serve('lan', 'tcp/9000', `udp/9000@${ADDRESSES.world}`);
+  for (const [name, ...args] of [
+    ['a'],
+    ['b'],
+    ['inside', '--internal'],
+    ['quiet', '-o', 'com.docker.network.bridge.enable_icc=false'],
+    ['plain', '-o', 'com.docker.network.bridge.enable_ip_masquerade=false'],
+  ] as const) {
+    await lab.docker('network', 'create', '-d', DRIVER, ...args, `net-${name}`);
+    for (const index of [1, 2]) {
+      await lab.run({ name: `${name}${index}`, network: `net-${name}`, serve: ['tcp/80'] });
     }
-    await lab.docker('network', 'create', '-d', 'bridge', 'builtin');
-    await lab.run({ name: 'other', network: 'builtin', serve: ['tcp/80'] });
-    const address = async (name: string): Promise<string> =>
-      Object.values((await lab.inspect(name)).NetworkSettings.Networks)[0]?.IPAddress ?? '';
+  }
+  await lab.docker('network', 'create', '-d', 'bridge', 'builtin');
+  await lab.run({ name: 'other', network: 'builtin', serve: ['tcp/80'] });
+  const address = async (name: string): Promise<string> =>
+    Object.values((await lab.inspect(name)).NetworkSettings.Networks)[0]?.IPAddress ?? '';
 
-    const quick = { timeoutMs: 700 };
-    t.match(await lab.askIn('a1', 'a2', 80), { name: 'a2' }, 'by name on one network');
-    await t.rejects(lab.askIn('a1', await address('b1'), 80, quick), /timeout/, 'not to another');
-    await t.rejects(
-      lab.askIn('a1', await address('other'), 80, quick),
-      /timeout/,
-      'nor a built-in',
-    );
-    await t.rejects(lab.askIn('other', await address('a1'), 80, quick), /timeout/, 'nor back');
-    t.match(await lab.askIn('inside1', 'inside2', 80), { name: 'inside2' }, 'inside --internal');
-    await t.rejects(lab.askIn('inside1', await address('a1'), 80, quick), 'not out of it');
-    await t.rejects(lab.askIn('inside1', ADDRESSES.world, 9000, quick), 'no world for --internal');
-    await t.rejects(lab.askIn('quiet1', await address('quiet2'), 80, quick), /timeout/, 'icc off');
+  const quick = { timeoutMs: 700 };
+  t.match(await lab.askIn('a1', 'a2', 80), { name: 'a2' }, 'by name on one network');
+  await t.rejects(lab.askIn('a1', await address('b1'), 80, quick), /timeout/, 'not to another');
+  await t.rejects(lab.askIn('a1', await address('other'), 80, quick), /timeout/, 'nor a built-in');
+  await t.rejects(lab.askIn('other', await address('a1'), 80, quick), /timeout/, 'nor back');
+  t.match(await lab.askIn('inside1', 'inside2', 80), { name: 'inside2' }, 'inside --internal');
+  await t.rejects(lab.askIn('inside1', await address('a1'), 80, quick), 'not out of it');
+  await t.rejects(lab.askIn('inside1', ADDRESSES.world, 9000, quick), 'no world for --internal');
+  await t.rejects(lab.askIn('quiet1', await address('quiet2'), 80, quick), /timeout/, 'icc off');
 
-    for (const name of ['a1', 'quiet1']) {
-      for (const proto of ['tcp', 'udp'] as const) {
-        const answer = await lab.askIn(name, ADDRESSES.world, 9000, { proto });
-        t.equal(answer.peer, ADDRESSES.host, `${name} reaches the world over ${proto}`);
-      }
+  for (const name of ['a1', 'quiet1']) {
+    for (const proto of ['tcp', 'udp'] as const) {
+      const answer = await lab.askIn(name, ADDRESSES.world, 9000, { proto });
+      t.equal(answer.peer, ADDRESSES.host, `${name} reaches the world over ${proto}`);
     }
-    await t.rejects(lab.askIn('plain1', ADDRESSES.world, 9000, quick), /timeout/, 'no way back');
-    await lab.lanNs('ip', 'route', 'add', '172.16.0.0/12', 'via', ADDRESSES.host);
-    const plain = await lab.askIn('plain1', ADDRESSES.world, 9000);
-    t.equal(plain.peer, await address('plain1'), 'without masquerading: its own address');
-    await world.kill();
-    const containers = ['a', 'b', 'inside', 'quiet', 'plain'].flatMap((n) => [`${n}1`, `${n}2`]);
-    await lab.docker('rm', '-f', 'other', ...containers);
-    for (const name of ['builtin', 'net-a', 'net-b', 'net-inside', 'net-quiet', 'net-plain']) {
-      await lab.docker('network', 'rm', name);
-    }
-  },
-);
+  }
+  await t.rejects(lab.askIn('plain1', ADDRESSES.world, 9000, quick), /timeout/, 'no way back');
+  await lab.lanNs('ip', 'route', 'add', '172.16.0.0/12', 'via', ADDRESSES.host);
+  const plain = await lab.askIn('plain1', ADDRESSES.world, 9000);
+  t.equal(plain.peer, await address('plain1'), 'without masquerading: its own address');
+  await world.kill();
+  const containers = ['a', 'b', 'inside', 'quiet', 'plain'].flatMap((n) => [`${n}1`, `${n}2`]);
+  await lab.docker('rm', '-f', 'other', ...containers);
+  for (const name of ['builtin', 'net-a', 'net-b', 'net-inside', 'net-quiet', 'net-plain']) {
+    await lab.docker('network', 'rm', name);
+  }
+});
 
-labTest('a container on two networks', bookworm, async (t, lab) => {
+labTest('a container on two networks', {}, async (t, lab) => {
   for (const name of ['app', 'back']) await lab.docker('network', 'create', '-d', DRIVER, name);
   const web = { name: 'web', network: 'app', publish: ['8080:80'], serve: ['tcp/80'] };
   await lab.run(web);

@@ -2,11 +2,14 @@
  * Tests on a lab of their own, each ending with the check that nothing is left.
  */
 import t from 'tap';
-import { Lab, type LabOptions } from './lab.js';
+import { Lab, type LabOptions, type Suite } from './lab.js';
 import type { Tsbridge } from './tsbridge.js';
 
 /** `LAB_DRIVER=bridge` runs the tests with the built-in driver, to see that they are right. */
 export const DRIVER = process.env.LAB_DRIVER ?? 'tsbridge';
+
+/** `LAB_SUITE=trixie` runs them on another engine than Docker 20.10. */
+export const SUITE = (process.env.LAB_SUITE ?? 'bookworm') as Suite;
 
 /** Tests that only make sense with a daemon of our own. */
 export const SKIP_BUILT_IN = DRIVER === 'bridge' ? 'needs tsbridge' : false;
@@ -29,7 +32,7 @@ export type Body = (t: Test, lab: Lab, daemon: Tsbridge | undefined) => Promise<
  */
 export function labTest(name: string, options: FixtureOptions, body: Body): void {
   t.test(name, { skip: options.skip ?? false }, async (t) => {
-    const lab = await Lab.create(options);
+    const lab = await Lab.create({ suite: SUITE, ...options });
     t.teardown(() => lab.dispose());
     try {
       const daemon =
