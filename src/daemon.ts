@@ -2,7 +2,6 @@
 import { fileURLToPath } from 'node:url';
 import type { Config } from './config.js';
 import type { Family } from './core/address.js';
-import { messageOf } from './core/errors.js';
 import type { FirewallSettings } from './core/firewall/generation.js';
 import { PortAllocator, parseEphemeralRange } from './core/ports.js';
 import { ephemeralPorts } from './core/sysctls.js';
@@ -10,8 +9,9 @@ import { RuleCommits } from './driver/commit.js';
 import { BridgeDriver } from './driver/driver.js';
 import { GenerationChoice } from './driver/generation-choice.js';
 import type { Log } from './driver/host.js';
+import { LinkWatch } from './driver/link-watch.js';
 import { KeyedLocks } from './driver/locks.js';
-import { reconcile } from './driver/reconcile.js';
+import { repairRules } from './driver/reconcile.js';
 import { recover } from './driver/recover.js';
 import { Registry } from './driver/registry.js';
 import { HostRules } from './driver/rules.js';
@@ -38,7 +38,7 @@ export async function runDaemon(config: Config): Promise<number> {
   const lock = await lockState(config.stateDir, loadLibc());
   const choice = new GenerationChoice(config.firewallGeneration, config.ip6tables);
   const { world, firewall } = await buildWorld(config, log, choice);
-  const recovered = recover(world, choice);
+  const recovered = recover(world);
   recovered.catch((error) =>
     log.error({ error }, 'recovery failed; no call that changes state is served'),
   );
@@ -52,11 +52,12 @@ export async function runDaemon(config: Config): Promise<number> {
   await server.listen(inherited === undefined ? { path: config.socket } : { fd: inherited });
   await notifyReady();
   log.info({ socket: config.socket }, 'listening');
-  const watch = new Watch(() => reconcile(world, choice), log);
+  const ruleWatch = new Watch('rules', () => repairRules(world), log);
+  const linkWatch = new LinkWatch(world, log);
   const monitor = new Monitor(
     {
-      rulesChanged: (author) => watch.changed(author),
-      linksChanged: () => watch.changed(),
+      rulesChanged: (author) => ruleWatch.changed(author),
+      linkChanged: (name) => linkWatch.changed(name),
     },
     (pid) => firewall?.isOwn(pid) ?? false,
     log,
@@ -67,7 +68,8 @@ export async function runDaemon(config: Config): Promise<number> {
     () => undefined,
   );
   log.info({ signal: await stopped }, 'stopping; containers keep their network');
-  watch.stop();
+  ruleWatch.stop();
+  linkWatch.stop();
   monitor.stop();
   await server.close();
   world.hostPorts.detach();

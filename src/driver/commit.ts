@@ -13,7 +13,7 @@ import type { Firewall, Log } from './host.js';
 
 interface Pending {
   /** Asked for right before the plan, so that a repair wants what is wanted then. */
-  readonly intent: () => RuleIntent;
+  readonly intent: (found: RuleSet) => RuleIntent;
   /** Read the rules again first: somebody else has changed them. */
   readonly fresh: boolean;
   readonly done: (changes: RuleChange[]) => void;
@@ -43,16 +43,11 @@ export class RuleCommits {
   }
 
   /** As {@link submit}, after a look at what is really there. Resolves with what was changed. */
-  repair(intent: () => RuleIntent): Promise<RuleChange[]> {
+  repair(intent: (found: RuleSet) => RuleIntent): Promise<RuleChange[]> {
     return this.#enqueue(intent, true);
   }
 
-  /** What is on the host now. */
-  async read(): Promise<RuleSet> {
-    return parseSave(await this.firewall.read(this.family));
-  }
-
-  #enqueue(intent: () => RuleIntent, fresh: boolean): Promise<RuleChange[]> {
+  #enqueue(intent: (found: RuleSet) => RuleIntent, fresh: boolean): Promise<RuleChange[]> {
     return new Promise((done, failed) => {
       this.#queue.push({ intent, fresh, done, failed });
       if (!this.#running) void this.#run();
@@ -95,10 +90,12 @@ export class RuleCommits {
   async #commit(batch: readonly Pending[]): Promise<RuleChange[][]> {
     if (batch.some(({ fresh }) => fresh)) this.#found = undefined;
     try {
-      this.#found ??= await this.read();
+      this.#found ??= parseSave(await this.firewall.read(this.family));
       const found = this.#found;
-      const base = this.base();
-      const changes = batch.map(({ intent }) => planRules(found, base, intent()));
+      const changes = batch.map(({ intent }) => {
+        const wanted = intent(found); // may find out that the base is another one
+        return planRules(found, this.base(), wanted);
+      });
       const text = renderRestore(changes.flat());
       if (text !== '') await this.firewall.restore(this.family, text);
       return changes;

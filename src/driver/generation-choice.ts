@@ -34,12 +34,15 @@ export class GenerationChoice {
   }
 
   /**
-   * Looks at the rules of the host. Answers with the generation that was written until now if it
-   * is another one, whose rules have to go.
+   * Looks at the rules of one family, IPv4 first. Answers with the generation that was written
+   * until now if it is another one, whose rules have to go.
    */
-  observe(found: RuleSet, found6: RuleSet | undefined): Generation | undefined {
+  observe(family: Family, found: RuleSet): Generation | undefined {
+    if (family === 6) {
+      if (this.ip6tables === 'auto') this.#ipv6 = followsIpv6(this.#current.name, found);
+      return undefined;
+    }
     const seen = detectGeneration(found);
-    if (this.ip6tables === 'auto') this.#ipv6 = followsIpv6(seen, found6);
     if (this.forced !== 'auto' || seen === undefined || seen === this.#current.name) {
       return undefined;
     }
@@ -50,8 +53,7 @@ export class GenerationChoice {
 }
 
 /** IPv6 rules are on by default from 27 on; before, only where the engine was told to. */
-function followsIpv6(seen: GenerationName | undefined, found6: RuleSet | undefined): boolean {
-  if (found6 === undefined) return false;
-  if (seen === 'docker17') return false;
-  return seen !== 'docker20' || found6.hasChain('filter', 'DOCKER');
+function followsIpv6(generation: GenerationName, found: RuleSet): boolean {
+  if (generation === 'docker17') return false;
+  return generation !== 'docker20' || found.hasChain('filter', 'DOCKER');
 }

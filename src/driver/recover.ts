@@ -8,23 +8,23 @@ import { DriverError, ErrorList, messageOf } from '../core/errors.js';
 import { shortId, vethNames } from '../core/names.js';
 import { parseNetwork } from '../core/network-options.js';
 import { removeEndpoint } from './endpoints.js';
-import type { GenerationChoice } from './generation-choice.js';
 import type { Listener } from './host.js';
 import { takeAway } from './networks.js';
 import { listenerOf } from './publish.js';
-import { reconcile } from './reconcile.js';
+import { repairLinks, repairRules } from './reconcile.js';
 import { decodeEndpoint, decodeNetwork } from './records.js';
 import type { EndpointState } from './registry.js';
 import type { World } from './world.js';
 
 /** Rejects only if the records cannot be read; whatever fails for one object is logged. */
-export async function recover(world: World, choice: GenerationChoice): Promise<void> {
+export async function recover(world: World): Promise<void> {
   await loadRecords(world);
   const links = new Set((await world.links.list()).map((link) => link.name));
   await collectLeftovers(world, links);
   await Promise.all([
     attempt(world, 'published ports', () => holdPorts(world, world.registry.endpoints())),
-    attempt(world, 'rules and links', () => reconcile(world, choice)),
+    attempt(world, 'rules', () => repairRules(world)),
+    attempt(world, 'links', () => repairLinks(world)),
   ]);
 }
 

@@ -20,6 +20,8 @@ export interface EndpointState {
 export class Registry {
   readonly #networks = new Map<NetworkId, NetworkState>();
   readonly #endpoints = new Map<EndpointId, EndpointState>();
+  readonly #byBridge = new Map<string, NetworkState>();
+  readonly #byLink = new Map<string, EndpointState>();
   readonly #byAddress = new Map<string, EndpointState>();
   #sequence = 0;
 
@@ -52,21 +54,31 @@ export class Registry {
     return this.#byAddress.get(`${network} ${address}`);
   }
 
+  /** The network whose bridge this is, or the endpoint whose host end it is. */
+  ownerOf(link: string): NetworkState | undefined {
+    const endpoint = this.#byLink.get(link);
+    return endpoint?.network ?? this.#byBridge.get(link);
+  }
+
   addNetwork(spec: NetworkSpec, record: NetworkRecord): NetworkState {
     const state: NetworkState = { spec, record, endpoints: new Map() };
     this.#networks.set(spec.id, state);
+    this.#byBridge.set(spec.bridge, state);
     this.#sequence = Math.max(this.#sequence, record.sequence);
     return state;
   }
 
   removeNetwork(id: NetworkId): void {
+    const state = this.#networks.get(id);
     this.#networks.delete(id);
+    if (state !== undefined) this.#byBridge.delete(state.spec.bridge);
   }
 
   addEndpoint(network: NetworkState, spec: EndpointSpec, record: EndpointRecord): EndpointState {
     const state: EndpointState = { spec, network, record };
     this.#endpoints.set(spec.id, state);
     network.endpoints.set(spec.id, state);
+    this.#byLink.set(spec.veth.host, state);
     for (const address of addresses(spec)) {
       this.#byAddress.set(`${network.spec.id} ${address}`, state);
     }
@@ -77,6 +89,7 @@ export class Registry {
   removeEndpoint(state: EndpointState): void {
     this.#endpoints.delete(state.spec.id);
     state.network.endpoints.delete(state.spec.id);
+    this.#byLink.delete(state.spec.veth.host);
     for (const address of addresses(state.spec)) {
       const key = `${state.network.spec.id} ${address}`;
       if (this.#byAddress.get(key) === state) this.#byAddress.delete(key);

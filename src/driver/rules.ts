@@ -1,14 +1,15 @@
 /** The rules of networks, endpoints and ports, of both families, as this host's engine has them. */
 import type { Family } from '../core/address.js';
 import type { EndpointSpec } from '../core/endpoint.js';
-import type { FirewallSettings, GenerationName } from '../core/firewall/generation.js';
+import type { FirewallSettings, Generation, GenerationName } from '../core/firewall/generation.js';
 import type { RuleIntent } from '../core/firewall/plan.js';
 import type { PlacedRule } from '../core/firewall/rule.js';
-import type { RuleChange, RuleSet } from '../core/firewall/rule-set.js';
+import type { RuleChange } from '../core/firewall/rule-set.js';
 import type { NetworkSpec } from '../core/network.js';
 import type { PortBinding } from '../core/port.js';
 import type { RuleCommits } from './commit.js';
 import type { GenerationChoice } from './generation-choice.js';
+import type { Log } from './host.js';
 import type { Registry } from './registry.js';
 
 export class HostRules {
@@ -76,25 +77,30 @@ export class HostRules {
   }
 
   /**
-   * Looks at what is there, and makes it what it should be: `wanted` there, `unwanted` not. Both
-   * are asked right before the plan. Resolves with what had to be changed.
+   * Looks at what is there, and makes it what the intent says; one commit a family. If the engine
+   * turns out to write another generation of rules than we did, ours move over. Resolves with what
+   * had to be changed.
    */
-  repair(wanted: () => PlacedRule[], unwanted: () => PlacedRule[]): Promise<RuleChange[]> {
-    return this.#each((family, commits) => {
-      return commits.repair(() => {
-        const keep = wanted().filter(({ rule }) => rule.family === family);
-        const kept = new Set(keep.map(({ rule }) => `${rule.table} ${rule.chain} ${rule.text}`));
-        const drop = unwanted().filter(
-          ({ rule }) => !kept.has(`${rule.table} ${rule.chain} ${rule.text}`),
-        );
-        return only(family, keep, drop);
+  async repair(registry: Registry, log: Log): Promise<RuleChange[]> {
+    let former: Generation | undefined;
+    const changes: RuleChange[] = [];
+    for (const [family, commits] of this.commits) {
+      const repaired = await commits.repair((found) => {
+        const left = this.choice.observe(family, found);
+        if (left !== undefined) {
+          former = left;
+          log.info(
+            { from: left.name, to: this.choice.current.name },
+            'the engine writes another generation of rules; ours move over',
+          );
+        }
+        const wanted = this.ofAll(registry);
+        const unwanted = former === undefined ? [] : without(this.ofAll(registry, former), wanted);
+        return only(family, wanted, unwanted);
       });
-    });
-  }
-
-  /** What is on the host now; undefined if rules of the family are not ours to write. */
-  async read(family: Family): Promise<RuleSet | undefined> {
-    return this.commits.get(family)?.read();
+      changes.push(...repaired);
+    }
+    return changes;
   }
 
   /** Nothing is forwarded that no rule accepts. */
@@ -118,6 +124,13 @@ export class HostRules {
       return result.value;
     });
   }
+}
+
+function without(rules: readonly PlacedRule[], others: readonly PlacedRule[]): PlacedRule[] {
+  const id = ({ rule }: PlacedRule): string =>
+    `${rule.family} ${rule.table} ${rule.chain} ${rule.text}`;
+  const known = new Set(others.map(id));
+  return rules.filter((rule) => !known.has(id(rule)));
 }
 
 function only(

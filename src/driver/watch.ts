@@ -1,7 +1,6 @@
 /** Signs of change from outside → repairs, gathered, one at a time. */
 import { messageOf } from '../core/errors.js';
 import type { Log } from './host.js';
-import type { Repair } from './reconcile.js';
 
 export interface WatchTiming {
   /** Repair when nothing has changed for so long: whoever is at work shall finish first. */
@@ -32,7 +31,10 @@ export class Watch {
   readonly repairs = new Map<string, number>();
 
   constructor(
-    private readonly repair: () => Promise<Repair>,
+    /** `rules` or `links`, for the log. */
+    private readonly what: string,
+    /** Answers with what had to be done, a line each. */
+    private readonly repair: () => Promise<readonly string[]>,
     private readonly log: Log,
     private readonly timing: WatchTiming = defaultTiming,
   ) {}
@@ -71,8 +73,8 @@ export class Watch {
     this.#author = undefined;
     const started = Date.now();
     try {
-      const { links, rules } = await this.repair();
-      if (links.length + rules.length > 0) this.#report(author, started, links, rules);
+      const done = await this.repair();
+      if (done.length > 0) this.#report(author, started, done);
     } catch (error) {
       this.log.error({ error: messageOf(error) }, 'repair failed; it is tried again');
       this.#again = true;
@@ -84,12 +86,7 @@ export class Watch {
     }
   }
 
-  #report(
-    author: string,
-    started: number,
-    links: readonly string[],
-    rules: readonly string[],
-  ): void {
+  #report(author: string, started: number, done: readonly string[]): void {
     const now = Date.now();
     this.#undone = now - this.#lastRepair < quarrelMs ? this.#undone + 1 : 0;
     this.#lastRepair = now;
@@ -97,17 +94,16 @@ export class Watch {
     this.log.warn(
       {
         author,
-        rules: rules.length,
-        links: links.length,
-        first: [...links, ...rules].slice(0, 5),
+        count: done.length,
+        first: done.slice(0, 5),
         durationMs: now - started,
       },
-      'repaired what somebody else had changed',
+      `repaired ${this.what} that somebody else had changed`,
     );
     if (this.#undone === quarrels) {
       this.log.error(
         { author },
-        'repairs keep being undone: stepping back; find out who changes the rules',
+        `repairs of ${this.what} keep being undone: stepping back; find out who changes them`,
       );
     }
   }

@@ -10,8 +10,8 @@ import { type LongProcess, spawnProcess } from './exec.js';
 export interface MonitorEvents {
   /** Rules changed, by a process that `isOwn` does not know. iptables-nft and nft only. */
   rulesChanged(author: string): void;
-  /** Links or addresses changed, by anyone. */
-  linksChanged(): void;
+  /** A link or one of its addresses changed, by anyone; without a name: any of them. */
+  linkChanged(name: string | undefined): void;
 }
 
 /** Between the end of a child and the start of the next: doubled each time, up to the last. */
@@ -38,7 +38,10 @@ export class Monitor {
         this.events.rulesChanged(`${generation.program} (process ${generation.pid})`);
       });
     }
-    this.#keep('ip', ['-o', 'monitor', 'link', 'address'], () => this.events.linksChanged());
+    this.#keep('ip', ['-o', 'monitor', 'link', 'address'], (line) => {
+      const name = parseLinkLine(line);
+      if (name !== undefined) this.events.linkChanged(name);
+    });
   }
 
   stop(): void {
@@ -79,7 +82,7 @@ export class Monitor {
 
   #lostTrack(file: string): void {
     if (file === 'nft') this.events.rulesChanged('unknown');
-    else this.events.linksChanged();
+    else this.events.linkChanged(undefined);
   }
 }
 
@@ -90,4 +93,9 @@ export function parseGenerationLine(
   const found = /^# new generation \d+ by process (\d+) \((.*)\)$/.exec(line);
   if (found?.[1] === undefined) return undefined;
   return { pid: Number(found[1]), program: found[2] ?? '' };
+}
+
+/** `12: veth1@if11: <…`, `Deleted 3: br-0    inet 10.5.0.1/24 …`, as `ip -o monitor` prints them. */
+export function parseLinkLine(line: string): string | undefined {
+  return /^(?:Deleted )?\d+: ([^\s:@]+)[:@\s]/.exec(line)?.[1];
 }

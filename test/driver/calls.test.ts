@@ -1,13 +1,14 @@
 /** The calls of an engine against a host in memory: what is there after each, and after failures. */
+import { createHash } from 'node:crypto';
 import t from 'tap';
 import { BridgeDriver, parseIds } from '../../src/driver/driver.js';
 import { recover } from '../../src/driver/recover.js';
 import { type FakeHost, makeHost } from '../helpers/fake-host.js';
 
-const id = (digit: string) => digit.repeat(64);
+const id = (seed: string) => createHash('sha256').update(seed).digest('hex');
 const networkId = id('a');
 const endpointId = id('b');
-const bridge = `br-${'a'.repeat(12)}`;
+const bridge = `br-${networkId.slice(0, 12)}`;
 const ids = (network = networkId, endpoint = endpointId) => {
   const parsed = parseIds(network, endpoint);
   if (parsed === undefined) throw new Error('bad ids');
@@ -44,7 +45,7 @@ const publish = (
 /** A driver on this host, recovered from whatever records it has. */
 async function start(host: FakeHost) {
   const { world, choice } = host.boot();
-  await recover(world, choice);
+  await recover(world);
   return { driver: new BridgeDriver(world, Promise.resolve()), world, choice };
 }
 
@@ -67,7 +68,7 @@ t.test('a network, a container with ports, and nothing left', async (t) => {
 
   t.same(await driver.createEndpoint(endpoint()), { mac: '02:42:0a:05:00:02' });
   t.same(await driver.join(ids(), '/var/run/docker/netns/1'), {
-    interface: 'vethbbbbbbb',
+    interface: `veth${endpointId.slice(7, 14)}`,
     prefix: 'eth',
     gateway: '10.5.0.1',
     gatewayIpv6: undefined,
