@@ -59,10 +59,10 @@ export async function runDaemon(config: Config): Promise<number> {
       rulesChanged: (author) => ruleWatch.changed(author),
       linkChanged: (name) => linkWatch.changed(name),
     },
-    (pid) => firewall?.isOwn(pid) ?? false,
+    firewall,
     log,
   );
-  monitor.start({ rules: firewall?.variant(4) === 'nft' });
+  monitor.start();
   await recovered.then(
     () => log.info({ networks: world.registry.networks().length }, 'recovered'),
     () => undefined,

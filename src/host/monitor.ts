@@ -6,6 +6,7 @@
 import { createInterface } from 'node:readline';
 import type { Log } from '../driver/host.js';
 import { type LongProcess, spawnProcess } from './exec.js';
+import type { FirewallIptables } from './firewall-iptables.js';
 
 export interface MonitorEvents {
   /** Rules changed, by a process that `isOwn` does not know. iptables-nft and nft only. */
@@ -18,6 +19,8 @@ export interface MonitorEvents {
 const restartMs = { first: 200, last: 10_000 };
 /** A child that ran so long starts the doubling anew. */
 const steadyMs = 30_000;
+/** How soon a change by iptables-legacy is seen. */
+const pollMs = 1_000;
 
 export class Monitor {
   readonly #children = new Set<LongProcess>();
@@ -26,15 +29,17 @@ export class Monitor {
 
   constructor(
     private readonly events: MonitorEvents,
-    private readonly isOwn: (pid: number) => boolean,
+    private readonly firewall: FirewallIptables | undefined,
     private readonly log: Log,
   ) {}
 
-  start(options: { readonly rules: boolean }): void {
-    if (options.rules) {
+  start(): void {
+    const { firewall } = this;
+    if (firewall?.variant(4) === 'legacy') this.#poll(firewall, undefined);
+    else if (firewall !== undefined) {
       this.#keep('nft', ['monitor'], (line) => {
         const generation = parseGenerationLine(line);
-        if (generation === undefined || this.isOwn(generation.pid)) return;
+        if (generation === undefined || firewall.isOwn(generation.pid)) return;
         this.events.rulesChanged(`${generation.program} (process ${generation.pid})`);
       });
     }
@@ -42,6 +47,31 @@ export class Monitor {
       const name = parseLinkLine(line);
       if (name !== undefined) this.events.linkChanged(name);
     });
+  }
+
+  /** The kernel says nothing of changes by iptables-legacy, so the rules are read again and again. */
+  #poll(firewall: FirewallIptables, last: string | undefined): void {
+    this.#later(pollMs, async () => {
+      let text = last;
+      try {
+        text = withoutComments(await firewall.read(4));
+        if (firewall.supports(6)) text += withoutComments(await firewall.read(6));
+      } catch (error) {
+        this.log.warn({ error }, 'reading the rules failed');
+      }
+      // Our own commits are seen here too: the look that follows finds nothing to do.
+      if (last !== undefined && text !== last) this.events.rulesChanged('unknown');
+      this.#poll(firewall, text);
+    });
+  }
+
+  #later(delayMs: number, work: () => unknown): void {
+    if (this.#stopped) return;
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      work();
+    }, delayMs);
+    this.#timers.add(timer);
   }
 
   stop(): void {
@@ -71,12 +101,10 @@ export class Monitor {
       const steady = Date.now() - started > steadyMs;
       const wait = steady ? restartMs.first : delay;
       this.log.warn({ program: file, error: description, restartMs: wait }, 'monitor ended');
-      const timer = setTimeout(() => {
-        this.#timers.delete(timer);
+      this.#later(wait, () => {
         this.#keep(file, args, onLine, Math.min(wait * 2, restartMs.last));
         this.#lostTrack(file);
-      }, wait);
-      this.#timers.add(timer);
+      });
     });
   }
 
@@ -98,4 +126,9 @@ export function parseGenerationLine(
 /** `12: veth1@if11: <…`, `Deleted 3: br-0    inet 10.5.0.1/24 …`, as `ip -o monitor` prints them. */
 export function parseLinkLine(line: string): string | undefined {
   return /^(?:Deleted )?\d+: ([^\s:@]+)[:@\s]/.exec(line)?.[1];
+}
+
+/** Save text has the time of day in its comments, and counters where the chains are declared. */
+function withoutComments(text: string): string {
+  return text.replace(/^#.*\n/gm, '').replace(/ \[\d+:\d+\]$/gm, '');
 }
