@@ -1,0 +1,15 @@
+/** Other drivers' networks, as far as the rules of 17.03 to 27 show them. */
+import { type InterfaceName, parseInterfaceName } from '../names.js';
+import type { RuleSet } from './rule-set.js';
+
+/**
+ * The bridges of all external networks, docker0 and our own among them: each has a jump to DOCKER
+ * in FORWARD. 17.03 isolates networks in pairs, and the engine knows none of ours, so that the
+ * pairs of ours with its networks are ours to write (`pairRules` of docker17).
+ */
+export function forwardedBridges(found: RuleSet): InterfaceName[] {
+  return found.rules('filter', 'FORWARD').flatMap((text) => {
+    const bridge = parseInterfaceName(/^-o (\S+) -j DOCKER$/.exec(text)?.[1] ?? '');
+    return bridge === undefined ? [] : [bridge];
+  });
+}
