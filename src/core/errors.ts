@@ -25,8 +25,10 @@ export const errorCodes = [
   'record-unreadable',
   'state-locked',
   'config-invalid',
+  'socket-unavailable',
   'deadline-exceeded',
   'not-ready',
+  'internal',
 ] as const;
 
 export type ErrorCode = (typeof errorCodes)[number];

@@ -4,6 +4,9 @@ import { DriverError, type ErrorCode } from './errors.js';
 /** More than a person reads, and few enough for one error message. */
 const maxListed = 20;
 
+/** Characters of a value in a message. */
+const maxShown = 100;
+
 export class Problems {
   readonly #listed: string[] = [];
   #count = 0;
@@ -38,8 +41,9 @@ export class Problems {
  * that white space and control characters are seen), cut to a readable length.
  */
 export function show(value: unknown): string {
-  const text = typeof value === 'string' && /^[!-~]+$/.test(value) ? value : json(value);
-  return text.length > 100 ? `${text.slice(0, 100)}…` : text;
+  const short = typeof value === 'string' ? value.slice(0, maxShown + 1) : value;
+  const text = typeof short === 'string' && /^[!-~]+$/.test(short) ? short : json(short);
+  return text.length > maxShown ? `${text.slice(0, maxShown)}…` : text;
 }
 
 /** The 12 digits by which people know a network or an endpoint, of what may not be an id at all. */
@@ -49,7 +53,12 @@ export function showId(id: string): string {
 
 /** Also escapes what JSON leaves in but a terminal acts on. */
 function json(value: unknown): string {
-  const text = JSON.stringify(value) ?? String(value);
+  let text: string;
+  try {
+    text = JSON.stringify(value) ?? String(value);
+  } catch {
+    return '(nested too deeply)'; // JSON.parse reads deeper than JSON.stringify writes
+  }
   return text.replace(
     /[\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,

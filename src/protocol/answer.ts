@@ -1,0 +1,76 @@
+/**
+ * What goes back to the engine: always a JSON object, for an empty body is an error to it.
+ *
+ * Which status an error has decides what the user reads before it (spec section 7.3):
+ * - 200 `remote: MESSAGE`: the call was understood and could not be done. The message says what
+ *   was being done, so the method's name would only be in its way.
+ * - 400 `NetworkDriver.METHOD: MESSAGE`: the request was not understood. Nobody typed it, so the
+ *   method is what tells a reader where to look.
+ * - 500, likewise: a defect of ours.
+ * - 404 only for methods that do not exist: the engine reads it as "not supported", and goes on
+ *   without ports if it ever came for ProgramExternalConnectivity.
+ */
+import type { FastifyReply } from 'fastify';
+import { DriverError, type ErrorCode, messageOf } from '../core/errors.js';
+
+/** fastify would add the character set itself. */
+const mediaType = 'application/vnd.docker.plugins.v1.2+json; charset=utf-8';
+
+export function sendAnswer(reply: FastifyReply, answer: object): FastifyReply {
+  return reply.type(mediaType).send(JSON.stringify(answer));
+}
+
+export function sendError(reply: FastifyReply, error: DriverError): FastifyReply {
+  return sendAnswer(reply.status(statusOf(error.code)), { Err: error.message });
+}
+
+function statusOf(code: ErrorCode): number {
+  switch (code) {
+    case 'bad-request':
+    case 'body-missing':
+      return 400;
+    case 'method-unknown':
+      return 404;
+    case 'internal':
+      return 500;
+    default:
+      return 200;
+  }
+}
+
+/**
+ * Whatever was thrown on the way, as an error of the catalogue: the framework's own complaints are
+ * about the request, all else is a defect.
+ */
+export function asDriverError(error: unknown, method: string): DriverError {
+  if (error instanceof DriverError && error.message !== '') return error;
+  const message = messageOf(error) || 'no reason given';
+  if (isComplaint(error)) {
+    return new DriverError('bad-request', `the request is not understood: ${message}`);
+  }
+  return new DriverError(
+    'internal',
+    `${method} failed in a way that tsbridge does not know: ${message}; its log has the details`,
+    { cause: error },
+  );
+}
+
+/** Errors of fastify and its validator: status 4xx. */
+function isComplaint(error: unknown): boolean {
+  if (typeof error !== 'object' || error === null || !('statusCode' in error)) return false;
+  const status = Number(error.statusCode);
+  return status >= 400 && status < 500;
+}
+
+/** For a request that is not even HTTP: the whole response, after which the connection ends. */
+export function rawBadRequest(reason: string): string {
+  const body = JSON.stringify({ Err: `the request is not HTTP/1.1: ${reason}` });
+  return [
+    'HTTP/1.1 400 Bad Request',
+    `Content-Type: ${mediaType}`,
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    'Connection: close',
+    '',
+    body,
+  ].join('\r\n');
+}

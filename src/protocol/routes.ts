@@ -1,0 +1,165 @@
+/** Every method of the remote driver protocol (spec section 7.4): which use case, which answer. */
+import { DriverError } from '../core/errors.js';
+import { type EndpointId, type NetworkId, parseEndpointId, parseNetworkId } from '../core/names.js';
+import { parseSkippedGateways } from '../core/network-options.js';
+import { show } from '../core/problems.js';
+import type { EndpointIds, JoinResult, NetworkDriver } from '../driver/network-driver.js';
+import {
+  type BodySchema,
+  createEndpointBody,
+  createNetworkBody,
+  type EndpointBody,
+  endpointBody,
+  joinBody,
+  type NetworkBody,
+  networkBody,
+  optionsBody,
+  poolsOf,
+  programBody,
+} from './schema.js';
+
+/** A call whose body has been understood. */
+export interface Call {
+  readonly networkId?: NetworkId;
+  readonly endpointId?: EndpointId;
+  /** The answer's JSON. */
+  run(driver: NetworkDriver): Promise<object>;
+  /** For calls that make something: takes it away if it came too late for an answer. */
+  undo?(driver: NetworkDriver): Promise<void>;
+}
+
+export interface Route {
+  /** As in the URL, e.g. `NetworkDriver.Join`. */
+  readonly method: string;
+  /** undefined: the body does not matter, and may be empty. */
+  readonly schema: BodySchema<unknown> | undefined;
+  /** @throws DriverError `bad-request` @param body as the schema has it */
+  prepare(body: unknown): Call;
+}
+
+export const routes: readonly Route[] = [
+  fixed('Plugin.Activate', { Implements: ['NetworkDriver'] }),
+  // GwAllocChecker: isolated networks then need no gateway address (28; older engines ignore it).
+  fixed('NetworkDriver.GetCapabilities', {
+    Scope: 'local',
+    ConnectivityScope: 'local',
+    GwAllocChecker: true,
+  }),
+  route('NetworkDriver.GwAllocCheck', optionsBody, ({ Options }) => ({
+    run: async () => {
+      const skipped = parseSkippedGateways(Options ?? {});
+      return { SkipIPv4: skipped.ipv4, SkipIPv6: skipped.ipv6 };
+    },
+  })),
+  route('NetworkDriver.CreateNetwork', createNetworkBody, (body) => {
+    const networkId = networkIdOf(body);
+    const input = {
+      networkId,
+      options: body.Options ?? {},
+      ipv4Data: poolsOf(body.IPv4Data),
+      ipv6Data: poolsOf(body.IPv6Data),
+    };
+    return {
+      networkId,
+      run: (driver) => empty(driver.createNetwork(input)),
+      undo: (driver) => driver.deleteNetwork(networkId),
+    };
+  }),
+  route('NetworkDriver.DeleteNetwork', networkBody, (body) => {
+    const networkId = networkIdOf(body);
+    return { networkId, run: (driver) => empty(driver.deleteNetwork(networkId)) };
+  }),
+  route('NetworkDriver.CreateEndpoint', createEndpointBody, (body) => {
+    const ids = idsOf(body);
+    const input = {
+      ...ids,
+      address: body.Interface?.Address ?? '',
+      addressIpv6: body.Interface?.AddressIPv6 ?? '',
+      mac: body.Interface?.MacAddress ?? '',
+      options: body.Options ?? {},
+    };
+    return {
+      ...ids,
+      run: async (driver) => {
+        const { mac } = await driver.createEndpoint(input);
+        // The engine refuses a value for a field that it has a value for already.
+        return mac === undefined ? {} : { Interface: { MacAddress: mac } };
+      },
+      undo: (driver) => driver.deleteEndpoint(ids),
+    };
+  }),
+  onEndpoint('NetworkDriver.DeleteEndpoint', (driver, ids) => empty(driver.deleteEndpoint(ids))),
+  onEndpoint('NetworkDriver.EndpointOperInfo', async (driver, ids) => ({
+    Value: await driver.endpointInfo(ids),
+  })),
+  route('NetworkDriver.Join', joinBody, (body) => {
+    const ids = idsOf(body);
+    const sandboxKey = body.SandboxKey ?? '';
+    return { ...ids, run: async (driver) => joinAnswer(await driver.join(ids, sandboxKey)) };
+  }),
+  onEndpoint('NetworkDriver.Leave', (driver, ids) => empty(driver.leave(ids))),
+  route('NetworkDriver.ProgramExternalConnectivity', programBody, (body) => {
+    const ids = idsOf(body);
+    return { ...ids, run: (driver) => empty(driver.publishPorts(ids, body.Options ?? {})) };
+  }),
+  onEndpoint('NetworkDriver.RevokeExternalConnectivity', (driver, ids) =>
+    empty(driver.revokePorts(ids)),
+  ),
+  // For drivers of global scope only; accepted, so that an engine that sends them goes on.
+  fixed('NetworkDriver.DiscoverNew', {}),
+  fixed('NetworkDriver.DiscoverDelete', {}),
+  fixed('NetworkDriver.AllocateNetwork', { Options: {} }),
+  fixed('NetworkDriver.FreeNetwork', {}),
+];
+
+/** Answered without the driver: never waits, not even for recovery. */
+function fixed(method: string, answer: object): Route {
+  return { method, schema: undefined, prepare: () => ({ run: async () => answer }) };
+}
+
+function route<Body>(
+  method: string,
+  schema: BodySchema<Body>,
+  prepare: (body: Body) => Call,
+): Route {
+  return { method, schema, prepare: (body) => prepare(body as Body) };
+}
+
+function onEndpoint(
+  method: string,
+  run: (driver: NetworkDriver, ids: EndpointIds) => Promise<object>,
+): Route {
+  return route(method, endpointBody, (body) => {
+    const ids = idsOf(body);
+    return { ...ids, run: (driver) => run(driver, ids) };
+  });
+}
+
+const empty = async (work: Promise<void>) => {
+  await work;
+  return {};
+};
+
+/** No gateway, no key: an empty one would be taken for an address. */
+function joinAnswer({ interface: name, prefix, gateway, gatewayIpv6 }: JoinResult): object {
+  return {
+    InterfaceName: { SrcName: name, DstPrefix: prefix },
+    ...(gateway === undefined ? {} : { Gateway: gateway }),
+    ...(gatewayIpv6 === undefined ? {} : { GatewayIPv6: gatewayIpv6 }),
+  };
+}
+
+function networkIdOf({ NetworkID }: NetworkBody): NetworkId {
+  const id = parseNetworkId(NetworkID);
+  if (id !== undefined) return id;
+  throw new DriverError('bad-request', `NetworkID ${show(NetworkID)} is not ${idForm}`);
+}
+
+function idsOf(body: EndpointBody): EndpointIds {
+  const networkId = networkIdOf(body);
+  const endpointId = parseEndpointId(body.EndpointID);
+  if (endpointId !== undefined) return { networkId, endpointId };
+  throw new DriverError('bad-request', `EndpointID ${show(body.EndpointID)} is not ${idForm}`);
+}
+
+const idForm = '64 lower-case hexadecimal digits';

@@ -1,0 +1,175 @@
+/** Docker's plugin protocol over HTTP: one call in, one answer and one log line out. */
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { DriverError, messageOf } from '../core/errors.js';
+import { show } from '../core/problems.js';
+import type { Log } from '../driver/host.js';
+import { asDriverError, rawBadRequest, sendAnswer, sendError } from './answer.js';
+import { type Call, type Route, routes } from './routes.js';
+import { bodyMissing, type CallSettings, logIds, serveCall } from './serve-call.js';
+import { type ListenOn, listenOn } from './socket.js';
+
+export interface ServerSettings extends CallSettings {
+  /** A container with 60,000 ports sends 6 MB. */
+  readonly bodyLimitBytes?: number;
+}
+
+export interface PluginServer {
+  /** For tests: `inject`. */
+  readonly app: FastifyInstance;
+  listen(where: ListenOn): Promise<void>;
+  /** Answers the calls that are being worked on, then ends every connection. */
+  close(): Promise<void>;
+}
+
+const defaultBodyLimitBytes = 64 * 1024 * 1024;
+
+export function createServer(settings: ServerSettings): PluginServer {
+  const app = fastify({
+    bodyLimit: settings.bodyLimitBytes ?? defaultBodyLimitBytes,
+    exposeHeadRoutes: false,
+    return503OnClosing: false,
+    // Engines up to 20.10 send an empty Host; somebody with `nc` sends none.
+    http: { requireHostHeader: false },
+    ajv: { customOptions: { coerceTypes: false, useDefaults: false, removeAdditional: false } },
+    frameworkErrors: (error, request, reply) => {
+      onError(error, request, reply);
+      // A URL that cannot be read does not get as far as the hooks.
+      logCall(settings.log, request, reply, notes.get(request));
+    },
+    clientErrorHandler: (error, socket) => {
+      settings.log.warn({ error }, 'request is not HTTP');
+      if (socket.writable) socket.end(rawBadRequest(error.code));
+      else socket.destroy();
+    },
+  });
+  const notes = new WeakMap<FastifyRequest, CallNote>();
+  const onError = (error: unknown, request: FastifyRequest, reply: FastifyReply) => {
+    const failure = asDriverError(error, methodOf(request));
+    noteOf(notes, request).error = failure.code === 'internal' ? error : failure;
+    return sendError(reply, failure);
+  };
+
+  keepConnections(app);
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('*', { parseAs: 'string' }, (_request, text, done) => {
+    try {
+      done(null, parseBody(String(text)));
+    } catch (error) {
+      done(error as DriverError);
+    }
+  });
+  app.setErrorHandler(onError);
+  app.setNotFoundHandler((request, reply) => {
+    const method = `${request.method === 'POST' ? '' : `${request.method} `}${methodOf(request)}`;
+    return onError(
+      new DriverError('method-unknown', `${method} is not a method of this driver`),
+      request,
+      reply,
+    );
+  });
+  app.addHook('onResponse', async (request, reply) => {
+    logCall(settings.log, request, reply, notes.get(request));
+  });
+  const open = countCalls(app);
+  for (const route of routes) addRoute(app, route, settings, (request) => noteOf(notes, request));
+
+  return {
+    app,
+    async listen(where) {
+      await app.ready();
+      await listenOn(app.server, where);
+    },
+    async close() {
+      const closed = app.close();
+      await open.none();
+      // What is left is idle, or a request whose body never came.
+      app.server.closeAllConnections();
+      await closed;
+    },
+  };
+}
+
+/** Go keeps idle connections for ever, and a connection that we close may be just being used. */
+function keepConnections({ server }: FastifyInstance): void {
+  server.keepAliveTimeout = 0;
+  server.requestTimeout = 0;
+  server.headersTimeout = 0;
+  server.timeout = 0;
+}
+
+/** undefined for an empty body: what the engine sends when it retries (spec section 7.2). */
+function parseBody(text: string): unknown {
+  if (text.trim() === '') return undefined;
+  try {
+    return JSON.parse(text) as unknown;
+  } catch (error) {
+    throw new DriverError('bad-request', `the body is not JSON: ${messageOf(error)}`);
+  }
+}
+
+interface CallNote {
+  call?: Call;
+  error?: unknown;
+}
+
+function noteOf(notes: WeakMap<FastifyRequest, CallNote>, request: FastifyRequest): CallNote {
+  const note = notes.get(request) ?? {};
+  notes.set(request, note);
+  return note;
+}
+
+function addRoute(
+  app: FastifyInstance,
+  route: Route,
+  settings: CallSettings,
+  note: (request: FastifyRequest) => CallNote,
+): void {
+  app.post(
+    `/${route.method}`,
+    {
+      ...(route.schema === undefined ? {} : { schema: { body: route.schema.json } }),
+      preValidation: async (request) => {
+        if (route.schema !== undefined && request.body === undefined)
+          throw bodyMissing(route.method);
+      },
+    },
+    async (request, reply) => {
+      const call = route.prepare(request.body);
+      note(request).call = call;
+      return sendAnswer(reply, await serveCall(route.method, call, settings));
+    },
+  );
+}
+
+/** URLs are other people's text: cut to what a log line can bear. */
+const methodOf = (request: FastifyRequest) => show(request.url.replace(/^\//, ''));
+
+function logCall(log: Log, request: FastifyRequest, reply: FastifyReply, note?: CallNote): void {
+  const fields = {
+    method: methodOf(request),
+    ...logIds(note?.call ?? {}),
+    durationMs: Math.round(reply.elapsedTime * 10) / 10,
+  };
+  if (note?.error === undefined) log.info({ ...fields, outcome: 'ok' }, 'call');
+  else log.warn({ ...fields, outcome: 'error', error: note.error }, 'call');
+}
+
+/** Calls whose body has come and whose answer is not out yet. */
+function countCalls(app: FastifyInstance): { none(): Promise<void> } {
+  const open = new Set<FastifyRequest>();
+  let waiting: (() => void)[] = [];
+  app.addHook('preValidation', async (request) => {
+    open.add(request);
+  });
+  app.addHook('onResponse', async (request) => {
+    open.delete(request);
+    if (open.size > 0) return;
+    for (const done of waiting) done();
+    waiting = [];
+  });
+  return {
+    none: async () => {
+      if (open.size > 0) await new Promise<void>((done) => waiting.push(done));
+    },
+  };
+}

@@ -1,0 +1,72 @@
+/** Drivers and logs for tests of the protocol layer: they keep what they are told. */
+import type { MacAddress } from '../../src/core/address.js';
+import type { InterfaceName, InterfacePrefix } from '../../src/core/names.js';
+import type { Log, LogFields } from '../../src/driver/host.js';
+import type { JoinResult, NetworkDriver } from '../../src/driver/network-driver.js';
+
+export interface DriverCall {
+  readonly name: keyof NetworkDriver;
+  readonly arguments: readonly unknown[];
+}
+
+export const joinResult: JoinResult = {
+  interface: 'veth1234567' as InterfaceName,
+  prefix: 'eth' as InterfacePrefix,
+  gateway: '10.5.0.1',
+  gatewayIpv6: undefined,
+};
+
+/** Answers every call at once; `behave` may throw, wait, or answer something else. */
+export class RecordingDriver implements NetworkDriver {
+  readonly calls: DriverCall[] = [];
+
+  constructor(private readonly behave: (call: DriverCall) => unknown = () => undefined) {}
+
+  get names(): string[] {
+    return this.calls.map(({ name }) => name);
+  }
+
+  async #record<T>(name: keyof NetworkDriver, args: readonly unknown[], answer: T): Promise<T> {
+    const call = { name, arguments: args };
+    this.calls.push(call);
+    return ((await this.behave(call)) as T | undefined) ?? answer;
+  }
+
+  createNetwork: NetworkDriver['createNetwork'] = (...args) =>
+    this.#record('createNetwork', args, undefined);
+  deleteNetwork: NetworkDriver['deleteNetwork'] = (...args) =>
+    this.#record('deleteNetwork', args, undefined);
+  createEndpoint: NetworkDriver['createEndpoint'] = (...args) =>
+    this.#record('createEndpoint', args, {
+      mac: args[0].mac === '' ? ('02:42:0a:05:00:02' as MacAddress) : undefined,
+    });
+  deleteEndpoint: NetworkDriver['deleteEndpoint'] = (...args) =>
+    this.#record('deleteEndpoint', args, undefined);
+  endpointInfo: NetworkDriver['endpointInfo'] = (...args) =>
+    this.#record('endpointInfo', args, { 'com.docker.network.portmap': [] });
+  join: NetworkDriver['join'] = (...args) => this.#record('join', args, joinResult);
+  leave: NetworkDriver['leave'] = (...args) => this.#record('leave', args, undefined);
+  publishPorts: NetworkDriver['publishPorts'] = (...args) =>
+    this.#record('publishPorts', args, undefined);
+  revokePorts: NetworkDriver['revokePorts'] = (...args) =>
+    this.#record('revokePorts', args, undefined);
+}
+
+export interface LogLine {
+  readonly level: keyof Log;
+  readonly fields: LogFields;
+  readonly message: string;
+}
+
+export class RecordingLog implements Log {
+  readonly lines: LogLine[] = [];
+
+  #at(level: keyof Log): Log['info'] {
+    return (fields, message) => void this.lines.push({ level, fields, message });
+  }
+
+  readonly debug = this.#at('debug');
+  readonly info = this.#at('info');
+  readonly warn = this.#at('warn');
+  readonly error = this.#at('error');
+}
