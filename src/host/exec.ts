@@ -3,6 +3,7 @@
  *
  * Every child gets `LC_ALL=C`, since callers read messages of `ip` and `iptables`.
  */
+import { Socket } from 'node:net';
 import type { Readable, Writable } from 'node:stream';
 import { execa } from 'execa';
 
@@ -101,8 +102,6 @@ export interface SpawnOptions {
    * not killed when the daemon ends.
    */
   readonly detached?: boolean;
-  /** A channel for `send` and `onMessage`; for children that are Node programs. */
-  readonly ipc?: boolean;
   /** `pipe` to read it, `ignore` for none, `inherit` for the daemon's own. Default: `pipe`. */
   readonly stdout?: 'pipe' | 'ignore' | 'inherit';
   readonly stderr?: 'pipe' | 'ignore' | 'inherit';
@@ -124,10 +123,6 @@ export interface LongProcess {
   readonly stderr: Readable | undefined;
   /** Settles once, when the child is gone. Never rejects. */
   readonly ended: Promise<ProcessEnd>;
-  /** Rejects if the child is gone. Needs `ipc`. */
-  send(message: object): Promise<void>;
-  /** Needs `ipc`. */
-  onMessage(listener: (message: unknown) => void): void;
   /** false if it was gone already. */
   kill(signal: 'SIGTERM' | 'SIGKILL'): boolean;
   /** Lets the daemon end while the child runs. */
@@ -141,15 +136,13 @@ export function spawnProcess(
   options: SpawnOptions = {},
 ): LongProcess {
   const detached = options.detached ?? false;
-  const stdio = ['pipe', options.stdout ?? 'pipe', options.stderr ?? 'pipe'] as const;
   const child = execa(file, args, {
-    stdio: options.ipc === true ? [...stdio, 'ipc'] : [...stdio],
+    stdio: ['pipe', options.stdout ?? 'pipe', options.stderr ?? 'pipe'],
     env: { ...options.env, LC_ALL: 'C' },
     detached,
     cleanup: !detached,
     reject: false,
     buffer: false,
-    serialization: 'json',
   });
   // A write to a child that died is reported by `ended`, not by an unhandled 'error' event.
   child.stdin?.on('error', () => undefined);
@@ -165,14 +158,13 @@ export function spawnProcess(
     stdout: child.stdout ?? undefined,
     stderr: child.stderr ?? undefined,
     ended,
-    send: (message) =>
-      new Promise((resolve, reject) => {
-        child.send(message, (error) => (error === null ? resolve() : reject(error)));
-      }),
-    onMessage: (listener) => {
-      child.on('message', listener);
-    },
     kill: (signal) => child.kill(signal),
-    unref: () => child.unref(),
+    unref: () => {
+      child.unref();
+      // Its pipes would keep the event loop going as well.
+      for (const stream of [child.stdin, child.stdout, child.stderr]) {
+        if (stream instanceof Socket) stream.unref();
+      }
+    },
   };
 }

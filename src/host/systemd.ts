@@ -1,0 +1,48 @@
+/** What systemd gives a service and wants to hear from it: sd_listen_fds(3), sd_notify(3). */
+import { runCommand } from './exec.js';
+
+/** The first descriptor that systemd passes. */
+const firstFd = 3;
+
+type Environment = Record<string, string | undefined>;
+
+/**
+ * The listening socket that systemd opened for this process (socket activation), or undefined if
+ * the daemon was started in another way. The variables that say so are deleted, so that no child
+ * takes it for its own; Node has marked the descriptor to be closed on exec when it started.
+ *
+ * @throws {Error} if there is more than one socket, since it is not known which is the plugin's
+ */
+export function inheritedSocket(
+  env: Environment = process.env,
+  pid = process.pid,
+): number | undefined {
+  const { LISTEN_PID, LISTEN_FDS } = env;
+  for (const name of ['LISTEN_PID', 'LISTEN_FDS', 'LISTEN_FDNAMES']) delete env[name];
+  if (LISTEN_PID !== String(pid)) return undefined;
+  const count = Number(LISTEN_FDS);
+  if (!Number.isInteger(count) || count < 1) return undefined;
+  if (count > 1) {
+    throw new Error(
+      `taking the socket from systemd: it passed ${count} of them, and tsbridge serves one; ` +
+        'leave one ListenStream= in tsbridge.socket',
+    );
+  }
+  return firstFd;
+}
+
+/**
+ * Tells systemd that calls are served; nothing without NOTIFY_SOCKET. It goes through the program
+ * systemd-notify, as Node has no datagram sockets of the unix family: the unit needs `Type=notify`
+ * and `NotifyAccess=all`.
+ *
+ * @throws {CommandError}
+ */
+export async function notifyReady(env: Environment = process.env): Promise<void> {
+  const { NOTIFY_SOCKET } = env;
+  if (NOTIFY_SOCKET === undefined || NOTIFY_SOCKET === '') return;
+  await runCommand('systemd-notify', ['--ready', `--pid=${process.pid}`, '--no-block'], {
+    timeoutMs: 5000,
+    env: { NOTIFY_SOCKET },
+  });
+}
