@@ -14,6 +14,7 @@ import { KeyedLocks } from './driver/locks.js';
 import { repairRules } from './driver/reconcile.js';
 import { recover } from './driver/recover.js';
 import { Registry } from './driver/registry.js';
+import { Removals } from './driver/removals.js';
 import { HostRules } from './driver/rules.js';
 import { Watch } from './driver/watch.js';
 import type { World } from './driver/world.js';
@@ -72,6 +73,7 @@ export async function runDaemon(config: Config): Promise<number> {
   linkWatch.stop();
   monitor.stop();
   await server.close();
+  await world.removals.idle();
   world.hostPorts.detach();
   await lock.release();
   return 0;
@@ -111,8 +113,10 @@ async function buildWorld(
       ),
     log,
   });
+  const links = new LinksNetlink();
   const world = {
-    links: new LinksNetlink(),
+    links,
+    removals: new Removals(links, log),
     sysctls,
     conntrack: new ConntrackNetlink(),
     rules: new HostRules(commits, choice, settings),

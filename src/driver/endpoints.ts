@@ -45,6 +45,7 @@ export async function createEndpoint(
     await save(world, state, { phase: 'ready' });
   } catch (error) {
     await removeEndpoint(world, state).catch(() => {});
+    await world.removals.settled(spec.veth.host);
     throw wrapError(`creating endpoint ${label}`, error, 'link-failed');
   }
   return answer;
@@ -111,10 +112,12 @@ export async function removeEndpoint(world: World, state: EndpointState): Promis
   await Promise.all([
     errors.attempt(() => releasePorts(world, state)),
     errors.attempt(() => world.rules.remove(world.rules.ofEndpoint(network.spec, spec))),
-    errors.attempt(() => world.links.remove(spec.veth.host)),
   ]);
-  if (!errors.failed) await errors.attempt(() => world.store.remove('endpoint', spec.id));
   world.registry.removeEndpoint(state);
+  world.removals.begin(spec.veth.host, async () => {
+    // With anything left the record stays, so that a start tries again.
+    if (!errors.failed) await world.store.remove('endpoint', spec.id);
+  });
   if (errors.failed) {
     throw new DriverError(
       'link-failed',

@@ -37,6 +37,7 @@ export async function createNetwork(world: World, input: NetworkInput): Promise<
     input: plain(input),
   });
   try {
+    await world.removals.settled(spec.bridge);
     const found = await world.links.find(spec.bridge);
     if (found !== undefined) checkExistingBridge(spec, found);
     state.record = { ...state.record, bridgeMade: found === undefined };
@@ -47,6 +48,7 @@ export async function createNetwork(world: World, input: NetworkInput): Promise<
     await world.store.write('network', spec.id, state.record);
   } catch (error) {
     const left = await takeAway(world, state);
+    await world.removals.settled(spec.bridge);
     const note = left === undefined ? '' : ` (and undoing it: ${left})`;
     const failure = wrapError(`creating network ${label}`, error, 'link-failed');
     throw new DriverError(failure.code, failure.message + note, { cause: error });
@@ -92,24 +94,22 @@ export async function deleteNetwork(world: World, id: NetworkId): Promise<void> 
   }
 }
 
-/** Rules and bridge at once, then the record. Answers with what could not be taken away. */
+/** Rules, then the bridge, then the record. Answers with what could not be taken away. */
 export async function takeAway(world: World, state: NetworkState): Promise<string | undefined> {
   const { spec, record } = state;
-  const errors = new ErrorList();
-  // Out of the intent first, so that a repair does not put anything back.
+  // Out of the intent first, so that a repair does not put anything back; and in any case: the
+  // engine has no network of this id any more.
   state.record = { ...record, phase: 'removing' };
-  await Promise.all([
-    errors.attempt(() => world.rules.remove(world.rules.ofNetwork(spec))),
-    errors.attempt(async () => {
-      if (record.bridgeMade) await world.links.remove(spec.bridge);
-    }),
-  ]);
-  if (!errors.failed) await errors.attempt(() => world.store.remove('network', spec.id));
+  world.registry.removeNetwork(spec.id);
+  const errors = new ErrorList();
+  await errors.attempt(() => world.rules.remove(world.rules.ofNetwork(spec)));
   if (errors.failed) {
     await errors.attempt(() => world.store.write('network', spec.id, state.record));
+    return errors.message;
   }
-  // Forgotten in any case: the engine has no network of this id any more.
-  world.registry.removeNetwork(spec.id);
+  const forget = (): Promise<void> => world.store.remove('network', spec.id);
+  if (record.bridgeMade) world.removals.begin(spec.bridge, forget);
+  else await errors.attempt(forget);
   return errors.failed ? errors.message : undefined;
 }
 

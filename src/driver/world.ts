@@ -4,6 +4,7 @@ import type { PortAllocator } from '../core/ports.js';
 import type { Conntrack, HostPorts, Links, Log, RecordStore, Sysctls } from './host.js';
 import type { KeyedLocks } from './locks.js';
 import type { Registry } from './registry.js';
+import type { Removals } from './removals.js';
 import type { HostRules } from './rules.js';
 
 /** Docker's daemon flags that the engine does not tell a plugin. */
@@ -28,6 +29,7 @@ export interface World {
   readonly allocator: PortAllocator;
   readonly store: RecordStore;
   readonly registry: Registry;
+  readonly removals: Removals;
   /** Exclusive: the network itself changes; shared: one of its endpoints does. */
   readonly networkLocks: KeyedLocks<string>;
   readonly settings: DriverSettings;

@@ -49,6 +49,7 @@ async function start(host: FakeHost) {
   return { driver: new BridgeDriver(world, Promise.resolve()), world, choice };
 }
 
+/** Once nothing is on its way out. */
 const state = (host: FakeHost) => ({
   links: [...host.links.links.keys()].sort(),
   rules: host.firewall.dump(),

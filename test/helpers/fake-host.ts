@@ -22,6 +22,7 @@ import type {
 } from '../../src/driver/host.js';
 import { KeyedLocks } from '../../src/driver/locks.js';
 import { Registry } from '../../src/driver/registry.js';
+import { Removals } from '../../src/driver/removals.js';
 import { HostRules } from '../../src/driver/rules.js';
 import type { DriverSettings, World } from '../../src/driver/world.js';
 import { FakeFirewall } from './fake-firewall.js';
@@ -276,6 +277,7 @@ export function makeHost(): FakeHost {
       rules: new HostRules(new Map([[4, commits]]), choice, rules),
       allocator: new PortAllocator({ first: 32768, last: 32770 } as never),
       registry: new Registry(),
+      removals: new Removals(host.links, log),
       networkLocks: new KeyedLocks(),
       settings,
     };
