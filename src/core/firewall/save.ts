@@ -28,6 +28,6 @@ export function parseSave(text: string): RuleSet {
 function canonical(text: string): string {
   return text
     .trimEnd()
-    .replace(/ -p (icmpv6|58)\b/, ' -p ipv6-icmp')
-    .replace(/ -p 132\b/, ' -p sctp');
+    .replace(/(^| )-p (icmpv6|58)\b/, '$1-p ipv6-icmp')
+    .replace(/(^| )-p 132\b/, '$1-p sctp');
 }

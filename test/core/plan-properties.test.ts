@@ -1,0 +1,173 @@
+/** What must hold for any networks, in any generation, beside any rules of others. */
+import fc from 'fast-check';
+import t from 'tap';
+import type { Family } from '../../src/core/address.js';
+import { generations } from '../../src/core/firewall/generations.js';
+import { builtInChains, type Chain, type Table, tables } from '../../src/core/firewall/rule.js';
+import { RuleSet } from '../../src/core/firewall/rule-set.js';
+import { parseSave } from '../../src/core/firewall/save.js';
+import { renderRestore } from '../../src/render/restore.js';
+import { networksWithPorts } from '../helpers/arbitrary.js';
+import { FakeFirewall } from '../helpers/fake-firewall.js';
+import { listing, makeEndpoint } from '../helpers/golden.js';
+import { RuleHost } from '../helpers/rule-host.js';
+
+const world = fc.record({
+  generation: fc.constantFrom(...Object.values(generations)),
+  family: fc.constantFrom<Family>(4, 6),
+  settings: fc.record({ userlandProxy: fc.boolean(), allowDirectRouting: fc.boolean() }),
+  networks: networksWithPorts,
+  /** Rules of others: chain, and where among what is there in hundredths. */
+  foreign: fc.array(
+    fc.record({
+      chain: fc.constantFrom<[Table, Chain][]>(
+        ['filter', 'FORWARD'],
+        ['nat', 'PREROUTING'],
+        ['nat', 'OUTPUT'],
+        ['nat', 'POSTROUTING'],
+        ['raw', 'PREROUTING'],
+      ),
+      text: fc.constantFrom('-j DOCKER-INGRESS', '-i eth0 -j ACCEPT', '-j LIBVIRT', '-j ufw'),
+      at: fc.integer({ min: 0, max: 99 }),
+    }),
+    { maxLength: 6 },
+  ),
+});
+type World = typeof world extends fc.Arbitrary<infer T> ? T : never;
+
+/** The shared chains as an engine has made them, and rules of others among them. */
+function start({ generation, family, settings, networks, foreign }: World): RuleHost {
+  const host = new RuleHost(generation, family, settings);
+  for (const { network } of networks) host.addNetwork(network);
+  for (const { network } of networks) host.removeNetwork(network);
+  const found = new RuleSet();
+  const rules = listing(host.found);
+  for (const { chain, text, at } of foreign) {
+    const key = chain.join(' ');
+    const present = [...(rules[key] ?? [])];
+    present.splice(Math.floor((at * (present.length + 1)) / 100), 0, text);
+    rules[key] = [...new Set(present)];
+  }
+  for (const table of tables) {
+    for (const chain of builtInChains) found.addChain(table, chain, 'ACCEPT');
+    found.addChain(table, 'DOCKER-INGRESS');
+  }
+  for (const [key, texts] of Object.entries(rules)) {
+    const [table, chain] = key.split(' ') as [Table, Chain];
+    found.addChain(table, chain);
+    for (const text of texts) found.append(table, chain, text);
+  }
+  return new RuleHost(generation, family, settings, found);
+}
+
+function addAll(host: RuleHost, { networks }: World): void {
+  for (const { network, ports } of networks) {
+    host.addNetwork(network);
+    host.addContainer(network, endpointOf(network), network.internal ? [] : ports);
+  }
+}
+
+function removeAll(host: RuleHost, { networks }: World): void {
+  for (const { network, ports } of networks) {
+    host.removeContainer(network, endpointOf(network), ports);
+    host.removeNetwork(network);
+  }
+}
+
+function endpointOf(network: World['networks'][number]['network']) {
+  const index = network.bridge.slice(3);
+  const ipv6 = network.ipv6 && `fd00:${index}::2/64`;
+  return makeEndpoint(network, `10.${index}.0.2/24`, ipv6);
+}
+
+const isSubsequence = (part: readonly string[], whole: readonly string[]): boolean => {
+  let at = 0;
+  for (const text of whole) if (text === part[at]) at += 1;
+  return at === part.length;
+};
+
+const runs = { numRuns: 150 };
+
+t.test('removal undoes addition', async (t) => {
+  fc.assert(
+    fc.property(world, (w) => {
+      const host = start(w);
+      const before = listing(host.found);
+      addAll(host, w);
+      removeAll(host, w);
+      t.strictSame(listing(host.found), before);
+    }),
+    runs,
+  );
+});
+
+t.test('planning twice changes nothing', async (t) => {
+  fc.assert(
+    fc.property(world, (w) => {
+      const host = start(w);
+      addAll(host, w);
+      const again = new RuleHost(w.generation, w.family, w.settings, host.found);
+      addAll(again, w);
+      t.strictSame(again.commits.flat(), []);
+    }),
+    runs,
+  );
+});
+
+t.test('what was there keeps its order; ours stand below the heads', async (t) => {
+  fc.assert(
+    fc.property(world, (w) => {
+      const host = start(w);
+      const before = listing(host.found);
+      addAll(host, w);
+      const after = listing(host.found);
+      for (const [chain, texts] of Object.entries(before)) {
+        if (!isSubsequence(texts, after[chain] ?? [])) t.same(after[chain], texts, chain);
+      }
+      const heads = w.generation
+        .baseRules(w.family, w.settings)
+        .rules.filter((rule) => rule.place === 'head');
+      for (const { rule } of heads) {
+        const key = `${rule.table} ${rule.chain}`;
+        const own = (after[key] ?? []).findIndex((text) => !(before[key] ?? []).includes(text));
+        const head = (after[key] ?? []).indexOf(rule.text);
+        if (own >= 0 && head > own) t.fail(`${rule.text} below ${after[key]?.[own]}`);
+      }
+    }),
+    runs,
+  );
+  t.pass();
+});
+
+t.test('iptables-restore makes of a commit what the plan says', async (t) => {
+  await fc.assert(
+    fc.asyncProperty(world, async (w) => {
+      const host = start(w);
+      const firewall = new FakeFirewall();
+      await firewall.restore(w.family, restoreText(host.found));
+      addAll(host, w);
+      for (const changes of host.commits) {
+        await firewall.restore(w.family, renderRestore(changes));
+      }
+      t.strictSame(listing(parseSave(await firewall.read(w.family))), listing(host.found));
+    }),
+    { numRuns: 60 },
+  );
+});
+
+/** Restore text that makes a fresh host have these rules. */
+function restoreText(found: RuleSet): string {
+  const lines: string[] = [];
+  for (const table of tables) {
+    const names = found.chains(table) as Chain[];
+    lines.push(`*${table}`);
+    for (const name of names) {
+      if (!(builtInChains as readonly string[]).includes(name)) lines.push(`-N ${name}`);
+    }
+    for (const name of names) {
+      for (const text of found.rules(table, name)) lines.push(`-A ${name} ${text}`);
+    }
+    lines.push('COMMIT');
+  }
+  return `${lines.join('\n')}\n`;
+}

@@ -1,0 +1,126 @@
+import t from 'tap';
+import type { BaseRules } from '../../src/core/firewall/generation.js';
+import { planRules } from '../../src/core/firewall/plan.js';
+import { type Place, place } from '../../src/core/firewall/rule.js';
+import { RuleSet } from '../../src/core/firewall/rule-set.js';
+import { renderRestore } from '../../src/render/restore.js';
+import { interfaceName } from '../helpers/golden.js';
+
+const jump = (chain: 'DOCKER-USER' | 'DOCKER-FORWARD') =>
+  place('head', 4, 'filter', 'FORWARD', {}, { jump: chain });
+const base: BaseRules = {
+  chains: [{ table: 'filter', chain: 'DOCKER-USER' }],
+  rules: [jump('DOCKER-USER'), jump('DOCKER-FORWARD')],
+};
+const ours = (name: string, where: Place) =>
+  place(where, 4, 'filter', 'FORWARD', { inInterface: interfaceName(name) }, 'ACCEPT');
+
+function forward(...texts: string[]): RuleSet {
+  const found = new RuleSet();
+  found.addChain('filter', 'FORWARD', 'ACCEPT');
+  for (const text of texts) found.append('filter', 'FORWARD', text);
+  return found;
+}
+
+const texts = (found: RuleSet) => found.rules('filter', 'FORWARD');
+const [user, chain] = ['-j DOCKER-USER', '-j DOCKER-FORWARD'];
+const ingress = '-j DOCKER-INGRESS';
+const [top, end] = ['-i top -j ACCEPT', '-i end -j ACCEPT'];
+const both = { add: [ours('top', 'top'), ours('end', 'end')], remove: [] };
+
+t.test('on an empty host: the chains, the heads in order, then ours', async (t) => {
+  const found = forward();
+  const changes = planRules(found, base, both);
+  t.same(texts(found), [user, chain, top, end]);
+  t.same(
+    changes.map(({ op }) => op),
+    ['create-chain', 'insert', 'insert', 'insert', 'append'],
+  );
+  t.same(planRules(found, base, both), [], 'and it stays so');
+});
+
+t.test('what others have put there keeps its place', async (t) => {
+  for (const [before, after] of [
+    [[ingress], [user, chain, top, ingress, end]],
+    [
+      [ingress, user, '-j X', chain, '-j Y'],
+      [ingress, user, '-j X', chain, top, '-j Y', end],
+    ],
+    [
+      [user, ingress, chain],
+      [user, ingress, chain, top, end],
+    ],
+    [
+      [user, ingress],
+      [user, chain, top, ingress, end],
+    ],
+    [
+      [ingress, chain],
+      [user, ingress, chain, top, end],
+    ],
+  ] as const) {
+    const found = forward(...before);
+    planRules(found, base, both);
+    t.same(texts(found), after, before.join(' | '));
+  }
+});
+
+t.test('a head in the wrong place comes back above', async (t) => {
+  for (const [before, after] of [
+    // dockerd inserts its jumps anew: DOCKER-USER below DOCKER-FORWARD.
+    [
+      [chain, user],
+      [user, chain, top, end],
+    ],
+    // Our rules above the jumps would accept what DOCKER-USER shall drop.
+    [
+      [top, user, chain, end],
+      [user, chain, top, end],
+    ],
+    [
+      [user, end, chain],
+      [user, chain, top, end],
+    ],
+    [
+      [ingress, chain, '-j X', user, top],
+      [user, ingress, chain, '-j X', top, end],
+    ],
+  ] as const) {
+    const found = forward(...before);
+    planRules(found, base, both);
+    t.same(texts(found), after, before.join(' | '));
+  }
+});
+
+t.test('removal', async (t) => {
+  const found = forward(user, chain, top, end);
+  const rule = ours('top', 'top').rule;
+  const changes = planRules(found, base, { add: [], remove: [rule, rule] });
+  t.same(changes, [{ op: 'delete', rule }], 'once');
+  t.same(planRules(found, base, { add: [], remove: [rule] }), [], 'absent is no error');
+  const bare = new RuleSet();
+  t.same(planRules(bare, base, { add: [], remove: [rule] }), []);
+  t.equal(bare.hasChain('filter', 'DOCKER-USER'), false, 'and makes no chains');
+});
+
+t.test('additions come before removals', async (t) => {
+  const found = forward(user, chain, top);
+  const changes = planRules(found, base, {
+    add: [ours('new', 'top')],
+    remove: [ours('top', 'top').rule],
+  });
+  t.same(
+    changes.map(({ op }) => op),
+    ['create-chain', 'insert', 'delete'],
+  );
+  t.same(texts(found), [user, chain, '-i new -j ACCEPT']);
+});
+
+t.test('the policy of FORWARD', async (t) => {
+  const found = forward();
+  const intent = { add: [], remove: [], dropForwarded: true } as const;
+  const changes = planRules(found, base, intent);
+  t.equal(renderRestore(changes), '*filter\n:FORWARD DROP [0:0]\nCOMMIT\n');
+  t.same(planRules(found, base, intent), []);
+  t.equal(found.policy('filter', 'FORWARD'), 'DROP');
+});

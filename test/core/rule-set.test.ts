@@ -1,0 +1,66 @@
+import t from 'tap';
+import { makeRule } from '../../src/core/firewall/rule.js';
+import { type RuleChange, RuleSet } from '../../src/core/firewall/rule-set.js';
+import { interfaceName } from '../helpers/golden.js';
+
+const rule = (name: string) =>
+  makeRule(4, 'filter', 'FORWARD', { inInterface: interfaceName(name) }, 'ACCEPT');
+const [a, b, c] = [rule('a'), rule('b'), rule('c')];
+const append = (...rules: (typeof a)[]): RuleChange[] =>
+  rules.map((rule) => ({ op: 'append', rule }));
+const texts = (rules: RuleSet) => rules.rules('filter', 'FORWARD').map((text) => text[3]);
+
+t.test('what is there', async (t) => {
+  const rules = new RuleSet();
+  t.equal(rules.hasChain('filter', 'DOCKER'), false);
+  t.equal(rules.has(a), false);
+  t.equal(rules.positionOf(a), undefined);
+  t.same(rules.rules('filter', 'FORWARD'), []);
+  rules.addChain('filter', 'FORWARD', 'ACCEPT');
+  rules.addChain('filter', 'FORWARD', 'DROP');
+  t.equal(rules.policy('filter', 'FORWARD'), 'ACCEPT', 'a chain is made once');
+  rules.append('filter', 'DOCKER', '-j RETURN');
+  rules.append('nat', 'DOCKER', '-j RETURN');
+  t.same(rules.chains('filter'), ['FORWARD', 'DOCKER']);
+  t.same(rules.chains('raw'), []);
+  t.equal(rules.has(makeRule(4, 'filter', 'DOCKER', {}, 'RETURN')), true);
+  t.equal(rules.has(makeRule(4, 'raw', 'PREROUTING', {}, 'RETURN')), false);
+});
+
+t.test('changes', async (t) => {
+  const rules = new RuleSet();
+  rules.apply([
+    { op: 'create-chain', table: 'filter', chain: 'DOCKER' },
+    { op: 'policy', table: 'filter', chain: 'FORWARD', policy: 'DROP' },
+    ...append(a, b),
+    { op: 'insert', rule: c, position: 1 },
+  ]);
+  t.same(texts(rules), ['a', 'c', 'b']);
+  t.equal(rules.positionOf(b), 2);
+  t.equal(rules.policy('filter', 'FORWARD'), 'DROP');
+  t.equal(rules.hasChain('filter', 'DOCKER'), true);
+
+  rules.apply([{ op: 'delete', rule: rule('other') }]);
+  t.same(texts(rules), ['a', 'c', 'b'], 'what is not there cannot go');
+
+  rules.apply([
+    { op: 'delete', rule: a },
+    { op: 'insert', rule: a, position: 2 },
+    { op: 'delete', rule: b },
+  ]);
+  t.same(texts(rules), ['c', 'a'], 'positions are counted with the deletions before them done');
+});
+
+t.test('the first of two equal rules goes first', async (t) => {
+  const rules = new RuleSet();
+  rules.apply(append(a, b, a));
+  rules.apply([{ op: 'delete', rule: a }]);
+  t.same(texts(rules), ['b', 'a']);
+  t.equal(rules.has(a), true);
+  rules.apply([
+    { op: 'delete', rule: a },
+    { op: 'delete', rule: a },
+  ]);
+  t.same(texts(rules), ['b']);
+  t.equal(rules.has(a), false);
+});
