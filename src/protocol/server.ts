@@ -37,9 +37,13 @@ export function createServer(settings: ServerSettings): PluginServer {
       logCall(settings.log, request, reply, notes.get(request));
     },
     clientErrorHandler: (error, socket) => {
+      // Also called for each further piece of the same nonsense, and when the other side went away.
+      if (!socket.writable || error.code === 'ECONNRESET') {
+        socket.destroy();
+        return;
+      }
       settings.log.warn({ error }, 'request is not HTTP');
-      if (socket.writable) socket.end(rawBadRequest(error.code));
-      else socket.destroy();
+      socket.end(rawBadRequest(error.code));
     },
   });
   const notes = new WeakMap<FastifyRequest, CallNote>();

@@ -4,6 +4,9 @@ import { connect, type Server } from 'node:net';
 import { dirname } from 'node:path';
 import { DriverError } from '../core/errors.js';
 
+/** sockaddr_un(7), without the zero at its end. libuv would cut what is longer, and not say so. */
+const maxPathBytes = 107;
+
 /** A path of our own, or a listening socket that systemd opened for us. */
 export type ListenOn = { readonly path: string } | { readonly fd: number };
 
@@ -50,6 +53,12 @@ function listen(server: Server, where: ListenOn): Promise<void> {
 }
 
 async function makeRoom(path: string): Promise<void> {
+  if (Buffer.byteLength(path) > maxPathBytes) {
+    throw new DriverError(
+      'socket-unavailable',
+      `${path} is longer than the ${maxPathBytes} bytes that a socket's path may have`,
+    );
+  }
   await mkdir(dirname(path), { recursive: true });
   const found = await lstat(path).catch(absent);
   if (found === undefined) return;
