@@ -1,5 +1,42 @@
 import t from 'tap';
 import { docker17 } from '../../src/core/firewall/docker17.js';
+import { listing, makeNetwork } from '../helpers/golden.js';
 import { goldenTour } from '../helpers/golden-tour.js';
+import { RuleHost } from '../helpers/rule-host.js';
 
 goldenTour(t, { title: '17.03', generation: docker17 });
+
+t.test('every two external networks have a pair of drops', async (t) => {
+  const settings = { userlandProxy: true, allowDirectRouting: false };
+  const network = (index: number, internal = false) =>
+    makeNetwork(`br-${index}`, `10.${index}.0.0/24`, `10.${index}.0.1`, {}, { internal });
+  const networks = [network(1), network(2), network(3, true), network(4)];
+  const host = new RuleHost(docker17, 4, settings);
+  for (const one of networks) host.addNetwork(one);
+  const drops = () =>
+    (listing(host.found)['filter DOCKER-ISOLATION'] ?? []).filter((text) => /-i .* -o/.test(text));
+  t.same(drops(), [
+    '-i br-2 -o br-4 -j DROP',
+    '-i br-4 -o br-2 -j DROP',
+    '-i br-1 -o br-4 -j DROP',
+    '-i br-4 -o br-1 -j DROP',
+    '-i br-1 -o br-2 -j DROP',
+    '-i br-2 -o br-1 -j DROP',
+  ]);
+  host.removeNetwork(networks[1] ?? network(2));
+  t.same(drops(), ['-i br-1 -o br-4 -j DROP', '-i br-4 -o br-1 -j DROP']);
+});
+
+t.test('host_ipv4 came later', async (t) => {
+  const network = makeNetwork('br-x', '10.6.0.0/24', '10.6.0.1', {
+    'com.docker.network.host_ipv4': '10.99.0.1',
+  });
+  const rules = docker17.networkRules(network, 4, {
+    userlandProxy: false,
+    allowDirectRouting: true,
+  });
+  t.same(
+    rules.map(({ rule }) => rule.text).filter((text) => text.includes('SNAT')),
+    [],
+  );
+});

@@ -1,0 +1,102 @@
+import t from 'tap';
+import { forwardedBridges } from '../../src/core/firewall/forwarded-bridges.js';
+import { detectGeneration, generationNames } from '../../src/core/firewall/generation.js';
+import { generations, ipv6Ways } from '../../src/core/firewall/generations.js';
+import { RuleSet } from '../../src/core/firewall/rule-set.js';
+import { parseSave } from '../../src/core/firewall/save.js';
+import { goldenSections, makeBinding, makeEndpoint, makeNetwork } from '../helpers/golden.js';
+import { groupOf } from '../helpers/rule-host.js';
+
+const settings = { userlandProxy: true, allowDirectRouting: false };
+const ipv6 = { subnet: 'fd00:6::/64', gateway: 'fd00:6::1/64' };
+const dual = makeNetwork('br-x', '10.6.0.0/24', '10.6.0.1', {}, { ipv6 });
+
+t.test('every name has its module', async (t) => {
+  t.same(Object.keys(generations), generationNames);
+  t.same(Object.keys(ipv6Ways), generationNames);
+  for (const name of generationNames) t.equal(generations[name].name, name);
+});
+
+t.test('an engine is known by its chains', async (t) => {
+  const expected = {
+    17: 'docker17',
+    20: 'docker20',
+    26: 'docker20',
+    28: 'docker28',
+    29: 'docker29',
+  };
+  for (const [name, text] of goldenSections()) {
+    const found = detectGeneration(parseSave(text));
+    t.equal(found, expected[name.slice(0, 2) as unknown as 17], name);
+  }
+  t.equal(detectGeneration(new RuleSet()), undefined);
+});
+
+t.test('each recognises what it writes itself', async (t) => {
+  for (const generation of Object.values(generations)) {
+    const found = new RuleSet();
+    for (const { table, chain } of generation.baseRules(4, settings).chains) {
+      found.addChain(table, chain);
+    }
+    t.equal(detectGeneration(found), generation.name);
+  }
+});
+
+t.test('who writes ip6tables rules', async (t) => {
+  const endpoint = makeEndpoint(dual, '10.6.0.2/24', 'fd00:6::2/64');
+  const other = makeNetwork('br-y', '10.7.0.0/24', '10.7.0.1');
+  const binding = makeBinding('[::]:80', '[fd00:6::2]:80');
+  for (const generation of Object.values(generations)) {
+    const rules = [
+      ...generation.baseRules(6, settings).rules,
+      ...generation.networkRules(dual, 6, settings),
+      ...generation.endpointRules(dual, endpoint, 6, settings),
+      ...generation.portRules(dual, binding, settings),
+      ...(generation.pairRules?.(dual, other, 6) ?? []),
+    ];
+    t.equal(rules.length > 0, ipv6Ways[generation.name].rules, generation.name);
+    t.equal(
+      rules.every(({ rule }) => rule.family === 6),
+      true,
+    );
+  }
+});
+
+t.test('a network without the family', async (t) => {
+  const only4 = makeNetwork('br-x', '10.6.0.0/24', '10.6.0.1');
+  const internal = makeNetwork('br-x', '10.6.0.0/24', '10.6.0.1', {}, { internal: true });
+  const texts = (name: keyof typeof generations, network = only4) =>
+    generations[name].networkRules(network, 6, settings).map(({ rule }) => rule.text);
+  t.same(texts('docker20'), ['-i br-x ! -o br-x -j DOCKER-ISOLATION-STAGE-2', '-o br-x -j DROP']);
+  t.same(texts('docker20', internal), []);
+  t.same(texts('docker28'), []);
+  t.same(texts('docker29'), []);
+  for (const { portRules } of Object.values(generations)) {
+    t.same(portRules(only4, makeBinding('[::]:80', '10.6.0.2:80'), settings), [], 'by proxy only');
+  }
+});
+
+t.test('only 28 and 29 order ports', async (t) => {
+  const groups = [
+    groupOf(makeBinding('0.0.0.0:81', '10.6.0.2:81')),
+    groupOf(makeBinding('0.0.0.0:80', '10.6.0.2:80')),
+  ];
+  for (const generation of Object.values(generations)) {
+    const ordered = generation.orderBindings(groups);
+    const expected = /2[89]$/.test(generation.name) ? groups.toReversed() : groups;
+    t.same(ordered, expected, generation.name);
+    t.not(ordered, groups, 'a list of its own');
+  }
+});
+
+t.test('the bridges of other drivers', async (t) => {
+  const save = goldenSections().get(
+    '17.03 (replayed) proxy=on IPv4: docker0 + br-x 10.6.0.0/24 variant icc-false, container -p 8085:80',
+  );
+  t.same(forwardedBridges(parseSave(save ?? '')), ['br-x', 'docker0']);
+  t.same(forwardedBridges(new RuleSet()), []);
+  t.same(
+    forwardedBridges(parseSave('*filter\n-A FORWARD -o ../x -j DOCKER\n-A FORWARD -j DOCKER\n')),
+    [],
+  );
+});
