@@ -1,29 +1,33 @@
 /** `tsbridge daemon`: reads the configuration and runs the driver until it is told to stop. */
 
 import { environmentName, fallbackText, fieldNames, fields } from '../config/fields.js';
-import { readConfig } from '../config.js';
+import { type Config, readConfig } from '../config.js';
 import { DriverError } from '../core/errors.js';
 import type { Command } from './command.js';
 import { columns, exitCodes } from './command.js';
 
-export const daemonCommand: Command = {
-  name: 'daemon',
-  summary: 'run the network driver until SIGTERM or SIGINT',
-  help,
-  async run(args, terminal) {
-    let config: Awaited<ReturnType<typeof readConfig>>;
-    try {
-      config = await readConfig(args, terminal.environment);
-    } catch (error) {
-      if (!(error instanceof DriverError)) throw error;
-      terminal.err(`${error.message}\n`);
-      return exitCodes.usage;
-    }
-    // Only now: help, version and mistakes must not wait for the driver's libraries to load.
-    const { runDaemon } = await import('../daemon.js');
-    return runDaemon(config);
-  },
-};
+type Load = () => Promise<{ runDaemon(config: Config): Promise<number> }>;
+
+/** @param load of the composition root: help and mistakes need not wait for the driver's libraries */
+export function daemonCommand(load: Load = () => import('../daemon.js')): Command {
+  return {
+    name: 'daemon',
+    summary: 'run the network driver until SIGTERM or SIGINT',
+    help,
+    async run(args, terminal) {
+      let config: Config;
+      try {
+        config = await readConfig(args, terminal.environment);
+      } catch (error) {
+        if (!(error instanceof DriverError)) throw error;
+        terminal.err(`${error.message}\n`);
+        return exitCodes.usage;
+      }
+      const { runDaemon } = await load();
+      return runDaemon(config);
+    },
+  };
+}
 
 function help(): string {
   const rows = fieldNames.map((name): readonly [string, string] => {

@@ -7,7 +7,7 @@ import { helpCommand, unknownCommand } from './help.js';
 import { readVersion } from './version.js';
 
 /** In the order of `tsbridge --help`. */
-const commands: readonly Command[] = [daemonCommand];
+const commands: readonly Command[] = [daemonCommand()];
 
 /**
  * Runs `tsbridge ARGS`.

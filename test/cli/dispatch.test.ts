@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import type { Terminal } from '../../src/cli/command.js';
 import { columns } from '../../src/cli/command.js';
+import { daemonCommand } from '../../src/cli/daemon.js';
 import { dispatch } from '../../src/cli/dispatch.js';
 import { fieldNames, fields } from '../../src/config/fields.js';
 
@@ -64,6 +65,21 @@ t.test('a wrong configuration is a usage error, and nothing is started', async (
   t.match(err, 'unexpected argument "--help"');
 });
 
+t.test('the daemon is run with what was configured, and its exit code is ours', async (t) => {
+  const seen: unknown[] = [];
+  const command = daemonCommand(() =>
+    Promise.resolve({
+      runDaemon: (config) => {
+        seen.push(config.logLevel);
+        return Promise.resolve(1);
+      },
+    }),
+  );
+  const terminal: Terminal = { environment: {}, out: t.fail, err: t.fail };
+  t.equal(await command.run(['--log-level=debug'], terminal), 1);
+  t.strictSame(seen, ['debug']);
+});
+
 t.test('whatever else goes wrong is one line', async (t) => {
   const terminal: Terminal = {
     environment: {},
@@ -87,9 +103,10 @@ t.test('columns', (t) => {
   t.end();
 });
 
-t.test('as a process', async (t) => {
+/** `tsbridge ARGS` in a process of its own. */
+async function spawnTsbridge(...args: string[]) {
   const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
-  const child = spawn(process.execPath, [...process.execArgv, main, 'daemon', '--lgo-level=info'], {
+  const child = spawn(process.execPath, [...process.execArgv, main, ...args], {
     env: {},
     stdio: ['ignore', 'ignore', 'pipe'],
   });
@@ -98,6 +115,10 @@ t.test('as a process', async (t) => {
     err += text;
   });
   const code = await new Promise((resolve) => child.on('close', resolve));
-  t.equal(code, 2);
-  t.match(err, 'did you mean --log-level?');
+  return { code, err };
+}
+
+t.test('as a process', async (t) => {
+  const wrong = await spawnTsbridge('daemon', '--lgo-level=info');
+  t.match(wrong, { code: 2, err: 'did you mean --log-level?' });
 });
