@@ -106,7 +106,7 @@ async function buildWorld(
       spawnProcess(
         process.execPath,
         [
-          fileURLToPath(new URL('./proxy/worker.js', import.meta.url)),
+          fileURLToPath(new URL('./proxy/main.js', import.meta.url)),
           `${config.runtimeDir}/proxy.sock`,
         ],
         { detached: true, stdout: 'ignore', stderr: 'inherit' },

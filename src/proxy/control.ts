@@ -1,0 +1,83 @@
+/** What daemon and proxy process say to each other: one JSON document a line, over a unix socket. */
+import { parseIp } from '../core/address.js';
+import { parsePort, protocols } from '../core/port.js';
+import type { Listener } from '../driver/host.js';
+
+/** Goes up when the two would misunderstand each other. */
+export const controlVersion = 1;
+
+/** protocol, host address, host port, container address, container port, mode. */
+export type WireListener = readonly [string, string, number, string, number, string];
+
+export type Request =
+  | { readonly id: number; readonly op: 'hello' }
+  | { readonly id: number; readonly op: 'open'; owner: string; listeners: readonly WireListener[] }
+  /** Without listeners: all of the owner's. */
+  | {
+      readonly id: number;
+      readonly op: 'close';
+      owner: string;
+      listeners?: readonly WireListener[];
+    }
+  | { readonly id: number; readonly op: 'sync'; owners: Readonly<Record<string, WireListener[]>> }
+  | { readonly id: number; readonly op: 'stats' }
+  /** Lets go of the listeners, and ends when the last connection has. */
+  | { readonly id: number; readonly op: 'retire' };
+
+/** Index of the listener in the request, the kernel's error, and the system call. */
+export type WireFailure = readonly [index: number, code: string, syscall: string];
+
+export interface Reply {
+  readonly id: number;
+  readonly version?: number;
+  readonly failures?: readonly WireFailure[];
+  readonly listeners?: number;
+  readonly connections?: number;
+  readonly error?: string;
+}
+
+export function toWire({ binding, mode }: Listener): WireListener {
+  const { protocol, hostIp, hostPort, containerIp, containerPort } = binding;
+  return [protocol, hostIp, hostPort, containerIp, containerPort, mode];
+}
+
+/** Throws on anything that is not a listener. */
+export function fromWire(wire: WireListener): Listener {
+  const [name, host, hostNumber, container, containerNumber, mode] = wire;
+  const protocol = protocols.find((known) => known === name);
+  const hostIp = parseIp(String(host));
+  const containerIp = parseIp(String(container));
+  const hostPort = parsePort(Number(hostNumber));
+  const containerPort = parsePort(Number(containerNumber));
+  if (!protocol || !hostIp || !containerIp || !hostPort || !containerPort) {
+    throw new Error(`not a listener: ${JSON.stringify(wire)}`);
+  }
+  const binding = { protocol, hostIp, hostPort, containerIp, containerPort };
+  return { binding, mode: mode === 'reserve' ? 'reserve' : 'forward' };
+}
+
+/** Cuts a stream of text into lines. A line longer than `limit` characters is an error. */
+export function lineSplitter(
+  onLine: (line: string) => void,
+  limit = 64 * 1024 * 1024,
+): (chunk: string) => void {
+  let parts: string[] = [];
+  let length = 0;
+  return (chunk) => {
+    let start = 0;
+    for (;;) {
+      const end = chunk.indexOf('\n', start);
+      if (end < 0) break;
+      const line = parts.join('') + chunk.slice(start, end);
+      parts = [];
+      length = 0;
+      start = end + 1;
+      onLine(line);
+    }
+    if (start < chunk.length) {
+      parts.push(chunk.slice(start));
+      length += chunk.length - start;
+    }
+    if (length > limit) throw new Error(`line of more than ${limit} characters`);
+  };
+}
