@@ -1,9 +1,10 @@
 /** Docker's plugin protocol over HTTP: one call in, one answer and one log line out. */
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
-import { DriverError, messageOf } from '../core/errors.js';
+import { DriverError } from '../core/errors.js';
 import { show } from '../core/problems.js';
 import type { Log } from '../driver/host.js';
 import { asDriverError, rawBadRequest, sendAnswer, sendError } from './answer.js';
+import { parseJson } from './json.js';
 import { type Call, type Route, routes } from './routes.js';
 import { bodyMissing, type CallSettings, logIds, serveCall } from './serve-call.js';
 import { type ListenOn, listenOn } from './socket.js';
@@ -57,7 +58,7 @@ export function createServer(settings: ServerSettings): PluginServer {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', { parseAs: 'string' }, (_request, text, done) => {
     try {
-      done(null, parseBody(String(text)));
+      done(null, parseJson(String(text)));
     } catch (error) {
       done(error as DriverError);
     }
@@ -99,16 +100,6 @@ function keepConnections({ server }: FastifyInstance): void {
   server.requestTimeout = 0;
   server.headersTimeout = 0;
   server.timeout = 0;
-}
-
-/** undefined for an empty body: what the engine sends when it retries (spec section 7.2). */
-function parseBody(text: string): unknown {
-  if (text.trim() === '') return undefined;
-  try {
-    return JSON.parse(text) as unknown;
-  } catch (error) {
-    throw new DriverError('bad-request', `the body is not JSON: ${messageOf(error)}`);
-  }
 }
 
 interface CallNote {
