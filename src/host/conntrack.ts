@@ -4,7 +4,7 @@
  * nobody, for as long as it sends.
  */
 import { readFileSync } from 'node:fs';
-import { type Family, familyOf, type IpAddress } from '../core/address.js';
+import type { Family, IpAddress } from '../core/address.js';
 import { DriverError, messageOf } from '../core/errors.js';
 import type { Port } from '../core/port.js';
 import type { Conntrack } from '../driver/host.js';
@@ -13,97 +13,82 @@ import {
   type Flow,
   type FlowFilter,
   listFlowsRequest,
-  matchesFlow,
   parseFlow,
 } from '../render/conntrack-messages.js';
+import { type FlowSelector, flowMatcher, planDumps } from '../render/flow-selection.js';
 import { NetlinkError, NetlinkSocket, netlinkProtocol } from './netlink-socket.js';
 
 const countFile = '/proc/sys/net/netfilter/nf_conntrack_count';
-const families = [4, 6] as const;
 /** What a kernel without connection tracking, or without its netlink part, answers. */
 const unsupported = ['EPROTONOSUPPORT', 'EOPNOTSUPP', 'ENOTSUP', 'EINVAL'];
 
+interface Removal {
+  readonly selectors: readonly FlowSelector[];
+  readonly resolve: () => void;
+  readonly reject: (error: Error) => void;
+}
+
+/**
+ * Calls in the same turn of the event loop, and those that arrive while others are worked on, share
+ * one walk through the kernel's table: that walk is what it all costs.
+ */
 export class ConntrackNetlink implements Conntrack {
   #socket: NetlinkSocket | undefined;
+  #waiting: Removal[] = [];
+  #running = false;
 
   close(): void {
     this.#socket?.close();
   }
 
-  /** As Docker 23 does when ports are published (spec section 3.6), whatever the address was. */
-  async removeUdpFlowsTo(hostPorts: readonly { family: Family; port: Port }[]): Promise<void> {
-    await this.#doing('forgetting UDP flows to published ports', async () => {
-      for (const family of families) {
-        const ports = new Set(
-          hostPorts.filter((entry) => entry.family === family).map((entry) => entry.port),
-        );
-        if (ports.size === 0) continue;
-        // The kernel can compare with one port. For several, one dump of all UDP flows is cheaper
-        // than a walk through the whole table for each.
-        const [port] = ports.size === 1 ? ports : [];
-        const flows = await this.#list(family, { kind: 'udp-to', port });
-        await this.#delete(flows.filter((flow) => ports.has(flow.destinationPort as Port)));
-      }
-    });
+  /** As Docker 23 does when ports are published (spec section 3.6). */
+  removeUdpFlowsTo(hostPorts: readonly { family: Family; port: Port }[]): Promise<void> {
+    return this.#remove(hostPorts.map(({ family, port }) => ({ kind: 'udp-to', family, port })));
   }
 
   /** As Docker does when ports are revoked (spec section 3.6), for all protocols. */
-  async removeFlowsOf(containers: readonly IpAddress[]): Promise<void> {
-    await this.#doing(`forgetting flows of ${containers.join(', ')}`, async () => {
-      for (const family of families) {
-        const addresses = new Set(containers.filter((address) => familyOf(address) === family));
-        await this.#delete(await this.#listOf(family, addresses));
-      }
+  removeFlowsOf(containers: readonly IpAddress[]): Promise<void> {
+    return this.#remove(containers.map((address) => ({ kind: 'container', address })));
+  }
+
+  #remove(selectors: readonly FlowSelector[]): Promise<void> {
+    if (selectors.length === 0) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ selectors, resolve, reject });
+      if (this.#running) return;
+      this.#running = true;
+      queueMicrotask(() => void this.#run());
     });
   }
 
-  async #listOf(family: Family, addresses: ReadonlySet<IpAddress>): Promise<Flow[]> {
-    const [address] = addresses;
-    if (address === undefined) return [];
-    // For IPv6 addresses the kernel's filter leaves out just those that match (seen on 6.18).
-    if (addresses.size === 1 && family === 4) {
-      return [
-        ...(await this.#list(family, { kind: 'reply-source', address })),
-        ...(await this.#list(family, { kind: 'reply-destination', address })),
-      ];
+  async #run(): Promise<void> {
+    while (this.#waiting.length > 0) {
+      const batch = this.#waiting;
+      this.#waiting = [];
+      try {
+        await this.#removeFlows(batch.flatMap(({ selectors }) => selectors));
+        for (const { resolve } of batch) resolve();
+      } catch (cause) {
+        const message = `forgetting the tracked connections of containers: ${messageOf(cause)}`;
+        const error = new DriverError('firewall-failed', message, { cause });
+        for (const { reject } of batch) reject(error);
+      }
     }
-    const flows = await this.#list(family, { kind: 'all' });
-    return flows.filter(
-      (flow) => addresses.has(flow.replySource) || addresses.has(flow.replyDestination),
-    );
+    this.#running = false;
   }
 
-  async #list(family: Family, filter: FlowFilter): Promise<Flow[]> {
-    const socket = this.#open();
-    if (socket === undefined) return [];
-    const replies = await socket
-      .request(listFlowsRequest(family, filter))
-      .catch((error: unknown) => {
-        if (isUnsupported(error)) return socket.request(listFlowsRequest(family, { kind: 'all' }));
-        throw error;
-      })
-      .catch((error: unknown) => {
-        if (isUnsupported(error)) return [];
-        throw error;
-      });
-    return replies
-      .flatMap(({ type, body }) => parseFlow(type, body) ?? [])
-      .filter((flow) => matchesFlow(flow, filter));
-  }
-
-  async #delete(flows: readonly Flow[]): Promise<void> {
-    const socket = this.#open();
-    for (const flow of flows) {
-      await socket?.request(deleteFlowRequest(flow)).catch((error: unknown) => {
-        // It ended by itself, or it was in both lists.
-        if (!(error instanceof NetlinkError && error.code === 'ENOENT')) throw error;
-      });
+  async #removeFlows(selectors: readonly FlowSelector[]): Promise<void> {
+    const tracked = trackedFlows();
+    const socket = tracked === 0 ? undefined : this.#open();
+    if (socket === undefined) return;
+    const matches = flowMatcher(selectors);
+    for (const filter of planDumps(selectors, tracked)) {
+      const flows = await list(socket, filter);
+      for (const flow of flows.filter(matches)) await forget(socket, flow);
     }
   }
 
-  /** undefined if nothing is tracked: then there is no reason to walk through the table. */
   #open(): NetlinkSocket | undefined {
-    if (trackedFlows() === 0) return undefined;
     try {
       this.#socket ??= new NetlinkSocket(netlinkProtocol.netfilter);
     } catch (error) {
@@ -112,14 +97,24 @@ export class ConntrackNetlink implements Conntrack {
     }
     return this.#socket;
   }
+}
 
-  async #doing(action: string, work: () => Promise<void>): Promise<void> {
-    try {
-      await work();
-    } catch (error) {
-      const message = `${action}: ${messageOf(error)}`;
-      throw new DriverError('firewall-failed', message, { cause: error });
-    }
+async function list(socket: NetlinkSocket, filter: FlowFilter): Promise<Flow[]> {
+  try {
+    const replies = await socket.request(listFlowsRequest(filter));
+    return replies.flatMap(({ type, body }) => parseFlow(type, body) ?? []);
+  } catch (error) {
+    if (!isUnsupported(error)) throw error;
+    return filter.kind === 'all' ? [] : list(socket, { kind: 'all' });
+  }
+}
+
+async function forget(socket: NetlinkSocket, flow: Flow): Promise<void> {
+  try {
+    await socket.request(deleteFlowRequest(flow));
+  } catch (error) {
+    // It ended by itself meanwhile.
+    if (!(error instanceof NetlinkError && error.code === 'ENOENT')) throw error;
   }
 }
 

@@ -3,8 +3,8 @@ import {
   addressBytes,
   addressFromBytes,
   type Family,
-  familyOf,
   type IpAddress,
+  type Ipv4Address,
 } from '../core/address.js';
 import { type Port, protocolNumber } from '../core/port.js';
 import { familyNumber } from './link-attributes.js';
@@ -35,13 +35,13 @@ const filterPart = { original: 1, reply: 2 } as const;
 /** CTA_FILTER_F_…: which parts of the tuple the kernel compares. */
 const compare = { source: 1, destination: 2, protocol: 8, destinationPort: 32 } as const;
 
-/** Which flows a dump should have. Kernels before 5.8 send all of the family. */
+/** Which flows a dump should have. Kernels before 5.8 send more: all of the family. */
 export type FlowFilter =
   | { readonly kind: 'all' }
-  /** UDP, as the first packet was addressed; `port` undefined: to any port. */
-  | { readonly kind: 'udp-to'; readonly port: Port | undefined }
+  /** UDP, as the first packet was addressed. */
+  | { readonly kind: 'udp-to'; readonly family: Family; readonly port: Port }
   /** By the tuple of the replies, in which a container's own address stands behind any NAT. */
-  | { readonly kind: 'reply-source' | 'reply-destination'; readonly address: IpAddress };
+  | { readonly kind: 'reply-source' | 'reply-destination'; readonly address: Ipv4Address };
 
 export interface Flow {
   readonly family: Family;
@@ -55,34 +55,34 @@ export interface Flow {
 }
 
 /** struct nfgenmsg. */
-function header(family: Family): Buffer {
-  return Buffer.from([familyNumber[family], 0, 0, 0]);
+function header(family: Family | undefined): Buffer {
+  return Buffer.from([family === undefined ? 0 : familyNumber[family], 0, 0, 0]);
 }
 
-export function listFlowsRequest(family: Family, filter: FlowFilter): NetlinkRequest {
-  const body = Buffer.concat([header(family), ...filterAttributes(family, filter)]);
-  return { type: message.get, flags: flag.dump, body };
+export function listFlowsRequest(filter: FlowFilter): NetlinkRequest {
+  return { type: message.get, flags: flag.dump, body: Buffer.concat(filterParts(filter)) };
 }
 
-function filterAttributes(family: Family, filter: FlowFilter): Buffer[] {
+function filterParts(filter: FlowFilter): Buffer[] {
   switch (filter.kind) {
     case 'all':
-      return [];
+      return [header(undefined)];
     case 'udp-to': {
-      const { port } = filter;
-      const parts = [attribute(protocolPart.number, u8(protocolNumber.udp))];
-      if (port !== undefined) parts.push(attribute(protocolPart.destinationPort, u16Be(port)));
-      const flags = compare.protocol | (port === undefined ? 0 : compare.destinationPort);
+      const protocol = attribute(protocolPart.number, u8(protocolNumber.udp));
+      const port = attribute(protocolPart.destinationPort, u16Be(filter.port));
+      const flags = u32(compare.protocol | compare.destinationPort);
       return [
-        nested(cta.original, nested(tuple.protocol, ...parts)),
-        nested(cta.filter, attribute(filterPart.original, u32(flags))),
+        header(filter.family),
+        nested(cta.original, nested(tuple.protocol, protocol, port)),
+        nested(cta.filter, attribute(filterPart.original, flags)),
       ];
     }
     case 'reply-source':
     case 'reply-destination': {
       const side = filter.kind === 'reply-source' ? 'source' : 'destination';
-      const address = attribute(ipOf[family][side], addressBytes(filter.address));
+      const address = attribute(ipOf[4][side], addressBytes(filter.address));
       return [
+        header(4),
         nested(cta.reply, nested(tuple.ip, address)),
         nested(cta.filter, attribute(filterPart.reply, u32(compare[side]))),
       ];
@@ -133,21 +133,4 @@ function readIp(attributes: Attributes, type: number): IpAddress | undefined {
 function copied(attributes: Attributes, type: number): Buffer[] {
   const value = attributes.get(type);
   return value === undefined ? [] : [attribute(type, value)];
-}
-
-/** Whether the flow is what the filter asks for; a kernel that cannot filter sends more. */
-export function matchesFlow(flow: Flow, filter: FlowFilter): boolean {
-  switch (filter.kind) {
-    case 'all':
-      return true;
-    case 'udp-to':
-      return (
-        flow.protocol === protocolNumber.udp &&
-        (filter.port === undefined || flow.destinationPort === filter.port)
-      );
-    case 'reply-source':
-      return familyOf(filter.address) === flow.family && flow.replySource === filter.address;
-    case 'reply-destination':
-      return familyOf(filter.address) === flow.family && flow.replyDestination === filter.address;
-  }
 }

@@ -1,7 +1,11 @@
-import { inFreshNamespace, run } from '../helpers/netns.js';
+import { inFreshNamespace, isInstalled, run } from '../helpers/netns.js';
 
 inFreshNamespace();
 const { default: t } = await import('tap');
+if (!isInstalled('conntrack')) {
+  t.plan(0, 'needs the program conntrack');
+  process.exit(0);
+}
 const { parseIp } = await import('../../src/core/address.js');
 const { parsePort } = await import('../../src/core/port.js');
 const { ConntrackNetlink } = await import('../../src/host/conntrack.js');
@@ -52,9 +56,17 @@ for (const [tool, target] of [
 function send(namespace: string, ...targets: readonly (readonly [string, number])[]): void {
   const script = `
     const dgram = require('node:dgram');
-    for (const [host, port] of ${JSON.stringify(targets)}) {
-      const socket = dgram.createSocket(host.includes(':') ? 'udp6' : 'udp4');
-      socket.send('x', port, host, () => socket.close());
+    const targets = ${JSON.stringify(targets)};
+    for (const [type, colon] of [['udp4', false], ['udp6', true]]) {
+      const own = targets.filter(([host]) => host.includes(':') === colon);
+      const socket = dgram.createSocket(type);
+      const next = (error) => {
+        if (error) throw error;
+        const target = own.shift();
+        if (target === undefined) socket.close();
+        else socket.send('x', target[1], target[0], next);
+      };
+      next();
     }`;
   run('ip', ['netns', 'exec', namespace, process.execPath, '-e', script]);
 }
@@ -108,4 +120,32 @@ t.test('flows of containers', async (t) => {
   await conntrack.removeFlowsOf([ip('10.9.0.2'), ip('10.9.0.77'), ip('fd00:9::2')]);
   t.equal(tracked('ipv4').length, 1);
   t.same(tracked('ipv6'), []);
+});
+
+t.test('calls at a time share the work, and each is done when it says so', async (t) => {
+  run('conntrack', ['-F']);
+  send('client', ['10.8.0.1', 5353], ['10.8.0.1', 6001], ['10.8.0.1', 6002], ['fd00:8::1', 6003]);
+  await Promise.all([
+    conntrack.removeFlowsOf([ip('10.9.0.2')]),
+    conntrack.removeUdpFlowsTo([{ family: 4, port: port(6001) }]),
+    conntrack.removeUdpFlowsTo([]),
+    conntrack.removeUdpFlowsTo([{ family: 6, port: port(6003) }]),
+  ]);
+  t.equal(tracked('ipv4').length, 1);
+  t.match(tracked('ipv4')[0], /dport=6002/);
+  t.same(tracked('ipv6'), []);
+});
+
+t.test('a table with many flows', async (t) => {
+  run('conntrack', ['-F']);
+  const others = Array.from(
+    { length: 2500 },
+    (_, number) => ['10.8.0.1', 10_000 + number] as const,
+  );
+  send('client', ['10.8.0.1', 5353], ['10.8.0.1', 6001], ...others);
+  await Promise.all([
+    conntrack.removeFlowsOf([ip('10.9.0.2')]),
+    conntrack.removeUdpFlowsTo([{ family: 4, port: port(6001) }]),
+  ]);
+  t.equal(tracked('ipv4').length, others.length);
 });

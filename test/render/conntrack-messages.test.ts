@@ -1,15 +1,15 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import t from 'tap';
-import { parseIp } from '../../src/core/address.js';
+import { type Ipv4Address, parseIp } from '../../src/core/address.js';
 import { parsePort } from '../../src/core/port.js';
 import {
   deleteFlowRequest,
   type FlowFilter,
   listFlowsRequest,
-  matchesFlow,
   parseFlow,
 } from '../../src/render/conntrack-messages.js';
+import { type FlowSelector, flowMatcher, planDumps } from '../../src/render/flow-selection.js';
 
 const known = <T>(value: T | undefined): T => {
   if (value === undefined) throw new Error('the test gives a value that does not parse');
@@ -48,51 +48,63 @@ t.test('is deleted by its tuple and its id', async (t) => {
 });
 
 t.test('filters', async (t) => {
-  const attributes = (family: 4 | 6, filter: FlowFilter) =>
-    listFlowsRequest(family, filter).body.subarray(4).toString('hex');
-  t.equal(attributes(4, { kind: 'all' }), '');
+  const bytes = (filter: FlowFilter) => listFlowsRequest(filter).body.toString('hex');
+  t.equal(bytes({ kind: 'all' }), '00000000', 'both families');
   t.equal(
-    attributes(4, { kind: 'udp-to', port: port(5353) }),
+    bytes({ kind: 'udp-to', family: 4, port: port(5353) }),
     [
-      '18000180',
-      '14000280',
-      '0500010011000000',
-      '0600030014e90000',
-      '0c001980',
-      '0800010028000000',
+      '02000000',
+      ...['18000180', '14000280', '0500010011000000', '0600030014e90000'],
+      ...['0c001980', '0800010028000000'],
     ].join(''),
   );
+  t.match(bytes({ kind: 'udp-to', family: 6, port: port(53) }), /^0a000000/);
+  const address = '10.9.0.2' as Ipv4Address;
   t.equal(
-    attributes(6, { kind: 'udp-to', port: undefined }),
-    ['10000180', '0c000280', '0500010011000000', '0c001980', '0800010008000000'].join(''),
+    bytes({ kind: 'reply-source', address }),
+    ['02000000', '10000280', '0c000180', '080001000a090002', '0c001980', '0800020001000000'].join(
+      '',
+    ),
   );
   t.equal(
-    attributes(4, { kind: 'reply-source', address: ip('10.9.0.2') }),
-    ['10000280', '0c000180', '080001000a090002', '0c001980', '0800020001000000'].join(''),
-  );
-  t.match(
-    attributes(6, { kind: 'reply-destination', address: ip('fd00::2') }),
-    '14000400fd000000000000000000000000000002',
+    bytes({ kind: 'reply-destination', address }),
+    ['02000000', '10000280', '0c000180', '080002000a090002', '0c001980', '0800020002000000'].join(
+      '',
+    ),
   );
 });
 
-t.test('flows that a kernel sends although they were not asked for', async (t) => {
-  const cases: readonly (readonly [FlowFilter, boolean])[] = [
-    [{ kind: 'all' }, true],
-    [{ kind: 'udp-to', port: undefined }, true],
-    [{ kind: 'udp-to', port: port(5353) }, true],
-    [{ kind: 'udp-to', port: port(53) }, false],
-    [{ kind: 'reply-source', address: ip('10.9.0.2') }, true],
-    [{ kind: 'reply-source', address: ip('10.0.0.9') }, false],
-    [{ kind: 'reply-destination', address: ip('10.0.0.9') }, true],
-    [{ kind: 'reply-destination', address: ip('10.9.0.2') }, false],
-    [{ kind: 'reply-source', address: ip('fd00::2') }, false],
-    [{ kind: 'reply-destination', address: ip('fd00::2') }, false],
+t.test('which flows are meant', async (t) => {
+  const cases: readonly (readonly [readonly FlowSelector[], boolean])[] = [
+    [[], false],
+    [[{ kind: 'udp-to', family: 4, port: port(5353) }], true],
+    [[{ kind: 'udp-to', family: 6, port: port(5353) }], false],
+    [[{ kind: 'udp-to', family: 4, port: port(53) }], false],
+    [[{ kind: 'container', address: ip('10.9.0.2') }], true],
+    [[{ kind: 'container', address: ip('10.0.0.9') }], true],
+    [[{ kind: 'container', address: ip('10.0.0.1') }], false],
+    [[{ kind: 'container', address: ip('fd00::2') }], false],
   ];
-  for (const [filter, expected] of cases) {
-    t.equal(matchesFlow(flow, filter), expected, JSON.stringify(filter));
+  for (const [selectors, expected] of cases) {
+    t.equal(flowMatcher(selectors)(flow), expected, JSON.stringify(selectors));
   }
-  t.equal(matchesFlow({ ...flow, protocol: 6 }, { kind: 'udp-to', port: undefined }), false);
+  const byPort = flowMatcher([{ kind: 'udp-to', family: 4, port: port(5353) }]);
+  t.equal(byPort({ ...flow, protocol: 6 }), false, 'TCP');
+  t.equal(byPort({ ...flow, destinationPort: undefined }), false);
+});
+
+t.test('one dump, or filtered ones where that is less work', async (t) => {
+  const toPort: FlowSelector = { kind: 'udp-to', family: 4, port: port(53) };
+  const ipv4: FlowSelector = { kind: 'container', address: ip('10.0.0.2') };
+  const ipv6: FlowSelector = { kind: 'container', address: ip('fd00::2') };
+  const kinds = (selectors: readonly FlowSelector[], tracked: number) =>
+    planDumps(selectors, tracked).map(({ kind }) => kind);
+  t.same(kinds([toPort], 1), ['udp-to']);
+  t.same(kinds([ipv4], 50), ['all'], 'one walk instead of two');
+  t.same(kinds([ipv4], 50_000), ['reply-source', 'reply-destination']);
+  t.same(kinds([toPort, ipv4], 50_000), ['udp-to', 'reply-source', 'reply-destination']);
+  t.same(kinds([ipv6], 50_000), ['all'], 'the kernel cannot filter by IPv6 addresses');
+  t.same(kinds([toPort, ipv6], 50_000), ['all']);
 });
 
 t.test('any bytes can be parsed', async (t) => {
