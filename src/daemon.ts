@@ -23,6 +23,7 @@ import { spawnProcess } from './host/exec.js';
 import { FirewallIptables } from './host/firewall-iptables.js';
 import { loadLibc } from './host/libc.js';
 import { LinksNetlink } from './host/links-netlink.js';
+import { loadModule } from './host/modules.js';
 import { Monitor } from './host/monitor.js';
 import { lockState } from './host/state-lock.js';
 import { RecordFiles } from './host/store-file.js';
@@ -114,16 +115,18 @@ async function buildWorld(
     log,
   });
   const links = new LinksNetlink();
+  const registry = new Registry();
   const world = {
     links,
     removals: new Removals(links, log),
     sysctls,
+    loadModule,
     conntrack: new ConntrackNetlink(),
-    rules: new HostRules(commits, choice, settings),
+    rules: new HostRules(commits, choice, settings, registry),
     hostPorts,
     allocator: new PortAllocator(parseEphemeralRange(await sysctls.read(ephemeralPorts))),
     store: await RecordFiles.open(config.stateDir),
-    registry: new Registry(),
+    registry,
     networkLocks: new KeyedLocks<string>(),
     settings: {
       userlandProxy: config.userlandProxy,

@@ -27,7 +27,6 @@ export const errorCodes = [
   'config-invalid',
   'socket-unavailable',
   'deadline-exceeded',
-  'not-ready',
   'internal',
 ] as const;
 

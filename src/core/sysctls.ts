@@ -20,6 +20,11 @@ export const ipForward = 'net/ipv4/ip_forward' as SysctlPath;
 export const ipv6ForwardDefault = 'net/ipv6/conf/default/forwarding' as SysctlPath;
 export const ipv6ForwardAll = 'net/ipv6/conf/all/forwarding' as SysctlPath;
 export const ephemeralPorts = 'net/ipv4/ip_local_port_range' as SysctlPath;
+/** Whether the host forwards between this bridge and other interfaces. */
+export function forwardingOf(family: Family, bridge: InterfaceName): SysctlPath {
+  return family === 4 ? ipForward : interfaceSysctl(6, bridge, 'forwarding');
+}
+
 export const bridgeNfCall: Readonly<Record<Family, SysctlPath>> = {
   4: 'net/bridge/bridge-nf-call-iptables' as SysctlPath,
   6: 'net/bridge/bridge-nf-call-ip6tables' as SysctlPath,

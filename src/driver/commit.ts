@@ -35,11 +35,8 @@ export class RuleCommits {
   ) {}
 
   /** Resolves when the intent is true on the host. The caller undoes what a failure left. */
-  submit(intent: RuleIntent): Promise<RuleChange[]> {
-    if (intent.add.length + intent.remove.length === 0 && !intent.dropForwarded) {
-      return Promise.resolve([]);
-    }
-    return this.#enqueue(() => intent, false);
+  submit(intent: (found: RuleSet) => RuleIntent): Promise<RuleChange[]> {
+    return this.#enqueue(intent, false);
   }
 
   /** As {@link submit}, after a look at what is really there. Resolves with what was changed. */

@@ -10,6 +10,7 @@ import type { NetworkSpec } from '../core/network.js';
 import { parseNetwork } from '../core/network-options.js';
 import { bridgeSysctls } from '../core/sysctls.js';
 import { applyLinkSteps, applySysctls } from './apply.js';
+import { ensureBridgeFiltering } from './bridge-filtering.js';
 import { removeEndpoint } from './endpoints.js';
 import { ensureForwarding } from './forwarding.js';
 import type { NetworkState } from './registry.js';
@@ -61,12 +62,13 @@ export async function ensureNetwork(
   spec: NetworkSpec,
   found: ObservedLink | undefined,
 ): Promise<void> {
-  const rules = world.rules.add(world.rules.ofNetwork(spec));
+  const rules = world.rules.addNetwork(spec);
   // Waited for below: a failure of the links must not leave it unhandled.
   rules.catch(() => {});
   await applyLinkSteps(world.links, planBridge(bridgeLinkOf(spec), found));
   await applySysctls(world.sysctls, bridgeSysctls(spec, world.settings.userlandProxy));
   await ensureForwarding(world, spec);
+  await ensureBridgeFiltering(world, spec);
   await rules;
   // Last, as Docker does: nothing passes before the rules are there.
   await applyLinkSteps(world.links, planLinkUp(spec.bridge, found));
@@ -102,7 +104,7 @@ export async function takeAway(world: World, state: NetworkState): Promise<strin
   state.record = { ...record, phase: 'removing' };
   world.registry.removeNetwork(spec.id);
   const errors = new ErrorList();
-  await errors.attempt(() => world.rules.remove(world.rules.ofNetwork(spec)));
+  await errors.attempt(() => world.rules.removeNetwork(spec));
   if (errors.failed) {
     await errors.attempt(() => world.store.write('network', spec.id, state.record));
     return errors.message;

@@ -25,7 +25,7 @@ export async function publishPorts(
 ): Promise<void> {
   await releasePorts(world, state);
   const { spec, network } = state;
-  const groups = expandRequests(request.requests, {
+  const expanded = expandRequests(request.requests, {
     containerIpv4: spec.ipv4?.address,
     containerIpv6: spec.ipv6?.address,
     hostBinding: network.spec.hostBinding ?? world.settings.defaultBindingIp,
@@ -33,6 +33,7 @@ export async function publishPorts(
     ipv6Listenable: true,
     noProxy6To4: request.noProxy6To4,
   });
+  const groups = world.rules.orderBindings(expanded);
   if (groups.length === 0 && request.exposed.length === 0) return;
   const bindings = await bind(world, state, groups);
   state.record = { ...state.record, bindings, exposed: request.exposed };

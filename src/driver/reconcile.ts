@@ -14,13 +14,14 @@ import {
 } from '../core/links.js';
 import { bridgeSysctls } from '../core/sysctls.js';
 import { applyLinkSteps, applySysctls } from './apply.js';
+import { ensureBridgeFiltering } from './bridge-filtering.js';
 import { ensureForwarding } from './forwarding.js';
 import type { NetworkState } from './registry.js';
 import type { World } from './world.js';
 
 /** Answers with what had to be done: `append filter FORWARD -i br-0 -o br-0 -j ACCEPT`. */
 export async function repairRules(world: World): Promise<string[]> {
-  const changes = await world.rules.repair(world.registry, world.log);
+  const changes = await world.rules.repair(world.log);
   return changes.map((change) =>
     'rule' in change
       ? `${change.op} ${change.rule.table} ${change.rule.chain} ${change.rule.text}`
@@ -70,6 +71,7 @@ async function repairNetwork(
   await apply(planBridge(bridgeLinkOf(spec), found));
   await applySysctls(world.sysctls, bridgeSysctls(spec, world.settings.userlandProxy));
   await ensureForwarding(world, spec);
+  await ensureBridgeFiltering(world, spec);
   await apply(planLinkUp(spec.bridge, found));
   const bridge = (found ?? (await world.links.find(spec.bridge)))?.index;
   for (const { spec: endpoint, record } of state.endpoints.values()) {

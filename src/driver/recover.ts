@@ -31,9 +31,9 @@ export async function recover(world: World): Promise<void> {
 async function loadRecords(world: World): Promise<void> {
   const { registry, store, settings } = world;
   const records = await store.load();
-  const named = <T>(kind: string, id: string, parse: () => T): T => {
+  const named = async (kind: string, id: string, parse: () => unknown): Promise<void> => {
     try {
-      return parse();
+      await parse();
     } catch (error) {
       throw new DriverError(
         'record-unreadable',
@@ -44,7 +44,7 @@ async function loadRecords(world: World): Promise<void> {
   };
   for (const { kind, id, value } of records) {
     if (kind !== 'network') continue;
-    named(kind, id, () => {
+    await named(kind, id, () => {
       const record = decodeNetwork(value);
       registry.addNetwork(parseNetwork(record.input, settings).spec, record);
     });

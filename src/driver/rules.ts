@@ -1,12 +1,19 @@
 /** The rules of networks, endpoints and ports, of both families, as this host's engine has them. */
 import type { Family } from '../core/address.js';
 import type { EndpointSpec } from '../core/endpoint.js';
-import type { FirewallSettings, Generation, GenerationName } from '../core/firewall/generation.js';
+import { forwardedBridges } from '../core/firewall/forwarded-bridges.js';
+import type {
+  FirewallSettings,
+  Generation,
+  GenerationName,
+  IsolatedNetwork,
+} from '../core/firewall/generation.js';
 import type { RuleIntent } from '../core/firewall/plan.js';
 import type { PlacedRule } from '../core/firewall/rule.js';
-import type { RuleChange } from '../core/firewall/rule-set.js';
+import type { RuleChange, RuleSet } from '../core/firewall/rule-set.js';
 import type { NetworkSpec } from '../core/network.js';
 import type { PortBinding } from '../core/port.js';
+import type { PortGroup } from '../core/ports.js';
 import type { RuleCommits } from './commit.js';
 import type { GenerationChoice } from './generation-choice.js';
 import type { Log } from './host.js';
@@ -18,6 +25,7 @@ export class HostRules {
     private readonly commits: ReadonlyMap<Family, RuleCommits>,
     private readonly choice: GenerationChoice,
     private readonly settings: FirewallSettings,
+    private readonly registry: Registry,
   ) {}
 
   /** The generation whose rules are written now: it also decides how errors are worded. */
@@ -25,10 +33,9 @@ export class HostRules {
     return this.choice.current.name;
   }
 
-  ofNetwork(network: NetworkSpec, generation = this.choice.current): PlacedRule[] {
-    return this.#families.flatMap((family) =>
-      generation.networkRules(network, family, this.settings),
-    );
+  /** The order in which an endpoint's ports are bound and programmed. */
+  orderBindings(groups: readonly PortGroup[]): PortGroup[] {
+    return this.choice.current.orderBindings(groups);
   }
 
   ofEndpoint(
@@ -51,29 +58,28 @@ export class HostRules {
       .filter(({ rule }) => this.#families.includes(rule.family));
   }
 
-  /** Everything that the intent asks for, in the order in which it was asked for. */
-  ofAll(registry: Registry, generation = this.choice.current): PlacedRule[] {
-    const networks = registry.networks().filter(({ record }) => record.phase !== 'removing');
-    const endpoints = registry
-      .endpoints()
-      .filter(({ record, network }) => ![record.phase, network.record.phase].includes('removing'));
-    return [
-      ...networks.flatMap(({ spec }) => this.ofNetwork(spec, generation)),
-      ...endpoints.flatMap(({ spec, network, record }) => [
-        ...this.ofEndpoint(network.spec, spec, generation),
-        ...this.ofBindings(network.spec, record.bindings, generation),
-      ]),
-    ];
+  async addNetwork(network: NetworkSpec): Promise<void> {
+    await this.#each((family, commits) =>
+      commits.submit((found) => only(family, this.#ofNetwork(network, family, found), [])),
+    );
+  }
+
+  async removeNetwork(network: NetworkSpec): Promise<void> {
+    await this.#each((family, commits) =>
+      commits.submit((found) => only(family, [], this.#ofNetwork(network, family, found))),
+    );
   }
 
   /** Makes the rules be there, with the chains that they need; one commit a family. */
   async add(rules: readonly PlacedRule[]): Promise<void> {
-    await this.#each((family, commits) => commits.submit(only(family, rules, [])));
+    if (rules.length === 0) return;
+    await this.#each((family, commits) => commits.submit(() => only(family, rules, [])));
   }
 
   /** Makes the rules not be there; absent ones are no error. */
   async remove(rules: readonly PlacedRule[]): Promise<void> {
-    await this.#each((family, commits) => commits.submit(only(family, [], rules)));
+    if (rules.length === 0) return;
+    await this.#each((family, commits) => commits.submit(() => only(family, [], rules)));
   }
 
   /**
@@ -81,7 +87,7 @@ export class HostRules {
    * turns out to write another generation of rules than we did, ours move over. Resolves with what
    * had to be changed.
    */
-  async repair(registry: Registry, log: Log): Promise<RuleChange[]> {
+  async repair(log: Log): Promise<RuleChange[]> {
     let former: Generation | undefined;
     const changes: RuleChange[] = [];
     for (const [family, commits] of this.commits) {
@@ -94,8 +100,9 @@ export class HostRules {
             'the engine writes another generation of rules; ours move over',
           );
         }
-        const wanted = this.ofAll(registry);
-        const unwanted = former === undefined ? [] : without(this.ofAll(registry, former), wanted);
+        const wanted = this.#ofAll(family, found);
+        const unwanted =
+          former === undefined ? [] : without(this.#ofAll(family, found, former), wanted);
         return only(family, wanted, unwanted);
       });
       changes.push(...repaired);
@@ -105,7 +112,48 @@ export class HostRules {
 
   /** Nothing is forwarded that no rule accepts. */
   async dropForwarded(family: Family): Promise<void> {
-    await this.commits.get(family)?.submit({ add: [], remove: [], dropForwarded: true });
+    await this.commits.get(family)?.submit(() => ({ add: [], remove: [], dropForwarded: true }));
+  }
+
+  /** Everything that the intent asks for, in the order in which it was asked for. */
+  #ofAll(family: Family, found: RuleSet, generation = this.choice.current): PlacedRule[] {
+    if (!this.choice.writes(family)) return [];
+    const endpoints = this.registry
+      .endpoints()
+      .filter(({ record, network }) => ![record.phase, network.record.phase].includes('removing'));
+    return [
+      ...this.#networks.flatMap((spec) => this.#ofNetwork(spec, family, found, generation)),
+      ...endpoints.flatMap(({ spec, network, record }) => [
+        ...this.ofEndpoint(network.spec, spec, generation),
+        ...this.ofBindings(network.spec, record.bindings, generation),
+      ]),
+    ];
+  }
+
+  #ofNetwork(
+    network: NetworkSpec,
+    family: Family,
+    found: RuleSet,
+    generation = this.choice.current,
+  ): PlacedRule[] {
+    if (!this.choice.writes(family)) return [];
+    const own = generation.networkRules(network, family, this.settings);
+    if (generation.pairRules === undefined) return own;
+    const others = new Map<string, IsolatedNetwork>();
+    for (const bridge of forwardedBridges(found)) others.set(bridge, { bridge, internal: false });
+    for (const spec of this.#networks) others.set(spec.bridge, spec);
+    others.delete(network.bridge);
+    const pairs = [...others.values()].flatMap(
+      (other) => generation.pairRules?.(network, other, family) ?? [],
+    );
+    return [...own, ...pairs];
+  }
+
+  get #networks(): NetworkSpec[] {
+    return this.registry
+      .networks()
+      .filter(({ record }) => record.phase !== 'removing')
+      .map(({ spec }) => spec);
   }
 
   get #families(): Family[] {

@@ -24,6 +24,8 @@ export interface World {
   readonly links: Links;
   readonly sysctls: Sysctls;
   readonly conntrack: Conntrack;
+  /** Tries to; a kernel that cannot is found out by its missing settings. */
+  readonly loadModule: (name: 'br_netfilter') => Promise<void>;
   readonly rules: HostRules;
   readonly hostPorts: HostPorts;
   readonly allocator: PortAllocator;

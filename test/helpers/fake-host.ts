@@ -263,6 +263,7 @@ export function makeHost(): FakeHost {
       defaultBindingIp: undefined,
       ...changes,
     };
+    const registry = new Registry();
     const choice = new GenerationChoice(generation, false);
     const rules = { userlandProxy: settings.userlandProxy, allowDirectRouting: false };
     const commits = new RuleCommits(
@@ -274,9 +275,12 @@ export function makeHost(): FakeHost {
     const world: World = {
       ...host,
       log,
-      rules: new HostRules(new Map([[4, commits]]), choice, rules),
+      rules: new HostRules(new Map([[4, commits]]), choice, rules, registry),
       allocator: new PortAllocator({ first: 32768, last: 32770 } as never),
-      registry: new Registry(),
+      registry,
+      loadModule: async (name) => {
+        faults.calls.push(`load ${name}`);
+      },
       removals: new Removals(host.links, log),
       networkLocks: new KeyedLocks(),
       settings,
