@@ -75,7 +75,7 @@ t.test('values in messages', async (t) => {
   t.equal(show(undefined), 'undefined');
   t.equal(show({ a: 1 }), '{"a":1}');
   t.equal(show('x'.repeat(200)).length, 101);
-  t.equal(show(JSON.parse('['.repeat(100_000) + ']'.repeat(100_000))), '(nested too deeply)');
+  t.equal(show(JSON.parse('['.repeat(20_000) + ']'.repeat(20_000))), '(nested too deeply)');
   t.equal(showId('a'.repeat(64)), 'aaaaaaaaaaaa');
   fc.assert(fc.property(fc.string({ unit: 'binary' }), (text) => /^[^\p{Cc}]*$/u.test(show(text))));
 });
