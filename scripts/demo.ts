@@ -35,6 +35,7 @@ async function docker(lab: Lab, ...args: string[]): Promise<string> {
 }
 
 async function tour(lab: Lab): Promise<void> {
+  const untouched = await lab.snapshot();
   let before: Snapshot | undefined;
   let rulesBefore: string[] = [];
   const address = async (container: string): Promise<string> => {
@@ -73,7 +74,7 @@ async function tour(lab: Lab): Promise<void> {
     show(paint(36, '$ docker run -d --network app --name client busybox'));
     await lab.run({ name: 'client', network: 'app' });
     show(`web is ${await address('web')}, client is ${await address('client')}`);
-    show(await lab.docker('ps', '--format', '{{.Names}}\t{{.Ports}}'));
+    show(await lab.docker('ps', '--format', '{{.Names}}\t{{.Status}}'));
   });
 
   await step('The containers reach each other, by name and by address', async () => {
@@ -153,6 +154,16 @@ async function tour(lab: Lab): Promise<void> {
     assert.deepEqual(left, []);
     await assert.rejects(lab.ask('lan', ADDRESSES.host, 8080), 'the port is closed');
   });
+
+  if (driver === 'tsbridge') {
+    await step('Nor anything of the driver itself, once it is stopped', async () => {
+      assert.equal(await lab.killTsbridge('SIGTERM'), 0);
+      show('the daemon stopped; its proxy process waits 10 s for the next one, then ends, too');
+      const left = await lab.leftovers(untouched, 15_000);
+      show(left.join('\n') || 'links, routes, rules, sockets, processes, records: as before');
+      assert.deepEqual(left, []);
+    });
+  }
 }
 
 /** The rules that are not in `before`, each with its table. */

@@ -42,6 +42,12 @@ export async function snapshot(namespaces: Namespaces): Promise<Snapshot> {
     saveRules(namespaces, 6),
     here('ss', '-Hlntup'),
   ]);
+  const found = processes(namespaces).sort();
+  const state = [...files(namespaces, '/var/lib/tsbridge'), ...files(namespaces, '/run/tsbridge')];
+  // The driver keeps its one proxy process for the next port; a second one would be a leftover.
+  const proxy = found.indexOf('tsbridge-proxy');
+  const withProxy = found.some((line) => line.includes('main.js daemon')) && proxy !== -1;
+  if (withProxy) found.splice(proxy, 1);
   return {
     links: (JSON.parse(links) as Link[]).map(describeLink).sort(),
     routes: [...lines(routes4), ...lines(routes6)]
@@ -51,11 +57,8 @@ export async function snapshot(namespaces: Namespaces): Promise<Snapshot> {
     rules4: withoutEmptyTables(rules4),
     rules6: withoutEmptyTables(rules6),
     sockets: lines(sockets).map(describeSocket).sort(),
-    processes: processes(namespaces).sort(),
-    state: [
-      ...files(namespaces, '/var/lib/tsbridge'),
-      ...files(namespaces, '/run/tsbridge'),
-    ].sort(),
+    processes: found,
+    state: state.filter((file) => !(withProxy && file === '/run/tsbridge/proxy.sock')).sort(),
   };
 }
 
