@@ -3,7 +3,14 @@ import fc from 'fast-check';
 import t from 'tap';
 import type { Family } from '../../src/core/address.js';
 import { generations } from '../../src/core/firewall/generations.js';
-import { builtInChains, type Chain, type Table, tables } from '../../src/core/firewall/rule.js';
+import { planRules } from '../../src/core/firewall/plan.js';
+import {
+  builtInChains,
+  type Chain,
+  type PlacedRule,
+  type Table,
+  tables,
+} from '../../src/core/firewall/rule.js';
 import { RuleSet } from '../../src/core/firewall/rule-set.js';
 import { parseSave } from '../../src/core/firewall/save.js';
 import { renderRestore } from '../../src/render/restore.js';
@@ -40,7 +47,6 @@ function start({ generation, family, settings, networks, foreign }: World): Rule
   const host = new RuleHost(generation, family, settings);
   for (const { network } of networks) host.addNetwork(network);
   for (const { network } of networks) host.removeNetwork(network);
-  const found = new RuleSet();
   const rules = listing(host.found);
   for (const { chain, text, at } of foreign) {
     const key = chain.join(' ');
@@ -48,16 +54,7 @@ function start({ generation, family, settings, networks, foreign }: World): Rule
     present.splice(Math.floor((at * (present.length + 1)) / 100), 0, text);
     rules[key] = [...new Set(present)];
   }
-  for (const table of tables) {
-    for (const chain of builtInChains) found.addChain(table, chain, 'ACCEPT');
-    found.addChain(table, 'DOCKER-INGRESS');
-  }
-  for (const [key, texts] of Object.entries(rules)) {
-    const [table, chain] = key.split(' ') as [Table, Chain];
-    found.addChain(table, chain);
-    for (const text of texts) found.append(table, chain, text);
-  }
-  return new RuleHost(generation, family, settings, found);
+  return new RuleHost(generation, family, settings, ruleSetOf(rules));
 }
 
 function addAll(host: RuleHost, { networks }: World): void {
@@ -154,6 +151,95 @@ t.test('iptables-restore makes of a commit what the plan says', async (t) => {
     { numRuns: 60 },
   );
 });
+
+t.test('whatever was taken away or moved is right again after one plan', async (t) => {
+  const damage = fc.array(
+    fc.record({
+      chain: fc.nat(30),
+      line: fc.nat(30),
+      what: fc.constantFrom('drop' as const, 'lift' as const),
+    }),
+    { maxLength: 12 },
+  );
+  fc.assert(
+    fc.property(world, damage, (w, harm) => {
+      const host = start(w);
+      addAll(host, w);
+      const chains = Object.entries(listing(host.found)).map(([key, lines]): [string, string[]] => [
+        key,
+        [...lines],
+      ]);
+      for (const { chain, line, what } of harm) {
+        const lines = chains[chain % chains.length]?.[1] ?? [];
+        const taken = lines.splice(line % (lines.length + 1), 1);
+        if (what === 'lift') lines.unshift(...taken);
+      }
+      const harmed = Object.fromEntries(chains);
+      const found = ruleSetOf(harmed);
+      const base = w.generation.baseRules(w.family, w.settings);
+      const add = wantedRules(w);
+      const intent = { add, remove: [] };
+      planRules(found, base, intent);
+      const after = listing(found);
+      t.strictSame(planRules(found, base, intent), [], 'one plan is enough');
+      // Without a rule of ours nothing of the base is wanted either.
+      const wanted = add.length === 0 ? [] : [...base.rules, ...add];
+      t.ok(
+        wanted.every(({ rule }) => found.has(rule)),
+        'everything is there',
+      );
+      for (const key of Object.keys(after)) {
+        const texts = after[key] ?? [];
+        const own = new Set(wanted.map(({ rule }) => rule.text));
+        const foreign = (lines: readonly string[] = []) => lines.filter((one) => !own.has(one));
+        t.strictSame(foreign(texts), foreign(harmed[key]), `${key}: what others have there`);
+        const heads = wanted.filter(
+          ({ rule, place }) => place === 'head' && `${rule.table} ${rule.chain}` === key,
+        );
+        const positions = heads.map(({ rule }) => texts.indexOf(rule.text));
+        t.strictSame(
+          positions,
+          positions.toSorted((a, b) => a - b),
+          `${key}: heads in order`,
+        );
+        const first = add
+          .filter(({ rule }) => `${rule.table} ${rule.chain}` === key)
+          .map(({ rule }) => texts.indexOf(rule.text));
+        t.ok(Math.max(-1, ...positions) < Math.min(...first, Number.POSITIVE_INFINITY), key);
+      }
+    }),
+    { numRuns: 60 },
+  );
+});
+
+/** All that `addAll` adds, as a repair asks for it. */
+function wantedRules(w: World): PlacedRule[] {
+  const { generation, family, settings, networks } = w;
+  const host = new RuleHost(generation, family, settings);
+  return networks.flatMap(({ network, ports }) => {
+    const rules = [
+      ...host.rulesOf(network),
+      ...generation.endpointRules(network, endpointOf(network), family, settings),
+      ...host.portRules(network, network.internal ? [] : ports),
+    ];
+    host.addNetwork(network);
+    return rules;
+  });
+}
+
+function ruleSetOf(chains: Record<string, readonly string[]>): RuleSet {
+  const found = new RuleSet();
+  for (const table of tables) {
+    for (const chain of builtInChains) found.addChain(table, chain, 'ACCEPT');
+    found.addChain(table, 'DOCKER-INGRESS');
+  }
+  for (const [key, texts] of Object.entries(chains)) {
+    const [table, chain] = key.split(' ') as [Table, Chain];
+    found.addChain(table, chain);
+    for (const text of texts) found.append(table, chain, text);
+  }
+  return found;
+}
 
 /** Restore text that makes a fresh host have these rules. */
 function restoreText(found: RuleSet): string {
