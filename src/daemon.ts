@@ -133,7 +133,7 @@ async function buildWorld(
       iptables: config.iptables,
       ipForward: config.ipForward,
       ipForwardNoDrop: config.ipForwardNoDrop,
-      defaultMasquerade: config.ipMasq,
+      ipMasq: config.ipMasq,
       defaultBindingIp: config.defaultBindingIp,
     },
     log,
@@ -156,7 +156,9 @@ async function writtenFamilies(
 
 function stopSignal(): Promise<string> {
   return new Promise((resolve) => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const)
-      process.once(signal, () => resolve(signal));
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      // Not `once`: with no listener left, execa's own handler would end the process at once.
+      process.on(signal, () => resolve(signal));
+    }
   });
 }

@@ -1,9 +1,9 @@
 /** Which generation of Docker's rules is written now: forced, seen on the host, or the default. */
 import type { Family } from '../core/address.js';
 import {
-  detectGeneration,
   type Generation,
   type GenerationName,
+  seenGenerations,
 } from '../core/firewall/generation.js';
 import { generations } from '../core/firewall/generations.js';
 import type { RuleSet } from '../core/firewall/rule-set.js';
@@ -14,6 +14,8 @@ const fallback: GenerationName = 'docker29';
 export class GenerationChoice {
   #current: Generation;
   #ipv6 = false;
+  /** At the last look; undefined before the first. */
+  #seen: readonly GenerationName[] | undefined;
 
   constructor(
     private readonly forced: GenerationName | 'auto',
@@ -33,6 +35,11 @@ export class GenerationChoice {
     return family === 4 || this.#ipv6;
   }
 
+  /** Before anything was seen on the host: what it had the last time. */
+  expect(name: GenerationName): void {
+    if (this.forced === 'auto') this.#current = generations[name];
+  }
+
   /**
    * Looks at the rules of one family, IPv4 first. Answers with the generation that was written
    * until now if it is another one, whose rules have to go.
@@ -42,12 +49,16 @@ export class GenerationChoice {
       if (this.ip6tables === 'auto') this.#ipv6 = followsIpv6(this.#current.name, found);
       return undefined;
     }
-    const seen = detectGeneration(found);
-    if (this.forced !== 'auto' || seen === undefined || seen === this.#current.name) {
+    const seen = seenGenerations(found);
+    const before = this.#seen;
+    this.#seen = seen;
+    // Later only what is new counts: the jumps of our own generation are there because of us.
+    const next = before === undefined ? seen[0] : seen.find((name) => !before.includes(name));
+    if (this.forced !== 'auto' || next === undefined || next === this.#current.name) {
       return undefined;
     }
     const former = this.#current;
-    this.#current = generations[seen];
+    this.#current = generations[next];
     return former;
   }
 }

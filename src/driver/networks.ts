@@ -34,7 +34,8 @@ export async function createNetwork(world: World, input: NetworkInput): Promise<
   const state = world.registry.addNetwork(spec, {
     phase: 'creating',
     sequence: world.registry.nextSequence(),
-    bridgeMade: true,
+    bridgeMade: false, // until we know better: what was there before must never be taken away
+    generation: world.rules.generationName,
     input: plain(input),
   });
   try {

@@ -152,12 +152,13 @@ async function forgetFlows(
   { spec }: EndpointState,
   bindings: readonly PortBinding[],
 ): Promise<void> {
-  const udp = bindings.filter(({ protocol }) => protocol === 'udp');
-  if (udp.length > 0) {
-    await world.conntrack.removeUdpFlowsTo(
-      udp.map(({ hostIp, hostPort }) => ({ family: familyOf(hostIp), port: hostPort })),
-    );
-  }
+  const udp = bindings
+    .filter(({ protocol }) => protocol === 'udp')
+    .map(({ hostIp, hostPort }) => ({ family: familyOf(hostIp), port: hostPort }));
   const addresses = [spec.ipv4, spec.ipv6].flatMap((cidr) => (cidr ? [cidr.address] : []));
-  await world.conntrack.removeFlowsOf(addresses);
+  // At once: they share a walk through the kernel's table.
+  await Promise.all([
+    udp.length === 0 ? undefined : world.conntrack.removeUdpFlowsTo(udp),
+    world.conntrack.removeFlowsOf(addresses),
+  ]);
 }

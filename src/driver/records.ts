@@ -4,6 +4,7 @@
  */
 import { parseIp } from '../core/address.js';
 import { DriverError } from '../core/errors.js';
+import { type GenerationName, generationNames } from '../core/firewall/generation.js';
 import type { EndpointInput, NetworkInput } from '../core/input.js';
 import { type PortBinding, type Protocol, parsePort, protocols } from '../core/port.js';
 
@@ -20,6 +21,8 @@ export interface NetworkRecord {
   readonly sequence: number;
   /** false: the bridge was there before, and stays when the network goes. */
   readonly bridgeMade: boolean;
+  /** What the host's engine wrote then: the best guess after a reboot, before it has started. */
+  readonly generation: GenerationName;
   readonly input: NetworkInput;
 }
 
@@ -64,6 +67,7 @@ export function decodeNetwork(value: unknown): NetworkRecord {
     phase: phase(fields.phase),
     sequence: number(fields.sequence, 'sequence'),
     bridgeMade: fields.bridgeMade === true,
+    generation: generation(fields.generation),
     input: {
       networkId: text(input.networkId, 'networkId'),
       options: object(input.options, 'options'),
@@ -111,6 +115,12 @@ function binding(value: unknown): PortBinding {
 function phase(value: unknown): Phase {
   const found = phases.find((name) => name === value);
   if (found === undefined) throw unreadable('phase', phases.join(', '));
+  return found;
+}
+
+function generation(value: unknown): GenerationName {
+  const found = generationNames.find((name) => name === value);
+  if (found === undefined) throw unreadable('generation', generationNames.join(', '));
   return found;
 }
 

@@ -49,6 +49,8 @@ async function loadRecords(world: World): Promise<void> {
       registry.addNetwork(parseNetwork(record.input, settings).spec, record);
     });
   }
+  const newest = registry.networks().at(-1);
+  if (newest !== undefined) world.rules.expectGeneration(newest.record.generation);
   const networks = new Map<string, ReturnType<typeof registry.networks>[number]>(
     registry.networks().map((state) => [state.spec.id, state]),
   );

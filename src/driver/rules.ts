@@ -33,6 +33,11 @@ export class HostRules {
     return this.choice.current.name;
   }
 
+  /** What the records say of the host's engine; what is seen on the host counts more. */
+  expectGeneration(name: GenerationName): void {
+    this.choice.expect(name);
+  }
+
   /** The order in which an endpoint's ports are bound and programmed. */
   orderBindings(groups: readonly PortGroup[]): PortGroup[] {
     return this.choice.current.orderBindings(groups);
@@ -103,7 +108,9 @@ export class HostRules {
         const wanted = this.#ofAll(family, found);
         const unwanted =
           former === undefined ? [] : without(this.#ofAll(family, found, former), wanted);
-        return only(family, wanted, unwanted);
+        const intent = only(family, wanted, unwanted);
+        if (former === undefined) return intent;
+        return { ...intent, retire: former.baseRules(family, this.settings) };
       });
       changes.push(...repaired);
     }

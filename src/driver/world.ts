@@ -16,7 +16,7 @@ export interface DriverSettings {
   /** Leave the policy of FORWARD alone when forwarding is switched on (28). */
   readonly ipForwardNoDrop: boolean;
   /** Default of `com.docker.network.bridge.enable_ip_masquerade`. */
-  readonly defaultMasquerade: boolean;
+  readonly ipMasq: boolean;
   readonly defaultBindingIp: IpAddress | undefined;
 }
 

@@ -30,6 +30,8 @@ function lineOf(change: RuleChange): string {
   switch (change.op) {
     case 'create-chain':
       return `-N ${change.chain}`;
+    case 'delete-chain':
+      return `-X ${change.chain}`;
     case 'policy':
       return `:${change.chain} ${change.policy} [0:0]`;
     case 'append':

@@ -1,6 +1,6 @@
 import t from 'tap';
 import { forwardedBridges } from '../../src/core/firewall/forwarded-bridges.js';
-import { detectGeneration, generationNames } from '../../src/core/firewall/generation.js';
+import { generationNames, seenGenerations } from '../../src/core/firewall/generation.js';
 import { generations, ipv6Ways } from '../../src/core/firewall/generations.js';
 import { RuleSet } from '../../src/core/firewall/rule-set.js';
 import { parseSave } from '../../src/core/firewall/save.js';
@@ -26,19 +26,18 @@ t.test('an engine is known by its chains', async (t) => {
     29: 'docker29',
   };
   for (const [name, text] of goldenSections()) {
-    const found = detectGeneration(parseSave(text));
+    if (name.includes(' IPv6: ')) continue; // the IPv4 rules are asked
+    const found = seenGenerations(parseSave(text))[0];
     t.equal(found, expected[name.slice(0, 2) as unknown as 17], name);
   }
-  t.equal(detectGeneration(new RuleSet()), undefined);
+  t.equal(seenGenerations(new RuleSet())[0], undefined);
 });
 
 t.test('each recognises what it writes itself', async (t) => {
   for (const generation of Object.values(generations)) {
-    const found = new RuleSet();
-    for (const { table, chain } of generation.baseRules(4, settings).chains) {
-      found.addChain(table, chain);
-    }
-    t.equal(detectGeneration(found), generation.name);
+    const host = new RuleHost(generation, 4, settings);
+    host.addNetwork(dual);
+    t.equal(seenGenerations(host.found)[0], generation.name);
   }
 });
 

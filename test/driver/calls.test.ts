@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import t from 'tap';
 import { BridgeDriver, parseIds } from '../../src/driver/driver.js';
+import { repairRules } from '../../src/driver/reconcile.js';
 import { recover } from '../../src/driver/recover.js';
 import { type FakeHost, makeHost } from '../helpers/fake-host.js';
 
@@ -161,7 +162,7 @@ t.test('conflicts name the other party and change nothing', async (t) => {
   await t.rejects(driver.createNetwork(network(6, id('c'), named)), {
     message: /existing interface eth9 is not a bridge/,
   });
-  host.links.links.delete('eth9');
+  t.ok(host.links.links.delete('eth9'), 'which is still there');
   t.same(state(host), before);
   const both = [
     driver.createNetwork(network(7, id('d'))),
@@ -300,4 +301,29 @@ t.test('after a reboot networks come back and dead containers do not', async (t)
   t.same(state(host).rules, before.rules);
   t.same(state(host).ports, []);
   t.same(state(host).records, before.records);
+});
+
+t.test('rules move over when the engine turns out to be of another generation', async (t) => {
+  const host = makeHost();
+  const boot = host.boot({}, 'auto');
+  await recover(boot.world);
+  const driver = new BridgeDriver(boot.world, Promise.resolve());
+  await driver.createNetwork(network());
+  t.ok(host.firewall.dump()['filter DOCKER-INTERNAL'], 'no engine: the newest');
+  await driver.createEndpoint(endpoint());
+  await driver.publishPorts(ids(), publish([6, 80, 8080]));
+  await repairRules(boot.world);
+  t.ok(host.firewall.dump()['filter DOCKER-INTERNAL'], 'our own chains are no engine');
+  // An engine of 20.10 starts.
+  const jump = '-I FORWARD 1 -j DOCKER-ISOLATION-STAGE-1';
+  const chains = '-N DOCKER-ISOLATION-STAGE-1\n-N DOCKER-ISOLATION-STAGE-2';
+  await host.firewall.restore(4, `*filter\n${chains}\n${jump}\nCOMMIT\n`);
+  await repairRules(boot.world);
+  t.notMatch(JSON.stringify(host.firewall.dump()), /DOCKER-FORWARD|DOCKER-CT|DOCKER-BRIDGE/);
+  const again = makeHost();
+  const fresh = await start(again);
+  await fresh.driver.createNetwork(network());
+  await fresh.driver.createEndpoint(endpoint());
+  await fresh.driver.publishPorts(ids(), publish([6, 80, 8080]));
+  t.same(host.firewall.dump(), again.firewall.dump(), 'as if it had been so from the start');
 });

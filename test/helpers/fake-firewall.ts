@@ -105,12 +105,18 @@ function change(chains: Chains, line: string): boolean {
     chain.policy = policy[2] ?? '';
     return true;
   }
-  const [, op, name, rest = ''] = /^-([NAID]) (\S+) ?(.*)$/.exec(line) ?? [];
+  const [, op, name, rest = ''] = /^-([NXAID]) (\S+) ?(.*)$/.exec(line) ?? [];
   if (op === undefined || name === undefined) return false;
   if (op === 'N') {
     if (chains.has(name)) return false;
     chains.set(name, { policy: '-', rules: [] });
     return true;
+  }
+  if (op === 'X') {
+    const jumps = [...chains.values()].some((chain) =>
+      chain.rules.some((rule) => rule.endsWith(`-j ${name}`)),
+    );
+    return !jumps && chains.get(name)?.rules.length === 0 && chains.delete(name);
   }
   const rules = chains.get(name)?.rules;
   if (rules === undefined) return false;

@@ -259,7 +259,7 @@ export function makeHost(): FakeHost {
       iptables: true,
       ipForward: true,
       ipForwardNoDrop: false,
-      defaultMasquerade: true,
+      ipMasq: true,
       defaultBindingIp: undefined,
       ...changes,
     };

@@ -7,7 +7,7 @@ import type { EndpointSpec } from '../endpoint.js';
 import type { NetworkSpec } from '../network.js';
 import type { PortBinding } from '../port.js';
 import type { PortGroup } from '../ports.js';
-import type { DockerChain, PlacedRule, Table } from './rule.js';
+import type { Chain, DockerChain, PlacedRule, Table } from './rule.js';
 import type { RuleSet } from './rule-set.js';
 
 /** `docker17`: 17.03; `docker20`: 17.06 to 27; `docker28`: 28.0.1 to 28.5; `docker29`: 29. */
@@ -57,14 +57,21 @@ export interface Generation {
   orderBindings(groups: readonly PortGroup[]): PortGroup[];
 }
 
+/** The jump that an engine of each generation makes when it starts, oldest generation first. */
+const signatures: readonly [GenerationName, chain: Chain, text: string][] = [
+  ['docker17', 'FORWARD', '-j DOCKER-ISOLATION'],
+  ['docker20', 'FORWARD', '-j DOCKER-ISOLATION-STAGE-1'],
+  ['docker28', 'DOCKER-FORWARD', '-j DOCKER-ISOLATION-STAGE-1'],
+  ['docker29', 'DOCKER-FORWARD', '-j DOCKER-INTERNAL'],
+];
+
 /**
- * The generation whose filter chains are there, newest first: an engine that was upgraded leaves
- * the chains of the older one behind. undefined without any chain of Docker's.
+ * The generations whose jumps are there, oldest first. A newer engine takes the jumps of the older
+ * ones away when it starts (spec sections 1.1 and 1.2), an older one knows nothing of the newer: so
+ * that of several the oldest is the one that started last.
  */
-export function detectGeneration(found: RuleSet): GenerationName | undefined {
-  if (found.hasChain('filter', 'DOCKER-INTERNAL')) return 'docker29';
-  if (found.hasChain('filter', 'DOCKER-FORWARD')) return 'docker28';
-  if (found.hasChain('filter', 'DOCKER-ISOLATION-STAGE-1')) return 'docker20';
-  if (found.hasChain('filter', 'DOCKER-ISOLATION')) return 'docker17';
-  return undefined;
+export function seenGenerations(found: RuleSet): GenerationName[] {
+  return signatures
+    .filter(([, chain, text]) => found.rules('filter', chain).includes(text))
+    .map(([name]) => name);
 }

@@ -7,6 +7,8 @@ import type { RuleChange, RuleSet } from './rule-set.js';
 export interface RuleIntent {
   readonly add: readonly PlacedRule[];
   readonly remove: readonly Rule[];
+  /** What networks shared in another generation: goes, as far as nobody else uses it. */
+  readonly retire?: BaseRules;
   /** The policy of FORWARD shall be DROP. */
   readonly dropForwarded?: true;
 }
@@ -42,6 +44,7 @@ export function planRules(found: RuleSet, base: BaseRules, intent: RuleIntent): 
     }
   }
   commit(deletions(found, intent.remove));
+  if (intent.retire !== undefined) commit(retirement(found, base, intent.retire));
   if (intent.dropForwarded && found.policy('filter', 'FORWARD') !== 'DROP') {
     commit([{ op: 'policy', table: 'filter', chain: 'FORWARD', policy: 'DROP' }]);
   }
@@ -71,10 +74,49 @@ function misplacedHeads(
   return changes;
 }
 
+/**
+ * Chains in which others have put rules stay, with the jumps that lead there; and DOCKER-USER is
+ * the administrator's.
+ */
+function retirement(found: RuleSet, base: BaseRules, former: BaseRules): RuleChange[] {
+  const own = new Set(former.rules.map(({ rule }) => idOf(rule)));
+  const wanted = new Set(base.rules.map(({ rule }) => idOf(rule)));
+  const dropped = former.chains.filter(
+    ({ table, chain }) =>
+      found.hasChain(table, chain) &&
+      !base.chains.some((kept) => kept.table === table && kept.chain === chain),
+  );
+  const [unused, used] = partition(dropped, ({ table, chain }) =>
+    found.rules(table, chain).every((text) => own.has(`${table} ${chain} ${text}`)),
+  );
+  const rules = former.rules
+    .map(({ rule }) => rule)
+    .filter((rule) => !wanted.has(idOf(rule)) && rule.chain !== 'DOCKER-USER')
+    .filter(
+      ({ table, chain, target }) =>
+        !used.some(
+          (kept) =>
+            kept.table === table &&
+            (kept.chain === chain ||
+              (typeof target === 'object' && 'jump' in target && target.jump === kept.chain)),
+        ),
+    );
+  return [
+    ...deletions(found, rules),
+    ...unused.map(({ table, chain }): RuleChange => ({ op: 'delete-chain', table, chain })),
+  ];
+}
+
+function partition<T>(values: readonly T[], test: (value: T) => boolean): [T[], T[]] {
+  return [values.filter(test), values.filter((value) => !test(value))];
+}
+
+const idOf = (rule: Rule): string => `${rule.table} ${rule.chain} ${rule.text}`;
+
 function deletions(found: RuleSet, rules: readonly Rule[]): RuleChange[] {
   const seen = new Set<string>();
   return rules.flatMap((rule): RuleChange[] => {
-    const id = `${rule.table} ${rule.chain} ${rule.text}`;
+    const id = idOf(rule);
     if (seen.has(id) || !found.has(rule)) return [];
     seen.add(id);
     return [{ op: 'delete', rule }];

@@ -7,6 +7,8 @@ import type { Chain, Rule, Table } from './rule.js';
 /** One change to a family's rules, small enough to be a line of restore text. */
 export type RuleChange =
   | { readonly op: 'create-chain'; readonly table: Table; readonly chain: Chain }
+  /** Of an empty chain that nothing jumps to. */
+  | { readonly op: 'delete-chain'; readonly table: Table; readonly chain: Chain }
   | { readonly op: 'policy'; readonly table: Table; readonly chain: Chain; readonly policy: 'DROP' }
   | { readonly op: 'append'; readonly rule: Rule }
   /** `position` counts from 0; iptables counts from 1. */
@@ -73,6 +75,7 @@ export class RuleSet {
     const deleted = new Map<ChainState, Map<string, number>>();
     for (const change of changes) {
       if (change.op === 'create-chain') this.addChain(change.table, change.chain);
+      else if (change.op === 'delete-chain') this.#chains.delete(key(change.table, change.chain));
       else if (change.op === 'policy') {
         this.addChain(change.table, change.chain);
         this.#state(change.table, change.chain).policy = change.policy;
