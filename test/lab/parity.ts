@@ -3,6 +3,7 @@
  * compared: everything of an engine's host that a person could look at, without the names that
  * are different each time.
  */
+import { isDeepStrictEqual } from 'node:util';
 import { Lab, type LabOptions } from './lab.js';
 
 /** Rules by chain: the order within a chain counts, the order of the chains does not. */
@@ -132,6 +133,21 @@ function describe(link: Interface): string {
   return `${link.ifname} ${link.mtu} ${link.address} ${up} ${addresses.join(' ')}`;
 }
 
+function without(view: HostView, except: RegExp | undefined): HostView {
+  if (except === undefined) return view;
+  const keep = (lines: readonly string[]): string[] => lines.filter((line) => !except.test(line));
+  return {
+    ...view,
+    links: keep(view.links),
+    settings: keep(view.settings),
+    containers: Object.fromEntries(
+      Object.entries(view.containers).map(([name, lines]) => [name, keep(lines)]),
+    ),
+  };
+}
+
+const SETTLE_MS = 1_500;
+
 /** One docker command; the word DRIVER in it stands for the driver's name. */
 export type Command = readonly string[];
 
@@ -161,17 +177,27 @@ export class Pair {
     return new Pair(reference, candidate, driver);
   }
 
-  /** Runs the command on both hosts, and gives the view of each afterwards. */
-  async run(command: Command): Promise<{ reference: HostView; candidate: HostView }> {
-    const on = async (lab: Lab, driver: string): Promise<HostView> => {
-      await lab.docker(...command.map((word) => (word === 'DRIVER' ? driver : word)));
-      return await viewHost(lab);
-    };
-    const [reference, candidate] = await Promise.all([
-      on(this.reference, 'bridge'),
-      on(this.candidate, this.#driver),
-    ]);
-    return { reference, candidate };
+  /**
+   * Runs the command on both hosts, and gives the view of each afterwards. Links are deleted by
+   * the kernel in the background, so a difference is looked at again for a moment.
+   */
+  async run(
+    command: Command,
+    except?: RegExp,
+  ): Promise<Record<'reference' | 'candidate', HostView>> {
+    const on = (lab: Lab, driver: string): Promise<string> =>
+      lab.docker(...command.map((word) => (word === 'DRIVER' ? driver : word)));
+    await Promise.all([on(this.reference, 'bridge'), on(this.candidate, this.#driver)]);
+    const view = async (lab: Lab): Promise<HostView> => without(await viewHost(lab), except);
+    for (const end = performance.now() + SETTLE_MS; ; ) {
+      const [reference, candidate] = await Promise.all([
+        view(this.reference),
+        view(this.candidate),
+      ]);
+      if (isDeepStrictEqual(reference, candidate) || performance.now() > end) {
+        return { reference, candidate };
+      }
+    }
   }
 
   /** Whether the kernel has SCTP: without it the built-in driver refuses such a port. */

@@ -6,6 +6,8 @@ import { type Command, start } from './parity.js';
 export interface Scenario {
   name: string;
   commands: readonly Command[];
+  /** Lines of a view in which we differ on purpose; each has its reason where it is given. */
+  except?: RegExp;
 }
 
 const option = (name: string, value: string): string[] => [
@@ -20,10 +22,22 @@ const create = (name: string, ...args: string[]): Command => [
 const remove = (...names: string[]): Command => ['rm', '-f', ...names];
 const removeNetwork = (name: string): Command => ['network', 'rm', name];
 
+/** Until 25 the containers of an internal network got a default route that led nowhere. */
+const NO_WAY_OUT = /^default via/;
+
+/** Until 24 the bridge itself kept the MTU 1500. */
+const BRIDGE_MTU = /^(br-app bridge|br-app\/mtu:|ipv6\/conf\/br-app\/mtu:)/;
+
 /** A network with one container and a published port, and its end. */
-function around(name: string, args: readonly string[], run: readonly string[] = []): Scenario {
+function around(
+  name: string,
+  args: readonly string[],
+  run: readonly string[] = [],
+  except?: RegExp,
+): Scenario {
   return {
     name,
+    ...(except === undefined ? {} : { except }),
     commands: [
       create('app', ...args),
       start('web', '--network', 'app', '-p', '8080:80', ...run),
@@ -58,9 +72,14 @@ export const ports: Scenario = {
 };
 
 export const networks: readonly Scenario[] = [
-  around('--internal', ['--internal']),
+  around('--internal', ['--internal'], [], NO_WAY_OUT),
   around('icc off', option('bridge.enable_icc', 'false')),
-  around('icc off, --internal', ['--internal', ...option('bridge.enable_icc', 'false')]),
+  around(
+    'icc off, --internal',
+    ['--internal', ...option('bridge.enable_icc', 'false')],
+    [],
+    NO_WAY_OUT,
+  ),
   around('masquerade off', option('bridge.enable_ip_masquerade', 'false')),
   around('default host address', option('bridge.host_binding_ipv4', '192.0.2.1')),
   around('source address', option('host_ipv4', '192.0.2.1')),
@@ -68,10 +87,12 @@ export const networks: readonly Scenario[] = [
     ...['--subnet', '10.6.0.0/24'],
     ...option('bridge.inhibit_ipv4', 'true'),
   ]),
-  around('bridge name and MTU', [
-    ...option('bridge.name', 'br-app'),
-    ...option('driver.mtu', '1400'),
-  ]),
+  around(
+    'bridge name and MTU',
+    [...option('bridge.name', 'br-app'), ...option('driver.mtu', '1400')],
+    [],
+    BRIDGE_MTU,
+  ),
   around('interface prefix', option('container_iface_prefix', 'net')),
   around('subnet and gateway', ['--subnet', '10.6.0.0/24', '--gateway', '10.6.0.254']),
   around('another default gateway', [
@@ -105,5 +126,5 @@ export const networks: readonly Scenario[] = [
 export const withoutProxy: readonly Scenario[] = [
   ports,
   around('icc off', option('bridge.enable_icc', 'false')),
-  around('--internal', ['--internal']),
+  around('--internal', ['--internal'], [], NO_WAY_OUT),
 ];

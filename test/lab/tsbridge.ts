@@ -10,7 +10,7 @@ import { LabProcess, NODE, until } from './process.js';
 export const PLUGIN_SOCKET = '/run/docker/plugins/tsbridge.sock';
 
 /** One line of the daemon's log: pino's JSON. */
-export type LogEntry = Record<string, unknown> & { level?: number; msg?: string };
+export type LogEntry = Record<string, unknown> & { level?: string; msg?: string };
 
 export class Tsbridge {
   readonly process: LabProcess;
