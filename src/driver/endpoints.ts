@@ -22,7 +22,7 @@ export async function createEndpoint(
   network: NetworkState,
   input: EndpointInput,
 ): Promise<{ mac: MacAddress | undefined }> {
-  const { spec, macGiven } = parseEndpoint(input, network.spec);
+  const { spec, macGiven, warnings } = parseEndpoint(input, network.spec);
   const answer = { mac: macGiven ? undefined : spec.mac };
   const label = labelOf(spec, network);
   const kept = withoutPorts(input);
@@ -31,6 +31,7 @@ export async function createEndpoint(
     if (isDeepStrictEqual(known.record.input, kept)) return answer;
     throw new DriverError('endpoint-exists', `endpoint ${label} exists with other options`);
   }
+  for (const warning of warnings) world.log.warn({ endpoint: shortId(spec.id) }, warning);
   await collectStale(world, network, spec);
   if (wantsPorts(input)) world.hostPorts.prepare();
   const state = await register(world, network, spec, kept);

@@ -5,7 +5,7 @@ import { generations, ipv6Ways } from '../../src/core/firewall/generations.js';
 import { RuleSet } from '../../src/core/firewall/rule-set.js';
 import { parseSave } from '../../src/core/firewall/save.js';
 import { goldenSections, makeBinding, makeEndpoint, makeNetwork } from '../helpers/golden.js';
-import { groupOf } from '../helpers/rule-host.js';
+import { groupOf, RuleHost } from '../helpers/rule-host.js';
 
 const settings = { userlandProxy: true, allowDirectRouting: false };
 const ipv6 = { subnet: 'fd00:6::/64', gateway: 'fd00:6::1/64' };
