@@ -17,8 +17,8 @@ t.test('every name has its module', async (t) => {
   for (const name of generationNames) t.equal(generations[name].name, name);
 });
 
-t.test('an engine is known by its chains', async (t) => {
-  const expected = {
+t.test('an engine is known by its jumps', async (t) => {
+  const expected: Readonly<Record<string, string>> = {
     17: 'docker17',
     20: 'docker20',
     26: 'docker20',
@@ -26,19 +26,23 @@ t.test('an engine is known by its chains', async (t) => {
     29: 'docker29',
   };
   for (const [name, text] of goldenSections()) {
-    if (name.includes(' IPv6: ')) continue; // the IPv4 rules are asked
-    const found = seenGenerations(parseSave(text))[0];
-    t.equal(found, expected[name.slice(0, 2) as unknown as 17], name);
+    // Until 27 an engine makes the IPv6 jumps with the first network that has IPv6.
+    const without = /^2[06].*IPv6: startup/.test(name);
+    const found = seenGenerations(parseSave(text));
+    t.same(found, without ? [] : [expected[name.slice(0, 2)]], name);
   }
-  t.equal(seenGenerations(new RuleSet())[0], undefined);
+  t.same(seenGenerations(new RuleSet()), []);
 });
 
-t.test('each recognises what it writes itself', async (t) => {
+t.test('each recognises what it writes itself, and what stands beside it', async (t) => {
+  const all = new RuleSet();
   for (const generation of Object.values(generations)) {
-    const host = new RuleHost(generation, 4, settings);
-    host.addNetwork(dual);
-    t.equal(seenGenerations(host.found)[0], generation.name);
+    const alone = new RuleHost(generation, 4, settings);
+    alone.addNetwork(dual);
+    t.same(seenGenerations(alone.found), [generation.name]);
+    new RuleHost(generation, 4, settings, all).addNetwork(dual);
   }
+  t.same(seenGenerations(all), generationNames, 'oldest first');
 });
 
 t.test('who writes ip6tables rules', async (t) => {

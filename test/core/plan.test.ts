@@ -1,7 +1,7 @@
 import t from 'tap';
 import type { BaseRules } from '../../src/core/firewall/generation.js';
 import { planRules } from '../../src/core/firewall/plan.js';
-import { type Place, place } from '../../src/core/firewall/rule.js';
+import { type DockerChain, type Place, place } from '../../src/core/firewall/rule.js';
 import { RuleSet } from '../../src/core/firewall/rule-set.js';
 import { renderRestore } from '../../src/render/restore.js';
 import { interfaceName } from '../helpers/golden.js';
@@ -114,6 +114,48 @@ t.test('additions come before removals', async (t) => {
     ['create-chain', 'insert', 'delete'],
   );
   t.same(texts(found), [user, chain, '-i new -j ACCEPT']);
+});
+
+t.test('what another generation shared goes, as far as nobody else uses it', async (t) => {
+  const jumpTo = (chain: DockerChain) => place('head', 4, 'filter', 'FORWARD', {}, { jump: chain });
+  const former: BaseRules = {
+    chains: (['DOCKER-USER', 'DOCKER-CT', 'DOCKER-BRIDGE', 'DOCKER-INTERNAL'] as const).map(
+      (chain) => ({ table: 'filter', chain }),
+    ),
+    rules: [
+      jumpTo('DOCKER-USER'),
+      jumpTo('DOCKER-CT'),
+      jumpTo('DOCKER-BRIDGE'),
+      place('end', 4, 'filter', 'DOCKER-CT', {}, 'RETURN'),
+      place('end', 4, 'filter', 'DOCKER-BRIDGE', {}, 'RETURN'),
+      place('end', 4, 'filter', 'DOCKER-USER', {}, 'RETURN'),
+    ],
+  };
+  const found = forward('-j DOCKER-USER', '-j DOCKER-CT', '-j DOCKER-BRIDGE', ingress);
+  for (const chain of ['DOCKER-USER', 'DOCKER-CT', 'DOCKER-BRIDGE']) {
+    found.append('filter', chain, '-j RETURN');
+  }
+  found.append('filter', 'DOCKER-BRIDGE', '-i theirs -j ACCEPT');
+  const intent = { add: [ours('top', 'top')], remove: [], retire: former };
+  const changes = planRules(found, base, intent);
+  t.same(texts(found), [user, chain, top, '-j DOCKER-BRIDGE', ingress]);
+  t.same(found.rules('filter', 'DOCKER-USER'), ['-j RETURN'], "the administrator's");
+  t.equal(found.hasChain('filter', 'DOCKER-CT'), false);
+  t.same(found.rules('filter', 'DOCKER-BRIDGE'), ['-j RETURN', '-i theirs -j ACCEPT']);
+  t.match(renderRestore(changes), /-D FORWARD -j DOCKER-CT\n(.*\n)*-X DOCKER-CT\n/);
+  t.same(planRules(found, base, intent), [], 'once');
+});
+
+t.test('DOCKER-USER stays, and so does its jump, where the next generation has none', async (t) => {
+  const found = forward(user, ingress);
+  found.append('filter', 'DOCKER-USER', '-j RETURN');
+  const former: BaseRules = {
+    chains: [{ table: 'filter', chain: 'DOCKER-USER' }],
+    rules: [jump('DOCKER-USER'), place('end', 4, 'filter', 'DOCKER-USER', {}, 'RETURN')],
+  };
+  const intent = { add: [], remove: [], retire: former };
+  t.same(planRules(found, { chains: [], rules: [] }, intent), []);
+  t.same(texts(found), [user, ingress]);
 });
 
 t.test('the policy of FORWARD', async (t) => {

@@ -40,6 +40,9 @@ t.test('changes', async (t) => {
   t.equal(rules.policy('filter', 'FORWARD'), 'DROP');
   t.equal(rules.hasChain('filter', 'DOCKER'), true);
 
+  rules.apply([{ op: 'delete-chain', table: 'filter', chain: 'DOCKER' }]);
+  t.equal(rules.hasChain('filter', 'DOCKER'), false);
+
   rules.apply([{ op: 'delete', rule: rule('other') }]);
   t.same(texts(rules), ['a', 'c', 'b'], 'what is not there cannot go');
 

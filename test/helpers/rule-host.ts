@@ -32,7 +32,7 @@ export class RuleHost {
   }
 
   addContainer(network: NetworkSpec, endpoint: EndpointSpec, ports: readonly PortBinding[]): void {
-    this.#add(this.#endpointRules(network, endpoint));
+    this.#add(this.endpointRules(network, endpoint));
     this.#add(this.portRules(network, ports));
   }
 
@@ -42,7 +42,7 @@ export class RuleHost {
     ports: readonly PortBinding[],
   ): void {
     this.#remove(this.portRules(network, ports));
-    this.#remove(this.#endpointRules(network, endpoint));
+    this.#remove(this.endpointRules(network, endpoint));
   }
 
   /** Of this family, with those that depend on the networks that are there. */
@@ -65,7 +65,7 @@ export class RuleHost {
       .filter(({ rule }) => rule.family === this.family);
   }
 
-  #endpointRules(network: NetworkSpec, endpoint: EndpointSpec): PlacedRule[] {
+  endpointRules(network: NetworkSpec, endpoint: EndpointSpec): PlacedRule[] {
     return this.generation.endpointRules(network, endpoint, this.family, this.settings);
   }
 

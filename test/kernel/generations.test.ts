@@ -2,6 +2,7 @@
  * Each section of the golden file through the real iptables-restore and back: what the kernel holds
  * must be what the model says, and what the engine left.
  */
+import type { PlacedRule } from '../../src/core/firewall/rule.js';
 import type { RuleChange } from '../../src/core/firewall/rule-set.js';
 import { inFreshNamespace, isInstalled, run } from '../helpers/netns.js';
 
@@ -9,14 +10,19 @@ inFreshNamespace();
 const { default: t } = await import('tap');
 const { spawnSync } = await import('node:child_process');
 const { default: fc } = await import('fast-check');
-const { generations } = await import('../../src/core/firewall/generations.js');
+const { generations, ipv6Ways } = await import('../../src/core/firewall/generations.js');
 const { parseSave } = await import('../../src/core/firewall/save.js');
 const { renderRestore } = await import('../../src/render/restore.js');
 const { ruleOf } = await import('../helpers/arbitrary.js');
-const { goldenSections, listing, listingOf } = await import('../helpers/golden.js');
+const { goldenSections, listing, listingOf, makeBinding, makeEndpoint, makeNetwork } = await import(
+  '../helpers/golden.js'
+);
+const { planRules } = await import('../../src/core/firewall/plan.js');
+const { RuleHost } = await import('../helpers/rule-host.js');
 const { play } = await import('../helpers/golden-tour.js');
 
 type Family = 4 | 6;
+type Host = InstanceType<typeof RuleHost>;
 type Variant = 'nft' | 'legacy';
 
 // /run/xtables.lock of our own: the machine's must not be held, nor waited for.
@@ -72,6 +78,54 @@ const engines = {
   '29-master': generations.docker29,
 };
 
+const network = makeNetwork(
+  'br-x',
+  '10.6.0.0/24',
+  '10.6.0.1',
+  {},
+  { ipv6: { subnet: 'fd00:6::/64', gateway: 'fd00:6::1/64' } },
+);
+const secret = makeNetwork(
+  'br-s',
+  '10.7.0.0/24',
+  '10.7.0.1',
+  {},
+  { internal: true, ipv6: { subnet: 'fd00:7::/64', gateway: 'fd00:7::1/64' } },
+);
+const endpoint = makeEndpoint(network, '10.6.0.2/24', 'fd00:6::2/64');
+const ports = [
+  makeBinding('127.0.0.1:8085', '10.6.0.2:80'),
+  makeBinding('[::]:9899', '[fd00:6::2]:99', 'sctp'),
+];
+
+/** Calls, each answering with the rules that it wants. */
+const tour: ((host: Host) => PlacedRule[])[] = [
+  (host) => {
+    const rules = host.rulesOf(network);
+    host.addNetwork(network);
+    return rules;
+  },
+  (host) => {
+    const rules = host.rulesOf(secret);
+    host.addNetwork(secret);
+    return rules;
+  },
+  (host) => {
+    host.addContainer(network, endpoint, ports);
+    return [...host.endpointRules(network, endpoint), ...host.portRules(network, ports)];
+  },
+];
+
+const idOf = ({ rule }: PlacedRule): string => `${rule.table} ${rule.chain} ${rule.text}`;
+
+/** Without the order, and without DOCKER-USER, which a move leaves as it is. */
+const sorted = (chains: Readonly<Record<string, readonly string[]>>) =>
+  Object.entries(chains)
+    .filter(([chain]) => chain !== 'filter DOCKER-USER')
+    .map(([chain, lines]) => [chain, lines.filter((line) => line !== userJump).sort()] as const)
+    .filter(([chain, lines]) => lines.length > 0 || /DOCKER/.test(chain));
+const userJump = '-j DOCKER-USER';
+
 for (const variant of ['nft', 'legacy'] as const) {
   for (const family of [4, 6] as const) {
     const options = { skip: !works(variant, family) && `no ${program(variant, family)} here` };
@@ -95,6 +149,35 @@ for (const variant of ['nft', 'legacy'] as const) {
           undo();
           commit();
           t.same(listingOf(saved(variant, family)), before, `${name}: and back`);
+          flush(variant, family);
+        }
+      }
+    });
+
+    t.test(`${program(variant, family)}: from one generation to another`, options, async (t) => {
+      const all = Object.values(generations).filter(
+        ({ name }) => ipv6Ways[name].rules || family === 4,
+      );
+      for (const former of all) {
+        for (const next of all) {
+          if (former === next) continue;
+          const settings = { userlandProxy: true, allowDirectRouting: false };
+          const host = new RuleHost(former, family, settings);
+          const unwanted = tour.flatMap((step) => step(host));
+          restore(variant, family, renderRestore(host.commits.flat()), '--noflush');
+          const fresh = new RuleHost(next, family, settings);
+          const add = tour.flatMap((step) => step(fresh));
+          const kept = new Set(add.map(idOf));
+          const changes = planRules(host.found, next.baseRules(family, settings), {
+            add,
+            remove: unwanted.filter((rule) => !kept.has(idOf(rule))).map(({ rule }) => rule),
+            retire: former.baseRules(family, settings),
+          });
+          restore(variant, family, renderRestore(changes), '--noflush');
+          const title = `${former.name} to ${next.name}`;
+          const found = listingOf(saved(variant, family));
+          t.same(found, listing(host.found), `${title}: as the plan says`);
+          t.same(sorted(found), sorted(listing(fresh.found)), `${title}: nothing else is left`);
           flush(variant, family);
         }
       }

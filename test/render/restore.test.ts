@@ -18,6 +18,7 @@ t.test('drops and accepts before translation; within a table in order', async (t
     { op: 'delete', rule: user },
     { op: 'insert', rule: user, position: 2 },
     { op: 'policy', table: 'filter', chain: 'FORWARD', policy: 'DROP' },
+    { op: 'delete-chain', table: 'filter', chain: 'DOCKER-CT' },
     { op: 'append', rule: sctp },
     { op: 'append', rule: raw },
   ]);
@@ -35,6 +36,7 @@ COMMIT
 -D FORWARD -j DOCKER-USER
 -I FORWARD 3 -j DOCKER-USER
 :FORWARD DROP [0:0]
+-X DOCKER-CT
 COMMIT
 *nat
 -N DOCKER

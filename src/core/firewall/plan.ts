@@ -86,8 +86,11 @@ function retirement(found: RuleSet, base: BaseRules, former: BaseRules): RuleCha
       found.hasChain(table, chain) &&
       !base.chains.some((kept) => kept.table === table && kept.chain === chain),
   );
-  const [unused, used] = partition(dropped, ({ table, chain }) =>
-    found.rules(table, chain).every((text) => own.has(`${table} ${chain} ${text}`)),
+  const [unused, used] = partition(
+    dropped,
+    ({ table, chain }) =>
+      chain !== 'DOCKER-USER' &&
+      found.rules(table, chain).every((text) => own.has(`${table} ${chain} ${text}`)),
   );
   const rules = former.rules
     .map(({ rule }) => rule)
