@@ -58,6 +58,9 @@ export async function runDaemon(config: Config): Promise<number> {
   const linkWatch = new LinkWatch(world, log);
   const monitor = new Monitor(
     {
+      ruleTransaction: ({ pid, added, tableDeleted }) => {
+        world.rules.noteTransaction(pid, added, tableDeleted);
+      },
       rulesChanged: (author) => ruleWatch.changed(author),
       linkChanged: (name) => linkWatch.changed(name),
     },

@@ -5,9 +5,12 @@
 import type { Family } from '../core/address.js';
 import { messageOf, wrapError } from '../core/errors.js';
 import type { BaseRules } from '../core/firewall/generation.js';
+import { type AddedRule, type HandledRule, RuleHandles } from '../core/firewall/handles.js';
 import { planRules, type RuleIntent } from '../core/firewall/plan.js';
+import type { Rule } from '../core/firewall/rule.js';
 import type { RuleChange, RuleSet } from '../core/firewall/rule-set.js';
 import { parseSave } from '../core/firewall/save.js';
+import { renderDeletion } from '../render/nft-delete.js';
 import { renderRestore } from '../render/restore.js';
 import type { Firewall, Log } from './host.js';
 
@@ -24,6 +27,7 @@ interface Pending {
 export class RuleCommits {
   /** undefined: not known, to be read before the next plan. */
   #found: RuleSet | undefined;
+  readonly #handles = new RuleHandles();
   readonly #queue: Pending[] = [];
   #running = false;
 
@@ -42,6 +46,12 @@ export class RuleCommits {
   /** As {@link submit}, after a look at what is really there. Resolves with what was changed. */
   repair(intent: (found: RuleSet) => RuleIntent): Promise<RuleChange[]> {
     return this.#enqueue(intent, true);
+  }
+
+  /** What the kernel reports of a transaction of somebody's in this family. */
+  noteTransaction(pid: number, added: readonly AddedRule[], tableDeleted: boolean): void {
+    if (tableDeleted) this.#handles.clear();
+    this.#handles.learn(pid, added);
   }
 
   #enqueue(intent: (found: RuleSet) => RuleIntent, fresh: boolean): Promise<RuleChange[]> {
@@ -93,13 +103,32 @@ export class RuleCommits {
         const wanted = intent(found); // may find out that the base is another one
         return planRules(found, this.base(), wanted);
       });
-      const text = renderRestore(changes.flat());
-      if (text !== '') await this.firewall.restore(this.family, text);
+      await this.#apply(changes.flat());
       return changes;
     } catch (error) {
       // The plan went into our picture before the host refused it.
       this.#found = undefined;
+      this.#handles.clear();
       throw error;
     }
+  }
+
+  /** Additions before deletions; the latter by number, where all the numbers are known. */
+  async #apply(changes: readonly RuleChange[]): Promise<void> {
+    const deletions = changes.flatMap((change) => (change.op === 'delete' ? [change.rule] : []));
+    const handled = this.#handled(changes, deletions);
+    const rest = handled ? changes.filter(({ op }) => op !== 'delete') : changes;
+    const text = renderRestore(rest);
+    if (text !== '') {
+      await this.firewall.restore(this.family, text, (pid) => this.#handles.expect(pid, rest));
+    }
+    if (handled) await this.firewall.runNft(renderDeletion(this.family, handled));
+  }
+
+  #handled(changes: readonly RuleChange[], deletions: readonly Rule[]): HandledRule[] | undefined {
+    if (deletions.length === 0 || !this.firewall.deletesByHandle(this.family)) return undefined;
+    // A chain goes after its last rule, in the same transaction.
+    if (changes.some(({ op }) => op === 'delete-chain')) return undefined;
+    return this.#handles.take(deletions);
   }
 }

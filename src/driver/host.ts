@@ -54,8 +54,16 @@ export interface Firewall {
   supports(family: Family): boolean;
   /** `iptables-save` text of all tables. */
   read(family: Family): Promise<string>;
-  /** `iptables-restore --noflush`: atomic per table. Throws with the failing line in the message. */
-  restore(family: Family, text: string): Promise<void>;
+  /**
+   * `iptables-restore --noflush`: atomic per table. Throws with the failing line in the message.
+   *
+   * @param onStart told the process that makes the changes, before it makes them
+   */
+  restore(family: Family, text: string, onStart?: (pid: number) => void): Promise<void>;
+  /** Whether rules can be deleted by the kernel's numbers for them (nf_tables). */
+  deletesByHandle(family: Family): boolean;
+  /** Text for `nft -f -`: one transaction. Throws if a rule is not there, and then changes nothing. */
+  runNft(text: string): Promise<void>;
 }
 
 export interface Listener {

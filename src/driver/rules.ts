@@ -8,6 +8,7 @@ import type {
   GenerationName,
   IsolatedNetwork,
 } from '../core/firewall/generation.js';
+import type { AddedRule } from '../core/firewall/handles.js';
 import type { RuleIntent } from '../core/firewall/plan.js';
 import type { PlacedRule } from '../core/firewall/rule.js';
 import type { RuleChange, RuleSet } from '../core/firewall/rule-set.js';
@@ -115,6 +116,18 @@ export class HostRules {
       changes.push(...repaired);
     }
     return changes;
+  }
+
+  /** What the kernel reports of a transaction: the numbers of rules that we have added. */
+  noteTransaction(
+    pid: number,
+    added: readonly (AddedRule & { readonly family: Family })[],
+    tableDeleted: boolean,
+  ): void {
+    for (const [family, commits] of this.commits) {
+      const own = added.filter((rule) => rule.family === family);
+      commits.noteTransaction(pid, own, tableDeleted);
+    }
   }
 
   /** Nothing is forwarded that no rule accepts. */

@@ -78,11 +78,19 @@ export class FirewallIptables implements Firewall {
     );
   }
 
-  async restore(family: Family, text: string): Promise<void> {
+  async restore(family: Family, text: string, onStart?: (pid: number) => void): Promise<void> {
     const { restore } = this.#commandsOf(family);
     const wait = String(this.options.lockWaitSeconds ?? lockWaitSeconds);
     const action = `changing the rules with ${restore}`;
-    await this.#run(action, restore, ['--noflush', '-w', wait], text);
+    await this.#run(action, restore, ['--noflush', '-w', wait], text, onStart);
+  }
+
+  deletesByHandle(family: Family): boolean {
+    return this.variant(family) === 'nft';
+  }
+
+  async runNft(text: string): Promise<void> {
+    await this.#run('deleting rules with nft', 'nft', ['-f', '-'], text);
   }
 
   async #run(
@@ -90,10 +98,14 @@ export class FirewallIptables implements Firewall {
     file: string,
     args: readonly string[],
     input?: string,
+    onStarted?: (pid: number) => void,
   ): Promise<string> {
     for (let attempt = 1; ; attempt += 1) {
       try {
-        const onStart = (pid: number): void => this.#remember(pid);
+        const onStart = (pid: number): void => {
+          this.#remember(pid);
+          onStarted?.(pid);
+        };
         const options = { timeoutMs: firewallTimeoutMs, onStart };
         const withInput = input === undefined ? options : { ...options, input };
         return (await runCommand(file, args, withInput)).stdout;

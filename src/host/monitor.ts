@@ -7,9 +7,12 @@ import { createInterface } from 'node:readline';
 import type { Log } from '../driver/host.js';
 import { type LongProcess, spawnProcess } from './exec.js';
 import type { FirewallIptables } from './firewall-iptables.js';
+import { type RuleTransaction, TransactionReader } from './nft-events.js';
 
 export interface MonitorEvents {
-  /** Rules changed, by a process that `isOwn` does not know. iptables-nft and nft only. */
+  /** Every transaction, our own ones too. iptables-nft and nft only. */
+  ruleTransaction(transaction: RuleTransaction): void;
+  /** Rules changed, by a process that is not ours. */
   rulesChanged(author: string): void;
   /** A link or one of its addresses changed, by anyone; without a name: any of them. */
   linkChanged(name: string | undefined): void;
@@ -37,10 +40,13 @@ export class Monitor {
     const { firewall } = this;
     if (firewall?.variant(4) === 'legacy') this.#poll(firewall, undefined);
     else if (firewall !== undefined) {
-      this.#keep('nft', ['monitor'], (line) => {
-        const generation = parseGenerationLine(line);
-        if (generation === undefined || firewall.isOwn(generation.pid)) return;
-        this.events.rulesChanged(`${generation.program} (process ${generation.pid})`);
+      const reader = new TransactionReader();
+      this.#keep('nft', ['-a', 'monitor'], (line) => {
+        const transaction = reader.read(line);
+        if (transaction === undefined) return;
+        this.events.ruleTransaction(transaction);
+        const { pid, program } = transaction;
+        if (!firewall.isOwn(pid)) this.events.rulesChanged(`${program} (process ${pid})`);
       });
     }
     this.#keep('ip', ['-o', 'monitor', 'link', 'address'], (line) => {
@@ -112,15 +118,6 @@ export class Monitor {
     if (file === 'nft') this.events.rulesChanged('unknown');
     else this.events.linkChanged(undefined);
   }
-}
-
-/** `# new generation 35 by process 1234 (iptables-nft-re)`, as nft 1.0 and later print it. */
-export function parseGenerationLine(
-  line: string,
-): { readonly pid: number; readonly program: string } | undefined {
-  const found = /^# new generation \d+ by process (\d+) \((.*)\)$/.exec(line);
-  if (found?.[1] === undefined) return undefined;
-  return { pid: Number(found[1]), program: found[2] ?? '' };
 }
 
 /** `12: veth1@if11: <…`, `Deleted 3: br-0    inet 10.5.0.1/24 …`, as `ip -o monitor` prints them. */

@@ -38,6 +38,14 @@ export class FakeFirewall implements Firewall {
     return `${lines.join('\n')}\n`;
   }
 
+  deletesByHandle(): boolean {
+    return false;
+  }
+
+  async runNft(): Promise<void> {
+    throw new Error('no nft here');
+  }
+
   async restore(family: Family, text: string): Promise<void> {
     this.restores.push({ family, text });
     await Promise.resolve();
