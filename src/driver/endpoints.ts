@@ -33,7 +33,6 @@ export async function createEndpoint(
   }
   for (const warning of warnings) world.log.warn({ endpoint: shortId(spec.id) }, warning);
   await collectStale(world, network, spec);
-  if (wantsPorts(input)) world.hostPorts.prepare();
   const state = await register(world, network, spec, kept);
   try {
     await world.store.write('endpoint', spec.id, encodeEndpoint(state.record));
@@ -139,11 +138,6 @@ export async function save(
 
 export function labelOf(spec: EndpointSpec, network: NetworkState): string {
   return `${shortId(spec.id)} on network ${shortId(network.spec.id)} (${network.spec.bridge})`;
-}
-
-function wantsPorts(input: EndpointInput): boolean {
-  const ports = input.options['com.docker.network.portmap'];
-  return Array.isArray(ports) && ports.length > 0;
 }
 
 /** As it will be read back from a record. */

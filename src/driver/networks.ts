@@ -48,6 +48,8 @@ export async function createNetwork(world: World, input: NetworkInput): Promise<
     await ensureNetwork(world, spec, found);
     state.record = { ...state.record, phase: 'ready' };
     await world.store.write('network', spec.id, state.record);
+    // The first port that somebody publishes shall not wait for the start of the proxy process.
+    if (!spec.internal) world.hostPorts.prepare();
   } catch (error) {
     const left = await takeAway(world, state);
     await world.removals.settled(spec.bridge);
