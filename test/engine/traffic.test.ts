@@ -1,7 +1,7 @@
 /**
  * Who reaches whom: containers, the host, another host and the world.
  */
-import { DRIVER, labTest } from '../lab/fixture.js';
+import { DRIVER, labTest, SUITE } from '../lab/fixture.js';
 import { ADDRESSES } from '../lab/lab.js';
 
 labTest('published ports', {}, async (t, lab) => {
@@ -121,8 +121,13 @@ labTest('networks are apart, and the world is reached from those that may', {}, 
   }
   await t.rejects(lab.askIn('plain1', ADDRESSES.world, 9000, quick), /timeout/, 'no way back');
   await lab.lanNs('ip', 'route', 'add', '172.16.0.0/12', 'via', ADDRESSES.host);
-  const plain = await lab.askIn('plain1', ADDRESSES.world, 9000);
-  t.equal(plain.peer, await address('plain1'), 'without masquerading: its own address');
+  if (SUITE === 'forky') {
+    // Since 28 packets to a container's own address are dropped, answers of the world among them.
+    await t.rejects(lab.askIn('plain1', ADDRESSES.world, 9000, quick), /timeout/);
+  } else {
+    const plain = await lab.askIn('plain1', ADDRESSES.world, 9000);
+    t.equal(plain.peer, await address('plain1'), 'without masquerading: its own address');
+  }
   await world.kill();
   const containers = ['a', 'b', 'inside', 'quiet', 'plain'].flatMap((n) => [`${n}1`, `${n}2`]);
   await lab.docker('rm', '-f', 'other', ...containers);
