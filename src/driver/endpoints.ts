@@ -42,7 +42,6 @@ export async function createEndpoint(
       vethLinkOf(network.spec, state.spec, world.settings.userlandProxy),
     );
     await rules;
-    await save(world, state, { phase: 'ready' });
   } catch (error) {
     await removeEndpoint(world, state).catch(() => {});
     await world.removals.settled(spec.veth.host);

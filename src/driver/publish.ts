@@ -35,12 +35,11 @@ export async function publishPorts(
   });
   const groups = world.rules.orderBindings(expanded);
   if (groups.length === 0 && request.exposed.length === 0) return;
-  const bindings = await bind(world, state, groups);
-  state.record = { ...state.record, bindings, exposed: request.exposed };
+  state.record = { ...state.record, exposed: request.exposed };
   try {
-    await world.store.write('endpoint', spec.id, encodeEndpoint(state.record));
-    await world.rules.add(world.rules.ofBindings(network.spec, bindings));
-    await forgetFlows(world, state, bindings);
+    await bind(world, state, groups);
+    const rules = world.rules.ofBindings(network.spec, state.record.bindings);
+    await Promise.all([world.rules.add(rules), forgetFlows(world, state, state.record.bindings)]);
   } catch (error) {
     await releasePorts(world, state).catch(() => {});
     throw error;
@@ -73,31 +72,41 @@ export function listenerOf(world: World, binding: PortBinding): Listener {
   return { binding, mode: world.settings.userlandProxy ? 'forward' : 'reserve' };
 }
 
-/** One socket for each address of each group; the groups that fail move on within their range. */
+/**
+ * One socket for each address of each group; the groups that fail move on within their range. What
+ * is chosen is on record before it is known whether it can be had: sockets and record take their
+ * time together, and whoever releases the record releases them.
+ */
 async function bind(
   world: World,
   state: EndpointState,
   groups: readonly PortGroup[],
-): Promise<PortBinding[]> {
+): Promise<void> {
   const owner = `endpoint ${shortId(state.spec.id)} on ${state.network.spec.bridge}`;
   const chosen = new Map<PortGroup, PortBinding[]>();
-  try {
-    let open: readonly PortGroup[] = groups;
-    for (let attempt = 1; open.length > 0; attempt += 1) {
+  const record = (): Promise<void> => {
+    const bindings = groups.flatMap((group) => chosen.get(group) ?? []);
+    state.record = { ...state.record, bindings };
+    return world.store.write('endpoint', state.spec.id, encodeEndpoint(state.record));
+  };
+  let open: readonly PortGroup[] = groups;
+  for (let attempt = 1; open.length > 0 || attempt === 1; attempt += 1) {
+    try {
       for (const group of open) chosen.set(group, world.allocator.take(group, owner));
-      const wanted = open.flatMap((group) => chosen.get(group) ?? []);
-      const failures = await world.hostPorts.open(
-        state.spec.id,
-        wanted.map((binding) => listenerOf(world, binding)),
-      );
-      open = await retry(world, state, chosen, failures, attempt);
+    } finally {
+      // Whatever happens next, they are released with the record.
+      state.record = { ...state.record, bindings: [...chosen.values()].flat() };
     }
-  } catch (error) {
-    for (const bindings of chosen.values()) world.allocator.release(bindings);
-    await world.hostPorts.close(state.spec.id).catch(() => {});
-    throw error;
+    const wanted = open.flatMap((group) => chosen.get(group) ?? []);
+    const listeners = wanted.map((binding) => listenerOf(world, binding));
+    const [failures] = await Promise.all([
+      world.hostPorts.open(state.spec.id, listeners),
+      record(),
+    ]);
+    if (failures.length === 0) return;
+    open = await retry(world, state, chosen, failures, attempt);
+    if (open.length === 0) await record();
   }
-  return groups.flatMap((group) => chosen.get(group) ?? []);
 }
 
 /** The groups to try again with other ports. Throws if one of them has no other. */

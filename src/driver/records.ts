@@ -9,8 +9,8 @@ import type { EndpointInput, NetworkInput } from '../core/input.js';
 import { type PortBinding, type Protocol, parsePort, protocols } from '../core/port.js';
 
 /**
- * `creating` is written before the host is touched, `ready` before the engine is answered,
- * `removing` before the first thing is taken away. Only what is `ready` is brought back at a start.
+ * `creating` is written before the host is touched, `removing` before the first thing is taken
+ * away. A network is `ready` before the engine is told of it; an endpoint, when it is joined.
  */
 export type Phase = 'creating' | 'ready' | 'removing';
 const phases: readonly Phase[] = ['creating', 'ready', 'removing'];

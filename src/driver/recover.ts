@@ -16,6 +16,9 @@ import { decodeEndpoint, decodeNetwork } from './records.js';
 import type { EndpointState } from './registry.js';
 import type { World } from './world.js';
 
+/** The engine joins an endpoint within milliseconds; a plugin call is retried for 15 s. */
+const joinGraceMs = 60_000;
+
 /** Rejects only if the records cannot be read; whatever fails for one object is logged. */
 export async function recover(world: World): Promise<void> {
   await loadRecords(world);
@@ -80,6 +83,10 @@ async function collectLeftovers(world: World, links: ReadonlySet<string>): Promi
   for (const state of world.registry.endpoints()) {
     const gone = !links.has(state.spec.veth.host);
     if (state.record.phase === 'ready' && !gone) continue;
+    if (state.record.phase === 'creating' && !gone) {
+      expectJoin(world, state);
+      continue;
+    }
     world.log.info(
       { endpoint: shortId(state.spec.id), phase: state.record.phase, linkGone: gone },
       'removing what is left of an endpoint',
@@ -98,6 +105,20 @@ async function collectLeftovers(world: World, links: ReadonlySet<string>): Promi
     }
     await attempt(world, `network ${shortId(state.spec.id)}`, () => takeAway(world, state));
   }
+}
+
+/**
+ * An endpoint that was not joined when the daemon ended: either the engine joins it now, or it never
+ * got our answer and has forgotten it.
+ */
+function expectJoin(world: World, state: EndpointState): void {
+  const timer = setTimeout(() => {
+    const { spec, record } = state;
+    if (record.phase !== 'creating' || world.registry.endpoint(spec.id) !== state) return;
+    world.log.info({ endpoint: shortId(spec.id) }, 'removing an endpoint that was never joined');
+    void attempt(world, `endpoint ${shortId(spec.id)}`, () => removeEndpoint(world, state));
+  }, joinGraceMs);
+  timer.unref();
 }
 
 async function holdPorts(world: World, endpoints: readonly EndpointState[]): Promise<void> {
