@@ -58,7 +58,11 @@ export async function snapshot(namespaces: Namespaces): Promise<Snapshot> {
     rules6: withoutEmptyTables(rules6),
     sockets: lines(sockets).map(describeSocket).sort(),
     processes: found,
-    state: state.filter((file) => !(withProxy && file === '/run/tsbridge/proxy.sock')).sort(),
+    state: state
+      .filter((file) => !(withProxy && file === '/run/tsbridge/proxy.sock'))
+      // Empty, and never removed: two daemons could otherwise hold two files of that name.
+      .filter((file) => file !== '/var/lib/tsbridge/daemon.lock')
+      .sort(),
   };
 }
 
