@@ -1,0 +1,3 @@
+import { runFolders } from './run-folders.js';
+
+await runFolders(['protocol', 'cli', 'proxy', 'admin']);
