@@ -145,16 +145,14 @@ export class PortAllocator {
           `container port ${group.request.containerPort}; publish a wider range, or stop a container`,
       );
     }
-    for (const { hostIp } of group.addresses) {
-      const owner = this.#holder(protocol, hostIp, range.first);
-      if (owner === undefined) continue;
-      const where = hostAndPort(hostIp, range.first);
-      return new DriverError(
-        'port-allocated',
-        `Bind for ${where} failed: port is already allocated (${protocol}, by ${owner}); ` +
-          'publish another host port, or stop that container',
-      );
-    }
-    return new DriverError('port-allocated', `port ${range.first} is already allocated`);
+    const held = group.addresses
+      .map(({ hostIp }) => ({ hostIp, owner: this.#holder(protocol, hostIp, range.first) }))
+      .find(({ owner }) => owner !== undefined);
+    const where = held === undefined ? range.first : hostAndPort(held.hostIp, range.first);
+    return new DriverError(
+      'port-allocated',
+      `Bind for ${where} failed: port is already allocated (${protocol}, by ${held?.owner}); ` +
+        'publish another host port, or stop that container',
+    );
   }
 }

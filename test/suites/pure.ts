@@ -1,4 +1,4 @@
-import '../architecture.test.ts';
+import '../architecture.test.js';
 import { runFolders } from './run-folders.js';
 
 await runFolders(['core', 'render', 'driver']);

@@ -1,0 +1,54 @@
+import t from 'tap';
+import { RuleHandles } from '../../src/core/firewall/handles.js';
+import { makeRule, type Rule } from '../../src/core/firewall/rule.js';
+import { renderDeletion } from '../../src/render/nft-delete.js';
+import { interfaceName } from '../helpers/golden.js';
+
+const rule = (bridge: string, table: 'filter' | 'nat' = 'filter'): Rule =>
+  makeRule(4, table, 'DOCKER', { inInterface: interfaceName(bridge) }, 'RETURN');
+const report = (handle: number, table = 'filter', chain = 'DOCKER') => ({ table, chain, handle });
+const [one, two, three] = [rule('br-1'), rule('br-2'), rule('br-3', 'nat')];
+
+t.test('numbers are learnt in the order of what was added, table by table', async (t) => {
+  const handles = new RuleHandles();
+  handles.expect(5, [
+    { op: 'append', rule: one },
+    { op: 'delete', rule: one },
+    { op: 'insert', rule: two, position: 0 },
+    { op: 'append', rule: three },
+  ]);
+  handles.learn(6, [report(1), report(2)]);
+  t.equal(handles.take([one]), undefined, 'another process tells nothing');
+  handles.learn(5, [report(11), report(12)]);
+  handles.learn(5, [report(21, 'nat')]);
+  const taken = handles.take([one, two, three]);
+  t.equal(
+    taken && renderDeletion(4, taken),
+    'delete rule ip filter DOCKER handle 11\n' +
+      'delete rule ip filter DOCKER handle 12\n' +
+      'delete rule ip nat DOCKER handle 21\n',
+  );
+  t.equal(handles.take([one]), undefined, 'a number is good for one deletion');
+  t.equal(renderDeletion(6, [report(1) as never]), 'delete rule ip6 filter DOCKER handle 1\n');
+});
+
+t.test('nothing is guessed', async (t) => {
+  const handles = new RuleHandles();
+  const changes = [
+    { op: 'append' as const, rule: one },
+    { op: 'append' as const, rule: two },
+  ];
+  handles.expect(5, changes);
+  handles.learn(5, [report(11)]);
+  t.equal(handles.take([one]), undefined, 'too few');
+  handles.learn(5, [report(11, 'filter', 'OTHER'), report(12)]);
+  t.equal(handles.take([one]), undefined, 'another chain');
+  t.ok(handles.take([two]));
+  handles.learn(5, [report(11), report(12)]);
+  t.equal(handles.take([one, three]), undefined, 'all or none');
+  handles.clear();
+  t.equal(handles.take([one]), undefined, 'a new table has new numbers');
+  for (let pid = 100; pid < 200; pid += 1) handles.expect(pid, changes);
+  handles.learn(100, [report(1), report(2)]);
+  t.equal(handles.take([one]), undefined, 'commits that are never reported are forgotten');
+});

@@ -1,0 +1,151 @@
+import fc from 'fast-check';
+import t from 'tap';
+import type { IpAddress } from '../../src/core/address.js';
+import { bindFailure } from '../../src/core/bind-failure.js';
+import { generationNames } from '../../src/core/firewall/generation.js';
+import {
+  bindingKey,
+  hostAndPort,
+  type PortRequest,
+  parsePort,
+  protocolFromNumber,
+} from '../../src/core/port.js';
+import {
+  expandRequests,
+  PortAllocator,
+  type PortGroup,
+  type PublishContext,
+  parseEphemeralRange,
+} from '../../src/core/ports.js';
+import { makeBinding } from '../helpers/golden.js';
+
+const ip = (text: string) => text as IpAddress;
+const request = (host?: [first: number, last: number], hostIp?: string): PortRequest =>
+  ({
+    protocol: 'tcp',
+    containerPort: 80,
+    hostIp,
+    hostPorts: host && { first: host[0], last: host[1] },
+  }) as PortRequest;
+const dual: PublishContext = {
+  containerIpv4: ip('10.5.0.2'),
+  containerIpv6: ip('fd00::2'),
+  hostBinding: undefined,
+  userlandProxy: true,
+  ipv6Listenable: true,
+  noProxy6To4: false,
+};
+const group = (host?: [number, number], ...addresses: string[]): PortGroup => ({
+  request: request(host),
+  addresses: (addresses.length === 0 ? ['0.0.0.0'] : addresses).map((hostIp) => ({
+    hostIp: ip(hostIp),
+    containerIp: ip('10.5.0.2'),
+  })),
+});
+const pairs = (context: PublishContext, hostIp?: string) =>
+  expandRequests([request([80, 80], hostIp)], context).flatMap(({ addresses }) =>
+    addresses.map((pair) => `${pair.hostIp} > ${pair.containerIp}`),
+  );
+
+t.test('the addresses of a request (spec section 3.2)', async (t) => {
+  const single = { ...dual, containerIpv6: undefined };
+  t.same(pairs(dual), ['0.0.0.0 > 10.5.0.2', ':: > fd00::2']);
+  t.same(pairs(single), ['0.0.0.0 > 10.5.0.2', ':: > 10.5.0.2'], 'by the proxy');
+  t.same(pairs({ ...single, noProxy6To4: true }), ['0.0.0.0 > 10.5.0.2']);
+  t.same(pairs({ ...single, userlandProxy: false }), ['0.0.0.0 > 10.5.0.2']);
+  t.same(pairs({ ...dual, ipv6Listenable: false }), ['0.0.0.0 > 10.5.0.2']);
+  t.same(pairs({ ...dual, containerIpv4: undefined }), [':: > fd00::2']);
+  t.same(pairs({ ...dual, hostBinding: ip('0.0.0.0') }), ['0.0.0.0 > 10.5.0.2', ':: > fd00::2']);
+  t.same(pairs({ ...dual, hostBinding: ip('127.0.0.1') }), ['127.0.0.1 > 10.5.0.2']);
+  t.same(pairs({ ...dual, hostBinding: ip('::1') }), ['::1 > fd00::2']);
+  t.same(pairs(dual, '192.0.2.1'), ['192.0.2.1 > 10.5.0.2']);
+  t.same(pairs({ ...single, userlandProxy: false }, '::1'), [], 'nothing leads there');
+});
+
+t.test('a port is given out once', async (t) => {
+  const ports = new PortAllocator(parseEphemeralRange('32768\t60999'));
+  const taken = ports.take(group([8080, 8080]), 'endpoint one');
+  for (const address of ['0.0.0.0', '127.0.0.1']) {
+    t.throws(() => ports.take(group([8080, 8080], address), 'two'), {
+      code: 'port-allocated',
+      message: `Bind for ${address}:8080 failed: port is already allocated (tcp, by endpoint one)`,
+    });
+  }
+  t.ok(ports.take(group([8080, 8080], '::'), 'two'), 'IPv6 is another matter');
+  ports.release(taken);
+  t.ok(ports.take(group([8080, 8080], '127.0.0.1'), 'two'));
+  t.ok(ports.take(group([8080, 8080], '127.0.0.2'), 'three'), 'two addresses do not clash');
+  t.throws(() => ports.take(group([8080, 8080]), 'four'), /Bind for 0\.0\.0\.0:8080 failed/);
+});
+
+t.test('ranges and the ephemeral range go on where they were', async (t) => {
+  const ports = new PortAllocator(parseEphemeralRange('40000 40002'));
+  const take = (host?: [number, number]) =>
+    ports.take(group(host, '0.0.0.0', '::'), 'x')[0]?.hostPort;
+  t.same([take(), take(), take()], [40000, 40001, 40002]);
+  t.throws(take, /all ports are allocated: no tcp port of 40000-40002 is free/);
+  const held = ports.take(group([50, 52]), 'x');
+  t.equal(held[0]?.hostPort, 50);
+  ports.release(held);
+  t.equal(take([50, 52]), 51, 'not the one just given back');
+});
+
+t.test('all that is given out can be had at the same time', async (t) => {
+  const address = fc.constantFrom('0.0.0.0', '127.0.0.1', '192.0.2.1', '::', '::1');
+  const wish = fc.tuple(address, fc.integer({ min: 1, max: 6 }), fc.integer({ min: 0, max: 3 }));
+  fc.assert(
+    fc.property(fc.array(wish, { maxLength: 30 }), (wishes) => {
+      const ports = new PortAllocator(parseEphemeralRange(undefined));
+      const given: string[] = [];
+      for (const [hostIp, first, more] of wishes) {
+        try {
+          const [binding] = ports.take(group([first, first + more], hostIp), 'x');
+          if (binding) given.push(`${binding.hostIp} ${binding.hostPort}`);
+        } catch {
+          // None was free.
+        }
+      }
+      const wide = given.filter((entry) => /^(0\.0\.0\.0|::) /.test(entry));
+      const clash = wide.some((entry) => {
+        const [any = '', port] = entry.split(' ');
+        return given.some((other) => {
+          const [ip = '', number] = other.split(' ');
+          return other !== entry && number === port && ip.includes(':') === any.includes(':');
+        });
+      });
+      return new Set(given).size === given.length && !clash;
+    }),
+  );
+  t.pass();
+});
+
+t.test('the ephemeral range of the host', async (t) => {
+  t.same(parseEphemeralRange('32768\t60999\n'), { first: 32768, last: 60999 });
+  for (const text of [undefined, '', 'x', '5 4', '1 70000']) {
+    t.same(parseEphemeralRange(text), { first: 49153, last: 65535 }, `${text}`);
+  }
+});
+
+t.test('ports as values and in words', async (t) => {
+  t.same([0, 1, 65535, 65536, 1.5].map(parsePort), [undefined, 1, 65535, undefined, undefined]);
+  t.same([6, 17, 132, 1].map(protocolFromNumber), ['tcp', 'udp', 'sctp', undefined]);
+  t.equal(hostAndPort(ip('::1'), 80), '[::1]:80');
+  t.equal(bindingKey(makeBinding('0.0.0.0:8080', '10.5.0.2:80')), '0.0.0.0:8080/tcp');
+});
+
+t.test('why a port cannot be had, in the words of each generation', async (t) => {
+  const failure = (code: string) => ({
+    listener: { binding: makeBinding('0.0.0.0:9100', '172.17.0.4:80') },
+    code,
+  });
+  const say = (code: string, proxy: boolean) =>
+    generationNames.map((name) => bindFailure(failure(code), proxy, name).message.split(' (')[0]);
+  t.same(say('EADDRINUSE', true), [
+    'Error starting userland proxy: listen tcp 0.0.0.0:9100: bind: address already in use',
+    'Error starting userland proxy: listen tcp4 0.0.0.0:9100: bind: address already in use',
+    'failed to bind host port for 0.0.0.0:9100:172.17.0.4:80/tcp: address already in use',
+    'failed to bind host port for 0.0.0.0:9100:172.17.0.4:80/tcp: address already in use',
+  ]);
+  t.match(say('EACCES', false)[1], 'listen tcp4 0.0.0.0:9100: bind: permission denied');
+  t.match(say('EWHAT', false)[1], /bind: EWHAT$/);
+});
