@@ -11,19 +11,13 @@ import { execFile } from 'node:child_process';
 import { appendFileSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { Engine, type EngineOptions, IMAGE } from './engine.js';
+import { type Inspected, listeners, type RunContainer, runArguments } from './container.js';
+import { Engine, type EngineOptions } from './engine.js';
 import { Namespaces, type Place, REPOSITORY } from './namespaces.js';
+import { ended, endWithOwner } from './owner.js';
 import { type LabProcess, type RunOptions, run, until } from './process.js';
 import { diffSnapshots, type Snapshot, saveRules, snapshot } from './snapshot.js';
-import {
-  type Answer,
-  type AskOptions,
-  ask,
-  askCommand,
-  PROBE_MOUNTS,
-  serve,
-  serveCommand,
-} from './traffic.js';
+import { type Answer, type AskOptions, ask, askCommand, serve } from './traffic.js';
 import { Tsbridge } from './tsbridge.js';
 
 export type Suite = 'bookworm' | 'trixie' | 'forky';
@@ -49,21 +43,6 @@ export interface LabOptions extends EngineOptions {
   dockerd?: boolean;
 }
 
-export interface RunContainer {
-  name?: string;
-  network?: string;
-  /** Values of `-p`. */
-  publish?: readonly string[];
-  /** Ports the container listens on, `tcp/80`, `udp/53`: it then answers {@link Lab.ask}. */
-  serve?: readonly string[];
-  /** More arguments of `docker run`. */
-  args?: readonly string[];
-  /** The container's command, unless it serves; it sleeps if there is none. */
-  command?: readonly string[];
-}
-
-const open = new Set<Lab>();
-
 export class Lab {
   readonly suite: Suite;
   readonly namespaces: Namespaces;
@@ -83,8 +62,7 @@ export class Lab {
     const root = (await promisify(execFile)(builder, [suite])).stdout.trim();
     const namespaces = await Namespaces.create({ root, iptables, forwarding });
     const lab = new Lab(suite, namespaces, new Engine(namespaces, options));
-    watchForTheEnd();
-    open.add(lab);
+    endWithOwner(lab);
     try {
       if (options.dockerd !== false) await lab.engine.start();
     } catch (error) {
@@ -121,30 +99,18 @@ export class Lab {
 
   /** `docker run -d` of the one image; gives the container's id. */
   async run(container: RunContainer = {}): Promise<string> {
-    const { name, network, publish = [], serve: ports = [], args = [] } = container;
-    const id = await this.docker(
-      'run',
-      '-d',
-      // Programs that are PID 1 ignore SIGTERM: without this every stop would take 10 s.
-      '--stop-signal=KILL',
-      ...(name === undefined ? [] : ['--name', name, '--hostname', name]),
-      ...(network === undefined ? [] : ['--network', network]),
-      ...publish.flatMap((port) => ['-p', port]),
-      ...PROBE_MOUNTS,
-      ...args,
-      IMAGE,
-      ...(ports.length > 0 ? serveCommand(ports) : (container.command ?? [])),
-    );
-    if (ports.length > 0) await this.listening(id);
+    const id = await this.docker(...runArguments(container));
+    if (container.serve !== undefined) await this.listening(id);
     return id;
   }
 
-  /** Waits until a container that serves says so (since its last start). */
+  /** Waits until a container that serves has all of its sockets, also after a restart. */
   async listening(container: string): Promise<void> {
     await until(`container ${container} to serve`, async () => {
-      const { StartedAt } = (await this.inspect(container)).State;
-      const logs = await this.docker('logs', '--since', StartedAt, container);
-      return logs.includes('ready') || undefined;
+      const { Args, State } = await this.inspect(container);
+      const open = listeners(this.path(`/proc/${State.Pid}/net`));
+      const wanted = Args.filter((word) => /^(tcp|udp)\/\d+/.test(word));
+      return (State.Running && wanted.every((port) => open.has(port))) || undefined;
     });
   }
 
@@ -259,41 +225,15 @@ export class Lab {
     appendFileSync(this.engine.logFile, `--- ${text}\n`);
   }
 
+  /** {@link dispose} without waiting, for the last moment of the owner. */
+  kill(): void {
+    this.namespaces.kill();
+  }
+
   async dispose(): Promise<void> {
-    open.delete(this);
+    ended(this);
     for (const daemon of this.#daemons) daemon.close();
     this.engine.close();
     await this.namespaces.dispose();
-  }
-}
-
-/** The part of `docker inspect` that tests need. */
-export interface Inspected {
-  Id: string;
-  State: { Pid: number; Running: boolean; StartedAt: string };
-  NetworkSettings: {
-    Ports: Record<string, { HostIp: string; HostPort: string }[] | null>;
-    Networks: Record<
-      string,
-      { IPAddress: string; GlobalIPv6Address: string; MacAddress: string; Gateway: string }
-    >;
-  };
-}
-
-let watching = false;
-
-/** Labs end with their owner: at once when it exits, in order when a signal asks it to. */
-function watchForTheEnd(): void {
-  if (watching) return;
-  watching = true;
-  process.once('exit', () => {
-    for (const lab of open) lab.namespaces.kill();
-  });
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.once(signal, () => {
-      void Promise.allSettled([...open].map((lab) => lab.dispose())).then(() => {
-        process.kill(process.pid, signal);
-      });
-    });
   }
 }
