@@ -9,14 +9,12 @@ import { RuleCommits } from './driver/commit.js';
 import { BridgeDriver } from './driver/driver.js';
 import { GenerationChoice } from './driver/generation-choice.js';
 import type { Log } from './driver/host.js';
-import { LinkWatch } from './driver/link-watch.js';
 import { KeyedLocks } from './driver/locks.js';
-import { repairRules } from './driver/reconcile.js';
 import { recover } from './driver/recover.js';
 import { Registry } from './driver/registry.js';
 import { Removals } from './driver/removals.js';
 import { HostRules } from './driver/rules.js';
-import { Watch } from './driver/watch.js';
+import { SelfRepair } from './driver/self-repair.js';
 import type { World } from './driver/world.js';
 import { ConntrackNetlink } from './host/conntrack.js';
 import { spawnProcess } from './host/exec.js';
@@ -54,27 +52,28 @@ export async function runDaemon(config: Config): Promise<number> {
   await server.listen(inherited === undefined ? { path: config.socket } : { fd: inherited });
   await notifyReady();
   log.info({ socket: config.socket }, 'listening');
-  const ruleWatch = new Watch('rules', () => repairRules(world), log);
-  const linkWatch = new LinkWatch(world, log);
+  const repairs = new SelfRepair(world, log);
   const monitor = new Monitor(
     {
       ruleTransaction: ({ pid, added, tableDeleted }) => {
         world.rules.noteTransaction(pid, added, tableDeleted);
       },
-      rulesChanged: (author) => ruleWatch.changed(author),
-      linkChanged: (name) => linkWatch.changed(name),
+      rulesChanged: (author) => repairs.rulesChanged(author),
+      linkChanged: (name) => repairs.linkChanged(name),
     },
     firewall,
     log,
   );
   monitor.start();
   await recovered.then(
-    () => log.info({ networks: world.registry.networks().length }, 'recovered'),
+    () => {
+      log.info({ networks: world.registry.networks().length }, 'recovered');
+      repairs.start();
+    },
     () => undefined,
   );
   log.info({ signal: await stopped }, 'stopping; containers keep their network');
-  ruleWatch.stop();
-  linkWatch.stop();
+  repairs.stop();
   monitor.stop();
   await server.close();
   await world.removals.idle();

@@ -4,6 +4,12 @@ import { familiesOf, type NetworkSpec } from '../core/network.js';
 import { bridgeNfCall, forwardingOf } from '../core/sysctls.js';
 import type { World } from './world.js';
 
+/** Whether the rules of the network count on it, in the families that the host forwards. */
+export function needsBridgeFiltering({ rules, settings }: World, network: NetworkSpec): boolean {
+  const recent = rules.generationName === 'docker28' || rules.generationName === 'docker29';
+  return settings.iptables && (!network.icc || (recent && !settings.userlandProxy));
+}
+
 /**
  * Switches it on where the rules of the network count on it: without ICC, and from 28 on also
  * without the userland proxy. Nothing is done for a family that the host does not forward.
@@ -11,10 +17,8 @@ import type { World } from './world.js';
  * @throws {DriverError} `sysctl-failed` if the kernel cannot do it
  */
 export async function ensureBridgeFiltering(world: World, network: NetworkSpec): Promise<void> {
-  const { rules, settings, sysctls } = world;
-  const recent = rules.generationName === 'docker28' || rules.generationName === 'docker29';
-  const needed = !network.icc || (recent && !settings.userlandProxy);
-  if (!settings.iptables || !needed) return;
+  const { sysctls } = world;
+  if (!needsBridgeFiltering(world, network)) return;
   for (const { family } of familiesOf(network)) {
     if ((await sysctls.read(forwardingOf(family, network.bridge))) !== '1') continue;
     const path = bridgeNfCall[family];

@@ -19,6 +19,8 @@ interface Pending {
   readonly intent: (found: RuleSet) => RuleIntent;
   /** Read the rules again first: somebody else has changed them. */
   readonly fresh: boolean;
+  /** Told what is planned; false: it is not done. */
+  readonly wants: (changes: readonly RuleChange[]) => boolean;
   readonly done: (changes: RuleChange[]) => void;
   readonly failed: (error: unknown) => void;
 }
@@ -40,12 +42,18 @@ export class RuleCommits {
 
   /** Resolves when the intent is true on the host. The caller undoes what a failure left. */
   submit(intent: (found: RuleSet) => RuleIntent): Promise<RuleChange[]> {
-    return this.#enqueue(intent, false);
+    return this.#enqueue(intent, false, () => true);
   }
 
-  /** As {@link submit}, after a look at what is really there. Resolves with what was changed. */
-  repair(intent: (found: RuleSet) => RuleIntent): Promise<RuleChange[]> {
-    return this.#enqueue(intent, true);
+  /**
+   * As {@link submit}, after a look at what is really there. Resolves with what was changed, or
+   * would be if `wants` did not refuse it.
+   */
+  repair(
+    intent: (found: RuleSet) => RuleIntent,
+    wants: (changes: readonly RuleChange[]) => boolean,
+  ): Promise<RuleChange[]> {
+    return this.#enqueue(intent, true, wants);
   }
 
   /** What the kernel reports of a transaction of somebody's in this family. */
@@ -54,9 +62,13 @@ export class RuleCommits {
     this.#handles.learn(pid, added);
   }
 
-  #enqueue(intent: (found: RuleSet) => RuleIntent, fresh: boolean): Promise<RuleChange[]> {
+  #enqueue(
+    intent: Pending['intent'],
+    fresh: boolean,
+    wants: Pending['wants'],
+  ): Promise<RuleChange[]> {
     return new Promise((done, failed) => {
-      this.#queue.push({ intent, fresh, done, failed });
+      this.#queue.push({ intent, fresh, wants, done, failed });
       if (!this.#running) void this.#run();
     });
   }
@@ -99,11 +111,17 @@ export class RuleCommits {
     try {
       this.#found ??= parseSave(await this.firewall.read(this.family));
       const found = this.#found;
-      const changes = batch.map(({ intent }) => {
+      const refused = new Set<RuleChange[]>();
+      const changes = batch.map(({ intent, fresh, wants }) => {
         const wanted = intent(found); // may find out that the base is another one
-        return planRules(found, this.base(), wanted);
+        if (!fresh) return planRules(found, this.base(), wanted);
+        const planned = planRules(found.copy(), this.base(), wanted);
+        if (wants(planned)) found.apply(planned);
+        else refused.add(planned);
+        return planned;
       });
-      await this.#apply(changes.flat());
+      const byNumber = !batch.some(({ fresh }) => fresh);
+      await this.#apply(changes.filter((each) => !refused.has(each)).flat(), byNumber);
       return changes;
     } catch (error) {
       // The plan went into our picture before the host refused it.
@@ -114,9 +132,10 @@ export class RuleCommits {
   }
 
   /** Additions before deletions; the latter by number, where all the numbers are known. */
-  async #apply(changes: readonly RuleChange[]): Promise<void> {
+  async #apply(changes: readonly RuleChange[], byNumber: boolean): Promise<void> {
     const deletions = changes.flatMap((change) => (change.op === 'delete' ? [change.rule] : []));
-    const handled = this.#handled(changes, deletions);
+    // What others have changed has other numbers now, and its order counts.
+    const handled = byNumber ? this.#handled(changes, deletions) : undefined;
     const rest = handled ? changes.filter(({ op }) => op !== 'delete') : changes;
     const text = renderRestore(rest);
     if (text !== '') {

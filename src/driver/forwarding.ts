@@ -4,7 +4,7 @@ import type { NetworkSpec } from '../core/network.js';
 import { ipForward, ipv6ForwardAll, ipv6ForwardDefault, type SysctlPath } from '../core/sysctls.js';
 import type { World } from './world.js';
 
-const paths: Readonly<Record<Family, readonly SysctlPath[]>> = {
+export const forwardingPaths: Readonly<Record<Family, readonly SysctlPath[]>> = {
   4: [ipForward],
   6: [ipv6ForwardDefault, ipv6ForwardAll],
 };
@@ -18,7 +18,7 @@ export async function ensureForwarding(world: World, network: NetworkSpec): Prom
   for (const family of [4, 6] as const) {
     if ((family === 4 ? network.ipv4 : network.ipv6) === undefined) continue;
     let changed = false;
-    for (const path of paths[family]) {
+    for (const path of forwardingPaths[family]) {
       if ((await world.sysctls.read(path)) === '1') continue;
       changed = (await world.sysctls.write(path, '1')) || changed;
     }

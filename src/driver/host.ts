@@ -66,6 +66,14 @@ export interface Firewall {
   runNft(text: string): Promise<void>;
 }
 
+/** Who changed something from outside, where the kernel says so. */
+export interface Author {
+  /** The first 15 characters of the program's name. */
+  readonly program: string;
+  /** In the kernel's numbering; by the time of reading it is mostly gone. */
+  readonly pid: number;
+}
+
 export interface Listener {
   readonly binding: PortBinding;
   /** `forward`: carry traffic to the container; `reserve`: only keep the port from others. */

@@ -2,7 +2,7 @@
 import type { Log } from './host.js';
 import { repairLinks } from './reconcile.js';
 import type { NetworkState } from './registry.js';
-import { Watch } from './watch.js';
+import { Watch, type WatchStatus } from './watch.js';
 import type { World } from './world.js';
 
 export class LinkWatch {
@@ -31,6 +31,10 @@ export class LinkWatch {
     if (owner !== undefined) this.#touch(owner, name);
   }
 
+  status(): WatchStatus {
+    return this.#watch.status();
+  }
+
   stop(): void {
     this.#watch.stop();
   }
@@ -44,6 +48,6 @@ export class LinkWatch {
   async #repair(): Promise<string[]> {
     const touched = new Map(this.#touched);
     this.#touched.clear();
-    return repairLinks(this.world, touched);
+    return repairLinks(this.world, 'running', touched);
   }
 }

@@ -2,7 +2,9 @@
  * Repair: what should be there, is. Runs when something outside has changed rules or links, and at
  * every start; touches only what is missing or wrong, and nothing of others.
  */
+
 import { ErrorList, wrapError } from '../core/errors.js';
+import type { RuleChange } from '../core/firewall/rule-set.js';
 import {
   bridgeLinkOf,
   describeLinkStep,
@@ -12,21 +14,43 @@ import {
   planVethRepair,
   vethLinkOf,
 } from '../core/links.js';
-import { bridgeSysctls } from '../core/sysctls.js';
-import { applyLinkSteps, applySysctls } from './apply.js';
-import { ensureBridgeFiltering } from './bridge-filtering.js';
-import { ensureForwarding } from './forwarding.js';
+import { applyLinkSteps } from './apply.js';
 import type { NetworkState } from './registry.js';
+import { repairSysctls } from './sysctl-repair.js';
 import type { World } from './world.js';
 
+/** With `dry-run` the answer is what would be done, and nothing is. */
+export type When = 'start' | 'running' | 'dry-run';
+
 /** Answers with what had to be done: `append filter FORWARD -i br-0 -o br-0 -j ACCEPT`. */
-export async function repairRules(world: World): Promise<string[]> {
-  const changes = await world.rules.repair(world.log);
-  return changes.map((change) =>
-    'rule' in change
-      ? `${change.op} ${change.rule.table} ${change.rule.chain} ${change.rule.text}`
-      : `${change.op} ${change.table} ${change.chain}`,
-  );
+export async function repairRules(world: World, when: When = 'start'): Promise<string[]> {
+  const changes = await world.rules.repair(world.log, () => when !== 'dry-run');
+  return changes.map(describeRuleChange);
+}
+
+/**
+ * The same while the host is in use. An engine that starts looks for each of its chains, makes
+ * those that it did not find, and ends if one has appeared meanwhile (spec section 1.2): unless it
+ * has been quiet for long enough, nothing is done that takes making a chain.
+ *
+ * @param settled it has been quiet
+ */
+export async function repairRulesRunning(
+  world: World,
+  settled: boolean,
+): Promise<string[] | 'unsettled'> {
+  let unsettled = false;
+  const changes = await world.rules.repair(world.log, (planned) => {
+    unsettled ||= !settled && planned.some(({ op }) => op === 'create-chain');
+    return !unsettled;
+  });
+  return unsettled ? 'unsettled' : changes.map(describeRuleChange);
+}
+
+function describeRuleChange(change: RuleChange): string {
+  return 'rule' in change
+    ? `${change.op} ${change.rule.table} ${change.rule.chain} ${change.rule.text}`
+    : `${change.op} ${change.table} ${change.chain}`;
 }
 
 /**
@@ -37,6 +61,7 @@ export async function repairRules(world: World): Promise<string[]> {
  */
 export async function repairLinks(
   world: World,
+  when: When,
   touched?: ReadonlyMap<NetworkState, ReadonlySet<string>>,
 ): Promise<string[]> {
   const done: string[] = [];
@@ -46,7 +71,7 @@ export async function repairLinks(
       // Shared is enough: it keeps the network from being deleted meanwhile.
       world.networkLocks.shared(state.spec.id, async () => {
         if (state.record.phase !== 'ready') return;
-        await repairNetwork(world, state, touched?.get(state), done);
+        await repairNetwork(world, state, when, touched?.get(state), done);
       }),
     );
   }
@@ -59,19 +84,18 @@ export async function repairLinks(
 async function repairNetwork(
   world: World,
   state: NetworkState,
+  when: When,
   touched: ReadonlySet<string> | undefined,
   done: string[],
 ): Promise<void> {
   const { spec } = state;
   const apply = async (steps: readonly LinkStep[]): Promise<void> => {
-    await applyLinkSteps(world.links, steps);
+    if (when !== 'dry-run') await applyLinkSteps(world.links, steps);
     done.push(...steps.map(describeLinkStep));
   };
   const found = await world.links.find(spec.bridge);
   await apply(planBridge(bridgeLinkOf(spec), found));
-  await applySysctls(world.sysctls, bridgeSysctls(spec, world.settings.userlandProxy));
-  await ensureForwarding(world, spec);
-  await ensureBridgeFiltering(world, spec);
+  done.push(...(await repairSysctls(world, spec, when)));
   await apply(planLinkUp(spec.bridge, found));
   const bridge = (found ?? (await world.links.find(spec.bridge)))?.index;
   for (const { spec: endpoint, record } of state.endpoints.values()) {

@@ -27,7 +27,7 @@ export async function recover(world: World): Promise<void> {
   await Promise.all([
     attempt(world, 'published ports', () => holdPorts(world, world.registry.endpoints())),
     attempt(world, 'rules', () => repairRules(world)),
-    attempt(world, 'links', () => repairLinks(world)),
+    attempt(world, 'links', () => repairLinks(world, 'start')),
   ]);
 }
 

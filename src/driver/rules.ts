@@ -1,6 +1,7 @@
 /** The rules of networks, endpoints and ports, of both families, as this host's engine has them. */
 import type { Family } from '../core/address.js';
 import type { EndpointSpec } from '../core/endpoint.js';
+import { disorderedRules, repeatedRules } from '../core/firewall/disorder.js';
 import { forwardedBridges } from '../core/firewall/forwarded-bridges.js';
 import type {
   FirewallSettings,
@@ -21,6 +22,11 @@ import type { Log } from './host.js';
 import type { Registry } from './registry.js';
 
 export class HostRules {
+  /** Whose rules still have to go. */
+  #former: Generation | undefined;
+  /** Families in which the policy of FORWARD was DROP when we last looked. */
+  readonly #dropping = new Set<Family>();
+
   constructor(
     /** Only the families whose rules we write (`--iptables`, `--ip6tables`). */
     private readonly commits: ReadonlyMap<Family, RuleCommits>,
@@ -92,30 +98,70 @@ export class HostRules {
    * Looks at what is there, and makes it what the intent says; one commit a family. If the engine
    * turns out to write another generation of rules than we did, ours move over. Resolves with what
    * had to be changed.
+   *
+   * @param wants told what is planned for a family; false: neither that nor anything else is done
    */
-  async repair(log: Log): Promise<RuleChange[]> {
-    let former: Generation | undefined;
+  async repair(
+    log: Log,
+    wants: (changes: readonly RuleChange[]) => boolean = () => true,
+  ): Promise<RuleChange[]> {
     const changes: RuleChange[] = [];
+    let refused = false;
     for (const [family, commits] of this.commits) {
-      const repaired = await commits.repair((found) => {
-        const left = this.choice.observe(family, found);
-        if (left !== undefined) {
-          former = left;
-          log.info(
-            { from: left.name, to: this.choice.current.name },
-            'the engine writes another generation of rules; ours move over',
-          );
-        }
-        const wanted = this.#ofAll(family, found);
-        const unwanted =
-          former === undefined ? [] : without(this.#ofAll(family, found, former), wanted);
-        const intent = only(family, wanted, unwanted);
-        if (former === undefined) return intent;
-        return { ...intent, retire: former.baseRules(family, this.settings) };
-      });
+      const repaired = await commits.repair(
+        (found) => this.#intentOfRepair(family, found, log),
+        (planned) => {
+          refused = !wants(planned) || refused;
+          return !refused;
+        },
+      );
       changes.push(...repaired);
     }
+    if (!refused) this.#former = undefined;
     return changes;
+  }
+
+  #intentOfRepair(family: Family, found: RuleSet, log: Log): RuleIntent {
+    const left = this.choice.observe(family, found);
+    if (left !== undefined) {
+      this.#former = left;
+      log.info(
+        { from: left.name, to: this.choice.current.name },
+        'the engine writes another generation of rules; ours move over',
+      );
+    }
+    const former = this.#former;
+    const wanted = this.#ofAll(family, found);
+    const unwanted =
+      former === undefined ? [] : without(this.#ofAll(family, found, former), wanted);
+    const networks = this.#networks.map((spec) => this.#ofNetwork(spec, family, found));
+    const { add, remove } = only(family, wanted, unwanted);
+    return {
+      add,
+      remove,
+      lift: [
+        ...networks.flatMap((rules) => disorderedRules(found, rules)),
+        ...repeatedRules(found, add),
+      ],
+      ...(former === undefined ? {} : { retire: former.baseRules(family, this.settings) }),
+      ...(this.#hasLostItsDrop(family, found) ? { dropForwarded: true } : {}),
+    };
+  }
+
+  /**
+   * The policy of FORWARD goes with the table (`nft flush ruleset`), and then comes back with the
+   * rules. A policy that was changed alone is the administrator's will.
+   */
+  #hasLostItsDrop(family: Family, found: RuleSet): boolean {
+    if (this.#networks.length === 0 || !this.choice.writes(family)) return false;
+    if (found.policy('filter', 'FORWARD') === 'DROP') {
+      this.#dropping.add(family);
+      return false;
+    }
+    const { rules } = this.choice.current.baseRules(family, this.settings);
+    const swept = rules.some(({ rule, place }) => place === 'head' && !found.has(rule));
+    if (!swept) this.#dropping.delete(family);
+    return this.#dropping.has(family);
   }
 
   /** What the kernel reports of a transaction: the numbers of rules that we have added. */
@@ -133,6 +179,7 @@ export class HostRules {
   /** Nothing is forwarded that no rule accepts. */
   async dropForwarded(family: Family): Promise<void> {
     await this.commits.get(family)?.submit(() => ({ add: [], remove: [], dropForwarded: true }));
+    this.#dropping.add(family);
   }
 
   /** Everything that the intent asks for, in the order in which it was asked for. */

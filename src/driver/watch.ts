@@ -1,108 +1,188 @@
 /** Signs of change from outside → repairs, gathered, one at a time. */
 import { messageOf } from '../core/errors.js';
-import type { Log } from './host.js';
+import { Authors } from './author.js';
+import { type Clock, systemClock } from './clock.js';
+import type { Author, Log } from './host.js';
 
 export interface WatchTiming {
   /** Repair when nothing has changed for so long: whoever is at work shall finish first. */
   readonly quietMs: number;
   /** But repair at the latest so long after the first sign. */
   readonly latestMs: number;
-  /** After a repair that was undone at once, wait twice as long, up to this. */
-  readonly backOffMs: number;
+  /** What could get in the way of an engine that starts waits for so long a quiet. */
+  readonly settledMs: number;
+  /** But at the latest so long after the first sign. */
+  readonly patienceMs: number;
+  /** A repair that has to be repeated within this was undone. */
+  readonly quarrelMs: number;
+  /** That many in a row before we step back. */
+  readonly quarrels: number;
+  /** Then wait so long, and twice as long each time, up to the last; also after failures. */
+  readonly backOffMs: { readonly first: number; readonly last: number };
 }
 
-export const defaultTiming: WatchTiming = { quietMs: 120, latestMs: 700, backOffMs: 30_000 };
+export const defaultTiming: WatchTiming = {
+  quietMs: 120,
+  latestMs: 700,
+  settledMs: 400,
+  patienceMs: 8_000,
+  quarrelMs: 5_000,
+  quarrels: 5,
+  backOffMs: { first: 1_000, last: 30_000 },
+};
 
-/** How soon a repair must be undone again to count as a quarrel. */
-const quarrelMs = 5_000;
-/** That many in a row before we step back. */
-const quarrels = 5;
+/**
+ * Answers with what had to be done, a line each.
+ *
+ * @param settled whether it is quiet enough for everything; if not, it can answer `unsettled`,
+ *   and is called again when it is
+ */
+export type Repair = (settled: boolean) => Promise<readonly string[] | 'unsettled'>;
+
+export interface LastRepair {
+  /** RFC 3339, UTC. */
+  readonly at: string;
+  readonly author: string;
+  /** How many changes, and the first of them. */
+  readonly count: number;
+  readonly first: readonly string[];
+  readonly durationMs: number;
+}
+
+export interface WatchStatus {
+  /** Repairs by the program that made them necessary. */
+  readonly repairs: Readonly<Record<string, number>>;
+  readonly last: LastRepair | undefined;
+  /** Repairs keep being undone or fail: the next one waits. */
+  readonly steppedBack: boolean;
+}
+
+/** How many of the changes stand in the log. */
+const shownChanges = 5;
 
 export class Watch {
-  #timer: NodeJS.Timeout | undefined;
-  #first = 0;
-  #author: string | undefined;
+  readonly #causes = new Map<string, number>();
+  #last: LastRepair | undefined;
+  #timer: unknown;
+  /** Of the signs that no repair has looked at; undefined: there are none. */
+  #firstSign: number | undefined;
+  #lastSign = 0;
+  #authors = new Authors();
   #running = false;
-  #again = false;
-  #lastRepair = 0;
+  #waitsForSettled = false;
+  #endOfRepair = Number.NEGATIVE_INFINITY;
   #undone = 0;
+  #endOfFailure = Number.NEGATIVE_INFINITY;
+  #failures = 0;
   #stopped = false;
-  /** Repairs by who made them necessary; for status and metrics. */
-  readonly repairs = new Map<string, number>();
 
   constructor(
-    /** `rules` or `links`, for the log. */
+    /** `rules`, `links` or `settings`, for the log. */
     private readonly what: string,
-    /** Answers with what had to be done, a line each. */
-    private readonly repair: () => Promise<readonly string[]>,
+    private readonly repair: Repair,
     private readonly log: Log,
+    private readonly clock: Clock = systemClock,
     private readonly timing: WatchTiming = defaultTiming,
   ) {}
 
   /** Something changed. `author`: who did it, where the kernel says so. */
-  changed(author?: string): void {
-    if (this.#stopped) return;
-    this.#author = author ?? this.#author;
-    if (this.#running) {
-      this.#again = true;
-      return;
-    }
-    const now = Date.now();
-    if (this.#timer === undefined) this.#first = now;
-    clearTimeout(this.#timer);
-    const patience = Math.max(0, this.#first + this.timing.latestMs - now);
-    const wait = this.#backOff() ?? Math.min(this.timing.quietMs, patience);
-    this.#timer = setTimeout(() => void this.#run(), wait);
+  changed(author?: Author): void {
+    const now = this.clock.now();
+    this.#firstSign ??= now;
+    this.#lastSign = now;
+    if (author !== undefined) this.#authors.add(author);
+    this.#schedule();
   }
 
   stop(): void {
     this.#stopped = true;
-    clearTimeout(this.#timer);
+    this.clock.clearTimeout(this.#timer);
   }
 
-  /** Longer than usual if repairs keep being undone; undefined otherwise. */
-  #backOff(): number | undefined {
-    if (this.#undone < quarrels) return undefined;
-    return Math.min(this.timing.backOffMs, 1_000 * 2 ** (this.#undone - quarrels));
+  status(): WatchStatus {
+    return {
+      repairs: Object.fromEntries(this.#causes),
+      last: this.#last,
+      steppedBack: this.#undone >= this.timing.quarrels || this.#failures > 0,
+    };
+  }
+
+  #schedule(): void {
+    if (this.#stopped || this.#running || this.#firstSign === undefined) return;
+    this.clock.clearTimeout(this.#timer);
+    const { quietMs, latestMs, settledMs, patienceMs } = this.timing;
+    const due = Math.max(
+      this.#waitsForSettled
+        ? Math.min(this.#lastSign + settledMs, this.#firstSign + patienceMs)
+        : Math.min(this.#lastSign + quietMs, this.#firstSign + latestMs),
+      this.#endOfRepair + this.#backOff(this.#undone - this.timing.quarrels),
+      this.#endOfFailure + this.#backOff(this.#failures - 1),
+    );
+    const wait = Math.max(0, due - this.clock.now());
+    this.#timer = this.clock.setTimeout(() => void this.#run(), wait);
+  }
+
+  /** 0 below step 0. */
+  #backOff(step: number): number {
+    const { first, last } = this.timing.backOffMs;
+    return step < 0 ? 0 : Math.min(last, first * 2 ** step);
   }
 
   async #run(): Promise<void> {
-    this.#timer = undefined;
+    const { settledMs, patienceMs } = this.timing;
+    const started = this.clock.now();
+    const first = this.#firstSign ?? started;
+    const settled = started - this.#lastSign >= settledMs || started - first >= patienceMs;
+    const authors = this.#authors;
+    this.#firstSign = undefined;
+    this.#authors = new Authors();
     this.#running = true;
-    const author = this.#author ?? 'unknown';
-    this.#author = undefined;
-    const started = Date.now();
+    let again = false;
     try {
-      const done = await this.repair();
-      if (done.length > 0) this.#report(author, started, done);
+      const done = await this.repair(settled);
+      this.#failures = 0;
+      this.#waitsForSettled = done === 'unsettled';
+      if (done === 'unsettled') again = true;
+      else if (done.length > 0) this.#report(authors, first, started, done);
     } catch (error) {
-      this.log.error({ error: messageOf(error) }, 'repair failed; it is tried again');
-      this.#again = true;
+      again = true;
+      this.#failures += 1;
+      this.#endOfFailure = this.clock.now();
+      const retryMs = this.#backOff(this.#failures - 1);
+      this.log.error(
+        { error: messageOf(error), author: String(authors), retryMs },
+        `repair of ${this.what} failed; it is tried again`,
+      );
     }
     this.#running = false;
-    if (this.#again) {
-      this.#again = false;
-      this.changed();
+    if (again) {
+      this.#firstSign = first;
+      this.#authors.addAll(authors);
     }
+    this.#schedule();
   }
 
-  #report(author: string, started: number, done: readonly string[]): void {
-    const now = Date.now();
-    this.#undone = now - this.#lastRepair < quarrelMs ? this.#undone + 1 : 0;
-    this.#lastRepair = now;
-    this.repairs.set(author, (this.repairs.get(author) ?? 0) + 1);
-    this.log.warn(
-      {
-        author,
-        count: done.length,
-        first: done.slice(0, 5),
-        durationMs: now - started,
-      },
-      `repaired ${this.what} that somebody else had changed`,
-    );
+  #report(authors: Authors, firstSign: number, started: number, done: readonly string[]): void {
+    const { quarrelMs, quarrels } = this.timing;
+    const now = this.clock.now();
+    this.#undone = firstSign - this.#endOfRepair < quarrelMs ? this.#undone + 1 : 0;
+    this.#endOfRepair = now;
+    const author = String(authors);
+    for (const cause of authors.programs) {
+      this.#causes.set(cause, (this.#causes.get(cause) ?? 0) + 1);
+    }
+    this.#last = {
+      at: new Date(now).toISOString(),
+      author,
+      count: done.length,
+      first: done.slice(0, shownChanges),
+      durationMs: now - started,
+    };
+    const { at: _, ...fields } = this.#last;
+    this.log.warn(fields, `repaired ${this.what} that somebody else had changed`);
     if (this.#undone === quarrels) {
       this.log.error(
-        { author },
+        { author, retryMs: this.#backOff(0) },
         `repairs of ${this.what} keep being undone: stepping back; find out who changes them`,
       );
     }

@@ -11,6 +11,7 @@ import {
   firewallTimeoutMs,
   type Variant,
 } from './firewall-variant.js';
+import { OwnChanges } from './own-changes.js';
 
 /** iptables waits this long for the lock of another one; then we try again. */
 const lockWaitSeconds = 5;
@@ -18,16 +19,13 @@ const lockAttempts = 3;
 /** Between attempts that failed at once: x_tables answers EAGAIN to a writer without the lock. */
 const pauseMs = 50;
 
-/** More than can be running or waiting to be reported by the kernel at a time. */
-const rememberedPids = 32;
-
 export interface IptablesOptions {
   /** Seconds that one attempt waits for the lock, in place of 5; for tests. */
   readonly lockWaitSeconds?: number;
 }
 
 export class FirewallIptables implements Firewall {
-  readonly #pids: number[] = [];
+  readonly #own = new OwnChanges();
 
   private constructor(
     private readonly commands: ReadonlyMap<Family, FirewallCommands>,
@@ -100,10 +98,14 @@ export class FirewallIptables implements Firewall {
     input?: string,
     onStarted?: (pid: number) => void,
   ): Promise<string> {
+    // One for each table, with nft for all of them.
+    const transactions = file === 'nft' ? 1 : (input?.match(/^COMMIT$/gm)?.length ?? 0);
     for (let attempt = 1; ; attempt += 1) {
+      let running: number | undefined;
       try {
         const onStart = (pid: number): void => {
-          this.#remember(pid);
+          running = pid;
+          this.#own.started(pid, file, transactions);
           onStarted?.(pid);
         };
         const options = { timeoutMs: firewallTimeoutMs, onStart };
@@ -118,18 +120,15 @@ export class FirewallIptables implements Firewall {
           throw locked(action, error);
         }
         throw failed(action, error, input);
+      } finally {
+        if (running !== undefined) this.#own.ended(running);
       }
     }
   }
 
-  /** Whether we ran this process a short while ago: its changes are no news to us. */
-  isOwn(pid: number): boolean {
-    return this.#pids.includes(pid);
-  }
-
-  #remember(pid: number): void {
-    this.#pids.push(pid);
-    if (this.#pids.length > rememberedPids) this.#pids.shift();
+  /** The process of ours that made this change, as we know it: see {@link OwnChanges.match}. */
+  ownProcess(pid: number, program: string): number | undefined {
+    return this.#own.match(pid, program);
   }
 
   #commandsOf(family: Family): FirewallCommands {

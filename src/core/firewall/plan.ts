@@ -7,6 +7,8 @@ import type { RuleChange, RuleSet } from './rule-set.js';
 export interface RuleIntent {
   readonly add: readonly PlacedRule[];
   readonly remove: readonly Rule[];
+  /** Of those to add: to be taken away first, in all copies, since they are in the wrong place. */
+  readonly lift?: readonly Rule[];
   /** What networks shared in another generation: goes, as far as nobody else uses it. */
   readonly retire?: BaseRules;
   /** The policy of FORWARD shall be DROP. */
@@ -32,6 +34,7 @@ export function planRules(found: RuleSet, base: BaseRules, intent: RuleIntent): 
       if (!found.hasChain(table, chain)) commit([{ op: 'create-chain', table, chain }]);
     }
     const heads = base.rules.filter(({ place }) => place === 'head').map(({ rule }) => rule);
+    commit(copies(found, intent.lift ?? []));
     commit(misplacedHeads(found, heads, intent.add));
     for (const { rule, place } of [...base.rules, ...intent.add]) {
       if (found.has(rule)) continue;
@@ -108,6 +111,15 @@ function retirement(found: RuleSet, base: BaseRules, former: BaseRules): RuleCha
     ...deletions(found, rules),
     ...unused.map(({ table, chain }): RuleChange => ({ op: 'delete-chain', table, chain })),
   ];
+}
+
+function copies(found: RuleSet, rules: readonly Rule[]): RuleChange[] {
+  const seen = new Set<string>();
+  return rules.flatMap((rule): RuleChange[] => {
+    if (seen.has(idOf(rule))) return [];
+    seen.add(idOf(rule));
+    return Array.from({ length: found.count(rule) }, () => ({ op: 'delete', rule }));
+  });
 }
 
 function partition<T>(values: readonly T[], test: (value: T) => boolean): [T[], T[]] {

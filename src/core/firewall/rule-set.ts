@@ -27,6 +27,15 @@ const key = (table: Table, chain: string): string => `${table} ${chain}`;
 export class RuleSet {
   readonly #chains = new Map<string, ChainState>();
 
+  /** For plans that may not come true. */
+  copy(): RuleSet {
+    const copy = new RuleSet();
+    for (const [name, { policy, rules, counts }] of this.#chains) {
+      copy.#chains.set(name, { policy, rules: [...rules], counts: new Map(counts) });
+    }
+    return copy;
+  }
+
   addChain(table: Table, chain: string, policy?: string): void {
     if (this.#chains.has(key(table, chain))) return;
     this.#chains.set(key(table, chain), { policy, rules: [], counts: new Map() });
@@ -49,6 +58,11 @@ export class RuleSet {
 
   has(rule: Rule): boolean {
     return this.#chains.get(key(rule.table, rule.chain))?.counts.has(rule.text) ?? false;
+  }
+
+  /** How often the rule is there. */
+  count(rule: Rule): number {
+    return this.#chains.get(key(rule.table, rule.chain))?.counts.get(rule.text) ?? 0;
   }
 
   /** Counts from 0; undefined if the rule is not there. */

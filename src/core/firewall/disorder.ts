@@ -1,0 +1,33 @@
+/** Rules of ours that are there, but not as they should be: twice, or above what belongs above them. */
+import type { PlacedRule, Rule } from './rule.js';
+import type { RuleSet } from './rule-set.js';
+
+/**
+ * The rules to take away, in all their copies, so that a plan puts them where they belong.
+ *
+ * Of those that go to the end of a chain the order counts (an exception comes before its drop): if
+ * one is missing that belongs above another, which is there, the latter has to come back below it.
+ *
+ * @param group the rules of one network, in programming order
+ */
+export function disorderedRules(found: RuleSet, group: readonly PlacedRule[]): Rule[] {
+  const disordered = new Set<Rule>();
+  const chains = new Map<string, Rule[]>();
+  for (const { rule, place } of group) {
+    if (found.count(rule) > 1) disordered.add(rule);
+    if (place !== 'end') continue;
+    const key = `${rule.table} ${rule.chain}`;
+    chains.set(key, [...(chains.get(key) ?? []), rule]);
+  }
+  for (const rules of chains.values()) {
+    const first = rules.findIndex((rule) => !found.has(rule) || found.count(rule) > 1);
+    if (first < 0) continue;
+    for (const rule of rules.slice(first)) if (found.has(rule)) disordered.add(rule);
+  }
+  return [...disordered];
+}
+
+/** Those that are there more than once, as after `iptables-restore --noflush` of a dump. */
+export function repeatedRules(found: RuleSet, group: readonly PlacedRule[]): Rule[] {
+  return group.map(({ rule }) => rule).filter((rule) => found.count(rule) > 1);
+}

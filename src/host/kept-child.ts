@@ -1,0 +1,73 @@
+/** A child that runs as long as the daemon does: started again whenever it ends. */
+import { createInterface } from 'node:readline';
+import type { Log } from '../driver/host.js';
+import { type LongProcess, spawnProcess } from './exec.js';
+
+export interface ChildEvents {
+  line(text: string): void;
+  /** The child complained, has ended, or was started: what happened meanwhile is not known. */
+  lostTrack(): void;
+}
+
+/** Between the end of a child and the start of the next: doubled each time, up to the last. */
+const restartMs = { first: 200, last: 10_000 };
+/** A child that ran so long starts the doubling anew. */
+const steadyMs = 30_000;
+/** By then a new child listens; what changed before, nobody has told us. */
+const listensMs = 1_000;
+
+export class KeptChild {
+  #child: LongProcess | undefined;
+  readonly #timers = new Set<NodeJS.Timeout>();
+  #stopped = false;
+
+  constructor(
+    private readonly file: string,
+    private readonly args: readonly string[],
+    private readonly events: ChildEvents,
+    private readonly log: Log,
+  ) {}
+
+  start(): void {
+    this.#start(restartMs.first);
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    for (const timer of this.#timers) clearTimeout(timer);
+    this.#child?.kill('SIGTERM');
+  }
+
+  #start(delay: number): void {
+    const { file, args, events } = this;
+    const started = performance.now();
+    const child = spawnProcess(file, args, { stderr: 'pipe' });
+    this.#child = child;
+    if (child.stdout !== undefined) {
+      createInterface({ input: child.stdout }).on('line', (text) => events.line(text));
+    }
+    // "No buffer space available": events were lost, so something changed.
+    if (child.stderr !== undefined) {
+      createInterface({ input: child.stderr }).on('line', () => events.lostTrack());
+    }
+    this.#later(listensMs, () => events.lostTrack());
+    void child.ended.then(({ description }) => {
+      if (this.#stopped) return;
+      const steady = performance.now() - started > steadyMs;
+      const wait = steady ? restartMs.first : delay;
+      this.log.warn({ program: file, error: description, restartMs: wait }, 'monitor ended');
+      this.#later(wait, () => {
+        this.#start(Math.min(wait * 2, restartMs.last));
+        events.lostTrack();
+      });
+    });
+  }
+
+  #later(delayMs: number, work: () => void): void {
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      work();
+    }, delayMs);
+    this.#timers.add(timer);
+  }
+}
