@@ -39,17 +39,28 @@ export async function publishPorts(
   try {
     await bind(world, state, groups);
     const rules = world.rules.ofBindings(network.spec, state.record.bindings);
-    await Promise.all([world.rules.add(rules), forgetFlows(world, state, state.record.bindings)]);
+    await world.rules.add(rules);
+    // Only now: a client that goes on sending would bring the old flow back before the rules.
+    await forgetFlows(world, state, state.record.bindings);
   } catch (error) {
     await releasePorts(world, state).catch(() => {});
     throw error;
   }
 }
 
-/** Rules, sockets, conntrack entries and host ports of the endpoint; absent ones are no error. */
+/** What {@link freePorts} does, and puts it on record. */
 export async function releasePorts(world: World, state: EndpointState): Promise<void> {
+  if (!(await freePorts(world, state))) return;
+  await world.store.write('endpoint', state.spec.id, encodeEndpoint(state.record));
+}
+
+/**
+ * Rules, sockets, conntrack entries and host ports of the endpoint; absent ones are no error.
+ * Answers with false if nothing was published.
+ */
+export async function freePorts(world: World, state: EndpointState): Promise<boolean> {
   const { bindings, exposed } = state.record;
-  if (bindings.length === 0 && exposed.length === 0) return;
+  if (bindings.length === 0 && exposed.length === 0) return false;
   const errors = new ErrorList();
   // Out of the intent first, so that a repair does not put the rules back.
   state.record = { ...state.record, bindings: [], exposed: [] };
@@ -64,7 +75,7 @@ export async function releasePorts(world: World, state: EndpointState): Promise<
     throw new DriverError('firewall-failed', `releasing published ports: ${errors.message}`);
   }
   world.allocator.release(bindings);
-  await world.store.write('endpoint', state.spec.id, encodeEndpoint(state.record));
+  return true;
 }
 
 /** What a binding needs of the proxy process. */
