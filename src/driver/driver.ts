@@ -33,14 +33,14 @@ export class BridgeDriver implements NetworkDriver {
   ) {}
 
   async createNetwork(input: NetworkInput): Promise<void> {
-    await this.recovered;
+    await this.#ready(input.networkId);
     await this.world.networkLocks.exclusive(input.networkId, () =>
       createNetwork(this.world, input),
     );
   }
 
   async deleteNetwork(networkId: NetworkId): Promise<void> {
-    await this.recovered;
+    await this.#ready(networkId);
     await this.world.networkLocks.exclusive(networkId, () => deleteNetwork(this.world, networkId));
   }
 
@@ -57,8 +57,11 @@ export class BridgeDriver implements NetworkDriver {
     });
   }
 
-  async endpointInfo({ endpointId }: EndpointIds): Promise<Readonly<Record<string, unknown>>> {
-    await this.recovered;
+  async endpointInfo({
+    networkId,
+    endpointId,
+  }: EndpointIds): Promise<Readonly<Record<string, unknown>>> {
+    await this.#ready(networkId, endpointId);
     const { spec, record } = this.#endpoint(endpointId);
     return {
       'com.docker.network.endpoint.macaddress': spec.mac,
@@ -129,8 +132,14 @@ export class BridgeDriver implements NetworkDriver {
   }
 
   async #onEndpoint<T>(network: string, endpoint: string, work: () => Promise<T>): Promise<T> {
-    await this.recovered;
+    await this.#ready(network, endpoint);
     return this.world.networkLocks.shared(network, () => this.#endpoints.exclusive(endpoint, work));
+  }
+
+  /** Recovery is done, and it has understood the records of these objects. */
+  async #ready(...ids: readonly string[]): Promise<void> {
+    await this.recovered;
+    this.world.registry.unreadable.refuse(...ids);
   }
 
   #network(text: string): NetworkState {

@@ -7,7 +7,7 @@ import { DriverError, ErrorList, wrapError } from '../core/errors.js';
 import type { EndpointInput } from '../core/input.js';
 import { vethLinkOf } from '../core/links.js';
 import { shortId, vethNames } from '../core/names.js';
-import { releasePorts } from './publish.js';
+import { freePorts } from './publish.js';
 import { type EndpointRecord, encodeEndpoint } from './records.js';
 import type { EndpointState, NetworkState } from './registry.js';
 import type { World } from './world.js';
@@ -27,7 +27,8 @@ export async function createEndpoint(
   const label = labelOf(spec, network);
   const kept = withoutPorts(input);
   const known = world.registry.endpoint(spec.id);
-  if (known !== undefined) {
+  if (known?.record.phase === 'removing') await removeEndpoint(world, known);
+  else if (known !== undefined) {
     if (isDeepStrictEqual(known.record.input, kept)) return answer;
     throw new DriverError('endpoint-exists', `endpoint ${label} exists with other options`);
   }
@@ -103,20 +104,43 @@ async function collectStale(
   }
 }
 
-/** Ports, rules, link and record of an endpoint; goes on past failures and reports all of them. */
+/**
+ * Ports, rules, link and record of an endpoint; goes on past failures and reports all of them. With
+ * anything left it stays known as `removing`, and whoever comes next tries again: a repeated call,
+ * the deletion of its network, another endpoint that gets its address, a start.
+ */
 export async function removeEndpoint(world: World, state: EndpointState): Promise<void> {
   const { spec, network } = state;
   const errors = new ErrorList();
-  await errors.attempt(() => save(world, state, { phase: 'removing' }));
+  const marked = await save(world, state, { phase: 'removing' }).then(
+    () => true,
+    (error) => {
+      // A full disk: deleting must work there above all.
+      world.log.error({ endpoint: shortId(spec.id), error }, 'recording a removal failed');
+      return false;
+    },
+  );
   await Promise.all([
-    errors.attempt(() => releasePorts(world, state)),
+    errors.attempt(() => freePorts(world, state)),
     errors.attempt(() => world.rules.remove(world.rules.ofEndpoint(network.spec, spec))),
   ]);
-  world.registry.removeEndpoint(state);
+  if (!errors.failed) world.registry.removeEndpoint(state);
+  let forgotten: unknown;
   world.removals.begin(spec.veth.host, async () => {
-    // With anything left the record stays, so that a start tries again.
-    if (!errors.failed) await world.store.remove('endpoint', spec.id);
+    if (errors.failed) return;
+    try {
+      await world.store.remove('endpoint', spec.id);
+    } catch (error) {
+      forgotten = error;
+      throw error;
+    }
   });
+  if (!marked) {
+    await world.removals.settled(spec.veth.host);
+    await errors.attempt(async () => {
+      if (forgotten !== undefined) throw forgotten;
+    });
+  }
   if (errors.failed) {
     throw new DriverError(
       'link-failed',

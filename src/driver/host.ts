@@ -5,6 +5,7 @@
  * Verbs: `ensure` and `remove` may be repeated; `remove` of what is absent succeeds.
  */
 import type { Cidr, Family, IpAddress } from '../core/address.js';
+import type { DriverError } from '../core/errors.js';
 import type { BridgeLink, LinkChange, ObservedLink, VethLink } from '../core/links.js';
 import type { EndpointId, InterfaceName } from '../core/names.js';
 import type { Port, PortBinding } from '../core/port.js';
@@ -104,10 +105,18 @@ export interface HostPorts {
 
 export type RecordKind = 'network' | 'endpoint';
 
+/** What one file holds; `unreadable` (naming the file) in place of a value that is not understood. */
+export type StoredRecord = {
+  readonly kind: RecordKind;
+  readonly id: string;
+  /** For messages: the file. */
+  readonly path: string;
+} & ({ readonly value: unknown } | { readonly unreadable: DriverError });
+
 /** Durable records, one JSON document for each network and endpoint. */
 export interface RecordStore {
-  /** Throws `record-unreadable`, naming the file, if any of them cannot be understood. */
-  load(): Promise<{ kind: RecordKind; id: string; value: unknown }[]>;
+  /** Networks first. Throws only if it cannot be found out which records there are. */
+  load(): Promise<StoredRecord[]>;
   /** Durable when it resolves. */
   write(kind: RecordKind, id: string, value: unknown): Promise<void>;
   remove(kind: RecordKind, id: string): Promise<void>;

@@ -12,6 +12,7 @@ import { bridgeSysctls } from '../core/sysctls.js';
 import { applyLinkSteps, applySysctls } from './apply.js';
 import { ensureBridgeFiltering } from './bridge-filtering.js';
 import { removeEndpoint } from './endpoints.js';
+import { collectForgotten, refuseUnknownClash } from './forgotten.js';
 import { ensureForwarding } from './forwarding.js';
 import type { NetworkState } from './registry.js';
 import type { World } from './world.js';
@@ -21,10 +22,13 @@ export async function createNetwork(world: World, input: NetworkInput): Promise<
   const { spec, warnings } = parseNetwork(input, world.settings);
   const label = labelOf(spec);
   const known = world.registry.network(spec.id);
-  if (known !== undefined) {
+  if (known?.record.phase === 'removing') await deleteNetwork(world, spec.id);
+  else if (known !== undefined) {
     if (isDeepStrictEqual(known.record.input, plain(input))) return;
     throw new DriverError('network-exists', `network ${label} exists with other options`);
   }
+  const pools = [...input.ipv4Data, ...input.ipv6Data];
+  await collectForgotten(world, spec, pools, deleteNetwork);
   conflictsWith(
     spec,
     world.registry.networks().map((other) => other.spec),
@@ -41,6 +45,7 @@ export async function createNetwork(world: World, input: NetworkInput): Promise<
   try {
     await world.removals.settled(spec.bridge);
     const found = await world.links.find(spec.bridge);
+    await refuseUnknownClash(world, spec, found?.name);
     if (found !== undefined) checkExistingBridge(spec, found);
     state.record = { ...state.record, bridgeMade: found === undefined };
     void warnOfRoutes(world, spec);
@@ -83,14 +88,26 @@ export async function deleteNetwork(world: World, id: NetworkId): Promise<void> 
   if (state === undefined) return;
   const errors = new ErrorList();
   state.record = { ...state.record, phase: 'removing' };
-  await errors.attempt(() => world.store.write('network', id, state.record));
+  const marked = await world.store.write('network', id, state.record).then(
+    () => true,
+    (error) => {
+      // A full disk: deleting must work there above all.
+      world.log.error({ network: shortId(id), error }, 'recording a removal failed');
+      return false;
+    },
+  );
   for (const endpoint of [...state.endpoints.values()]) {
     await errors.attempt(() => removeEndpoint(world, endpoint));
   }
-  await errors.attempt(async () => {
-    const left = await takeAway(world, state);
-    if (left !== undefined) throw new Error(left);
-  });
+  // Not before its endpoints: their rules would have no owner.
+  if (!errors.failed) {
+    await errors.attempt(async () => {
+      const left = await takeAway(world, state);
+      if (left !== undefined) throw new Error(left);
+      // What is not on record has to be done before anybody hears of it.
+      if (!marked) await world.removals.settled(state.spec.bridge);
+    });
+  }
   if (errors.failed) {
     throw new DriverError(
       'link-failed',
@@ -99,19 +116,21 @@ export async function deleteNetwork(world: World, id: NetworkId): Promise<void> 
   }
 }
 
-/** Rules, then the bridge, then the record. Answers with what could not be taken away. */
+/**
+ * Rules, then the bridge, then the record. Answers with what could not be taken away: then the
+ * network stays known as `removing`, and whoever comes next tries again.
+ */
 export async function takeAway(world: World, state: NetworkState): Promise<string | undefined> {
   const { spec, record } = state;
-  // Out of the intent first, so that a repair does not put anything back; and in any case: the
-  // engine has no network of this id any more.
+  // Out of the intent first, so that a repair does not put anything back.
   state.record = { ...record, phase: 'removing' };
-  world.registry.removeNetwork(spec.id);
   const errors = new ErrorList();
   await errors.attempt(() => world.rules.removeNetwork(spec));
   if (errors.failed) {
     await errors.attempt(() => world.store.write('network', spec.id, state.record));
     return errors.message;
   }
+  world.registry.removeNetwork(spec.id);
   const forget = (): Promise<void> => world.store.remove('network', spec.id);
   if (record.bridgeMade) world.removals.begin(spec.bridge, forget);
   else await errors.attempt(forget);

@@ -4,22 +4,26 @@
  */
 
 import { parseEndpoint } from '../core/endpoint-options.js';
-import { DriverError, ErrorList, messageOf } from '../core/errors.js';
-import { shortId, vethNames } from '../core/names.js';
+import { ErrorList, messageOf } from '../core/errors.js';
+import { parseEndpointId, parseNetworkId, shortId, vethNames } from '../core/names.js';
 import { parseNetwork } from '../core/network-options.js';
 import { removeEndpoint } from './endpoints.js';
-import type { Listener } from './host.js';
+import type { Listener, StoredRecord } from './host.js';
 import { takeAway } from './networks.js';
 import { listenerOf } from './publish.js';
 import { repairLinks, repairRules } from './reconcile.js';
-import { decodeEndpoint, decodeNetwork } from './records.js';
+import { decodeEndpoint, decodeNetwork, type EndpointRecord } from './records.js';
 import type { EndpointState } from './registry.js';
+import { remedy } from './unreadable.js';
 import type { World } from './world.js';
 
 /** The engine joins an endpoint within milliseconds; a plugin call is retried for 15 s. */
 const joinGraceMs = 60_000;
 
-/** Rejects only if the records cannot be read; whatever fails for one object is logged. */
+/**
+ * Rejects only if it cannot be found out which records there are; whatever fails for one object is
+ * logged.
+ */
 export async function recover(world: World): Promise<void> {
   await loadRecords(world);
   const links = new Set((await world.links.list()).map((link) => link.name));
@@ -34,44 +38,58 @@ export async function recover(world: World): Promise<void> {
 async function loadRecords(world: World): Promise<void> {
   const { registry, store, settings } = world;
   const records = await store.load();
-  const named = async (kind: string, id: string, parse: () => unknown): Promise<void> => {
-    try {
-      await parse();
-    } catch (error) {
-      throw new DriverError(
-        'record-unreadable',
-        `reading the record of ${kind} ${id}: ${messageOf(error)}`,
-        { cause: error },
-      );
-    }
-  };
-  for (const { kind, id, value } of records) {
-    if (kind !== 'network') continue;
-    await named(kind, id, () => {
+  for (const stored of records) {
+    if (stored.kind !== 'network') continue;
+    await understand(world, stored, (value) => {
       const record = decodeNetwork(value);
-      registry.addNetwork(parseNetwork(record.input, settings).spec, record);
+      registry.addNetwork(parseNetwork(record.input, settings).spec, record, true);
     });
   }
   const newest = registry.networks().at(-1);
   if (newest !== undefined) world.rules.expectGeneration(newest.record.generation);
-  const networks = new Map<string, ReturnType<typeof registry.networks>[number]>(
-    registry.networks().map((state) => [state.spec.id, state]),
-  );
-  for (const { kind, id, value } of records) {
-    if (kind !== 'endpoint') continue;
-    await named(kind, id, async () => {
-      const record = decodeEndpoint(value);
-      const network = networks.get(record.input.networkId);
-      // Its network went in one piece before; only the record was left.
-      if (network === undefined) return store.remove('endpoint', id);
-      const { spec } = parseEndpoint(record.input, network.spec);
-      const veth = vethNames(spec.id, record.nameAttempt);
-      const state = registry.addEndpoint(network, { ...spec, veth }, record);
-      world.allocator.add(
-        record.bindings,
-        `endpoint ${shortId(spec.id)} on ${state.network.spec.bridge}`,
-      );
-    });
+  for (const stored of records) {
+    if (stored.kind !== 'endpoint') continue;
+    await understand(world, stored, (value) => loadEndpoint(world, decodeEndpoint(value)));
+  }
+}
+
+/** Parses one record. One that is not understood is left alone, and so is what it describes. */
+async function understand(
+  world: World,
+  stored: StoredRecord,
+  parse: (value: unknown) => void | Promise<void>,
+): Promise<void> {
+  const { kind, id, path } = stored;
+  const fail = (reason: string): void => {
+    world.registry.unreadable.add({ kind, id, path, reason });
+    world.log.error({ [kind]: id.slice(0, 12), file: path }, `${reason}. ${remedy}`);
+  };
+  if ('unreadable' in stored) return fail(stored.unreadable.message);
+  try {
+    await parse(stored.value);
+  } catch (error) {
+    fail(`reading the record ${path}: ${messageOf(error)}`);
+  }
+}
+
+async function loadEndpoint(world: World, record: EndpointRecord): Promise<void> {
+  const { registry } = world;
+  const id = parseEndpointId(record.input.endpointId);
+  const networkId = parseNetworkId(record.input.networkId);
+  if (id === undefined || networkId === undefined) throw new Error('its ids are none');
+  const owner = (bridge: string): string => `endpoint ${shortId(id)} on ${bridge}`;
+  const network = registry.network(networkId);
+  if (network !== undefined) {
+    const { spec } = parseEndpoint(record.input, network.spec);
+    const veth = vethNames(spec.id, record.nameAttempt);
+    registry.addEndpoint(network, { ...spec, veth }, record);
+    world.allocator.add(record.bindings, owner(network.spec.bridge));
+  } else if (registry.unreadable.has(networkId)) {
+    registry.unreadable.strand({ id, bindings: record.bindings });
+    world.allocator.add(record.bindings, owner(`network ${shortId(networkId)}`));
+  } else {
+    // Its network went in one piece before; only the record was left.
+    await attempt(world, `endpoint ${shortId(id)}`, () => world.store.remove('endpoint', id));
   }
 }
 
@@ -128,6 +146,13 @@ async function holdPorts(world: World, endpoints: readonly EndpointState[]): Pro
     wanted.set(
       spec.id,
       record.bindings.map((binding) => listenerOf(world, binding)),
+    );
+  }
+  for (const { id, bindings } of world.registry.unreadable.stranded()) {
+    if (bindings.length === 0) continue;
+    wanted.set(
+      id,
+      bindings.map((binding) => listenerOf(world, binding)),
     );
   }
   for (const { listener, code } of await world.hostPorts.sync(wanted)) {

@@ -4,11 +4,14 @@ import type { EndpointSpec } from '../core/endpoint.js';
 import type { EndpointId, NetworkId } from '../core/names.js';
 import type { NetworkSpec } from '../core/network.js';
 import type { EndpointRecord, NetworkRecord } from './records.js';
+import { UnreadableRecords } from './unreadable.js';
 
 export interface NetworkState {
   readonly spec: NetworkSpec;
   record: NetworkRecord;
   readonly endpoints: Map<EndpointId, EndpointState>;
+  /** Made by a former run of the daemon. */
+  readonly restored: boolean;
 }
 
 export interface EndpointState {
@@ -24,6 +27,7 @@ export class Registry {
   readonly #byLink = new Map<string, EndpointState>();
   readonly #byAddress = new Map<string, EndpointState>();
   #sequence = 0;
+  readonly unreadable = new UnreadableRecords();
 
   /** Larger than that of everything registered so far. */
   nextSequence(): number {
@@ -60,8 +64,8 @@ export class Registry {
     return endpoint?.network ?? this.#byBridge.get(link);
   }
 
-  addNetwork(spec: NetworkSpec, record: NetworkRecord): NetworkState {
-    const state: NetworkState = { spec, record, endpoints: new Map() };
+  addNetwork(spec: NetworkSpec, record: NetworkRecord, restored = false): NetworkState {
+    const state: NetworkState = { spec, record, endpoints: new Map(), restored };
     this.#networks.set(spec.id, state);
     this.#byBridge.set(spec.bridge, state);
     this.#sequence = Math.max(this.#sequence, record.sequence);

@@ -6,6 +6,7 @@
  * that too, but belongs to a network namespace instead of the folder: two daemons in different
  * containers that mount the same folder would not see each other.
  */
+import type { FileHandle } from 'node:fs/promises';
 import { mkdir, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DriverError, messageOf } from '../core/errors.js';
@@ -26,12 +27,10 @@ export async function lockState(stateDir: string, libc: Libc): Promise<StateLock
   const path = join(stateDir, fileName);
   try {
     await mkdir(stateDir, { recursive: true, mode: 0o700 });
-    // Node opens with O_CLOEXEC: no child inherits the lock and keeps it.
-    const file = await open(path, 'a+', 0o600);
+    const file = await openLock(path);
     try {
       if (!libc.tryLockFile(file.fd)) throw taken(stateDir, await file.readFile('utf8'));
-      await file.truncate(0);
-      await file.write(`${process.pid}\n`);
+      await writePid(file);
     } catch (error) {
       await file.close();
       throw error;
@@ -42,6 +41,34 @@ export async function lockState(stateDir: string, libc: Libc): Promise<StateLock
     const message = `taking ${path}: ${messageOf(error)}`;
     throw new DriverError('record-failed', message, { cause: error });
   }
+}
+
+/** For reading, too, on a disk that is read-only: what is on record can be served from there. */
+async function openLock(path: string): Promise<FileHandle> {
+  try {
+    // Node opens with O_CLOEXEC: no child inherits the lock and keeps it.
+    return await open(path, 'a+', 0o600);
+  } catch (error) {
+    if (codeOf(error) !== 'EROFS') throw error;
+    return await open(path, 'r').catch(() => {
+      throw error;
+    });
+  }
+}
+
+/** For the message of a second daemon only: a full disk must not keep the first from its start. */
+async function writePid(file: FileHandle): Promise<void> {
+  try {
+    await file.truncate(0);
+    await file.write(`${process.pid}\n`);
+  } catch (error) {
+    if (!['ENOSPC', 'EDQUOT', 'EROFS', 'EBADF', 'EINVAL'].includes(String(codeOf(error))))
+      throw error;
+  }
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && 'code' in error ? error.code : undefined;
 }
 
 function taken(stateDir: string, content: string): DriverError {

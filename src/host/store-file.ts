@@ -8,7 +8,7 @@ import type { FileHandle } from 'node:fs/promises';
 import { mkdir, open, readdir, readFile, rename, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DriverError, messageOf } from '../core/errors.js';
-import type { RecordKind, RecordStore } from '../driver/host.js';
+import type { RecordKind, RecordStore, StoredRecord } from '../driver/host.js';
 
 /** Of the wrapper and of what the driver writes into `value`. */
 const version = 1;
@@ -20,12 +20,6 @@ const kinds = ['network', 'endpoint'] as const;
 /** Ids of the engine, and nothing that could lead to another folder. */
 const idPattern = /^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$/;
 const temporarySuffix = '.tmp';
-
-interface StoredRecord {
-  readonly kind: RecordKind;
-  readonly id: string;
-  readonly value: unknown;
-}
 
 export class RecordFiles implements RecordStore {
   #counter = 0;
@@ -58,7 +52,10 @@ export class RecordFiles implements RecordStore {
     for (const { handle } of this.#folders.values()) await handle.close();
   }
 
-  /** Networks first; by id within each. Leftovers of interrupted writes are deleted. */
+  /**
+   * Networks first; by id within each. Leftovers of interrupted writes are deleted, if the disk lets
+   * us: they are never read.
+   */
   async load(): Promise<StoredRecord[]> {
     const records: StoredRecord[] = [];
     for (const kind of kinds) {
@@ -67,7 +64,7 @@ export class RecordFiles implements RecordStore {
       for (const name of names.sort()) {
         const path = join(folder, name);
         if (name.endsWith(temporarySuffix)) {
-          await doing('deleting the unfinished record', path, () => unlink(path));
+          await unlink(path).catch(() => undefined);
         } else if (name.endsWith('.json')) {
           records.push(await readRecord(kind, name.slice(0, -'.json'.length), path));
         }
@@ -146,8 +143,17 @@ async function writeSynced(path: string, text: string): Promise<void> {
   }
 }
 
-/** @throws {DriverError} `record-unreadable`; the file stays as it is */
 async function readRecord(kind: RecordKind, id: string, path: string): Promise<StoredRecord> {
+  try {
+    return { kind, id, path, value: await readValue(kind, id, path) };
+  } catch (error) {
+    if (error instanceof DriverError) return { kind, id, path, unreadable: error };
+    throw error;
+  }
+}
+
+/** @throws {DriverError} `record-unreadable`; the file stays as it is */
+async function readValue(kind: RecordKind, id: string, path: string): Promise<unknown> {
   let wrapper: unknown;
   try {
     wrapper = JSON.parse(await readFile(path, 'utf8'));
@@ -164,17 +170,11 @@ async function readRecord(kind: RecordKind, id: string, path: string): Promise<S
   if (!('id' in wrapper) || wrapper.id !== id || !('value' in wrapper)) {
     throw unreadable(path, `it is not the record of ${kind} ${id}`);
   }
-  return { kind, id, value: wrapper.value };
+  return wrapper.value;
 }
 
 function unreadable(path: string, why: string, cause?: unknown): DriverError {
-  return new DriverError(
-    'record-unreadable',
-    `reading the record ${path}: ${why}. Nothing was changed. Use the version of tsbridge that ` +
-      'wrote it, or restore the file from a backup; if it is lost, move it away (what it describes ' +
-      'is then no longer known to tsbridge)',
-    { cause },
-  );
+  return new DriverError('record-unreadable', `reading the record ${path}: ${why}`, { cause });
 }
 
 function codeOf(error: unknown): unknown {

@@ -1,6 +1,7 @@
 /** The outside world in memory, for the faults that cannot be provoked for real. */
 import type { Cidr } from '../../src/core/address.js';
 import { networkOf, sameCidr } from '../../src/core/address.js';
+import { DriverError, messageOf } from '../../src/core/errors.js';
 import type { GenerationName } from '../../src/core/firewall/generation.js';
 import type { BridgeLink, LinkChange, ObservedLink, VethLink } from '../../src/core/links.js';
 import type { EndpointId, InterfaceName } from '../../src/core/names.js';
@@ -196,11 +197,15 @@ export class FakeStore implements RecordStore {
   readonly records = new Map<string, { kind: RecordKind; id: string; text: string }>();
   constructor(private readonly faults: Faults) {}
   async load(): ReturnType<RecordStore['load']> {
-    return [...this.records.values()].map(({ kind, id, text }) => ({
-      kind,
-      id,
-      value: JSON.parse(text),
-    }));
+    return [...this.records.values()].map(({ kind, id, text }) => {
+      const stored = { kind, id, path: `memory/${kind}/${id}` };
+      try {
+        return { ...stored, value: JSON.parse(text) as unknown };
+      } catch (error) {
+        const reason = `reading the record ${stored.path}: ${messageOf(error)}`;
+        return { ...stored, unreadable: new DriverError('record-unreadable', reason) };
+      }
+    });
   }
   async write(kind: RecordKind, id: string, value: unknown): Promise<void> {
     this.faults.check('store.write');
@@ -211,6 +216,9 @@ export class FakeStore implements RecordStore {
     this.records.delete(`${kind} ${id}`);
   }
 }
+
+/** Puts something between the driver and a part of the host. */
+export type Interpose = <Part extends object>(name: string, part: Part) => Part;
 
 export interface FakeHost {
   readonly faults: Faults;
@@ -225,11 +233,14 @@ export interface FakeHost {
   boot(
     settings?: Partial<DriverSettings>,
     generation?: GenerationName | 'auto',
+    interpose?: Interpose,
   ): {
     world: World;
     choice: GenerationChoice;
   };
 }
+
+const keep: Interpose = (_name, part) => part;
 
 export function makeHost(): FakeHost {
   const faults = new Faults();
@@ -253,7 +264,8 @@ export function makeHost(): FakeHost {
     hostPorts: new FakeHostPorts(faults),
     store: new FakeStore(faults),
   };
-  const boot: FakeHost['boot'] = (changes = {}, generation = 'docker20') => {
+  const boot: FakeHost['boot'] = (changes = {}, generation = 'docker20', interpose = keep) => {
+    const links = interpose('links', host.links);
     const settings: DriverSettings = {
       userlandProxy: true,
       iptables: true,
@@ -268,12 +280,16 @@ export function makeHost(): FakeHost {
     const rules = { userlandProxy: settings.userlandProxy, allowDirectRouting: false };
     const commits = new RuleCommits(
       4,
-      host.firewall,
+      interpose('firewall', host.firewall),
       () => choice.current.baseRules(4, rules),
       log,
     );
     const world: World = {
-      ...host,
+      links,
+      sysctls: interpose('sysctls', host.sysctls),
+      conntrack: interpose('conntrack', host.conntrack),
+      hostPorts: interpose('hostPorts', host.hostPorts),
+      store: interpose('store', host.store),
       log,
       rules: new HostRules(new Map([[4, commits]]), choice, rules, registry),
       allocator: new PortAllocator({ first: 32768, last: 32770 } as never),
@@ -281,11 +297,21 @@ export function makeHost(): FakeHost {
       loadModule: async (name) => {
         faults.calls.push(`load ${name}`);
       },
-      removals: new Removals(host.links, log),
+      removals: new Removals(links, log),
       networkLocks: new KeyedLocks(),
       settings,
     };
     return { world, choice };
   };
   return { ...host, boot };
+}
+
+/** What is there, for comparison; once nothing is on its way out. */
+export function stateOf(host: FakeHost) {
+  return {
+    links: [...host.links.links.keys()].sort(),
+    rules: host.firewall.dump(),
+    ports: [...host.hostPorts.held.keys()].sort(),
+    records: [...host.store.records.keys()].sort(),
+  };
 }

@@ -16,7 +16,10 @@ const otherId = 'b'.repeat(64);
 const reload = async (folder: string) => {
   const store = await RecordFiles.open(folder);
   try {
-    return await store.load();
+    return (await store.load()).map(({ path, ...record }) => {
+      if ('unreadable' in record) throw record.unreadable;
+      return record;
+    });
   } finally {
     await store.close();
   }
@@ -73,6 +76,18 @@ t.test('what cannot be understood is named and left as it is', async (t) => {
     await t.rejects(reload(folder), { message: new RegExp(path) }, 'the file is named');
     t.equal(fs.readFileSync(path, 'utf8'), content);
   }
+  const folder = t.testdir({ networks: { [`${id}.json`]: '{' } });
+  const store = await RecordFiles.open(folder);
+  t.teardown(() => store.close());
+  await store.write('network', otherId, 'good');
+  t.match(
+    await store.load(),
+    [
+      { id, unreadable: { code: 'record-unreadable' } },
+      { id: otherId, value: 'good' },
+    ],
+    'and the others are read',
+  );
 });
 
 t.test('leftovers of interrupted writes go; files of others stay', async (t) => {
@@ -96,9 +111,37 @@ t.test('a full disk, and one that is read-only', async (t) => {
   t.same(fs.readdirSync(join(folder, 'networks')), [`${id}.json`]);
   t.match(await store.load(), [{ value: 'small' }], 'the old record is still there');
 
+  const ballast = join(folder, 'ballast');
+  fs.writeFileSync(join(folder, 'daemon.lock'), '');
+  const fill = () => {
+    const file = fs.openSync(ballast, 'a');
+    try {
+      for (;;) fs.writeSync(file, 'x'.repeat(4096));
+    } finally {
+      fs.closeSync(file);
+    }
+  };
+  t.throws(fill, { code: 'ENOSPC' });
+  const onFull = await lockState(folder, loadLibc());
+  await t.rejects(lockState(folder, loadLibc()), { code: 'state-locked' }, 'locked all the same');
+  await onFull.release();
+  await store.remove('network', id);
+  t.same(await store.load(), [], 'deleting works on a full disk');
+  fs.unlinkSync(ballast);
+  await store.write('network', id, 'small');
+
   run('mount', ['-o', 'remount,ro', folder]);
+  const onReadOnly = await lockState(folder, loadLibc());
+  await t.rejects(
+    lockState(folder, loadLibc()),
+    { code: 'state-locked' },
+    'and on a read-only one',
+  );
+  await onReadOnly.release();
+  await (await RecordFiles.open(folder)).close();
   await t.rejects(store.write('network', otherId, 1), { message: /EROFS.*--state-dir/ });
   await t.rejects(store.remove('network', id), { message: /deleting the record .*EROFS/ });
+  t.match(await store.load(), [{ value: 'small' }], 'what is there can be read');
   await store.close();
   run('umount', [folder]);
 });

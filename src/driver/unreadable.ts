@@ -1,0 +1,70 @@
+/**
+ * Records that are there and cannot be understood: damaged, or of a newer version. Their files stay
+ * as they are, and nothing is done to what they may describe; everything else is served.
+ */
+import { DriverError } from '../core/errors.js';
+import type { EndpointId } from '../core/names.js';
+import type { PortBinding } from '../core/port.js';
+import type { RecordKind } from './host.js';
+
+export interface UnreadableRecord {
+  readonly kind: RecordKind;
+  readonly id: string;
+  /** The file. */
+  readonly path: string;
+  /** One line: the file and what is wrong with it. */
+  readonly reason: string;
+}
+
+/** An endpoint that can be read, on a network that cannot. */
+export interface StrandedEndpoint {
+  readonly id: EndpointId;
+  /** Its host ports stay taken, and its sockets open. */
+  readonly bindings: readonly PortBinding[];
+}
+
+export class UnreadableRecords {
+  readonly #records = new Map<string, UnreadableRecord>();
+  readonly #stranded: StrandedEndpoint[] = [];
+
+  add(record: UnreadableRecord): void {
+    this.#records.set(record.id, record);
+  }
+
+  strand(endpoint: StrandedEndpoint): void {
+    this.#stranded.push(endpoint);
+  }
+
+  /** For the log and for status. */
+  all(): UnreadableRecord[] {
+    return [...this.#records.values()];
+  }
+
+  networks(): UnreadableRecord[] {
+    return this.all().filter(({ kind }) => kind === 'network');
+  }
+
+  stranded(): readonly StrandedEndpoint[] {
+    return this.#stranded;
+  }
+
+  has(id: string): boolean {
+    return this.#records.has(id);
+  }
+
+  /** @throws {DriverError} `record-unreadable` if one of the objects has such a record */
+  refuse(...ids: readonly string[]): void {
+    for (const id of ids) {
+      const record = this.#records.get(id);
+      if (record === undefined) continue;
+      throw new DriverError(
+        'record-unreadable',
+        `${record.kind} ${id.slice(0, 12)} is left alone: ${record.reason}. ${remedy}`,
+      );
+    }
+  }
+}
+
+export const remedy =
+  'Start the version of tsbridge that wrote it, or restore the file from a backup, and restart ' +
+  'tsbridge; if it is lost, move it away: what it describes is then no longer known to tsbridge';

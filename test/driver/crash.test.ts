@@ -1,0 +1,203 @@
+/**
+ * The daemon is killed before and after every effect of every call, started again, and the engine
+ * goes on: nothing is left over, nothing is lost, and the answers are right.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import t from 'tap';
+import { repairRules } from '../../src/driver/reconcile.js';
+import { Engine } from '../helpers/engine-calls.js';
+import { type FakeHost, makeHost, stateOf } from '../helpers/fake-host.js';
+import { Killer } from '../helpers/killer.js';
+
+/** What an engine does with one container, call by call. */
+const calls: readonly (readonly [string, (engine: Engine) => Promise<unknown>])[] = [
+  ['create network', (e) => e.driver.createNetwork(e.network(5))],
+  ['create endpoint', (e) => e.driver.createEndpoint(e.endpoint(5))],
+  ['join', (e) => e.driver.join(e.ids(5), '/ns')],
+  ['program', (e) => e.driver.publishPorts(e.ids(5), e.ports(8000, 8001))],
+  ['revoke', (e) => e.driver.revokePorts(e.ids(5))],
+  ['program again', (e) => e.driver.publishPorts(e.ids(5), e.ports(8000, 8002))],
+  ['leave', (e) => e.driver.leave(e.ids(5))],
+  ['delete endpoint', (e) => e.driver.deleteEndpoint(e.ids(5))],
+  ['delete network', (e) => e.driver.deleteNetwork(e.ids(5).networkId)],
+];
+/** Orders in which effects that are under way at the same time take place. */
+const orders = [0, 1];
+
+/** What the host looks like after the first `count` calls, and with nothing on its way. */
+async function reference(count: number) {
+  const host = makeHost();
+  const engine = new Engine(host);
+  await engine.start();
+  await bystander(engine);
+  for (const [, call] of calls.slice(0, count)) await call(engine);
+  await engine.world.removals.idle();
+  return stateOf(host);
+}
+
+/** A container that has nothing to do with it, and must not notice. */
+async function bystander(engine: Engine): Promise<void> {
+  const { driver } = engine;
+  await driver.createNetwork(engine.network(6));
+  await driver.createEndpoint(engine.endpoint(6));
+  await driver.join(engine.ids(6), '/ns6');
+  await driver.publishPorts(engine.ids(6), engine.ports(6000, 6001));
+}
+
+/** The host at the moment of the daemon's death in call `index`; false if the call got through. */
+async function die(index: number, killer: Killer): Promise<{ host: FakeHost; died: boolean }> {
+  const host = makeHost();
+  const before = new Engine(host);
+  await before.start();
+  await bystander(before);
+  for (const [, call] of calls.slice(0, index)) await call(before);
+  await before.world.removals.idle();
+  const engine = new Engine(host);
+  await engine.start(killer.interpose);
+  killer.arm();
+  const call = calls[index]?.[1] ?? (async () => {});
+  const work = call(engine).then(() => engine.world.removals.idle());
+  return { host, died: await killer.kills(work) };
+}
+
+/** Every place at which a daemon can die in call `index`; `again` makes the same death once more. */
+async function forEachDeath(
+  index: number,
+  orders: readonly number[],
+  check: (host: FakeHost, where: string, again: () => Promise<FakeHost>) => Promise<void>,
+): Promise<number> {
+  let deaths = 0;
+  for (const order of orders) {
+    for (let effect = 1; ; effect += 1) {
+      const killer = new Killer(effect, order);
+      const { host, died } = await die(index, killer);
+      if (!died) break;
+      deaths += 1;
+      const again = async () => (await die(index, new Killer(effect, order))).host;
+      await check(host, `${calls[index]?.[0]}, ${killer.where}`, again);
+    }
+  }
+  return deaths;
+}
+
+async function revive(host: FakeHost): Promise<Engine> {
+  const engine = new Engine(host);
+  await engine.start();
+  await engine.world.removals.idle();
+  return engine;
+}
+
+/** How many host ports are taken in the driver's mind. */
+function allocated({ world }: Engine): number {
+  return world.registry.endpoints().flatMap(({ record }) => record.bindings).length;
+}
+
+type State = ReturnType<typeof stateOf>;
+
+/** A test that says where something is wrong, in place of thousands that say that nothing is. */
+class Findings {
+  readonly wrong: { where: string; found: unknown; wanted: unknown }[] = [];
+  checks = 0;
+
+  same(found: unknown, wanted: unknown, where: string): void {
+    this.checks += 1;
+    if (!isDeepStrictEqual(found, wanted)) this.wrong.push({ where, found, wanted });
+  }
+
+  report(t: { same(found: unknown, wanted: unknown): void; ok(value: unknown): void }): void {
+    t.ok(this.checks > 0);
+    t.same(this.wrong, []);
+  }
+}
+
+const amounts = ({ links, ports, records }: State) => [links.length, ports, records.length];
+
+for (const [index, [name, call]] of calls.entries()) {
+  t.test(`${name}: the engine repeats the call`, async (t) => {
+    const wanted = await reference(index + 1);
+    const nothing = await reference(0);
+    const findings = new Findings();
+    await forEachDeath(index, orders, async (host, where) => {
+      const engine = await revive(host);
+      await call(engine);
+      await engine.world.removals.idle();
+      findings.same(stateOf(host), wanted, where);
+      findings.same(allocated(engine), wanted.ports.length, `${where}: ports taken`);
+      findings.same(await repairRules(engine.world), [], `${where}: to repair`);
+      for (const [, next] of calls.slice(index + 1)) await next(engine);
+      await engine.world.removals.idle();
+      findings.same(stateOf(host), nothing, `${where}: and then all goes`);
+    });
+    findings.report(t);
+  });
+
+  t.test(`${name}: the engine gives up, removes what it knows, and starts anew`, async (t) => {
+    const nothing = await reference(0);
+    const anew = await reference(4);
+    const findings = new Findings();
+    await forEachDeath(index, orders, async (host, where) => {
+      const engine = await revive(host);
+      const { driver } = engine;
+      // It knows the network only if it was told of its creation, and forgets it also if it is told
+      // that its deletion failed.
+      if (index > 0 && name !== 'delete network') {
+        await engine.removeAll(5);
+        findings.same(stateOf(host), nothing, where);
+      }
+      // Another network, to which its address management gives the same subnet.
+      await driver.createNetwork(engine.network(5, 'anew'));
+      await driver.createEndpoint(engine.endpoint(5, 'anew'));
+      await driver.join(engine.ids(5, 'anew'), '/ns');
+      await driver.publishPorts(engine.ids(5, 'anew'), engine.ports(8000, 8001));
+      await engine.world.removals.idle();
+      findings.same(amounts(stateOf(host)), amounts(anew), where);
+      await driver.deleteEndpoint(engine.ids(5, 'anew'));
+      await driver.deleteNetwork(engine.ids(5, 'anew').networkId);
+      await engine.world.removals.idle();
+      findings.same(stateOf(host), nothing, `${where}: and then all goes`);
+    });
+    findings.report(t);
+  });
+
+  t.test(`${name}: the host loses its power`, async (t) => {
+    const findings = new Findings();
+    await forEachDeath(index, [0], async (host, where) => {
+      host.links.links.clear();
+      host.firewall.flush();
+      host.hostPorts.held.clear();
+      const engine = await revive(host);
+      const networks = engine.world.registry.networks().map(({ spec }) => spec.bridge);
+      findings.same(stateOf(host).links, [...networks].sort(), where);
+      findings.same(stateOf(host).records.length, networks.length, where);
+      findings.same([stateOf(host).ports, allocated(engine)], [[], 0], where);
+      const known = (number: number) => engine.world.registry.network(engine.ids(number).networkId);
+      findings.same(known(6) === undefined, false, where);
+      // The engine heard of its creation, and has not asked for its deletion.
+      if (index > 0 && name !== 'delete network') {
+        findings.same(known(5) === undefined, false, where);
+      }
+    });
+    findings.report(t);
+  });
+
+  t.test(`${name}: the next daemon dies too`, async (t) => {
+    const wanted = await reference(index + 1);
+    const findings = new Findings();
+    await forEachDeath(index, [0], async (_host, where, again) => {
+      // Only before each effect: after the one is before the next.
+      for (let effect = 1; ; effect += 2) {
+        const host = await again();
+        const killer = new Killer(effect, 0);
+        const second = new Engine(host);
+        killer.arm();
+        const started = second.start(killer.interpose);
+        if (!(await killer.kills(started.then(() => second.world.removals.idle())))) break;
+        const engine = await revive(host);
+        await call(engine);
+        await engine.world.removals.idle();
+        findings.same(stateOf(host), wanted, `${where}, then at the start ${killer.where}`);
+      }
+    });
+    findings.report(t);
+  });
+}
