@@ -2,13 +2,7 @@
 
 import { DriverError, wrapError } from '../core/errors.js';
 import type { EndpointInput, NetworkInput } from '../core/input.js';
-import {
-  type EndpointId,
-  type NetworkId,
-  parseEndpointId,
-  parseNetworkId,
-  shortId,
-} from '../core/names.js';
+import { type NetworkId, parseEndpointId, parseNetworkId, shortId } from '../core/names.js';
 import { protocolNumber } from '../core/port.js';
 import { parsePublish } from '../core/port-options.js';
 import { createEndpoint, labelOf, removeEndpoint, save } from './endpoints.js';
@@ -52,7 +46,7 @@ export class BridgeDriver implements NetworkDriver {
 
   async deleteEndpoint({ networkId, endpointId }: EndpointIds): Promise<void> {
     await this.#onEndpoint(networkId, endpointId, async () => {
-      const state = this.world.registry.endpoint(endpointId);
+      const state = this.#find({ networkId, endpointId });
       if (state !== undefined) await removeEndpoint(this.world, state);
     });
   }
@@ -62,7 +56,7 @@ export class BridgeDriver implements NetworkDriver {
     endpointId,
   }: EndpointIds): Promise<Readonly<Record<string, unknown>>> {
     await this.#ready(networkId, endpointId);
-    const { spec, record } = this.#endpoint(endpointId);
+    const { spec, record } = this.#endpoint({ networkId, endpointId });
     return {
       'com.docker.network.endpoint.macaddress': spec.mac,
       'com.docker.network.endpoint.exposedports': record.exposed.map(({ protocol, port }) => ({
@@ -83,7 +77,7 @@ export class BridgeDriver implements NetworkDriver {
 
   async join({ networkId, endpointId }: EndpointIds, sandboxKey: string): Promise<JoinResult> {
     return this.#onEndpoint(networkId, endpointId, async () => {
-      const state = this.#endpoint(endpointId);
+      const state = this.#endpoint({ networkId, endpointId });
       // Nothing that the engine has to wait for: after a crash the moved link tells as much.
       save(this.world, state, { phase: 'ready', sandboxKey }).catch((error) => {
         this.world.log.error({ endpoint: endpointId, error }, 'recording a join failed');
@@ -107,7 +101,7 @@ export class BridgeDriver implements NetworkDriver {
     options: Readonly<Record<string, unknown>>,
   ): Promise<void> {
     await this.#onEndpoint(networkId, endpointId, async () => {
-      const state = this.#endpoint(endpointId);
+      const state = this.#endpoint({ networkId, endpointId });
       const request = parsePublish(options);
       try {
         await publishPorts(this.world, state, request);
@@ -126,7 +120,7 @@ export class BridgeDriver implements NetworkDriver {
 
   async revokePorts({ networkId, endpointId }: EndpointIds): Promise<void> {
     await this.#onEndpoint(networkId, endpointId, async () => {
-      const state = this.world.registry.endpoint(endpointId);
+      const state = this.#find({ networkId, endpointId });
       if (state !== undefined) await releasePorts(this.world, state);
     });
   }
@@ -153,12 +147,18 @@ export class BridgeDriver implements NetworkDriver {
     );
   }
 
-  #endpoint(id: EndpointId): EndpointState {
-    const state = this.world.registry.endpoint(id);
+  /** Not one of another network: the call holds only its own network's lock. */
+  #find({ networkId, endpointId }: EndpointIds): EndpointState | undefined {
+    const state = this.world.registry.endpoint(endpointId);
+    return state?.network.spec.id === networkId ? state : undefined;
+  }
+
+  #endpoint(ids: EndpointIds): EndpointState {
+    const state = this.#find(ids);
     if (state !== undefined) return state;
     throw new DriverError(
       'endpoint-unknown',
-      `No endpoint (${shortId(id)}) exists: disconnect the container and connect it again`,
+      `No endpoint (${shortId(ids.endpointId)}) exists: disconnect the container and connect it again`,
     );
   }
 

@@ -27,8 +27,9 @@ export async function createEndpoint(
   const label = labelOf(spec, network);
   const kept = withoutPorts(input);
   const known = world.registry.endpoint(spec.id);
-  if (known?.record.phase === 'removing') await removeEndpoint(world, known);
-  else if (known !== undefined) {
+  if (known?.record.phase === 'removing' && known.network === network) {
+    await removeEndpoint(world, known);
+  } else if (known !== undefined) {
     if (isDeepStrictEqual(known.record.input, kept)) return answer;
     throw new DriverError('endpoint-exists', `endpoint ${label} exists with other options`);
   }

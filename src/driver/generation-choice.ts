@@ -14,6 +14,8 @@ const fallback: GenerationName = 'docker29';
 export class GenerationChoice {
   #current: Generation;
   #ipv6 = false;
+  /** The generation for which that was found out. */
+  #ipv6Of: GenerationName | undefined;
   /** At the last look; undefined before the first. */
   #seen: readonly GenerationName[] | undefined;
 
@@ -46,7 +48,7 @@ export class GenerationChoice {
    */
   observe(family: Family, found: RuleSet): Generation | undefined {
     if (family === 6) {
-      if (this.ip6tables === 'auto') this.#ipv6 = followsIpv6(this.#current.name, found);
+      if (this.ip6tables === 'auto') this.#followIpv6(found);
       return undefined;
     }
     const seen = seenGenerations(found);
@@ -60,6 +62,14 @@ export class GenerationChoice {
     const former = this.#current;
     this.#current = generations[next];
     return former;
+  }
+
+  /** Once the engine was seen to write them, its chains can only have been flushed. */
+  #followIpv6(found: RuleSet): void {
+    const { name } = this.#current;
+    const before = this.#ipv6Of === name && this.#ipv6;
+    this.#ipv6 = before || followsIpv6(name, found);
+    this.#ipv6Of = name;
   }
 }
 

@@ -37,7 +37,9 @@ export async function publishPorts(
   if (groups.length === 0 && request.exposed.length === 0) return;
   state.record = { ...state.record, exposed: request.exposed };
   try {
+    state.publishing = 'sockets';
     await bind(world, state, groups);
+    state.publishing = 'rules';
     const rules = world.rules.ofBindings(network.spec, state.record.bindings);
     await world.rules.add(rules);
     // Only now: a client that goes on sending would bring the old flow back before the rules.
@@ -45,6 +47,8 @@ export async function publishPorts(
   } catch (error) {
     await releasePorts(world, state).catch(() => {});
     throw error;
+  } finally {
+    state.publishing = undefined;
   }
 }
 

@@ -18,6 +18,8 @@ export interface EndpointState {
   readonly spec: EndpointSpec;
   readonly network: NetworkState;
   record: EndpointRecord;
+  /** What a call is doing for `record.bindings`: a repair does not run ahead of it. */
+  publishing?: 'sockets' | 'rules' | undefined;
 }
 
 export class Registry {

@@ -11,7 +11,7 @@ import type {
 } from '../core/firewall/generation.js';
 import type { AddedRule } from '../core/firewall/handles.js';
 import type { RuleIntent } from '../core/firewall/plan.js';
-import type { PlacedRule } from '../core/firewall/rule.js';
+import type { PlacedRule, Rule } from '../core/firewall/rule.js';
 import type { RuleChange, RuleSet } from '../core/firewall/rule-set.js';
 import type { NetworkSpec } from '../core/network.js';
 import type { PortBinding } from '../core/port.js';
@@ -97,7 +97,7 @@ export class HostRules {
   /**
    * Looks at what is there, and makes it what the intent says; one commit a family. If the engine
    * turns out to write another generation of rules than we did, ours move over. Resolves with what
-   * had to be changed.
+   * had to be changed, apart from what calls are about to do.
    *
    * @param wants told what is planned for a family; false: neither that nor anything else is done
    */
@@ -108,14 +108,18 @@ export class HostRules {
     const changes: RuleChange[] = [];
     let refused = false;
     for (const [family, commits] of this.commits) {
+      let underway = new Set<string>();
       const repaired = await commits.repair(
-        (found) => this.#intentOfRepair(family, found, log),
+        (found) => {
+          underway = new Set(this.#ofCallsUnderway(family, found).map(idOf));
+          return this.#intentOfRepair(family, found, log);
+        },
         (planned) => {
           refused = !wants(planned) || refused;
           return !refused;
         },
       );
-      changes.push(...repaired);
+      changes.push(...repaired.filter((each) => !('rule' in each && underway.has(idOf(each)))));
     }
     if (!refused) this.#former = undefined;
     return changes;
@@ -164,6 +168,22 @@ export class HostRules {
     return this.#dropping.has(family);
   }
 
+  /** A repair that comes between a call's intent and its commit does the call's work as well. */
+  #ofCallsUnderway(family: Family, found: RuleSet): PlacedRule[] {
+    const networks = this.registry
+      .networks()
+      .filter(({ record }) => record.phase === 'creating')
+      .map(({ spec }) => this.#ofNetwork(spec, family, found));
+    const endpoints = this.registry
+      .endpoints()
+      .filter(({ record, publishing }) => record.phase === 'creating' || publishing === 'rules')
+      .map(({ spec, network, record }) => [
+        ...this.ofEndpoint(network.spec, spec),
+        ...this.ofBindings(network.spec, record.bindings),
+      ]);
+    return [...networks, ...endpoints].flat();
+  }
+
   /** What the kernel reports of a transaction: the numbers of rules that we have added. */
   noteTransaction(
     pid: number,
@@ -190,9 +210,12 @@ export class HostRules {
       .filter(({ record, network }) => ![record.phase, network.record.phase].includes('removing'));
     return [
       ...this.#networks.flatMap((spec) => this.#ofNetwork(spec, family, found, generation)),
-      ...endpoints.flatMap(({ spec, network, record }) => [
+      ...endpoints.flatMap(({ spec, network, record, publishing }) => [
         ...this.ofEndpoint(network.spec, spec, generation),
-        ...this.ofBindings(network.spec, record.bindings, generation),
+        // A port that turns out to be another program's must not get a rule.
+        ...(publishing === 'sockets'
+          ? []
+          : this.ofBindings(network.spec, record.bindings, generation)),
       ]),
     ];
   }
@@ -242,10 +265,12 @@ export class HostRules {
 }
 
 function without(rules: readonly PlacedRule[], others: readonly PlacedRule[]): PlacedRule[] {
-  const id = ({ rule }: PlacedRule): string =>
-    `${rule.family} ${rule.table} ${rule.chain} ${rule.text}`;
-  const known = new Set(others.map(id));
-  return rules.filter((rule) => !known.has(id(rule)));
+  const known = new Set(others.map(idOf));
+  return rules.filter((rule) => !known.has(idOf(rule)));
+}
+
+function idOf({ rule }: { readonly rule: Rule }): string {
+  return `${rule.family} ${rule.table} ${rule.chain} ${rule.text}`;
 }
 
 function only(

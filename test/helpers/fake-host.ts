@@ -105,8 +105,9 @@ export class FakeLinks implements Links {
 
   async remove(name: InterfaceName): Promise<void> {
     this.faults.check('links.remove');
+    const link = this.links.get(name);
     const peer = [...this.links.values()].find(
-      (link) => link.kind === 'veth' && this.links.get(name)?.index === link.index - 1,
+      (other) => link?.kind === 'veth' && other.kind === 'veth' && other.index === link.index + 1,
     );
     this.links.delete(name);
     if (peer !== undefined) this.links.delete(peer.name);
