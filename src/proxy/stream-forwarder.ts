@@ -52,7 +52,11 @@ function dial(binding: PortBinding, sockets: Sockets): net.Socket | undefined {
 
 /** Half-close passes on each way by itself; an error or a reset of one side resets the other. */
 function join(client: net.Socket, upstream: net.Socket, open: Set<net.Socket>): void {
-  const timer = setTimeout(() => upstream.destroy(new Error('connect timeout')), connectTimeoutMs);
+  const timer = setTimeout(() => {
+    // There is no `connect` event for SCTP: a socket that was opened elsewhere counts as connected.
+    // Whether it is, the kernel knows.
+    if (upstream.remoteAddress === undefined) upstream.destroy(new Error('connect timeout'));
+  }, connectTimeoutMs);
   upstream.once('connect', () => clearTimeout(timer));
   for (const [socket, other] of [
     [client, upstream],
