@@ -1,0 +1,57 @@
+#!/bin/bash
+# Runs inside the VM at each boot, started by vm-tests.service; what it prints goes to scripts/vm.
+# The file /var/lib/vm-boot says how often the VM was booted.
+set -u
+cd /opt/vm
+for file in lib service sctp boot; do . "test/vm/$file.sh"; done
+boot=$(($(cat /var/lib/vm-boot 2>/dev/null || echo 0) + 1))
+echo "$boot" >/var/lib/vm-boot
+wanted=$(cat parts)
+wants() { [[ " $wanted " == *" $1 "* ]]; }
+
+finish() {
+  echo '# done'
+  sync
+  systemctl poweroff
+  exit
+}
+
+# As on a host where somebody has installed Docker and Node.js; tsbridge is not there yet.
+prepare() {
+  install -m 755 node/node /usr/bin/node
+  mkdir -p /usr/lib/node_modules
+  cp -R node/npm /usr/lib/node_modules/npm
+  ln -sf ../lib/node_modules/npm/bin/npm-cli.js /usr/bin/npm
+  make_lan
+  docker import /opt/image.tar "$image"
+}
+
+# Only for a part that does not test it.
+install_tsbridge() {
+  scripts/install && systemctl enable -q --now tsbridge.socket tsbridge.service
+}
+
+note "boot $boot, up $(cut -d ' ' -f 1 /proc/uptime) s: Linux $(uname -r), $(dockerd --version)"
+case $boot in
+1)
+  note "systemd $(systemctl --version | head -n 1), $(iptables --version), Node.js $(node/node --version)"
+  check 'Docker runs, with a second host beside it' prepare
+  if wants service; then service_checks; fi
+  if wants sctp || wants boot; then check 'tsbridge installed' install_tsbridge; fi
+  if wants sctp; then sctp_checks; fi
+  wants boot || finish
+  before_reboot
+  sync
+  systemctl reboot
+  ;;
+2)
+  after_reboot 'after a reboot'
+  # Power is cut: nothing is stopped, nothing is told.
+  sync
+  echo b >/proc/sysrq-trigger
+  ;;
+*)
+  after_reboot 'after a power cut'
+  finish
+  ;;
+esac
