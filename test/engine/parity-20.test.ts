@@ -1,11 +1,7 @@
 /**
- * On Docker 20.10 the host looks as with the built-in driver, after each command.
+ * On Docker 20.10 the host looks as with the built-in driver, after each step.
  */
 import { compare } from '../lab/compare.js';
-import { networks, ports, withoutProxy } from '../lab/scenarios.js';
+import { runsOf } from '../lab/parity-runs.js';
 
-await compare({ suite: 'bookworm' }, [ports, ...networks]);
-await compare({ suite: 'bookworm', dockerdArgs: ['--userland-proxy=false'] }, withoutProxy, [
-  '--userland-proxy=false',
-]);
-await compare({ suite: 'bookworm', iptables: 'legacy' }, [ports]);
+await compare(runsOf('20.10'));

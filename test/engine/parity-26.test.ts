@@ -1,10 +1,7 @@
 /**
- * On Docker 26.1 the host looks as with the built-in driver, after each command.
+ * On Docker 26.1 the host looks as with the built-in driver, after each step.
  */
 import { compare } from '../lab/compare.js';
-import { networks, ports, withoutProxy } from '../lab/scenarios.js';
+import { runsOf } from '../lab/parity-runs.js';
 
-await compare({ suite: 'trixie' }, [ports, ...networks]);
-await compare({ suite: 'trixie', dockerdArgs: ['--userland-proxy=false'] }, withoutProxy, [
-  '--userland-proxy=false',
-]);
+await compare(runsOf('26.1'));

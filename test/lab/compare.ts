@@ -1,35 +1,20 @@
-/**
- * The comparison as tests: one a scenario, one assertion a docker command.
- */
+/** The comparison as tests: one a scenario, one assertion a step. */
 import t from 'tap';
-import type { LabOptions } from './lab.js';
-import { Pair } from './parity.js';
-import type { Scenario } from './scenarios.js';
+import { onPair, type Run, runName } from './comparison.js';
 
-export async function compare(
-  options: LabOptions,
-  scenarios: readonly Scenario[],
-  tsbridgeArgs: readonly string[] = [],
-): Promise<void> {
-  const flags = [options.iptables ?? [], options.dockerdArgs ?? []].flat().join(' ');
-  await t.test(`${options.suite} ${flags}`.trim(), async (t) => {
-    const pair = await Pair.create(options, tsbridgeArgs);
-    t.teardown(() => pair.dispose());
-    const before = await pair.candidate.snapshot();
-    const sctp = await pair.hasSctp();
-    for (const { name, commands, except } of scenarios) {
-      await t.test(name, async (t) => {
-        for (const command of commands) {
-          if (!sctp && command.some((word) => word.endsWith('/sctp'))) {
-            t.pass(`docker ${command.join(' ')}`, { skip: 'this kernel has no SCTP' });
-            continue;
-          }
-          const { reference, candidate } = await pair.run(command, except);
-          t.strictSame(candidate, reference, `docker ${command.join(' ')}`);
+export async function compare(runs: readonly Run[]): Promise<void> {
+  for (const run of runs) {
+    await t.test(runName(run), (t) =>
+      onPair(run, async (compareScenario, pair) => {
+        for (const scenario of run.scenarios) {
+          await t.test(scenario.name, async (t) => {
+            for await (const { step, differences, skipped } of compareScenario(scenario)) {
+              t.strictSame(differences, [], step, skipped === undefined ? {} : { skip: skipped });
+            }
+            if (!t.passing()) pair.candidate.printLogs();
+          });
         }
-        t.strictSame(await pair.candidate.leftovers(before), [], 'nothing is left');
-        if (!t.passing()) pair.candidate.printLogs();
-      });
-    }
-  });
+      }),
+    );
+  }
 }

@@ -1,212 +1,64 @@
 /**
- * What a driver leaves on the host after a docker command, in a form in which two drivers can be
- * compared: everything of an engine's host that a person could look at, without the names that
- * are different each time.
+ * `npm run parity [-- ENGINE…] [--only=TEXT]`: the comparison for people, one line a scenario.
+ * Ends with `N of M steps equal` for each engine; the status is 1 if any step was not. With
+ * `--only` just the scenarios whose names hold the text.
  */
-import { isDeepStrictEqual } from 'node:util';
-import { Lab, type LabOptions } from './lab.js';
+import { parseArgs } from 'node:util';
+import { onPair, type Run, runName } from './comparison.js';
+import { runsOf } from './parity-runs.js';
+import { type EngineVersion, SUITES } from './suites.js';
 
-/** Rules by chain: the order within a chain counts, the order of the chains does not. */
-export interface HostView {
-  /** `4 filter/FORWARD` → policy first, then the rules in order. */
-  chains: Record<string, string[]>;
-  links: string[];
-  routes: string[];
-  /** `tcp 0.0.0.0:8080`: whoever holds it. */
-  sockets: string[];
-  /** /proc/sys/net and /sys/class/net of the bridges, forwarding, and hairpin of their ports. */
-  settings: string[];
-  /** Addresses and routes in each running container, by name. */
-  containers: Record<string, string[]>;
+const known = Object.keys(SUITES) as EngineVersion[];
+
+const { values, positionals: wanted } = parseArgs({
+  options: { only: { type: 'string', default: '' } },
+  allowPositionals: true,
+});
+const { only } = values;
+
+interface Tally {
+  equal: number;
+  steps: number;
 }
 
-export async function viewHost(lab: Lab): Promise<HostView> {
-  const rename = await renamer(lab);
-  const [rules4, rules6, snapshot, settings, containers] = await Promise.all([
-    lab.saveRules(4),
-    lab.saveRules(6),
-    lab.snapshot(),
-    lab.hostNs('sh', '-c', SETTINGS),
-    viewContainers(lab),
-  ]);
-  const renamed = (lines: readonly string[]): string[] => lines.map(rename).sort();
-  return {
-    chains: { ...byChain('4', rules4.map(rename)), ...byChain('6', rules6.map(rename)) },
-    links: renamed(snapshot.links),
-    routes: renamed(snapshot.routes),
-    sockets: snapshot.sockets
-      .map((socket) => socket.split(' ').slice(0, 2).join(' '))
-      // The engines' own sockets for names in containers are at random ports.
-      .filter((socket) => !socket.includes('127.0.0.11:'))
-      .sort(),
-    settings: renamed(settings.split('\n').filter((line) => line !== '')),
-    containers,
-  };
-}
-
-/**
- * What the kernel was told about bridges and their ports, as `file:value`. Timers and counters
- * that run, and addresses that are random, are left out.
- */
-const SETTINGS = `
-cd /proc/sys/net
-grep -sH . ipv4/ip_forward ipv6/conf/all/forwarding ipv4/conf/all/route_localnet \\
-  bridge/bridge-nf-call-iptables bridge/bridge-nf-call-ip6tables
-for bridge in /sys/class/net/*/bridge; do
-  [ -d "$bridge" ] || continue
-  name=$(basename "$(dirname "$bridge")")
-  grep -sH . ipv4/conf/$name/* ipv6/conf/$name/* | grep -v stable_secret
-  cd /sys/class/net
-  grep -sH . $name/bridge/* $name/mtu $name/flags | grep -vE '_timer:|_id:|/root_|flush|topology'
-  for port in $name/brif/*; do
-    [ -e "$port" ] || continue
-    veth=$(basename "$port")
-    grep -sH . $veth/mtu $veth/flags $port/hairpin_mode $port/isolated $port/learning
-    cd /proc/sys/net
-    grep -sH . ipv4/conf/$veth/* ipv6/conf/$veth/* | grep -v stable_secret
-    cd /sys/class/net
-  done
-  cd /proc/sys/net
-done
-true`;
-
-/** Replaces generated names: bridges by their network's name, veth pairs by "veth". */
-async function renamer(lab: Lab): Promise<(line: string) => string> {
-  const networks = await lab.api<{ Id: string; Name: string }[]>('GET', '/networks');
-  return (line) => {
-    let text = line;
-    for (const { Id, Name } of networks) {
-      text = text.replaceAll(`br-${Id.slice(0, 12)}`, `br-<${Name}>`);
-    }
-    return text.replace(/\bveth[0-9a-f]{7}\b/g, 'veth');
-  };
-}
-
-function byChain(family: string, rules: readonly string[]): Record<string, string[]> {
-  const chains: Record<string, string[]> = {};
-  let table = '';
-  for (const line of rules) {
-    if (line.startsWith('*')) table = line.slice(1);
-    const declared = /^:(\S+) (\S+)$/.exec(line);
-    if (declared) chains[`${family} ${table}/${declared[1]}`] = [`policy ${declared[2]}`];
-    const rule = /^-A (\S+)/.exec(line);
-    if (rule) chains[`${family} ${table}/${rule[1]}`]?.push(line);
+async function compareEngine(engine: EngineVersion): Promise<Tally> {
+  const tally = { equal: 0, steps: 0 };
+  for (const run of runsOf(engine)) {
+    const scenarios = run.scenarios.filter(({ name }) => name.includes(only));
+    if (scenarios.length > 0) await compareRun({ ...run, scenarios }, tally);
   }
-  // Empty built-in chains are there or not, depending on who looked at the table first.
-  return Object.fromEntries(
-    Object.entries(chains).filter(([, lines]) => lines.join() !== 'policy ACCEPT'),
-  );
+  console.log(`${engine}: ${tally.equal} of ${tally.steps} steps equal\n`);
+  return tally;
 }
 
-async function viewContainers(lab: Lab): Promise<Record<string, string[]>> {
-  const listed = await lab.api<{ Names: string[] }[]>('GET', '/containers/json');
-  const views: Record<string, string[]> = {};
-  for (const { Names } of listed) {
-    const name = Names[0]?.slice(1) ?? '';
-    const inside = await lab.container(name);
-    const addresses = await lab.exec(['ip', '-j', 'addr'], inside);
-    const routes = await lab.exec(['sh', '-c', 'ip -4 route; ip -6 route'], inside);
-    views[name] = [
-      ...(JSON.parse(addresses) as Interface[]).map(describe),
-      ...routes
-        .split('\n')
-        .map((line) => line.trim())
-        .filter((line) => line !== '' && !line.startsWith('fe80::')),
-    ].sort();
-  }
-  return views;
-}
-
-interface Interface {
-  ifname: string;
-  mtu: number;
-  address?: string;
-  flags: string[];
-  addr_info: { local: string; prefixlen: number }[];
-}
-
-function describe(link: Interface): string {
-  const addresses = link.addr_info
-    .filter(({ local }) => !local.startsWith('fe80'))
-    .map(({ local, prefixlen }) => `${local}/${prefixlen}`);
-  const up = link.flags.includes('UP') ? 'up' : 'down';
-  return `${link.ifname} ${link.mtu} ${link.address} ${up} ${addresses.join(' ')}`;
-}
-
-function without(view: HostView, except: RegExp | undefined): HostView {
-  if (except === undefined) return view;
-  const keep = (lines: readonly string[]): string[] => lines.filter((line) => !except.test(line));
-  return {
-    ...view,
-    links: keep(view.links),
-    settings: keep(view.settings),
-    containers: Object.fromEntries(
-      Object.entries(view.containers).map(([name, lines]) => [name, keep(lines)]),
-    ),
-  };
-}
-
-const SETTLE_MS = 1_500;
-
-/** One docker command; the word DRIVER in it stands for the driver's name. */
-export type Command = readonly string[];
-
-/** `docker run -d` of a container that sleeps. */
-export function start(name: string, ...args: string[]): Command {
-  return ['run', '-d', '--stop-signal=KILL', '--name', name, ...args, 'busybox'];
-}
-
-/** Two hosts with the same engine; commands go to both, each with a driver of its own. */
-export class Pair {
-  readonly reference: Lab;
-  readonly candidate: Lab;
-  readonly #driver: string;
-
-  private constructor(reference: Lab, candidate: Lab, driver: string) {
-    this.reference = reference;
-    this.candidate = candidate;
-    this.#driver = driver;
-  }
-
-  /** `tsbridgeArgs`: what the daemon has to be told of the engine's options. */
-  static async create(options: LabOptions, tsbridgeArgs: readonly string[] = []): Promise<Pair> {
-    // "bridge" shows whether the comparison itself is sound: then nothing may differ.
-    const driver = process.env.PARITY_DRIVER ?? 'tsbridge';
-    const [reference, candidate] = await Promise.all([Lab.create(options), Lab.create(options)]);
-    if (driver === 'tsbridge') await candidate.spawnTsbridge(tsbridgeArgs);
-    return new Pair(reference, candidate, driver);
-  }
-
-  /**
-   * Runs the command on both hosts, and gives the view of each afterwards. Links are deleted by
-   * the kernel in the background, so a difference is looked at again for a moment.
-   */
-  async run(
-    command: Command,
-    except?: RegExp,
-  ): Promise<Record<'reference' | 'candidate', HostView>> {
-    const on = (lab: Lab, driver: string): Promise<string> =>
-      lab.docker(...command.map((word) => (word === 'DRIVER' ? driver : word)));
-    await Promise.all([on(this.reference, 'bridge'), on(this.candidate, this.#driver)]);
-    const view = async (lab: Lab): Promise<HostView> => without(await viewHost(lab), except);
-    for (const end = performance.now() + SETTLE_MS; ; ) {
-      const [reference, candidate] = await Promise.all([
-        view(this.reference),
-        view(this.candidate),
-      ]);
-      if (isDeepStrictEqual(reference, candidate) || performance.now() > end) {
-        return { reference, candidate };
+async function compareRun(run: Run, tally: Tally): Promise<void> {
+  console.log(`# ${runName(run)}`);
+  await onPair(run, async (compareScenario) => {
+    for (const scenario of run.scenarios) {
+      const lines: string[] = [];
+      const counted = { equal: 0, steps: 0 };
+      for await (const { step, differences, skipped } of compareScenario(scenario)) {
+        if (skipped !== undefined) continue;
+        counted.steps += 1;
+        if (differences.length === 0) counted.equal += 1;
+        else lines.push(`    after ${step}`, ...differences.map((line) => `      ${line}`));
       }
+      console.log(`  ${scenario.name}: ${counted.equal} of ${counted.steps}`);
+      for (const line of lines) console.log(line);
+      tally.equal += counted.equal;
+      tally.steps += counted.steps;
     }
-  }
+  });
+}
 
-  /** Whether the kernel has SCTP: without it the built-in driver refuses such a port. */
-  async hasSctp(): Promise<boolean> {
-    const protocols = await this.reference.hostNs('cat', '/proc/net/protocols');
-    return /^SCTP/m.test(protocols);
-  }
-
-  async dispose(): Promise<void> {
-    await Promise.all([this.reference.dispose(), this.candidate.dispose()]);
+const unknown = wanted.filter((word) => !known.some((engine) => engine === word));
+if (unknown.length > 0) {
+  console.error(`unknown engine ${unknown.join(', ')}: use ${known.join(', ')}, or none for all`);
+  process.exitCode = 2;
+} else {
+  for (const engine of known) {
+    if (wanted.length > 0 && !wanted.includes(engine)) continue;
+    const { equal, steps } = await compareEngine(engine);
+    if (equal < steps) process.exitCode = 1;
   }
 }

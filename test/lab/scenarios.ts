@@ -1,57 +1,31 @@
-/**
- * Docker commands after each of which the host must look as with the built-in driver.
- */
-import { type Command, start } from './parity.js';
+/** Scenarios for every engine, IPv4: kinds of ports, kinds of networks. */
+import {
+  around,
+  create,
+  type Exception,
+  option,
+  remove,
+  removeNetwork,
+  type Scenario,
+  start,
+} from './scenario.js';
 
-export interface Scenario {
-  name: string;
-  commands: readonly Command[];
-  /** Lines of a view in which we differ on purpose; each has its reason where it is given. */
-  except?: RegExp;
-}
+export const internalGateway: Exception = {
+  listedAs: 'Internal networks never hand out a gateway.',
+  lines: /^default via/,
+  engines: ['20.10'],
+};
 
-const option = (name: string, value: string): string[] => [
-  '-o',
-  `com.docker.network.${name}=${value}`,
-];
-const create = (name: string, ...args: string[]): Command => [
-  ...['network', 'create', '-d', 'DRIVER'],
-  ...args,
-  name,
-];
-const remove = (...names: string[]): Command => ['rm', '-f', ...names];
-const removeNetwork = (name: string): Command => ['network', 'rm', name];
-
-/** Until 25 the containers of an internal network got a default route that led nowhere. */
-const NO_WAY_OUT = /^default via/;
-
-/** Until 24 the bridge itself kept the MTU 1500. */
-const BRIDGE_MTU = /^(br-app bridge|br-app\/mtu:|ipv6\/conf\/br-app\/mtu:)/;
-
-/** A network with one container and a published port, and its end. */
-function around(
-  name: string,
-  args: readonly string[],
-  run: readonly string[] = [],
-  except?: RegExp,
-): Scenario {
-  return {
-    name,
-    ...(except === undefined ? {} : { except }),
-    commands: [
-      create('app', ...args),
-      start('web', '--network', 'app', '-p', '8080:80', ...run),
-      start('other', '--network', 'app'),
-      remove('web', 'other'),
-      removeNetwork('app'),
-    ],
-  };
-}
+const bridgeMtu: Exception = {
+  listedAs: 'The MTU of a network is also set on its bridge.',
+  lines: /^(br-app bridge|br-app\/mtu:|ipv6\/conf\/br-app\/mtu:)/,
+  engines: ['20.10'],
+};
 
 /** The kinds of published ports, and what happens to them in a container's life. */
 export const ports: Scenario = {
   name: 'published ports',
-  commands: [
+  steps: [
     create('app'),
     start('plain', '--network', 'app'),
     start('tcp', '--network', 'app', '-p', '8080:80'),
@@ -71,17 +45,58 @@ export const ports: Scenario = {
   ],
 };
 
+/** Ports that the host is to choose; only on fresh engines they are the same numbers. */
+export const chosenPorts: Scenario = {
+  name: 'ports that are chosen',
+  steps: [
+    create('app'),
+    start('any', '--network', 'app', '-p', '80'),
+    start('one-of', '--network', 'app', '-p', '7100-7105:70'),
+    start('another', '--network', 'app', '-p', '7100-7105:70'),
+    start('all', '--network', 'app', '-P', '--expose', '90', '--expose', '91/udp'),
+    start('exposed', '--network', 'app', '--expose', '92'),
+    ['restart', 'one-of'],
+    remove('any', 'one-of', 'another', 'all', 'exposed'),
+    removeNetwork('app'),
+  ],
+};
+
+export const icc = around('icc off', option('bridge.enable_icc', 'false'));
+export const internal = around('--internal', ['--internal'], [], {
+  exceptions: [internalGateway],
+});
+
+export const secondNetwork: Scenario = {
+  name: 'second network',
+  steps: [
+    create('app'),
+    create('back'),
+    start('web', '--network', 'app', '-p', '8080:80'),
+    start('db', '--network', 'back'),
+    ['network', 'connect', 'back', 'web'],
+    ['network', 'disconnect', 'app', 'web'],
+    ['network', 'connect', 'app', 'web'],
+    ['network', 'disconnect', 'back', 'web'],
+    remove('web'),
+    remove('db'),
+    removeNetwork('back'),
+    removeNetwork('app'),
+  ],
+};
+
 export const networks: readonly Scenario[] = [
-  around('--internal', ['--internal'], [], NO_WAY_OUT),
-  around('icc off', option('bridge.enable_icc', 'false')),
-  around(
-    'icc off, --internal',
-    ['--internal', ...option('bridge.enable_icc', 'false')],
-    [],
-    NO_WAY_OUT,
-  ),
+  internal,
+  icc,
+  around('icc off, --internal', ['--internal', ...option('bridge.enable_icc', 'false')], [], {
+    exceptions: [internalGateway],
+  }),
   around('masquerade off', option('bridge.enable_ip_masquerade', 'false')),
+  around('masquerade off, icc off', [
+    ...option('bridge.enable_ip_masquerade', 'false'),
+    ...option('bridge.enable_icc', 'false'),
+  ]),
   around('default host address', option('bridge.host_binding_ipv4', '192.0.2.1')),
+  around('default host address 127.0.0.1', option('bridge.host_binding_ipv4', '127.0.0.1')),
   around('source address', option('host_ipv4', '192.0.2.1')),
   around('no address on the bridge', [
     ...['--subnet', '10.6.0.0/24'],
@@ -91,7 +106,7 @@ export const networks: readonly Scenario[] = [
     'bridge name and MTU',
     [...option('bridge.name', 'br-app'), ...option('driver.mtu', '1400')],
     [],
-    BRIDGE_MTU,
+    { exceptions: [bridgeMtu] },
   ),
   around('interface prefix', option('container_iface_prefix', 'net')),
   around('subnet and gateway', ['--subnet', '10.6.0.0/24', '--gateway', '10.6.0.254']),
@@ -104,27 +119,5 @@ export const networks: readonly Scenario[] = [
     ['--subnet', '10.6.0.0/24'],
     ['--ip', '10.6.0.77', '--mac-address', '02:42:0a:06:00:99'],
   ),
-  {
-    name: 'second network',
-    commands: [
-      create('app'),
-      create('back'),
-      start('web', '--network', 'app', '-p', '8080:80'),
-      start('db', '--network', 'back'),
-      ['network', 'connect', 'back', 'web'],
-      ['network', 'disconnect', 'app', 'web'],
-      ['network', 'connect', 'app', 'web'],
-      ['network', 'disconnect', 'back', 'web'],
-      remove('web'),
-      remove('db'),
-      removeNetwork('back'),
-      removeNetwork('app'),
-    ],
-  },
-];
-
-export const withoutProxy: readonly Scenario[] = [
-  ports,
-  around('icc off', option('bridge.enable_icc', 'false')),
-  around('--internal', ['--internal'], [], NO_WAY_OUT),
+  secondNetwork,
 ];

@@ -1,0 +1,7 @@
+/**
+ * On Docker 28.5 the host looks as with the built-in driver, after each step.
+ */
+import { compare } from '../lab/compare.js';
+import { runsOf } from '../lab/parity-runs.js';
+
+await compare(runsOf('28.5'));

@@ -1,0 +1,58 @@
+/**
+ * What is compared on which engine. Not everything on each: IPv4 is the same from 20.10 to 26.1,
+ * and what a start of the engine decides (the proxy, ip6tables, the flavour of iptables) is looked
+ * at with the scenarios whose rules it changes.
+ */
+import type { Run } from './comparison.js';
+import type { Scenario } from './scenario.js';
+import { chosenPorts, icc, internal, networks, ports } from './scenarios.js';
+import { directRouting, gatewayModes, since28 } from './scenarios-28.js';
+import { ipv6, ipv6WithoutProxy, sourceAddress6 } from './scenarios-ipv6.js';
+import { life } from './scenarios-life.js';
+import type { EngineVersion } from './suites.js';
+
+const withoutProxy: readonly Scenario[] = [ports, icc, internal];
+const everywhere: readonly Scenario[] = [chosenPorts, ports, ...networks, ...life];
+
+export function runsOf(engine: EngineVersion): Run[] {
+  return engine === '28.5' ? recentRuns(engine) : formerRuns(engine);
+}
+
+/** Until 26 IPv6 rules are written only if the engine is told to. */
+function formerRuns(engine: EngineVersion): Run[] {
+  const proxyOff = ['--userland-proxy=false'];
+  const withIpv6 = ['--experimental', '--ip6tables'];
+  const legacy: Run = { engine, iptables: 'legacy', scenarios: [ports] };
+  return [
+    { engine, scenarios: everywhere },
+    { engine, dockerdArgs: proxyOff, tsbridgeArgs: proxyOff, scenarios: withoutProxy },
+    {
+      engine,
+      dockerdArgs: withIpv6,
+      scenarios: [...ipv6, ...(engine === '20.10' ? [] : [sourceAddress6])],
+    },
+    {
+      engine,
+      dockerdArgs: [...withIpv6, ...proxyOff],
+      tsbridgeArgs: proxyOff,
+      scenarios: ipv6WithoutProxy,
+    },
+    ...(engine === '20.10' ? [legacy] : []),
+  ];
+}
+
+function recentRuns(engine: EngineVersion): Run[] {
+  const proxyOff = ['--userland-proxy=false'];
+  const direct = ['--allow-direct-routing'];
+  return [
+    { engine, scenarios: [...everywhere, ...ipv6, sourceAddress6, ...since28] },
+    {
+      engine,
+      dockerdArgs: proxyOff,
+      tsbridgeArgs: proxyOff,
+      scenarios: [...withoutProxy, ...ipv6WithoutProxy, ...gatewayModes.slice(0, 4)],
+    },
+    { engine, dockerdArgs: direct, tsbridgeArgs: direct, scenarios: directRouting },
+    { engine, iptables: 'legacy', scenarios: [ports, ...ipv6WithoutProxy] },
+  ];
+}
