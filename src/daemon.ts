@@ -94,7 +94,6 @@ async function buildWorld(
   const firewall = config.iptables ? await FirewallIptables.detect() : undefined;
   const settings: FirewallSettings = {
     userlandProxy: config.userlandProxy,
-    allowDirectRouting: config.allowDirectRouting,
   };
   const commits = new Map<Family, RuleCommits>();
   if (firewall !== undefined) {
@@ -135,6 +134,7 @@ async function buildWorld(
       iptables: config.iptables,
       ipForward: config.ipForward,
       ipForwardNoDrop: config.ipForwardNoDrop,
+      allowDirectRouting: config.allowDirectRouting,
       ipMasq: config.ipMasq,
       defaultBindingIp: config.defaultBindingIp,
     },

@@ -31,6 +31,9 @@ export const labels = {
   containerPrefix: 'com.docker.network.container_iface_prefix',
   hostIpv4: 'com.docker.network.host_ipv4',
   hostIpv6: 'com.docker.network.host_ipv6',
+  // What Docker has for all networks at once only.
+  allowDirectRouting: 'tsbridge.allow_direct_routing',
+  ipForwardNoDrop: 'tsbridge.ip_forward_no_drop',
 } as const;
 
 /** Labels that the engine itself acts on or that a well-known option overrides. */
@@ -58,6 +61,8 @@ export interface NetworkLabels {
   readonly containerPrefix: InterfacePrefix | undefined;
   readonly hostIpv4: IpAddress | undefined;
   readonly hostIpv6: IpAddress | undefined;
+  readonly allowDirectRouting: boolean | undefined;
+  readonly ipForwardNoDrop: boolean | undefined;
   readonly enableIpv4: boolean | undefined;
   readonly enableIpv6: boolean | undefined;
 }
@@ -93,6 +98,8 @@ export function readLabels(options: OptionMap, problems: Problems): NetworkLabel
     ),
     hostIpv4: read.address(labels.hostIpv4, 4),
     hostIpv6: read.address(labels.hostIpv6, 6),
+    allowDirectRouting: read.boolean(labels.allowDirectRouting),
+    ipForwardNoDrop: read.boolean(labels.ipForwardNoDrop),
     enableIpv4: read.boolean(wellKnown.enableIpv4),
     enableIpv6: read.boolean(wellKnown.enableIpv6),
   };

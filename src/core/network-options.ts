@@ -1,5 +1,6 @@
 /** What CreateNetwork's options and pools ask for, as a {@link NetworkSpec}. */
 import type { IpAddress } from './address.js';
+import type { GenerationName } from './firewall/generation.js';
 import type { NetworkInput } from './input.js';
 import {
   defaultBridgeName,
@@ -10,6 +11,7 @@ import {
 import type { NetworkFamily, NetworkSpec } from './network.js';
 import { labels, type NetworkLabels, readLabels, unknownLabels } from './network-labels.js';
 import { readPools } from './network-pools.js';
+import { refuseNewerOptions } from './option-generations.js';
 import { isOptionMap, type OptionMap, OptionReader, optionOf, wellKnown } from './option-reader.js';
 import { Problems, show, showId } from './problems.js';
 
@@ -17,6 +19,8 @@ import { Problems, show, showId } from './problems.js';
 export interface NetworkDefaults {
   readonly defaultBindingIp?: IpAddress | undefined;
   readonly ipMasq?: boolean | undefined;
+  readonly ipForwardNoDrop?: boolean | undefined;
+  readonly allowDirectRouting?: boolean | undefined;
 }
 
 export interface ParsedNetwork {
@@ -39,11 +43,17 @@ const mtuBounds = { min: 68, minIpv6: 1280, max: 65535 };
 /**
  * The checks of spec section 4.1 in Docker's order and words, all of them.
  *
+ * @param generation of the host's engine: options that it lacks are problems. Without it, for
+ *   networks that exist already, all options are accepted
  * @throws DriverError `options-invalid` with every problem: option, value, why, what is accepted
  */
-export function parseNetwork(input: NetworkInput, defaults: NetworkDefaults = {}): ParsedNetwork {
+export function parseNetwork(
+  input: NetworkInput,
+  defaults: NetworkDefaults = {},
+  generation?: GenerationName,
+): ParsedNetwork {
   const problems = new Problems();
-  const network = readNetwork(input, defaults, problems);
+  const network = readNetwork(input, defaults, generation, problems);
   const doing = `creating network ${showId(input.networkId)}`;
   return problems.resolve(network, 'options-invalid', doing);
 }
@@ -64,6 +74,7 @@ export function parseSkippedGateways(options: OptionMap): SkippedGateways {
 function readNetwork(
   input: NetworkInput,
   defaults: NetworkDefaults,
+  generation: GenerationName | undefined,
   problems: Problems,
 ): ParsedNetwork | undefined {
   const id = parseNetworkId(input.networkId);
@@ -71,6 +82,7 @@ function readNetwork(
     problems.add(`${show(input.networkId)} is not a network id: 64 hexadecimal digits`);
   }
   const read = readOptions(input.options, problems);
+  if (generation !== undefined) refuseNewerOptions(read.generic, read.ipv4, generation, problems);
   const families = readFamilies(input, read, problems);
   const mtu = readMtu(read.labels.mtu, families.ipv6 !== undefined, problems);
   if (id === undefined) return undefined;
@@ -88,6 +100,7 @@ function readSkippedGateways(options: OptionMap, problems: Problems): SkippedGat
 }
 
 interface ReadOptions {
+  readonly generic: OptionMap;
   readonly labels: NetworkLabels;
   readonly ignored: readonly string[];
   readonly warnings: readonly string[];
@@ -117,7 +130,7 @@ function readOptions(options: OptionMap, problems: Problems): ReadOptions {
   const ipv4 = engine.boolean(wellKnown.enableIpv4) ?? found.enableIpv4 ?? true;
   const ipv6 = engine.boolean(wellKnown.enableIpv6) ?? found.enableIpv6 ?? false;
   if (!ipv4 && !ipv6) problems.add('IPv4 or IPv6 must be enabled');
-  return { labels: found, ...unknown, internal, ipv4, ipv6 };
+  return { generic: map, labels: found, ...unknown, internal, ipv4, ipv6 };
 }
 
 interface Families {
@@ -179,6 +192,8 @@ function buildSpec(
     mtu,
     containerPrefix: found.containerPrefix ?? ('eth' as InterfacePrefix),
     trustedHostInterfaces: found.trustedHostInterfaces,
+    allowDirectRouting: found.allowDirectRouting ?? defaults.allowDirectRouting ?? false,
+    ipForwardNoDrop: found.ipForwardNoDrop ?? defaults.ipForwardNoDrop ?? false,
   };
 }
 

@@ -40,6 +40,10 @@ export interface NetworkSpec {
   readonly containerPrefix: InterfacePrefix;
   /** Host interfaces from which container addresses may be reached directly (28.2). */
   readonly trustedHostInterfaces: readonly InterfaceName[];
+  /** Container addresses may be reached from outside without a published port (28.2). */
+  readonly allowDirectRouting: boolean;
+  /** Leave the policy of FORWARD alone when forwarding is switched on (28). */
+  readonly ipForwardNoDrop: boolean;
 }
 
 /** The families that the network has, IPv4 first. */
@@ -49,4 +53,11 @@ export function familiesOf(network: NetworkSpec): NetworkFamily[] {
 
 export function familyIn(network: NetworkSpec, family: Family): NetworkFamily | undefined {
   return family === 4 ? network.ipv4 : network.ipv6;
+}
+
+/** The families in which containers have no host ports: they are reached at their own address. */
+export function routedFamilies(network: NetworkSpec): Family[] {
+  return familiesOf(network)
+    .filter(({ gatewayMode }) => gatewayMode === 'routed')
+    .map(({ family }) => family);
 }

@@ -28,13 +28,17 @@ export interface PortRequest {
   readonly hostPorts: { readonly first: Port; readonly last: Port } | undefined;
 }
 
-/** A host port that leads to a container: one socket, and one set of rules. */
-export interface PortBinding {
+/** A container's port that is open to others than its network: in mode `routed`, all there is. */
+export interface OpenPort {
   readonly protocol: Protocol;
-  readonly hostIp: IpAddress;
-  readonly hostPort: Port;
   readonly containerIp: IpAddress;
   readonly containerPort: Port;
+}
+
+/** A host port that leads to a container: one socket, and one set of rules. */
+export interface PortBinding extends OpenPort {
+  readonly hostIp: IpAddress;
+  readonly hostPort: Port;
 }
 
 /** `0.0.0.0:8080/tcp`: the key under which no two bindings may stand. */

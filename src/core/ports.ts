@@ -1,12 +1,21 @@
 /** Which host ports a published port asks for, against what is taken. */
-import { anyIpv4, anyIpv6, familyOf, type IpAddress, isUnspecified } from './address.js';
+import {
+  anyIpv4,
+  anyIpv6,
+  type Family,
+  familyOf,
+  type IpAddress,
+  isUnspecified,
+} from './address.js';
 import { DriverError } from './errors.js';
 import {
   hostAndPort,
+  type OpenPort,
   type Port,
   type PortBinding,
   type PortRequest,
   type Protocol,
+  protocolNumber,
 } from './port.js';
 
 /** A request with its addresses: all of them get the same host port (as Docker does from 27 on). */
@@ -26,9 +35,14 @@ export interface PublishContext {
   readonly ipv6Listenable: boolean;
   /** Another endpoint of the container is its IPv6 gateway (28, spec section 3.2). */
   readonly noProxy6To4: boolean;
+  /** The network's families in mode `routed`, where ports have no host side. */
+  readonly routed: readonly Family[];
 }
 
-/** The addresses of each request, IPv4 before IPv6; requests that lead nowhere are left out. */
+/**
+ * The host addresses of each request, IPv4 before IPv6; requests that lead nowhere are left out,
+ * and so is what {@link routedPorts} gives.
+ */
 export function expandRequests(
   requests: readonly PortRequest[],
   context: PublishContext,
@@ -36,10 +50,42 @@ export function expandRequests(
   return requests.flatMap((request) => {
     const addresses = hostAddresses(request.hostIp, context).flatMap((hostIp) => {
       const containerIp = containerAddress(hostIp, context);
-      return containerIp === undefined ? [] : [{ hostIp, containerIp }];
+      const routed = context.routed.includes(familyOf(hostIp));
+      return containerIp === undefined || routed ? [] : [{ hostIp, containerIp }];
     });
     return addresses.length === 0 ? [] : [{ request, addresses }];
   });
+}
+
+export interface RoutedPorts {
+  /** In the order in which Docker opens them: by container port, then protocol number. */
+  readonly ports: readonly OpenPort[];
+  /** Requests for a host port that there is none of. */
+  readonly ignored: readonly PortRequest[];
+}
+
+/** What the requests come to in the families that are routed (spec section 3.2). */
+export function routedPorts(
+  requests: readonly PortRequest[],
+  context: PublishContext,
+): RoutedPorts {
+  const ports = new Map<string, OpenPort>();
+  const ignored = new Set<PortRequest>();
+  for (const request of requests) {
+    const { protocol, containerPort } = request;
+    for (const hostIp of hostAddresses(request.hostIp, context)) {
+      const family = familyOf(hostIp);
+      const containerIp = family === 4 ? context.containerIpv4 : context.containerIpv6;
+      if (containerIp === undefined || !context.routed.includes(family)) continue;
+      ports.set(`${family} ${containerPort} ${protocol}`, { protocol, containerIp, containerPort });
+      if (request.hostPorts !== undefined) ignored.add(request);
+    }
+  }
+  const ordered = [...ports.values()].sort(
+    (a, b) =>
+      a.containerPort - b.containerPort || protocolNumber[a.protocol] - protocolNumber[b.protocol],
+  );
+  return { ports: ordered, ignored: [...ignored] };
 }
 
 function hostAddresses(wanted: IpAddress | undefined, context: PublishContext): IpAddress[] {

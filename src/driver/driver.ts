@@ -63,13 +63,14 @@ export class BridgeDriver implements NetworkDriver {
         Proto: protocolNumber[protocol],
         Port: port,
       })),
-      'com.docker.network.portmap': record.bindings.map((binding) => ({
-        Proto: protocolNumber[binding.protocol],
-        IP: binding.containerIp,
-        Port: binding.containerPort,
-        HostIP: binding.hostIp,
-        HostPort: binding.hostPort,
-        HostPortEnd: binding.hostPort,
+      'com.docker.network.portmap': [...record.bindings, ...record.opened].map((port) => ({
+        Proto: protocolNumber[port.protocol],
+        IP: port.containerIp,
+        Port: port.containerPort,
+        // Docker's way to say that there is none.
+        HostIP: 'hostIp' in port ? port.hostIp : '',
+        HostPort: 'hostPort' in port ? port.hostPort : 0,
+        HostPortEnd: 'hostPort' in port ? port.hostPort : 0,
       })),
       'tsbridge.veth': spec.veth.host,
     };

@@ -73,6 +73,7 @@ async function register(
         nameAttempt: attempt,
         sandboxKey: undefined,
         bindings: [],
+        opened: [],
         exposed: [],
       },
     );

@@ -22,6 +22,6 @@ export async function ensureForwarding(world: World, network: NetworkSpec): Prom
       if ((await world.sysctls.read(path)) === '1') continue;
       changed = (await world.sysctls.write(path, '1')) || changed;
     }
-    if (changed && !world.settings.ipForwardNoDrop) await world.rules.dropForwarded(family);
+    if (changed && !network.ipForwardNoDrop) await world.rules.dropForwarded(family);
   }
 }

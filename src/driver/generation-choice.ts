@@ -5,7 +5,7 @@ import {
   type GenerationName,
   seenGenerations,
 } from '../core/firewall/generation.js';
-import { generations } from '../core/firewall/generations.js';
+import { generations, ipv6Ways } from '../core/firewall/generations.js';
 import type { RuleSet } from '../core/firewall/rule-set.js';
 
 /** Without an engine's chains: the newest whose rules need nothing that an engine sets up. */
@@ -32,9 +32,9 @@ export class GenerationChoice {
     return this.#current;
   }
 
-  /** Whether rules of the family are written. */
+  /** Whether rules of the family are written; with 17.03 there are none for IPv6. */
   writes(family: Family): boolean {
-    return family === 4 || this.#ipv6;
+    return family === 4 || (this.#ipv6 && ipv6Ways[this.#current.name].rules);
   }
 
   /** Before anything was seen on the host: what it had the last time. */
@@ -75,6 +75,5 @@ export class GenerationChoice {
 
 /** IPv6 rules are on by default from 27 on; before, only where the engine was told to. */
 function followsIpv6(generation: GenerationName, found: RuleSet): boolean {
-  if (generation === 'docker17') return false;
   return generation !== 'docker20' || found.hasChain('filter', 'DOCKER');
 }

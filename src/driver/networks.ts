@@ -19,7 +19,7 @@ import type { World } from './world.js';
 
 /** A repeated call with the same arguments succeeds; with others it is `network-exists`. */
 export async function createNetwork(world: World, input: NetworkInput): Promise<void> {
-  const { spec, warnings } = parseNetwork(input, world.settings);
+  const { spec, warnings } = parseNetwork(input, world.settings, world.rules.generationName);
   const label = labelOf(spec);
   const known = world.registry.network(spec.id);
   if (known?.record.phase === 'removing') await deleteNetwork(world, spec.id);

@@ -6,9 +6,10 @@ import { familyOf } from '../core/address.js';
 import { bindFailure } from '../core/bind-failure.js';
 import { DriverError, ErrorList } from '../core/errors.js';
 import { shortId } from '../core/names.js';
+import { routedFamilies } from '../core/network.js';
 import type { PortBinding } from '../core/port.js';
 import type { PublishRequest } from '../core/port-options.js';
-import { expandRequests, type PortGroup } from '../core/ports.js';
+import { expandRequests, type PortGroup, type PublishContext, routedPorts } from '../core/ports.js';
 import type { Listener, ListenFailure } from './host.js';
 import { encodeEndpoint } from './records.js';
 import type { EndpointState } from './registry.js';
@@ -25,22 +26,30 @@ export async function publishPorts(
 ): Promise<void> {
   await releasePorts(world, state);
   const { spec, network } = state;
-  const expanded = expandRequests(request.requests, {
+  const context: PublishContext = {
     containerIpv4: spec.ipv4?.address,
     containerIpv6: spec.ipv6?.address,
     hostBinding: network.spec.hostBinding ?? world.settings.defaultBindingIp,
     userlandProxy: world.settings.userlandProxy,
     ipv6Listenable: true,
     noProxy6To4: request.noProxy6To4,
-  });
-  const groups = world.rules.orderBindings(expanded);
-  if (groups.length === 0 && request.exposed.length === 0) return;
-  state.record = { ...state.record, exposed: request.exposed };
+    routed: routedFamilies(network.spec),
+  };
+  const groups = world.rules.orderBindings(expandRequests(request.requests, context));
+  const { ports: opened, ignored } = routedPorts(request.requests, context);
+  if (groups.length === 0 && opened.length === 0 && request.exposed.length === 0) return;
+  for (const { protocol, containerPort, hostPorts } of ignored) {
+    world.log.info(
+      { endpoint: shortId(spec.id), protocol, containerPort, hostPort: hostPorts?.first },
+      'Host port ignored, because NAT is disabled',
+    );
+  }
+  state.record = { ...state.record, opened, exposed: request.exposed };
   try {
     state.publishing = 'sockets';
     await bind(world, state, groups);
     state.publishing = 'rules';
-    const rules = world.rules.ofBindings(network.spec, state.record.bindings);
+    const rules = world.rules.ofPorts(network.spec, state.record);
     await world.rules.add(rules);
     // Only now: a client that goes on sending would bring the old flow back before the rules.
     await forgetFlows(world, state, state.record.bindings);
@@ -63,19 +72,20 @@ export async function releasePorts(world: World, state: EndpointState): Promise<
  * Answers with false if nothing was published.
  */
 export async function freePorts(world: World, state: EndpointState): Promise<boolean> {
-  const { bindings, exposed } = state.record;
-  if (bindings.length === 0 && exposed.length === 0) return false;
+  const { bindings, opened, exposed } = state.record;
+  if (bindings.length === 0 && opened.length === 0 && exposed.length === 0) return false;
   const errors = new ErrorList();
   // Out of the intent first, so that a repair does not put the rules back.
-  state.record = { ...state.record, bindings: [], exposed: [] };
+  state.record = { ...state.record, bindings: [], opened: [], exposed: [] };
+  const rules = world.rules.ofPorts(state.network.spec, { bindings, opened });
   await Promise.all([
-    errors.attempt(() => world.rules.remove(world.rules.ofBindings(state.network.spec, bindings))),
+    errors.attempt(() => world.rules.remove(rules)),
     errors.attempt(() => world.hostPorts.close(state.spec.id)),
   ]);
   await errors.attempt(() => forgetFlows(world, state, bindings));
   if (errors.failed) {
     // Whoever comes next (Leave, DeleteEndpoint, a start) tries again.
-    state.record = { ...state.record, bindings, exposed };
+    state.record = { ...state.record, bindings, opened, exposed };
     throw new DriverError('firewall-failed', `releasing published ports: ${errors.message}`);
   }
   world.allocator.release(bindings);

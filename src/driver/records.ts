@@ -6,7 +6,13 @@ import { parseIp } from '../core/address.js';
 import { DriverError } from '../core/errors.js';
 import { type GenerationName, generationNames } from '../core/firewall/generation.js';
 import type { EndpointInput, NetworkInput } from '../core/input.js';
-import { type PortBinding, type Protocol, parsePort, protocols } from '../core/port.js';
+import {
+  type OpenPort,
+  type PortBinding,
+  type Protocol,
+  parsePort,
+  protocols,
+} from '../core/port.js';
 
 /**
  * `creating` is written before the host is touched, `removing` before the first thing is taken
@@ -42,6 +48,8 @@ export interface EndpointRecord {
   readonly sandboxKey: string | undefined;
   /** Chosen host ports. */
   readonly bindings: readonly PortBinding[];
+  /** Published without a host port: those of a network in mode `routed`. */
+  readonly opened: readonly OpenPort[];
   readonly exposed: readonly ExposedPort[];
 }
 
@@ -55,6 +63,7 @@ export function encodeEndpoint(record: EndpointRecord): unknown {
       b.containerIp,
       b.containerPort,
     ]),
+    opened: record.opened.map((port) => [port.protocol, port.containerIp, port.containerPort]),
     exposed: record.exposed.map(({ protocol, port }) => [protocol, port]),
   };
 }
@@ -87,6 +96,7 @@ export function decodeEndpoint(value: unknown): EndpointRecord {
     nameAttempt: number(fields.nameAttempt, 'nameAttempt'),
     sandboxKey: fields.sandboxKey === undefined ? undefined : text(fields.sandboxKey, 'sandboxKey'),
     bindings: list(fields.bindings, 'bindings').map(binding),
+    opened: list(fields.opened ?? [], 'opened').map(opened),
     exposed: list(fields.exposed, 'exposed').map((entry) => {
       const [name, port] = list(entry, 'exposed');
       return { protocol: protocol(name), port: number(port, 'exposed') };
@@ -110,6 +120,14 @@ function binding(value: unknown): PortBinding {
   const to = parsePort(number(containerPort, 'bindings'));
   if (!hostIp || !containerIp || !from || !to) throw unreadable('bindings', 'a port binding');
   return { protocol: protocol(name), hostIp, hostPort: from, containerIp, containerPort: to };
+}
+
+function opened(value: unknown): OpenPort {
+  const [name, container, port] = list(value, 'opened');
+  const containerIp = parseIp(text(container, 'opened'));
+  const containerPort = parsePort(number(port, 'opened'));
+  if (!containerIp || !containerPort) throw unreadable('opened', 'a port of a container');
+  return { protocol: protocol(name), containerIp, containerPort };
 }
 
 function phase(value: unknown): Phase {

@@ -14,12 +14,18 @@ import type { RuleIntent } from '../core/firewall/plan.js';
 import type { PlacedRule, Rule } from '../core/firewall/rule.js';
 import type { RuleChange, RuleSet } from '../core/firewall/rule-set.js';
 import type { NetworkSpec } from '../core/network.js';
-import type { PortBinding } from '../core/port.js';
+import type { OpenPort, PortBinding } from '../core/port.js';
 import type { PortGroup } from '../core/ports.js';
 import type { RuleCommits } from './commit.js';
 import type { GenerationChoice } from './generation-choice.js';
 import type { Log } from './host.js';
 import type { Registry } from './registry.js';
+
+/** What of an endpoint's ports the rules are about. */
+export interface PublishedPorts {
+  readonly bindings: readonly PortBinding[];
+  readonly opened: readonly OpenPort[];
+}
 
 export class HostRules {
   /** Whose rules still have to go. */
@@ -55,19 +61,18 @@ export class HostRules {
     endpoint: EndpointSpec,
     generation = this.choice.current,
   ): PlacedRule[] {
-    return this.#families.flatMap((family) =>
-      generation.endpointRules(network, endpoint, family, this.settings),
-    );
+    return this.#families.flatMap((family) => generation.endpointRules(network, endpoint, family));
   }
 
-  ofBindings(
+  ofPorts(
     network: NetworkSpec,
-    bindings: readonly PortBinding[],
+    { bindings, opened }: PublishedPorts,
     generation = this.choice.current,
   ): PlacedRule[] {
-    return bindings
-      .flatMap((binding) => generation.portRules(network, binding, this.settings))
-      .filter(({ rule }) => this.#families.includes(rule.family));
+    return [
+      ...bindings.flatMap((binding) => generation.portRules(network, binding, this.settings)),
+      ...opened.flatMap((port) => generation.routedPortRules?.(network, port) ?? []),
+    ].filter(({ rule }) => this.#families.includes(rule.family));
   }
 
   async addNetwork(network: NetworkSpec): Promise<void> {
@@ -179,7 +184,7 @@ export class HostRules {
       .filter(({ record, publishing }) => record.phase === 'creating' || publishing === 'rules')
       .map(({ spec, network, record }) => [
         ...this.ofEndpoint(network.spec, spec),
-        ...this.ofBindings(network.spec, record.bindings),
+        ...this.ofPorts(network.spec, record),
       ]);
     return [...networks, ...endpoints].flat();
   }
@@ -196,8 +201,12 @@ export class HostRules {
     }
   }
 
-  /** Nothing is forwarded that no rule accepts. */
+  /**
+   * Nothing is forwarded that no rule accepts. Of a family whose rules are left to others, the
+   * policy is, too: engines up to 27 do not touch ip6tables unless they are told to.
+   */
   async dropForwarded(family: Family): Promise<void> {
+    if (!this.choice.writes(family)) return;
     await this.commits.get(family)?.submit(() => ({ add: [], remove: [], dropForwarded: true }));
     this.#dropping.add(family);
   }
@@ -213,9 +222,7 @@ export class HostRules {
       ...endpoints.flatMap(({ spec, network, record, publishing }) => [
         ...this.ofEndpoint(network.spec, spec, generation),
         // A port that turns out to be another program's must not get a rule.
-        ...(publishing === 'sockets'
-          ? []
-          : this.ofBindings(network.spec, record.bindings, generation)),
+        ...(publishing === 'sockets' ? [] : this.ofPorts(network.spec, record, generation)),
       ]),
     ];
   }

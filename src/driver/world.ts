@@ -15,6 +15,8 @@ export interface DriverSettings {
   readonly ipForward: boolean;
   /** Leave the policy of FORWARD alone when forwarding is switched on (28). */
   readonly ipForwardNoDrop: boolean;
+  /** Container addresses may be reached from outside without a published port (28.2). */
+  readonly allowDirectRouting: boolean;
   /** Default of `com.docker.network.bridge.enable_ip_masquerade`. */
   readonly ipMasq: boolean;
   readonly defaultBindingIp: IpAddress | undefined;

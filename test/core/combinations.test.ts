@@ -102,7 +102,6 @@ function features(name: string, family: Family, chain: string, c: Combination): 
 function play(generation: Generation, family: Family, c: Combination): RuleHost {
   const host = new RuleHost(generation, family, {
     userlandProxy: c.proxy,
-    allowDirectRouting: false,
   });
   const ipv6 = (subnet: string) => ({ ipv6: { subnet: `${subnet}/64`, gateway: `${subnet}1/64` } });
   host.addNetwork(makeNetwork('docker0', '172.17.0.0/16', '172.17.0.1', {}, ipv6('fd00:17::')));

@@ -7,7 +7,7 @@ import { RuleHost } from '../helpers/rule-host.js';
 goldenTour(t, { title: '17.03', generation: docker17 });
 
 t.test('every two external networks have a pair of drops', async (t) => {
-  const settings = { userlandProxy: true, allowDirectRouting: false };
+  const settings = { userlandProxy: true };
   const network = (index: number, internal = false) =>
     makeNetwork(`br-${index}`, `10.${index}.0.0/24`, `10.${index}.0.1`, {}, { internal });
   const networks = [network(1), network(2), network(3, true), network(4)];
@@ -33,7 +33,6 @@ t.test('host_ipv4 came later', async (t) => {
   });
   const rules = docker17.networkRules(network, 4, {
     userlandProxy: false,
-    allowDirectRouting: true,
   });
   t.same(
     rules.map(({ rule }) => rule.text).filter((text) => text.includes('SNAT')),

@@ -7,7 +7,7 @@ import { parseSave } from '../../src/core/firewall/save.js';
 import { goldenSections, makeBinding, makeEndpoint, makeNetwork } from '../helpers/golden.js';
 import { groupOf, RuleHost } from '../helpers/rule-host.js';
 
-const settings = { userlandProxy: true, allowDirectRouting: false };
+const settings = { userlandProxy: true };
 const ipv6 = { subnet: 'fd00:6::/64', gateway: 'fd00:6::1/64' };
 const dual = makeNetwork('br-x', '10.6.0.0/24', '10.6.0.1', {}, { ipv6 });
 
@@ -53,7 +53,7 @@ t.test('who writes ip6tables rules', async (t) => {
     const rules = [
       ...generation.baseRules(6, settings).rules,
       ...generation.networkRules(dual, 6, settings),
-      ...generation.endpointRules(dual, endpoint, 6, settings),
+      ...generation.endpointRules(dual, endpoint, 6),
       ...generation.portRules(dual, binding, settings),
       ...(generation.pairRules?.(dual, other, 6) ?? []),
     ];

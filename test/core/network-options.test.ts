@@ -30,6 +30,8 @@ t.test('a network without options is as Docker makes it', async (t) => {
     mtu: undefined,
     containerPrefix: 'eth',
     trustedHostInterfaces: [],
+    allowDirectRouting: false,
+    ipForwardNoDrop: false,
   });
 });
 
@@ -49,6 +51,8 @@ t.test('every option', async (t) => {
       'com.docker.network.container_iface_prefix': 'lan',
       'com.docker.network.host_ipv4': '192.0.2.9',
       'com.docker.network.host_ipv6': '2001:DB8::9',
+      'tsbridge.allow_direct_routing': 'true',
+      'tsbridge.ip_forward_no_drop': '1',
     },
     options: { 'com.docker.network.enable_ipv4': true },
     ipv6: [{ pool: 'fd00:5::/64', gateway: 'fd00:5::1/64' }],
@@ -60,6 +64,8 @@ t.test('every option', async (t) => {
     hostBinding: '127.0.0.1',
     inhibitIpv4: true,
     trustedHostInterfaces: ['wg0', 'eth1'],
+    allowDirectRouting: true,
+    ipForwardNoDrop: true,
     mtu: 1400,
     containerPrefix: 'lan',
     ipv4: { gatewayMode: 'routed', hostAddress: '192.0.2.9' },

@@ -22,7 +22,7 @@ import { RuleHost } from '../helpers/rule-host.js';
 const world = fc.record({
   generation: fc.constantFrom(...Object.values(generations)),
   family: fc.constantFrom<Family>(4, 6),
-  settings: fc.record({ userlandProxy: fc.boolean(), allowDirectRouting: fc.boolean() }),
+  settings: fc.record({ userlandProxy: fc.boolean() }),
   networks: networksWithPorts,
   /** Rules of others: chain, and where among what is there in hundredths. */
   foreign: fc.array(
@@ -219,7 +219,7 @@ function wantedRules(w: World): PlacedRule[] {
   return networks.flatMap(({ network, ports }) => {
     const rules = [
       ...host.rulesOf(network),
-      ...generation.endpointRules(network, endpointOf(network), family, settings),
+      ...generation.endpointRules(network, endpointOf(network), family),
       ...host.portRules(network, network.internal ? [] : ports),
     ];
     host.addNetwork(network);

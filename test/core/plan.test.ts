@@ -158,6 +158,13 @@ t.test('DOCKER-USER stays, and so does its jump, where the next generation has n
   t.same(texts(found), [user, ingress]);
 });
 
+t.test('a jump that an engine has made beside ours is there once again', async (t) => {
+  const found = forward(user, user, chain, top, chain);
+  planRules(found, base, both);
+  t.same(texts(found), [user, chain, top, end]);
+  t.same(planRules(found, base, both), []);
+});
+
 t.test('the policy of FORWARD', async (t) => {
   const found = forward();
   const intent = { add: [], remove: [], dropForwarded: true } as const;

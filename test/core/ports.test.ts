@@ -16,6 +16,7 @@ import {
   type PortGroup,
   type PublishContext,
   parseEphemeralRange,
+  routedPorts,
 } from '../../src/core/ports.js';
 import { makeBinding } from '../helpers/golden.js';
 
@@ -34,6 +35,7 @@ const dual: PublishContext = {
   userlandProxy: true,
   ipv6Listenable: true,
   noProxy6To4: false,
+  routed: [],
 };
 const group = (host?: [number, number], ...addresses: string[]): PortGroup => ({
   request: request(host),
@@ -60,6 +62,31 @@ t.test('the addresses of a request (spec section 3.2)', async (t) => {
   t.same(pairs({ ...dual, hostBinding: ip('::1') }), ['::1 > fd00::2']);
   t.same(pairs(dual, '192.0.2.1'), ['192.0.2.1 > 10.5.0.2']);
   t.same(pairs({ ...single, userlandProxy: false }, '::1'), [], 'nothing leads there');
+});
+
+t.test('in mode routed there are no host ports (spec section 3.2)', async (t) => {
+  const both = { ...dual, routed: [4, 6] as const };
+  t.same(pairs(both), []);
+  t.same(pairs({ ...dual, routed: [6] }), ['0.0.0.0 > 10.5.0.2']);
+  t.same(
+    pairs({ ...dual, containerIpv6: undefined, routed: [4] }),
+    [':: > 10.5.0.2'],
+    'an IPv6 address of the host leads there, through the proxy',
+  );
+  const udp = { ...request(), protocol: 'udp', containerPort: 53 } as PortRequest;
+  const numbered = request([8080, 8080]);
+  const { ports, ignored } = routedPorts([numbered, request(), udp], both);
+  t.same(
+    ports.map(({ protocol, containerIp, containerPort }) => [protocol, containerIp, containerPort]),
+    [
+      ['udp', '10.5.0.2', 53],
+      ['udp', 'fd00::2', 53],
+      ['tcp', '10.5.0.2', 80],
+      ['tcp', 'fd00::2', 80],
+    ],
+  );
+  t.same(ignored, [numbered]);
+  t.same(routedPorts([numbered], { ...both, containerIpv4: undefined, routed: [4] }).ports, []);
 });
 
 t.test('a port is given out once', async (t) => {

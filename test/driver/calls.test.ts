@@ -1,6 +1,7 @@
 /** The calls of an engine against a host in memory: what is there after each, and after failures. */
 import { createHash } from 'node:crypto';
 import t from 'tap';
+import type { GenerationName } from '../../src/core/firewall/generation.js';
 import { BridgeDriver, parseIds } from '../../src/driver/driver.js';
 import { repairRules } from '../../src/driver/reconcile.js';
 import { recover } from '../../src/driver/recover.js';
@@ -44,8 +45,8 @@ const publish = (
 });
 
 /** A driver on this host, recovered from whatever records it has. */
-async function start(host: FakeHost) {
-  const { world, choice } = host.boot();
+async function start(host: FakeHost, generation?: GenerationName) {
+  const { world, choice } = host.boot({}, generation);
   await recover(world);
   return { driver: new BridgeDriver(world, Promise.resolve()), world, choice };
 }
@@ -326,4 +327,44 @@ t.test('rules move over when the engine turns out to be of another generation', 
   await fresh.driver.createEndpoint(endpoint());
   await fresh.driver.publishPorts(ids(), publish([6, 80, 8080]));
   t.same(host.firewall.dump(), again.firewall.dump(), 'as if it had been so from the start');
+});
+
+t.test('an option that the engine of the host lacks', async (t) => {
+  const { driver } = await start(makeHost());
+  const labels = { 'com.docker.network.bridge.gateway_mode_ipv4': 'routed' };
+  await t.rejects(
+    driver.createNetwork(network(5, networkId, { 'com.docker.network.generic': labels })),
+    { code: 'options-invalid', message: /since Docker 28/ },
+  );
+});
+
+t.test('a routed network opens container ports and binds none', async (t) => {
+  const host = makeHost();
+  const { driver } = await start(host, 'docker28');
+  const labels = { 'com.docker.network.bridge.gateway_mode_ipv4': 'routed' };
+  await driver.createNetwork(network(5, networkId, { 'com.docker.network.generic': labels }));
+  const before = state(host);
+  await driver.createEndpoint(endpoint());
+  const joined = state(host);
+  await driver.publishPorts(ids(), publish([6, 80, 8080], [17, 53, 5353]));
+  const opened = Object.values(host.firewall.dump())
+    .flat()
+    .filter((line) => line.includes('--dport'));
+  t.equal(opened.length, 2, opened.join());
+  t.match(opened.join(), '-d 10.5.0.2/32');
+  t.same([...host.hostPorts.held.keys()].sort(), ['[::]:5353/udp', '[::]:8080/tcp']);
+  const ports = (await driver.endpointInfo(ids()))['com.docker.network.portmap'];
+  t.match(ports, [
+    ...[
+      { HostIP: '::', HostPort: 5353 },
+      { HostIP: '::', HostPort: 8080 },
+    ],
+    ...[{ IP: '10.5.0.2', Port: 53, HostIP: '', HostPort: 0 }, { Port: 80 }],
+  ]);
+
+  const again = await start(host, 'docker28');
+  await again.driver.revokePorts(ids());
+  t.same(state(host), joined, 'also after a restart');
+  await again.driver.deleteEndpoint(ids());
+  t.same(state(host), before);
 });

@@ -4,7 +4,7 @@ import type { Generation } from '../../src/core/firewall/generation.js';
 import { makeBinding, makeEndpoint, makeNetwork } from './golden.js';
 
 export function directAccessTour(t: Test, generation: Generation): void {
-  const settings = { userlandProxy: true, allowDirectRouting: false };
+  const settings = { userlandProxy: true };
   const network = (labels: Record<string, string> = {}, internal = false) =>
     makeNetwork(
       'br-x',
@@ -18,10 +18,10 @@ export function directAccessTour(t: Test, generation: Generation): void {
       ),
       { internal, ipv6: { subnet: 'fd00:6::/64', gateway: 'fd00:6::1/64' } },
     );
-  const rulesOf = (spec: ReturnType<typeof network>, given = settings) =>
+  const rulesOf = (spec: ReturnType<typeof network>) =>
     ([4, 6] as const).flatMap((family) =>
       generation
-        .endpointRules(spec, makeEndpoint(spec, '10.6.0.2/24', 'fd00:6::2/64'), family, given)
+        .endpointRules(spec, makeEndpoint(spec, '10.6.0.2/24', 'fd00:6::2/64'), family)
         .map(({ rule, place }) => [rule.table, rule.chain, rule.text, place].join(' ')),
     );
 
@@ -40,12 +40,12 @@ export function directAccessTour(t: Test, generation: Generation): void {
       drops[1],
     ]);
     t.same(rulesOf(network({ trusted_host_interfaces: 'eth1' }, true)), [], 'internal');
-    t.same(rulesOf(network(), { ...settings, allowDirectRouting: true }), []);
+    t.same(rulesOf({ ...network(), allowDirectRouting: true }), []);
     t.same(rulesOf(network({ gateway_mode_ipv4: 'routed' })), drops.slice(1), 'by family');
     t.same(rulesOf(network({ gateway_mode_ipv6: 'nat-unprotected' })), drops.slice(0, 1));
     const spec = network();
     const only4 = makeEndpoint(spec, '10.6.0.2/24');
-    t.same(generation.endpointRules(spec, only4, 6, settings), [], 'an endpoint without IPv6');
+    t.same(generation.endpointRules(spec, only4, 6), [], 'an endpoint without IPv6');
   });
 
   t.test('an internal network publishes nothing', async (t) => {

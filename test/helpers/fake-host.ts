@@ -272,13 +272,14 @@ export function makeHost(): FakeHost {
       iptables: true,
       ipForward: true,
       ipForwardNoDrop: false,
+      allowDirectRouting: false,
       ipMasq: true,
       defaultBindingIp: undefined,
       ...changes,
     };
     const registry = new Registry();
     const choice = new GenerationChoice(generation, false);
-    const rules = { userlandProxy: settings.userlandProxy, allowDirectRouting: false };
+    const rules = { userlandProxy: settings.userlandProxy };
     const commits = new RuleCommits(
       4,
       interpose('firewall', host.firewall),

@@ -73,7 +73,7 @@ interface Played {
 /** Does what a section's title says. */
 export function play(name: string, generation: Generation, found?: RuleSet): Played {
   const family: Family = name.includes('IPv6:') ? 6 : 4;
-  const settings = { userlandProxy: name.includes('proxy=on'), allowDirectRouting: false };
+  const settings = { userlandProxy: name.includes('proxy=on') };
   const host = new RuleHost(generation, family, settings, found);
   // An engine makes the shared chains when it starts; we make them with the first rule that needs
   // them, and leave them there.

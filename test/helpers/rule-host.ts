@@ -66,7 +66,7 @@ export class RuleHost {
   }
 
   endpointRules(network: NetworkSpec, endpoint: EndpointSpec): PlacedRule[] {
-    return this.generation.endpointRules(network, endpoint, this.family, this.settings);
+    return this.generation.endpointRules(network, endpoint, this.family);
   }
 
   #add(add: readonly PlacedRule[]): void {

@@ -161,7 +161,7 @@ for (const variant of ['nft', 'legacy'] as const) {
       for (const former of all) {
         for (const next of all) {
           if (former === next) continue;
-          const settings = { userlandProxy: true, allowDirectRouting: false };
+          const settings = { userlandProxy: true };
           const host = new RuleHost(former, family, settings);
           const unwanted = tour.flatMap((step) => step(host));
           restore(variant, family, renderRestore(host.commits.flat()), '--noflush');

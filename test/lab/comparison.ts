@@ -30,7 +30,7 @@ export async function onPair(
   const { scenarios: _, ...options } = run;
   const pair = await Pair.create(options);
   try {
-    const before = await pair.candidate.snapshot();
+    const before = await pair.snapshot();
     const sctp = await pair.hasSctp();
     await body(async function* ({ steps, exceptions = [], anyOrder = false }) {
       const except = exceptions
@@ -43,7 +43,7 @@ export async function onPair(
         }
         yield { step: stepName(step), differences: await pair.run(step, { except, anyOrder }) };
       }
-      yield { step: 'nothing is left', differences: await pair.candidate.leftovers(before) };
+      yield { step: 'nothing is left', differences: await pair.leftovers(before) };
     }, pair);
   } finally {
     await pair.dispose();

@@ -6,6 +6,7 @@
 import { type HostView, viewHost } from './host-view.js';
 import { Lab, type LabOptions } from './lab.js';
 import type { Command, Step } from './scenario.js';
+import type { Snapshot } from './snapshot.js';
 import { type EngineVersion, SUITES } from './suites.js';
 import { differences } from './view-diff.js';
 
@@ -21,8 +22,10 @@ export interface StepOptions {
   readonly anyOrder?: boolean;
 }
 
+type Both = Record<'reference' | 'candidate', Snapshot>;
+
 /** Links are deleted by the kernel in the background: for so long a difference may be there. */
-const SETTLE_MS = 2_000;
+const SETTLE_MS = 5_000;
 
 export class Pair {
   /** Addresses that the user chose: all others are drawn by lot from 28 on. */
@@ -85,6 +88,26 @@ export class Pair {
     if ('what' in step) return attempt(step.on(lab));
     if (!('refused' in step)) return attempt(docker(step));
     return (await attempt(docker(step.refused))) === undefined ? 'was not refused' : undefined;
+  }
+
+  async snapshot(): Promise<Both> {
+    const [reference, candidate] = await Promise.all([
+      this.reference.snapshot(),
+      this.candidate.snapshot(),
+    ]);
+    return { reference, candidate };
+  }
+
+  /** What our driver has left since then and the built-in one has not (jumps, a policy). */
+  async leftovers(before: Both): Promise<string[]> {
+    for (const end = performance.now() + SETTLE_MS; ; ) {
+      const [usual, left] = await Promise.all([
+        this.reference.leftovers(before.reference, 0),
+        this.candidate.leftovers(before.candidate, 0),
+      ]);
+      const differences = left.filter((line) => !usual.includes(line));
+      if (differences.length === 0 || performance.now() > end) return differences;
+    }
   }
 
   async #view(lab: Lab): Promise<HostView> {

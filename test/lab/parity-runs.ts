@@ -12,7 +12,7 @@ import { life } from './scenarios-life.js';
 import type { EngineVersion } from './suites.js';
 
 const withoutProxy: readonly Scenario[] = [ports, icc, internal];
-const everywhere: readonly Scenario[] = [chosenPorts, ports, ...networks, ...life];
+const everywhere: readonly Scenario[] = [chosenPorts, ports, ...networks];
 
 export function runsOf(engine: EngineVersion): Run[] {
   return engine === '28.5' ? recentRuns(engine) : formerRuns(engine);
@@ -24,7 +24,7 @@ function formerRuns(engine: EngineVersion): Run[] {
   const withIpv6 = ['--experimental', '--ip6tables'];
   const legacy: Run = { engine, iptables: 'legacy', scenarios: [ports] };
   return [
-    { engine, scenarios: everywhere },
+    { engine, scenarios: [...everywhere, ...life] },
     { engine, dockerdArgs: proxyOff, tsbridgeArgs: proxyOff, scenarios: withoutProxy },
     {
       engine,
@@ -45,7 +45,7 @@ function recentRuns(engine: EngineVersion): Run[] {
   const proxyOff = ['--userland-proxy=false'];
   const direct = ['--allow-direct-routing'];
   return [
-    { engine, scenarios: [...everywhere, ...ipv6, sourceAddress6, ...since28] },
+    { engine, scenarios: [...everywhere, ...ipv6, sourceAddress6, ...since28, ...life] },
     {
       engine,
       dockerdArgs: proxyOff,

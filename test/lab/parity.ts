@@ -1,7 +1,7 @@
 /**
- * `npm run parity [-- ENGINE…] [--only=TEXT]`: the comparison for people, one line a scenario.
+ * `npm run parity [-- ENGINE…] [--only=REGEX]`: the comparison for people, one line a scenario.
  * Ends with `N of M steps equal` for each engine; the status is 1 if any step was not. With
- * `--only` just the scenarios whose names hold the text.
+ * `--only` just the scenarios whose names match.
  */
 import { parseArgs } from 'node:util';
 import { onPair, type Run, runName } from './comparison.js';
@@ -14,7 +14,7 @@ const { values, positionals: wanted } = parseArgs({
   options: { only: { type: 'string', default: '' } },
   allowPositionals: true,
 });
-const { only } = values;
+const only = new RegExp(values.only);
 
 interface Tally {
   equal: number;
@@ -24,7 +24,7 @@ interface Tally {
 async function compareEngine(engine: EngineVersion): Promise<Tally> {
   const tally = { equal: 0, steps: 0 };
   for (const run of runsOf(engine)) {
-    const scenarios = run.scenarios.filter(({ name }) => name.includes(only));
+    const scenarios = run.scenarios.filter(({ name }) => only.test(name));
     if (scenarios.length > 0) await compareRun({ ...run, scenarios }, tally);
   }
   console.log(`${engine}: ${tally.equal} of ${tally.steps} steps equal\n`);

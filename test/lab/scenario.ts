@@ -25,6 +25,7 @@ export type Step = Command | Act | Refused;
 export interface Exception {
   /** The words in bold that docs/differences.md gives the reason under. */
   readonly listedAs: string;
+  /** Of the view, with the name of their list: `6 filter/FORWARD: -A FORWARD …`. */
   readonly lines: RegExp;
   /** Where it is a difference; everywhere if absent. */
   readonly engines?: readonly EngineVersion[];

@@ -13,8 +13,9 @@ const routed: Scenario = {
     start('web', '--network', 'app', '-p', '8080:80'),
     start('any', '--network', 'app', '-p', '81', '-p', '82/udp'),
     start('address', '--network', 'app', '-p', '192.0.2.1:8083:83'),
-    start('same', '--network', 'app', '-p', '8080:84'),
-    start('other', '--network', 'beside', '-p', '8080:80'),
+    // The port of `::` leads to the container's IPv4 address, through the proxy.
+    { refused: start('same', '--network', 'app', '-p', '8080:84') },
+    start('other', '--network', 'beside', '-p', '8090:80'),
     ['restart', 'web'],
     remove('web', 'any', 'address', 'same', 'other'),
     removeNetwork('app'),

@@ -1,6 +1,27 @@
 /** Scenarios with IPv6, for engines that write rules for it. */
-import { around, create, option, remove, removeNetwork, type Scenario, start } from './scenario.js';
+import {
+  around,
+  create,
+  type Exception,
+  option,
+  remove,
+  removeNetwork,
+  type Scenario,
+  start,
+} from './scenario.js';
 import { internalGateway } from './scenarios.js';
+
+const userChain: Exception = {
+  listedAs: '`DOCKER-USER` also for IPv6 on 20.10',
+  lines: /^6 filter.*DOCKER-USER/,
+  engines: ['20.10'],
+};
+
+const internalRules: Exception = {
+  listedAs: 'Internal networks with IPv6 on 20.10 get the rules of 26.1',
+  lines: /fd00:6::\/64 .*br-<app> .*-j DROP/,
+  engines: ['20.10'],
+};
 
 const subnet6 = ['--ipv6', '--subnet', 'fd00:6::/64'];
 
@@ -38,16 +59,18 @@ const mixed: Scenario = {
   ],
 };
 
-export const ipv6: readonly Scenario[] = [
+const scenarios: readonly Scenario[] = [
   published,
   mixed,
-  around('IPv6: --internal', ['--internal', ...subnet6], [], { exceptions: [internalGateway] }),
+  around('IPv6: --internal', ['--internal', ...subnet6], [], {
+    exceptions: [internalGateway, internalRules],
+  }),
   around('IPv6: icc off', [...subnet6, ...option('bridge.enable_icc', 'false')]),
   around(
     'IPv6: icc off, --internal',
     [...['--internal', ...subnet6], ...option('bridge.enable_icc', 'false')],
     [],
-    { exceptions: [internalGateway] },
+    { exceptions: [internalGateway, internalRules] },
   ),
   around('IPv6: masquerade off', [...subnet6, ...option('bridge.enable_ip_masquerade', 'false')]),
   around('IPv6: subnet and gateway', [...subnet6, '--gateway', 'fd00:6::fe']),
@@ -67,4 +90,10 @@ export const sourceAddress6: Scenario = around('IPv6: source address', [
   ...option('host_ipv6', '2001:db8:0:2::1'),
 ]);
 
-export const ipv6WithoutProxy: readonly Scenario[] = [published];
+const withUserChain = (scenario: Scenario): Scenario => ({
+  ...scenario,
+  exceptions: [...(scenario.exceptions ?? []), userChain],
+});
+
+export const ipv6: readonly Scenario[] = scenarios.map(withUserChain);
+export const ipv6WithoutProxy: readonly Scenario[] = [withUserChain(published)];

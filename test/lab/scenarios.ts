@@ -12,13 +12,13 @@ import {
 
 export const internalGateway: Exception = {
   listedAs: 'Internal networks never hand out a gateway.',
-  lines: /^default via/,
+  lines: /^in .*: default via/,
   engines: ['20.10'],
 };
 
 const bridgeMtu: Exception = {
   listedAs: 'The MTU of a network is also set on its bridge.',
-  lines: /^(br-app bridge|br-app\/mtu:|ipv6\/conf\/br-app\/mtu:)/,
+  lines: /: (br-app bridge|br-app\/mtu:|ipv6\/conf\/br-app\/mtu:)/,
   engines: ['20.10'],
 };
 

@@ -2,6 +2,7 @@
 import type { HostView } from './host-view.js';
 
 export interface DiffOptions {
+  /** Matched with `4 filter/FORWARD: …`. */
   readonly except?: readonly RegExp[];
   readonly anyOrder?: boolean;
 }
@@ -19,7 +20,7 @@ export function differences(
   const theirs = sections(reference);
   const names = new Set([...theirs.keys(), ...ours.keys()]);
   return [...names].sort().flatMap((name) => {
-    const keep = (line: string): boolean => !except.some((lines) => lines.test(line));
+    const keep = (line: string): boolean => !except.some((lines) => lines.test(`${name}: ${line}`));
     const before = (theirs.get(name) ?? []).filter(keep);
     const after = (ours.get(name) ?? []).filter(keep);
     const found = [

@@ -14,6 +14,7 @@ import {
   forwardChainRules,
   internalIcc,
   publishedPortRules,
+  routedPortRules,
 } from './forward-chain.js';
 import type { FirewallSettings, Generation } from './generation.js';
 import { internalDrops } from './internal-drops.js';
@@ -27,6 +28,7 @@ export const docker28: Generation = {
   networkRules,
   endpointRules: directAccessDrops,
   portRules: publishedPortRules,
+  routedPortRules,
   orderBindings: orderPortGroups,
 };
 

@@ -13,6 +13,7 @@ import {
   forwardChainRules,
   internalIcc,
   publishedPortRules,
+  routedPortRules,
 } from './forward-chain.js';
 import type { FirewallSettings, Generation } from './generation.js';
 import { internalDrops } from './internal-drops.js';
@@ -24,6 +25,7 @@ export const docker29: Generation = {
   networkRules,
   endpointRules: directAccessDrops,
   portRules: publishedPortRules,
+  routedPortRules,
   orderBindings: orderPortGroups,
 };
 

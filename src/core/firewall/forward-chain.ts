@@ -8,7 +8,7 @@ import { type Cidr, type Family, familyOf, hostCidr, isLoopback } from '../addre
 import type { EndpointSpec } from '../endpoint.js';
 import type { InterfaceName } from '../names.js';
 import { familyIn, type NetworkFamily, type NetworkSpec } from '../network.js';
-import type { PortBinding } from '../port.js';
+import type { OpenPort, PortBinding } from '../port.js';
 import type { BaseRules, FirewallSettings } from './generation.js';
 import {
   destinationTranslation,
@@ -100,12 +100,11 @@ export function directAccessDrops(
   network: NetworkSpec,
   endpoint: EndpointSpec,
   family: Family,
-  settings: FirewallSettings,
 ): PlacedRule[] {
   const own = familyIn(network, family);
   const address = family === 4 ? endpoint.ipv4 : endpoint.ipv6;
   if (own === undefined || address === undefined) return [];
-  if (network.internal || own.gatewayMode !== 'nat' || settings.allowDirectRouting) return [];
+  if (network.internal || own.gatewayMode !== 'nat' || network.allowDirectRouting) return [];
   const destination: Cidr = hostCidr(address.address);
   const raw = (matches: Matches, target: Target): PlacedRule =>
     place('end', family, 'raw', 'PREROUTING', { destination, ...matches }, target);
@@ -116,6 +115,11 @@ export function directAccessDrops(
 }
 
 /** In mode `routed` there is no host port: the container's own is opened, and that is all. */
+export function routedPortRules(network: NetworkSpec, port: OpenPort): PlacedRule[] {
+  return network.internal ? [] : [openPort(network.bridge, port, 'top')];
+}
+
+/** Of a binding in mode `routed`, which the driver does not make, only what it opens is left. */
 export function publishedPortRules(
   network: NetworkSpec,
   binding: PortBinding,
@@ -125,7 +129,7 @@ export function publishedPortRules(
   const family = translatedFamily(binding);
   const mode = family && familyIn(network, family)?.gatewayMode;
   if (family === undefined || mode === undefined || network.internal) return [];
-  if (mode === 'routed') return [openPort(bridge, binding, 'top')];
+  if (mode === 'routed') return routedPortRules(network, binding);
   // The kernel forwards nothing that comes from a link-local address: left to the proxy.
   const notLinkLocal: Matches = family === 6 ? { source: { not: linkLocal } } : {};
   return [

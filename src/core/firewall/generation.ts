@@ -5,7 +5,7 @@
 import type { Family } from '../address.js';
 import type { EndpointSpec } from '../endpoint.js';
 import type { NetworkSpec } from '../network.js';
-import type { PortBinding } from '../port.js';
+import type { OpenPort, PortBinding } from '../port.js';
 import type { PortGroup } from '../ports.js';
 import type { Chain, DockerChain, PlacedRule, Table } from './rule.js';
 import type { RuleSet } from './rule-set.js';
@@ -18,8 +18,6 @@ export type GenerationName = (typeof generationNames)[number];
 export interface FirewallSettings {
   /** false is hairpin mode. */
   readonly userlandProxy: boolean;
-  /** Container addresses may be reached from outside without a published port (28.2). */
-  readonly allowDirectRouting: boolean;
 }
 
 /** The chains and rules that all networks share. */
@@ -37,14 +35,11 @@ export interface Generation {
   baseRules(family: Family, settings: FirewallSettings): BaseRules;
   /** Also called for a family that the network does not have. */
   networkRules(network: NetworkSpec, family: Family, settings: FirewallSettings): PlacedRule[];
-  endpointRules(
-    network: NetworkSpec,
-    endpoint: EndpointSpec,
-    family: Family,
-    settings: FirewallSettings,
-  ): PlacedRule[];
+  endpointRules(network: NetworkSpec, endpoint: EndpointSpec, family: Family): PlacedRule[];
   /** None if the host's and the container's address are of different families: proxy only. */
   portRules(network: NetworkSpec, binding: PortBinding, settings: FirewallSettings): PlacedRule[];
+  /** What a published port comes to in mode `routed`, in generations that have it. */
+  routedPortRules?(network: NetworkSpec, port: OpenPort): PlacedRule[];
   /**
    * What isolates two networks from each other, where a network's own rules do not: to be added
    * after the rules of `network`, for every `other` that is there; removed with either of them.

@@ -15,20 +15,11 @@ export const generations: Readonly<Record<GenerationName, Generation>> = {
 export interface Ipv6Ways {
   /** Whether the engine writes ip6tables rules at all; without, `--ip6tables` means nothing. */
   readonly rules: boolean;
-  /**
-   * When the policy of FORWARD becomes DROP (spec section 1.4): `never`, at every `start` of the
-   * engine whatever the sysctl was, or when a network was the one to `switch-on` forwarding.
-   */
-  readonly dropForwarded: 'never' | 'start' | 'switch-on';
-  /** Whether a published port without a host address is published on `::` too (3.2). */
-  readonly implicitBinding: boolean;
-  /** Whether a network may be without IPv4. */
-  readonly withoutIpv4: boolean;
 }
 
 export const ipv6Ways: Readonly<Record<GenerationName, Ipv6Ways>> = {
-  docker17: { rules: false, dropForwarded: 'never', implicitBinding: false, withoutIpv4: false },
-  docker20: { rules: true, dropForwarded: 'start', implicitBinding: true, withoutIpv4: false },
-  docker28: { rules: true, dropForwarded: 'switch-on', implicitBinding: true, withoutIpv4: true },
-  docker29: { rules: true, dropForwarded: 'switch-on', implicitBinding: true, withoutIpv4: true },
+  docker17: { rules: false },
+  docker20: { rules: true },
+  docker28: { rules: true },
+  docker29: { rules: true },
 };

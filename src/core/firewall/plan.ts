@@ -35,6 +35,7 @@ export function planRules(found: RuleSet, base: BaseRules, intent: RuleIntent): 
     }
     const heads = base.rules.filter(({ place }) => place === 'head').map(({ rule }) => rule);
     commit(copies(found, intent.lift ?? []));
+    commit(secondCopies(found, heads));
     commit(misplacedHeads(found, heads, intent.add));
     for (const { rule, place } of [...base.rules, ...intent.add]) {
       if (found.has(rule)) continue;
@@ -52,6 +53,17 @@ export function planRules(found: RuleSet, base: BaseRules, intent: RuleIntent): 
     commit([{ op: 'policy', table: 'filter', chain: 'FORWARD', policy: 'DROP' }]);
   }
   return changes;
+}
+
+/**
+ * An engine that starts takes its jumps away and puts them on top again, without looking: one that
+ * we have put back in between is then there twice.
+ */
+function secondCopies(found: RuleSet, heads: readonly Rule[]): RuleChange[] {
+  return heads.flatMap((rule) => {
+    const copies = found.rules(rule.table, rule.chain).filter((text) => text === rule.text);
+    return copies.slice(1).map((): RuleChange => ({ op: 'delete', rule }));
+  });
 }
 
 /** Deletes the heads that stand below a later head or below a rule of ours; they come back above. */

@@ -1,7 +1,7 @@
 /** The rules of one published port, in the words of all generations (spec section 3.4). */
 import { type Family, familyOf, hostCidr, isUnspecified } from '../address.js';
 import type { InterfaceName } from '../names.js';
-import type { PortBinding } from '../port.js';
+import type { OpenPort, PortBinding } from '../port.js';
 import type { FirewallSettings } from './generation.js';
 import { type Matches, type Place, type PlacedRule, place, type Target } from './rule.js';
 
@@ -34,7 +34,7 @@ export function destinationTranslation(
 }
 
 /** The container's port is open to others than its network. */
-export function openPort(bridge: InterfaceName, binding: PortBinding, where: Place): PlacedRule {
+export function openPort(bridge: InterfaceName, binding: OpenPort, where: Place): PlacedRule {
   const matches: Matches = {
     protocol: binding.protocol,
     destination: hostCidr(binding.containerIp),
