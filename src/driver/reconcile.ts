@@ -16,7 +16,7 @@ import {
 } from '../core/links.js';
 import { applyLinkSteps } from './apply.js';
 import type { NetworkState } from './registry.js';
-import { repairSysctls } from './sysctl-repair.js';
+import { repairSysctls, setBridgeSysctls } from './sysctl-repair.js';
 import type { World } from './world.js';
 
 /** With `dry-run` the answer is what would be done, and nothing is. */
@@ -95,7 +95,9 @@ async function repairNetwork(
   };
   const found = await world.links.find(spec.bridge);
   await apply(planBridge(bridgeLinkOf(spec), found));
-  done.push(...(await repairSysctls(world, spec, when)));
+  // While we run, all others are looked at by SysctlWatch.
+  if (touched === undefined) done.push(...(await repairSysctls(world, spec, when)));
+  else if (found === undefined) done.push(...(await setBridgeSysctls(world, spec)));
   await apply(planLinkUp(spec.bridge, found));
   const bridge = (found ?? (await world.links.find(spec.bridge)))?.index;
   for (const { spec: endpoint, record } of state.endpoints.values()) {

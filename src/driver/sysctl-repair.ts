@@ -51,7 +51,7 @@ export async function repairSysctls(
   when: 'start' | 'running' | 'dry-run',
 ): Promise<string[]> {
   const differing = await differingSysctls(world, spec);
-  const done = differing.map(({ path, value }) => `set ${path} to ${value}`);
+  const done = differing.map(describe);
   if (when === 'dry-run') return done;
   if (when === 'start') {
     await ensureForwarding(world, spec);
@@ -59,4 +59,15 @@ export async function repairSysctls(
   }
   await applySysctls(world.sysctls, differing);
   return done;
+}
+
+/** A bridge that had to be made again has the kernel's defaults. */
+export async function setBridgeSysctls(world: World, spec: NetworkSpec): Promise<string[]> {
+  const sysctls = bridgeSysctls(spec, world.settings.userlandProxy);
+  await applySysctls(world.sysctls, sysctls);
+  return sysctls.map(describe);
+}
+
+function describe({ path, value }: Sysctl): string {
+  return `set ${path} to ${value}`;
 }

@@ -13,7 +13,7 @@ export interface WatchTiming {
   readonly settledMs: number;
   /** But at the latest so long after the first sign. */
   readonly patienceMs: number;
-  /** A repair that has to be repeated within this was undone. */
+  /** What has to be done again within this, because of the same program, was undone. */
   readonly quarrelMs: number;
   /** That many in a row before we step back. */
   readonly quarrels: number;
@@ -72,6 +72,7 @@ export class Watch {
   #waitsForSettled = false;
   #endOfRepair = Number.NEGATIVE_INFINITY;
   #undone = 0;
+  #repaired = { lines: new Set<string>(), authors: new Authors() };
   #endOfFailure = Number.NEGATIVE_INFINITY;
   #failures = 0;
   #stopped = false;
@@ -165,8 +166,13 @@ export class Watch {
   #report(authors: Authors, firstSign: number, started: number, done: readonly string[]): void {
     const { quarrelMs, quarrels } = this.timing;
     const now = this.clock.now();
-    this.#undone = firstSign - this.#endOfRepair < quarrelMs ? this.#undone + 1 : 0;
+    const undone =
+      firstSign - this.#endOfRepair < quarrelMs &&
+      done.some((line) => this.#repaired.lines.has(line)) &&
+      authors.programs.some((program) => this.#repaired.authors.programs.includes(program));
+    this.#undone = undone ? this.#undone + 1 : 0;
     this.#endOfRepair = now;
+    this.#repaired = { lines: new Set(done), authors };
     const author = String(authors);
     for (const cause of authors.programs) {
       this.#causes.set(cause, (this.#causes.get(cause) ?? 0) + 1);

@@ -200,6 +200,25 @@ t.test('repairs that keep being undone: stepping back, and saying so', async (t)
   t.equal(watch.status().steppedBack, false);
 });
 
+t.test('other things, or the same by others, are no quarrel', async (t) => {
+  for (const [what, lines, programs] of [
+    ['other things', ['a', 'b'], ['ufw', 'ufw']],
+    ['others', ['a', 'a'], ['ufw', 'nft']],
+  ] as const) {
+    let turn = 0;
+    const { clock, runs, watch } = make(async () => {
+      turn += 1;
+      return [lines[turn % 2] ?? ''];
+    });
+    for (let sign = 0; sign < 20; sign += 1) {
+      watch.changed({ program: programs[sign % 2] ?? '', pid: sign });
+      await clock.pass(quietMs * 2);
+    }
+    t.equal(runs.length, 20, what);
+    t.equal(watch.status().steppedBack, false);
+  }
+});
+
 t.test('repairs now and then are no quarrel', async (t) => {
   const { clock, lines, runs, watch } = make();
   for (let turn = 0; turn < 20; turn += 1) {

@@ -1,0 +1,112 @@
+/** What a repair wants of the rules: everything that should be there, in its place, and no more. */
+import type { Family } from '../core/address.js';
+import { disorderedRules, repeatedRules } from '../core/firewall/disorder.js';
+import type { FirewallSettings, Generation } from '../core/firewall/generation.js';
+import type { RuleIntent } from '../core/firewall/plan.js';
+import type { PlacedRule, Rule } from '../core/firewall/rule.js';
+import type { RuleChange, RuleSet } from '../core/firewall/rule-set.js';
+import type { RuleCommits } from './commit.js';
+import type { GenerationChoice } from './generation-choice.js';
+import type { Log } from './host.js';
+import type { WantedRules } from './wanted-rules.js';
+
+export class RuleRepair {
+  /** Whose rules still have to go. */
+  #former: Generation | undefined;
+  /** Families in which the policy of FORWARD was DROP when we last looked. */
+  readonly #dropping = new Set<Family>();
+
+  constructor(
+    private readonly commits: ReadonlyMap<Family, RuleCommits>,
+    private readonly choice: GenerationChoice,
+    private readonly settings: FirewallSettings,
+    private readonly wanted: WantedRules,
+  ) {}
+
+  /**
+   * Looks at what is there, and makes it what the intent says; one commit a family. If the engine
+   * turns out to write another generation of rules than we did, ours move over. Resolves with what
+   * had to be changed, apart from what calls are about to do.
+   *
+   * @param wants told what is planned for a family; false: neither that nor anything else is done
+   */
+  async run(log: Log, wants: (changes: readonly RuleChange[]) => boolean): Promise<RuleChange[]> {
+    const changes: RuleChange[] = [];
+    let refused = false;
+    for (const [family, commits] of this.commits) {
+      let underway = new Set<string>();
+      const repaired = await commits.repair(
+        (found) => {
+          underway = new Set(this.wanted.ofCallsUnderway(family, found).map(idOf));
+          return this.#intent(family, found, log);
+        },
+        (planned) => {
+          refused = !wants(planned) || refused;
+          return !refused;
+        },
+      );
+      changes.push(...repaired.filter((each) => !('rule' in each && underway.has(idOf(each)))));
+    }
+    if (!refused) this.#former = undefined;
+    return changes;
+  }
+
+  /** The policy of FORWARD was made DROP. */
+  noteDrop(family: Family): void {
+    this.#dropping.add(family);
+  }
+
+  #intent(family: Family, found: RuleSet, log: Log): RuleIntent {
+    const left = this.choice.observe(family, found);
+    if (left !== undefined) {
+      this.#former = left;
+      log.info(
+        { from: left.name, to: this.choice.current.name },
+        'the engine writes another generation of rules; ours move over',
+      );
+    }
+    const former = this.#former;
+    const ofFamily = (rules: PlacedRule[]) => rules.filter(({ rule }) => rule.family === family);
+    const add = ofFamily(this.wanted.ofAll(family, found));
+    const unwanted =
+      former === undefined ? [] : without(ofFamily(this.wanted.ofAll(family, found, former)), add);
+    const { networks } = this.wanted;
+    return {
+      add,
+      remove: unwanted.map(({ rule }) => rule),
+      lift: [
+        ...networks.flatMap((network) =>
+          disorderedRules(found, this.wanted.ofNetwork(network, family, found)),
+        ),
+        ...repeatedRules(found, add),
+      ],
+      ...(former === undefined ? {} : { retire: former.baseRules(family, this.settings) }),
+      ...(this.#hasLostItsDrop(family, found) ? { dropForwarded: true } : {}),
+    };
+  }
+
+  /**
+   * The policy of FORWARD goes with the table (`nft flush ruleset`), and then comes back with the
+   * rules. A policy that was changed alone is the administrator's will.
+   */
+  #hasLostItsDrop(family: Family, found: RuleSet): boolean {
+    if (this.wanted.networks.length === 0 || !this.choice.writes(family)) return false;
+    if (found.policy('filter', 'FORWARD') === 'DROP') {
+      this.#dropping.add(family);
+      return false;
+    }
+    const { rules } = this.choice.current.baseRules(family, this.settings);
+    const swept = rules.some(({ rule, place }) => place === 'head' && !found.has(rule));
+    if (!swept) this.#dropping.delete(family);
+    return this.#dropping.has(family);
+  }
+}
+
+function without(rules: readonly PlacedRule[], others: readonly PlacedRule[]): PlacedRule[] {
+  const known = new Set(others.map(idOf));
+  return rules.filter((rule) => !known.has(idOf(rule)));
+}
+
+function idOf({ rule }: { readonly rule: Rule }): string {
+  return `${rule.family} ${rule.table} ${rule.chain} ${rule.text}`;
+}

@@ -1,0 +1,109 @@
+/** Intent → the rules that should be there, as this host's engine writes them. */
+import type { Family } from '../core/address.js';
+import type { EndpointSpec } from '../core/endpoint.js';
+import { forwardedBridges } from '../core/firewall/forwarded-bridges.js';
+import type { FirewallSettings, IsolatedNetwork } from '../core/firewall/generation.js';
+import type { PlacedRule } from '../core/firewall/rule.js';
+import type { RuleSet } from '../core/firewall/rule-set.js';
+import type { NetworkSpec } from '../core/network.js';
+import type { OpenPort, PortBinding } from '../core/port.js';
+import type { GenerationChoice } from './generation-choice.js';
+import type { Registry } from './registry.js';
+
+/** What of an endpoint's ports the rules are about. */
+export interface PublishedPorts {
+  readonly bindings: readonly PortBinding[];
+  readonly opened: readonly OpenPort[];
+}
+
+export class WantedRules {
+  constructor(
+    /** Only those whose rules we can write. */
+    private readonly families: readonly Family[],
+    private readonly choice: GenerationChoice,
+    private readonly settings: FirewallSettings,
+    private readonly registry: Registry,
+  ) {}
+
+  ofEndpoint(
+    network: NetworkSpec,
+    endpoint: EndpointSpec,
+    generation = this.choice.current,
+  ): PlacedRule[] {
+    return this.#written.flatMap((family) => generation.endpointRules(network, endpoint, family));
+  }
+
+  ofPorts(
+    network: NetworkSpec,
+    { bindings, opened }: PublishedPorts,
+    generation = this.choice.current,
+  ): PlacedRule[] {
+    return [
+      ...bindings.flatMap((binding) => generation.portRules(network, binding, this.settings)),
+      ...opened.flatMap((port) => generation.routedPortRules?.(network, port) ?? []),
+    ].filter(({ rule }) => this.#written.includes(rule.family));
+  }
+
+  ofNetwork(
+    network: NetworkSpec,
+    family: Family,
+    found: RuleSet,
+    generation = this.choice.current,
+  ): PlacedRule[] {
+    if (!this.choice.writes(family)) return [];
+    const own = generation.networkRules(network, family, this.settings);
+    if (generation.pairRules === undefined) return own;
+    const others = new Map<string, IsolatedNetwork>();
+    for (const bridge of forwardedBridges(found)) others.set(bridge, { bridge, internal: false });
+    for (const spec of this.networks) others.set(spec.bridge, spec);
+    others.delete(network.bridge);
+    const pairs = [...others.values()].flatMap(
+      (other) => generation.pairRules?.(network, other, family) ?? [],
+    );
+    return [...own, ...pairs];
+  }
+
+  /** Everything that the intent asks for, in the order in which it was asked for. */
+  ofAll(family: Family, found: RuleSet, generation = this.choice.current): PlacedRule[] {
+    if (!this.choice.writes(family)) return [];
+    const endpoints = this.registry
+      .endpoints()
+      .filter(({ record, network }) => ![record.phase, network.record.phase].includes('removing'));
+    return [
+      ...this.networks.flatMap((spec) => this.ofNetwork(spec, family, found, generation)),
+      ...endpoints.flatMap(({ spec, network, record, publishing }) => [
+        ...this.ofEndpoint(network.spec, spec, generation),
+        // A port that turns out to be another program's must not get a rule.
+        ...(publishing === 'sockets' ? [] : this.ofPorts(network.spec, record, generation)),
+      ]),
+    ];
+  }
+
+  /** What calls are about to commit: a repair that comes before them does it as well. */
+  ofCallsUnderway(family: Family, found: RuleSet): PlacedRule[] {
+    const networks = this.registry
+      .networks()
+      .filter(({ record }) => record.phase === 'creating')
+      .map(({ spec }) => this.ofNetwork(spec, family, found));
+    const endpoints = this.registry
+      .endpoints()
+      .filter(({ record, publishing }) => record.phase === 'creating' || publishing === 'rules')
+      .map(({ spec, network, record }) => [
+        ...this.ofEndpoint(network.spec, spec),
+        ...this.ofPorts(network.spec, record),
+      ]);
+    return [...networks, ...endpoints].flat();
+  }
+
+  /** All but those on their way out. */
+  get networks(): NetworkSpec[] {
+    return this.registry
+      .networks()
+      .filter(({ record }) => record.phase !== 'removing')
+      .map(({ spec }) => spec);
+  }
+
+  get #written(): Family[] {
+    return this.families.filter((family) => this.choice.writes(family));
+  }
+}

@@ -1,0 +1,248 @@
+/** What a repair does and leaves, on a host in memory. */
+import { createHash } from 'node:crypto';
+import t from 'tap';
+import { BridgeDriver, parseIds } from '../../src/driver/driver.js';
+import { repairLinks, repairRules, repairRulesRunning } from '../../src/driver/reconcile.js';
+import { recover } from '../../src/driver/recover.js';
+import { SysctlWatch } from '../../src/driver/sysctl-watch.js';
+import { FakeClock } from '../helpers/fake-clock.js';
+import { type FakeHost, makeHost } from '../helpers/fake-host.js';
+
+const id = (seed: string) => createHash('sha256').update(seed).digest('hex');
+const networkId = id('a');
+const endpointId = id('b');
+const bridge = `br-${networkId.slice(0, 12)}`;
+const generic = 'com.docker.network.generic';
+
+/** A network with a container that publishes 8080. */
+async function start(
+  labels: Record<string, string> = {},
+  settings: Parameters<FakeHost['boot']>[0] = {},
+) {
+  const host = makeHost();
+  const { world } = host.boot(settings);
+  await recover(world);
+  const driver = new BridgeDriver(world, Promise.resolve());
+  const ids = parseIds(networkId, endpointId);
+  if (ids === undefined) throw new Error('bad ids');
+  await driver.createNetwork({
+    networkId,
+    options: { [generic]: labels },
+    ipv4Data: [{ pool: '10.5.0.0/24', gateway: '10.5.0.1/24' }],
+    ipv6Data: [],
+  });
+  await driver.createEndpoint({
+    networkId,
+    endpointId,
+    address: '10.5.0.2/24',
+    addressIpv6: '',
+    mac: '',
+    options: {},
+  });
+  await driver.join(ids, '/run/docker/netns/1');
+  const publish = () =>
+    driver.publishPorts(ids, {
+      'com.docker.network.portmap': [
+        { Proto: 6, IP: '', Port: 80, HostIP: '0.0.0.0', HostPort: 8080, HostPortEnd: 8080 },
+      ],
+    });
+  await publish();
+  return { host, world, driver, publish, ids };
+}
+
+t.test('a dry run tells what is missing, and changes nothing', async (t) => {
+  const { host, world } = await start();
+  const before = host.firewall.dump();
+  t.strictSame(await repairRules(world, 'dry-run'), []);
+  t.strictSame(await repairLinks(world, 'dry-run'), []);
+  host.firewall.flush();
+  host.sysctls.values.set('net/ipv4/ip_forward', '0');
+  const link = host.links.links.get(bridge);
+  if (link !== undefined) host.links.links.set(bridge, { ...link, up: false, addresses: [] });
+  const flushed = host.firewall.dump();
+  const restores = host.firewall.restores.length;
+
+  const rules = await repairRules(world, 'dry-run');
+  t.ok(
+    rules.includes(
+      `append nat DOCKER ! -i ${bridge} -p tcp -m tcp --dport 8080 -j DNAT --to-destination 10.5.0.2:80`,
+    ),
+  );
+  const links = await repairLinks(world, 'dry-run');
+  t.strictSame(links, [
+    `add 10.5.0.1/24 to ${bridge}`,
+    'set net/ipv4/ip_forward to 1',
+    `set ${bridge} {"up":true}`,
+  ]);
+  t.strictSame(host.firewall.dump(), flushed);
+  t.equal(host.firewall.restores.length, restores);
+  t.match(host.links.links.get(bridge), { up: false, addresses: [] });
+
+  t.strictSame(await repairRules(world, 'running'), rules, 'the same is then done');
+  t.equal(host.firewall.restores.length, restores + 1, 'in one commit');
+  t.strictSame(await repairLinks(world, 'running'), links);
+  t.strictSame(host.firewall.dump(), before);
+  t.strictSame(await repairRules(world, 'running'), []);
+  t.strictSame(await repairLinks(world, 'running'), []);
+});
+
+t.test('a chain is made only when it has been quiet', async (t) => {
+  const { host, world } = await start();
+  const before = host.firewall.dump();
+  host.firewall.flush();
+  await host.firewall.restore(4, '*nat\n-X DOCKER\nCOMMIT\n');
+  const broken = host.firewall.dump();
+  t.notOk('nat DOCKER' in broken);
+  t.equal(await repairRulesRunning(world, false), 'unsettled');
+  t.strictSame(host.firewall.dump(), broken, 'an engine may be about to make it');
+  t.ok((await repairRulesRunning(world, true)).includes('create-chain nat DOCKER'));
+  t.strictSame(host.firewall.dump(), before);
+
+  host.firewall.flush();
+  t.not(await repairRulesRunning(world, false), 'unsettled', 'rules alone do not wait');
+  t.strictSame(host.firewall.dump(), before);
+});
+
+t.test('rules that are there twice come right', async (t) => {
+  const { host, world } = await start();
+  const before = host.firewall.dump();
+  const rule = `-i ${bridge} -o ${bridge} -j ACCEPT`;
+  await host.firewall.restore(4, `*filter\n-A FORWARD ${rule}\n-A FORWARD -j MINE\nCOMMIT\n`);
+  t.strictSame(await repairRules(world, 'running'), [
+    `delete filter FORWARD ${rule}`,
+    `delete filter FORWARD ${rule}`,
+    `insert filter FORWARD ${rule}`,
+  ]);
+  const after = host.firewall.dump();
+  t.equal(after['filter FORWARD']?.at(-1), '-j MINE');
+  t.same(
+    new Set(after['filter FORWARD']),
+    new Set([...(before['filter FORWARD'] ?? []), '-j MINE']),
+  );
+  t.equal(after['filter FORWARD']?.length, (before['filter FORWARD']?.length ?? 0) + 1);
+});
+
+t.test('the policy of FORWARD comes back with the rules, and only then', async (t) => {
+  const { host, world } = await start();
+  t.equal(host.firewall.policy('FORWARD'), 'DROP');
+  const accept = () => host.firewall.restore(4, '*filter\n:FORWARD ACCEPT [0:0]\nCOMMIT\n');
+  await repairRules(world, 'running');
+  host.firewall.flush();
+  await accept();
+  t.ok((await repairRules(world, 'running')).includes('policy filter FORWARD'));
+  t.equal(host.firewall.policy('FORWARD'), 'DROP');
+  await accept();
+  t.strictSame(await repairRules(world, 'running'), []);
+  t.equal(host.firewall.policy('FORWARD'), 'ACCEPT', "the administrator's will");
+  host.firewall.flush();
+  await repairRules(world, 'running');
+  t.equal(host.firewall.policy('FORWARD'), 'ACCEPT', 'also later');
+});
+
+t.test('a repair does not run ahead of a call', async (t) => {
+  const { host, world, driver, publish, ids } = await start();
+  await driver.revokePorts(ids);
+  const open = host.hostPorts.open.bind(host.hostPorts);
+  let sawRule = false;
+  let repaired: readonly string[] = [];
+  host.hostPorts.open = async (...args) => {
+    // Somebody flushes while it is not known yet whether the port can be had.
+    host.firewall.flush();
+    repaired = await repairRules(world, 'running');
+    sawRule = host.firewall.rules('nat', 'DOCKER').some((rule) => rule.includes('8080'));
+    return open(...args);
+  };
+  await publish();
+  t.equal(sawRule, false, 'no rule for a port that may be another program’s');
+  t.ok(repaired.length > 0);
+  t.ok(host.firewall.rules('nat', 'DOCKER').some((rule) => rule.includes('8080')));
+  t.strictSame(await repairRules(world, 'dry-run'), []);
+
+  await driver.revokePorts(ids);
+  host.hostPorts.open = open;
+  let during: Promise<string[]> | undefined;
+  const add = world.rules.add.bind(world.rules);
+  world.rules.add = (rules) => {
+    during = repairRules(world, 'running');
+    return add(rules);
+  };
+  await publish();
+  t.strictSame(await during, [], 'what the call was about to do is not told as a repair');
+});
+
+t.test('settings are looked at, and put right', async (t) => {
+  const { host, world } = await start({}, { userlandProxy: false });
+  const clock = new FakeClock();
+  const localnet = `net/ipv4/conf/${bridge}/route_localnet`;
+  const { values } = host.sysctls;
+  t.equal(values.get(localnet), '1');
+  const watch = new SysctlWatch(world, world.log, clock);
+  watch.start();
+  host.faults.calls.length = 0;
+  await clock.pass(2_000);
+  t.notOk(host.faults.calls.includes('sysctls.write'), 'nothing is written that is right');
+  const policies = host.firewall.policy('FORWARD');
+  await host.firewall.restore(4, '*filter\n:FORWARD ACCEPT [0:0]\nCOMMIT\n');
+  values.set(localnet, '0');
+  values.set('net/ipv4/ip_forward', '0');
+  await clock.pass(700);
+  t.equal(values.get(localnet), '1');
+  t.equal(values.get('net/ipv4/ip_forward'), '1');
+  t.equal(policies, 'DROP');
+  t.equal(host.firewall.policy('FORWARD'), 'ACCEPT', 'what it was while we ran');
+  t.match(
+    host.logged.filter(({ level }) => level === 'warn'),
+    [
+      {
+        message: 'repaired settings that somebody else had changed',
+        fields: { count: 2, author: 'unknown' },
+      },
+    ],
+  );
+  t.match(watch.status(), { repairs: { unknown: 1 } });
+  watch.stop();
+  values.set(localnet, '0');
+  await clock.pass(5_000);
+  t.equal(values.get(localnet), '0', 'not after stop');
+  t.equal(clock.pending, 0);
+});
+
+t.test('settings that cannot be read or written', async (t) => {
+  const { host, world } = await start();
+  const clock = new FakeClock();
+  const watch = new SysctlWatch(world, world.log, clock);
+  const read = host.sysctls.read.bind(host.sysctls);
+  host.sysctls.read = async () => {
+    throw new Error('EIO');
+  };
+  watch.start();
+  await clock.pass(600);
+  t.match(host.logged.at(-1), { level: 'warn', fields: { error: 'EIO' } });
+  host.sysctls.read = read;
+  host.sysctls.values.set('net/ipv4/ip_forward', '0');
+  host.faults.plan('sysctls.write', 'EROFS');
+  await clock.pass(700);
+  t.match(host.logged.at(-1), { level: 'error', fields: { error: /EROFS/ } });
+  t.equal(watch.status().steppedBack, true);
+  await clock.pass(2_000);
+  t.equal(host.sysctls.values.get('net/ipv4/ip_forward'), '1', 'it is tried again');
+  watch.stop();
+});
+
+t.test('without icc, bridge traffic passes the rules again', async (t) => {
+  const path = 'net/bridge/bridge-nf-call-iptables';
+  const host = makeHost();
+  host.sysctls.values.set(path, '0');
+  const { world } = host.boot();
+  await recover(world);
+  await new BridgeDriver(world, Promise.resolve()).createNetwork({
+    networkId,
+    options: { [generic]: { 'com.docker.network.bridge.enable_icc': 'false' } },
+    ipv4Data: [{ pool: '10.5.0.0/24', gateway: '10.5.0.1/24' }],
+    ipv6Data: [],
+  });
+  t.equal(host.sysctls.values.get(path), '1');
+  host.sysctls.values.set(path, '0');
+  t.strictSame(await repairLinks(world, 'running'), [`set ${path} to 1`]);
+  t.equal(host.sysctls.values.get(path), '1');
+});
