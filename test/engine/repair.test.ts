@@ -3,16 +3,19 @@
  */
 import t from 'tap';
 import { SKIP_BUILT_IN, SUITE, type Test } from '../lab/fixture.js';
-import { Lab, type LabOptions } from '../lab/lab.js';
+import { HeldConnection } from '../lab/held.js';
+import { type HostState, hostState } from '../lab/host-state.js';
+import { ADDRESSES, Lab, type LabOptions } from '../lab/lab.js';
+import { LabProcess, until } from '../lab/process.js';
 import { type Fault, Striker } from '../lab/strike.js';
-import type { Tsbridge } from '../lab/tsbridge.js';
+import type { LogEntry, Tsbridge } from '../lab/tsbridge.js';
 
 /** `REPAIR_ROUNDS=5` does everything so often, for the figures in docs/reliability.md. */
 const rounds = Number(process.env.REPAIR_ROUNDS ?? 1);
 const own = /br-app|br-two|172\.(18|19)\.0\.|fd00:1:/;
 const bridgeName = (name: string) => ['-o', `com.docker.network.bridge.name=${name}`];
 
-async function setUp(lab: Lab, ...options: string[]): Promise<void> {
+async function setUp(lab: Lab, ...options: readonly string[]): Promise<void> {
   const create = ['network', 'create', '-d', 'tsbridge', ...options];
   await lab.docker(...create, ...bridgeName('br-app'), 'app');
   await lab.docker(...create.slice(0, 4), ...bridgeName('br-two'), '--internal', 'two');
@@ -37,6 +40,12 @@ const foreign = [
   'iptables -t nat -A POSTROUTING -s 203.0.113.0/24 -j MASQUERADE',
 ].join('\n');
 
+/** Their rules, as they are listed. */
+const administrator = /-A MINE -s 203\.0\.113\.9\/32 -j DROP/;
+
+/** 20.10 writes rules for IPv6 only then. */
+const ipv6Rules = SUITE === 'bookworm' ? ['--experimental', '--ip6tables'] : [];
+
 /** Dumps that faults restore: of the host before us, and of now. */
 const dump = (name: string) => `iptables-save > /tmp/${name}`;
 
@@ -51,10 +60,9 @@ const ruleFaults: Fault[] = [
   {
     name: 'iptables -X DOCKER and friends',
     script: [
-      'for chain in FORWARD DOCKER DOCKER-ISOLATION-STAGE-1 DOCKER-ISOLATION-STAGE-2; do',
-      '  iptables -F $chain; done',
-      'for chain in DOCKER DOCKER-ISOLATION-STAGE-1 DOCKER-ISOLATION-STAGE-2; do',
-      '  iptables -X $chain; done',
+      "chains=$(iptables -S | sed -n 's/^-N DOCKER/DOCKER/p' | grep -v -e USER -e INGRESS)",
+      'for chain in FORWARD $chains; do iptables -F $chain; done',
+      'for chain in $chains; do iptables -X $chain; done',
       'for chain in PREROUTING OUTPUT DOCKER; do iptables -t nat -F $chain; done',
       'iptables -t nat -X DOCKER',
     ].join('\n'),
@@ -124,13 +132,16 @@ const linkFaults: Fault[] = [
   },
 ];
 
-const settingFaults: Fault[] = [
-  {
-    name: 'ip_forward=0',
-    script: 'echo 0 > /proc/sys/net/ipv4/ip_forward',
-    repairs: 'settings',
-  },
-];
+const forwardOff: Fault = {
+  name: 'ip_forward=0',
+  script: 'echo 0 > /proc/sys/net/ipv4/ip_forward',
+  repairs: 'settings',
+};
+const localnetOff: Fault = {
+  name: 'route_localnet=0',
+  script: 'echo 0 > /proc/sys/net/ipv4/conf/br-app/route_localnet',
+  repairs: 'settings',
+};
 
 async function strikeAll(
   t: Test,
@@ -175,7 +186,103 @@ function repairs(name: string, host: Host, faults: readonly Fault[], settings: r
 
 repairs(
   'iptables-nft',
-  { dockerdArgs: ['--experimental', '--ip6tables'] },
-  [...ruleFaults, ...nftFaults, ...linkFaults, ...settingFaults],
+  { dockerdArgs: ipv6Rules },
+  [...ruleFaults, ...nftFaults, ...linkFaults, forwardOff],
   ['net/ipv4/ip_forward', 'net/ipv6/conf/all/forwarding', 'net/ipv6/conf/br-app/disable_ipv6'],
 );
+
+repairs(
+  'iptables-legacy, without the userland proxy',
+  {
+    iptables: 'legacy',
+    dockerdArgs: ['--userland-proxy=false'],
+    tsbridgeArgs: ['--userland-proxy=false'],
+  },
+  // The kernel does not say who it was.
+  [...ruleFaults.map(({ author: _, ...fault }) => fault), forwardOff, localnetOff],
+  ['net/ipv4/ip_forward', 'net/ipv4/conf/br-app/route_localnet'],
+);
+
+t.test('dockerd restarts', { skip: SKIP_BUILT_IN }, async (t) => {
+  const lab = await Lab.create({ suite: SUITE, liveRestore: true });
+  t.teardown(() => lab.dispose());
+  const daemon = await lab.spawnTsbridge();
+  await setUp(lab);
+  await lab.hostNs('sh', '-ec', foreign);
+  const { ours: wanted } = await hostState(lab, own, []);
+  const logged = daemon.logs.length;
+  for (const signal of ['SIGTERM', 'SIGKILL', 'SIGTERM'] as const) {
+    await t.test(`live-restore, ${signal}`, async (t) => {
+      const held = await HeldConnection.open(lab, 'lan', ADDRESSES.host, 8080);
+      await lab.killDockerd(signal);
+      await lab.startDockerd();
+      t.pass('dockerd starts: nothing got in its way');
+      const started = Date.now();
+      const state = await backAgain(lab, wanted);
+      t.comment(`dockerd restarts: back ${Date.now() - started} ms after it answered`);
+      t.strictSame(state.ours, wanted);
+      t.ok(
+        Object.values(state.others)
+          .flat()
+          .some((rule) => administrator.test(rule)),
+      );
+      await t.resolves(held.finish(), 'the connection survives');
+    });
+  }
+  await t.test('containers stop and start', async (t) => {
+    await lab.restartDockerd({ liveRestore: false });
+    await lab.docker('start', 'web', 'other');
+    await lab.listening('web');
+    const state = await backAgain(lab, wanted);
+    t.strictSame(state.ours, wanted);
+    t.ok(
+      Object.values(state.others)
+        .flat()
+        .some((rule) => administrator.test(rule)),
+    );
+    t.match(await lab.ask('lan', ADDRESSES.host, 8080), { name: 'web' });
+  });
+  for (const { author } of daemon.logs.slice(logged).filter(isRepair)) {
+    t.match(author, /^iptables \(/, 'it was the engine');
+  }
+  if (!t.passing()) lab.printLogs();
+});
+
+t.test('somebody who does not stop', { skip: SKIP_BUILT_IN }, async (t) => {
+  const lab = await Lab.create({ suite: SUITE });
+  t.teardown(() => lab.dispose());
+  const daemon = await lab.spawnTsbridge();
+  await setUp(lab);
+  const { ours: wanted } = await hostState(lab, own, []);
+  const loop = 'while :; do iptables -F FORWARD; sleep 0.3; done';
+  const fight = new LabProcess(
+    lab.namespaces.enter('host', ['sh', '-c', loop]),
+    `${lab.namespaces.directory}/fight.log`,
+  );
+  const said = () => daemon.logs.filter(({ level }) => level === 'error');
+  await until('tsbridge to step back', () => said().length > 0 || undefined, 60_000);
+  t.match(said(), [
+    { msg: /^repairs of rules keep being undone: stepping back/, author: /^iptables \(/ },
+  ]);
+  t.ok(daemon.logs.filter(isRepair).length >= 6, 'at first it did not');
+  await fight.kill('SIGKILL');
+  t.strictSame((await backAgain(lab, wanted, 60_000)).ours, wanted, 'the last word is ours');
+  t.equal(said().length, 1, 'it is said once');
+  if (!t.passing()) lab.printLogs();
+});
+
+const isRepair = ({ msg }: LogEntry) => msg?.startsWith('repaired ') ?? false;
+
+/** The state once our rules are what is wanted, or after a while whatever it is. */
+async function backAgain(lab: Lab, wanted: HostState['ours'], timeoutMs = 10_000) {
+  let state = await hostState(lab, own, []);
+  await until(
+    'the rules to be back',
+    async () => {
+      state = await hostState(lab, own, []);
+      return JSON.stringify(state.ours) === JSON.stringify(wanted) || undefined;
+    },
+    timeoutMs,
+  ).catch(() => {});
+  return state;
+}

@@ -17,8 +17,8 @@ export interface HostState {
 
 /** Chains, jumps and ends that the engine makes, and a network of either driver needs. */
 const shared = [
-  /^:(FORWARD DROP|(DOCKER|DOCKER-ISOLATION-STAGE-[12]|DOCKER-USER) -)$/,
-  /^-A FORWARD -j DOCKER-(USER|ISOLATION-STAGE-1)$/,
+  /^:(FORWARD DROP|DOCKER(-(ISOLATION-STAGE-[12]|USER|FORWARD|CT|BRIDGE|INTERNAL))? -)$/,
+  /^-A (DOCKER-)?FORWARD -j DOCKER-(USER|FORWARD|ISOLATION-STAGE-1|CT|BRIDGE|INTERNAL)$/,
   /^-A DOCKER-(USER|ISOLATION-STAGE-[12]) -j RETURN$/,
   /^-A (PREROUTING|OUTPUT) .*--dst-type LOCAL -j DOCKER$/,
 ];
