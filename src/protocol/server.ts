@@ -4,13 +4,14 @@ import { DriverError } from '../core/errors.js';
 import { show } from '../core/problems.js';
 import type { Log } from '../driver/host.js';
 import { asDriverError, rawBadRequest, sendAnswer, sendError } from './answer.js';
+import { budgetBodies } from './body-budget.js';
 import { parseJson } from './json.js';
 import { type Call, type Route, routes } from './routes.js';
 import { bodyMissing, type CallSettings, logIds, serveCall } from './serve-call.js';
 import { type ListenOn, listenOn } from './socket.js';
 
 export interface ServerSettings extends CallSettings {
-  /** A container with 60,000 ports sends 6 MB. */
+  /** A container with 60,000 ports sends 6.4 MB. Also for all large bodies together. */
   readonly bodyLimitBytes?: number;
 }
 
@@ -22,11 +23,12 @@ export interface PluginServer {
   close(): Promise<void>;
 }
 
-const defaultBodyLimitBytes = 64 * 1024 * 1024;
+const defaultBodyLimitBytes = 12 * 1024 * 1024;
 
 export function createServer(settings: ServerSettings): PluginServer {
+  const bodyLimit = settings.bodyLimitBytes ?? defaultBodyLimitBytes;
   const app = fastify({
-    bodyLimit: settings.bodyLimitBytes ?? defaultBodyLimitBytes,
+    bodyLimit,
     exposeHeadRoutes: false,
     return503OnClosing: false,
     // Engines up to 20.10 send an empty Host; somebody with `nc` sends none.
@@ -55,6 +57,7 @@ export function createServer(settings: ServerSettings): PluginServer {
   };
 
   keepConnections(app);
+  budgetBodies(app, bodyLimit);
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', { parseAs: 'string' }, (_request, text, done) => {
     try {

@@ -208,6 +208,32 @@ t.test('a body beyond the limit, announced or not', async (t) => {
   t.strictSame(driver.calls, []);
 });
 
+t.test('large bodies are read one after the other', async (t) => {
+  const { path, driver } = await setUp(t, undefined, { bodyLimitBytes: 100_000 });
+  const bytes = request('NetworkDriver.Leave', `${leaveBody}${' '.repeat(60_000)}`);
+  const first = await Client.open(path, t);
+  const second = await Client.open(path, t);
+  const gone = await Client.open(path, t);
+  first.socket.write(bytes.slice(0, -10));
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  gone.socket.write(bytes);
+  second.socket.write(bytes);
+  const small = await Client.open(path, t);
+  small.socket.write(request('NetworkDriver.Leave', leaveBody));
+  t.strictSame(await small.answer(), { status: 200, json: {} }, 'a small one need not wait');
+  t.equal(driver.calls.length, 1);
+  gone.socket.destroy();
+  first.socket.write(bytes.slice(-10));
+  t.strictSame(await first.answer(), { status: 200, json: {} });
+  t.strictSame(await second.answer(), { status: 200, json: {} });
+  const third = await Client.open(path, t);
+  third.socket.write(bytes.slice(0, -10));
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  third.socket.destroy();
+  second.socket.write(bytes);
+  t.strictSame(await second.answer(), { status: 200, json: {} }, 'who is gone leaves its room');
+});
+
 t.test('closing answers what is being worked on', async (t) => {
   const gate: { open?: () => void } = {};
   const wait = new Promise<void>((resolve) => {
