@@ -139,13 +139,15 @@ export class PortAllocator {
   take(group: PortGroup, owner: string): PortBinding[] {
     const { protocol, hostPorts } = group.request;
     const range = hostPorts ?? this.ephemeral;
-    const key = `${group.addresses[0]?.hostIp} ${protocol} ${range.first}-${range.last}`;
+    const keys = group.addresses.map(
+      ({ hostIp }) => `${hostIp} ${protocol} ${range.first}-${range.last}`,
+    );
     const size = range.last - range.first + 1;
-    const last = this.#last.get(key) ?? range.last;
+    const last = this.#last.get(keys[0] ?? '') ?? range.last;
     for (let step = 1; step <= size; step += 1) {
       const port = (range.first + ((last - range.first + step) % size)) as Port;
       if (group.addresses.some(({ hostIp }) => this.#holder(protocol, hostIp, port))) continue;
-      this.#last.set(key, port);
+      for (const key of keys) this.#last.set(key, port);
       const bindings = bindingsOf(group, port);
       this.add(bindings, owner);
       return bindings;

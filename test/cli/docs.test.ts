@@ -12,6 +12,8 @@ import {
 } from '../../src/config/fields.js';
 import { errorCodes } from '../../src/core/errors.js';
 import { labels } from '../../src/core/network-labels.js';
+import { runsOf } from '../lab/parity-runs.js';
+import { type EngineVersion, SUITES } from '../lab/suites.js';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 const read = (path: string) => readFileSync(join(root, path), 'utf8');
@@ -49,6 +51,17 @@ t.test('docs/options.md lists every label of networks', (t) => {
     const end = tail.replace(/^gateway_mode/, '');
     t.ok(text.includes(label) || text.includes(`…${end}`), label);
   }
+  t.end();
+});
+
+t.test('what the comparison with Docker leaves out is listed with its reason', (t) => {
+  const listed = read('docs/differences.md').replace(/\s+/g, ' ');
+  const runs = (Object.keys(SUITES) as EngineVersion[]).flatMap(runsOf);
+  const names = runs
+    .flatMap(({ scenarios }) => scenarios)
+    .flatMap(({ exceptions = [] }) => exceptions)
+    .map(({ listedAs }) => listedAs);
+  for (const name of new Set(names)) t.ok(listed.includes(`**${name}`), name);
   t.end();
 });
 

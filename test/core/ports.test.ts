@@ -89,6 +89,13 @@ t.test('in mode routed there are no host ports (spec section 3.2)', async (t) =>
   t.same(routedPorts([numbered], { ...both, containerIpv4: undefined, routed: [4] }).ports, []);
 });
 
+t.test('each address goes on behind the last port that it got', async (t) => {
+  const ports = new PortAllocator(parseEphemeralRange('32768\t60999'));
+  const first = ports.take(group(undefined, '0.0.0.0', '::'), 'one');
+  ports.release(first);
+  t.match(ports.take(group(undefined, '::'), 'two'), [{ hostPort: 32769 }], 'also the second one');
+});
+
 t.test('a port is given out once', async (t) => {
   const ports = new PortAllocator(parseEphemeralRange('32768\t60999'));
   const taken = ports.take(group([8080, 8080]), 'endpoint one');

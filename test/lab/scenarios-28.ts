@@ -13,13 +13,23 @@ const routed: Scenario = {
     start('web', '--network', 'app', '-p', '8080:80'),
     start('any', '--network', 'app', '-p', '81', '-p', '82/udp'),
     start('address', '--network', 'app', '-p', '192.0.2.1:8083:83'),
-    // The port of `::` leads to the container's IPv4 address, through the proxy.
-    { refused: start('same', '--network', 'app', '-p', '8080:84') },
     start('other', '--network', 'beside', '-p', '8090:80'),
     ['restart', 'web'],
-    remove('web', 'any', 'address', 'same', 'other'),
+    remove('web', 'any', 'address', 'other'),
     removeNetwork('app'),
     removeNetwork('beside'),
+  ],
+};
+
+/** The port of `::` leads to the container's IPv4 address, through the proxy. */
+const routedWithProxy: Scenario = {
+  name: 'routed: the same port on `::`',
+  steps: [
+    create('app', ...mode4('routed')),
+    start('web', '--network', 'app', '-p', '8080:80'),
+    { refused: start('same', '--network', 'app', '-p', '8080:84') },
+    remove('web', 'same'),
+    removeNetwork('app'),
   ],
 };
 
@@ -79,6 +89,7 @@ export const gatewayModes: readonly Scenario[] = [
 
 export const since28: readonly Scenario[] = [
   ...gatewayModes,
+  routedWithProxy,
   onlyIpv6,
   twoGateways,
   around('trusted interfaces', [
