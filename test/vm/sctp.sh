@@ -11,25 +11,22 @@ sctp_checks() {
   userland_proxy true
 }
 
-# The rules of one published SCTP port, by the built-in driver and by us.
+# The rules of one published SCTP port, and what stays of them, by the built-in driver and by us.
 sctp_parity() {
-  local bridge ours
-  bridge=$(sctp_rules bridge)
-  ours=$(sctp_rules tsbridge)
-  check "SCTP $1: there are rules" grep -q -e '-p sctp.*--dport 9999' <<<"$ours"
-  check "SCTP $1: the built-in driver's rules, in the same order" equal "$bridge" "$ours"
-  check "SCTP $1: no rule stays" equal "$(sctp_leftover bridge)" "$(sctp_leftover tsbridge)"
+  sctp_rules bridge
+  sctp_rules tsbridge
+  check "SCTP $1: there are rules" grep -e '-p sctp.*--dport 9999' /run/sctp-tsbridge
+  check "SCTP $1: the built-in driver's rules, in the same order" \
+    diff /run/sctp-bridge /run/sctp-tsbridge
+  check "SCTP $1: no rule stays" diff /run/sctp-bridge-after /run/sctp-tsbridge-after
 }
 sctp_rules() {
   docker network create -d "$1" --subnet 10.77.5.0/24 sctp >/dev/null &&
     docker run -d --name sctp --network sctp -p 9999:99/sctp "$image" sleep 1000 >/dev/null
-  rules
+  rules >"/run/sctp-$1"
   docker rm -f sctp >/dev/null
   docker network rm sctp >/dev/null
-}
-sctp_leftover() {
-  sctp_rules "$1" >/dev/null
-  rules
+  rules >"/run/sctp-$1-after"
 }
 
 sctp_traffic() {

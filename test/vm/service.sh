@@ -190,6 +190,8 @@ use_iptables() {
   systemctl stop docker.service docker.socket tsbridge.service
   iptables -F && iptables -t nat -F && iptables -X && iptables -t nat -X
   iptables -P FORWARD ACCEPT
+  # As after a boot: whoever switches it on sets the policy, too.
+  sysctl -qw net.ipv4.ip_forward=0
   update-alternatives --set iptables "/usr/sbin/iptables-$1" &&
     update-alternatives --set ip6tables "/usr/sbin/ip6tables-$1" &&
     systemctl start tsbridge.service docker.service
