@@ -62,7 +62,8 @@ boot_checks() {
   check "$1: container to the world" outside
 }
 outside() {
-  lan python3 "$here/traffic.py" serve tcp/7000 >/dev/null &
+  # No function here: `kill` is to reach the program itself.
+  ip netns exec lan python3 "$here/traffic.py" serve tcp/7000 >/dev/null 2>&1 &
   local server=$! status=0
   # Masqueraded: the other host sees the VM.
   eventually 10 world_sees || status=1
