@@ -5,6 +5,7 @@ import type { Family } from './core/address.js';
 import type { FirewallSettings } from './core/firewall/generation.js';
 import { PortAllocator, parseEphemeralRange } from './core/ports.js';
 import { ephemeralPorts } from './core/sysctls.js';
+import { findFacts, startAdmin } from './daemon/admin.js';
 import { RuleCommits } from './driver/commit.js';
 import { BridgeDriver } from './driver/driver.js';
 import { GenerationChoice } from './driver/generation-choice.js';
@@ -32,7 +33,7 @@ import { createServer } from './protocol/server.js';
 import { ProxySupervisor } from './proxy/supervisor.js';
 
 /** Runs until SIGTERM or SIGINT. The data path goes on afterwards; the next start takes it over. */
-export async function runDaemon(config: Config): Promise<number> {
+export async function runDaemon(config: Config, version: string): Promise<number> {
   const log = createLog(config.logLevel);
   const stopped = stopSignal();
   const lock = await lockState(config.stateDir, loadLibc());
@@ -65,6 +66,12 @@ export async function runDaemon(config: Config): Promise<number> {
     log,
   );
   monitor.start();
+  const admin = await startAdmin(config, {
+    world,
+    repairs,
+    recovered,
+    facts: () => findFacts({ version, config, choice, firewall, monitor, world }),
+  });
   await recovered.then(
     () => {
       log.info({ networks: world.registry.networks().length }, 'recovered');
@@ -75,6 +82,7 @@ export async function runDaemon(config: Config): Promise<number> {
   log.info({ signal: await stopped }, 'stopping; containers keep their network');
   repairs.stop();
   monitor.stop();
+  await admin?.close();
   await server.close();
   await world.removals.idle();
   world.hostPorts.detach();

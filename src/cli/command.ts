@@ -25,6 +25,8 @@ export const exitCodes = {
   failed: 1,
   /** Not tried: the command line or the configuration is wrong. */
   usage: 2,
+  /** Looked, and something is not as it should be. */
+  differs: 3,
 } as const;
 
 /** Columns of a terminal that help text keeps to. */

@@ -5,8 +5,9 @@ import { type Config, readConfig } from '../config.js';
 import { DriverError } from '../core/errors.js';
 import type { Command } from './command.js';
 import { columns, exitCodes } from './command.js';
+import { readVersion } from './version.js';
 
-type Load = () => Promise<{ runDaemon(config: Config): Promise<number> }>;
+type Load = () => Promise<{ runDaemon(config: Config, version: string): Promise<number> }>;
 
 /** @param load of the composition root: help and mistakes need not wait for the driver's libraries */
 export function daemonCommand(load: Load = () => import('../daemon.js')): Command {
@@ -24,7 +25,7 @@ export function daemonCommand(load: Load = () => import('../daemon.js')): Comman
         return exitCodes.usage;
       }
       const { runDaemon } = await load();
-      return runDaemon(config);
+      return runDaemon(config, await readVersion());
     },
   };
 }

@@ -4,10 +4,12 @@ import type { Command, Terminal } from './command.js';
 import { asksForHelp, exitCodes } from './command.js';
 import { daemonCommand } from './daemon.js';
 import { helpCommand, unknownCommand } from './help.js';
+import { reconcileCommand } from './reconcile.js';
+import { statusCommand } from './status.js';
 import { readVersion } from './version.js';
 
 /** In the order of `tsbridge --help`. */
-const commands: readonly Command[] = [daemonCommand()];
+const commands: readonly Command[] = [daemonCommand(), statusCommand, reconcileCommand];
 
 /**
  * Runs `tsbridge ARGS`.

@@ -101,10 +101,13 @@ export class Watch {
   }
 
   status(): WatchStatus {
+    const { quarrels, quarrelMs } = this.timing;
+    const peace = this.#endOfRepair + this.#backOff(this.#undone - quarrels) + quarrelMs;
+    const quarrelling = this.#undone >= quarrels && this.clock.now() < peace;
     return {
       repairs: Object.fromEntries(this.#causes),
       last: this.#last,
-      steppedBack: this.#undone >= this.timing.quarrels || this.#failures > 0,
+      steppedBack: quarrelling || this.#failures > 0,
     };
   }
 

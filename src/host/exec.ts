@@ -3,7 +3,9 @@
  *
  * Every child gets `LC_ALL=C`, since callers read messages of `ip` and `iptables`.
  */
+import { existsSync } from 'node:fs';
 import { Socket } from 'node:net';
+import { delimiter, join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { execa } from 'execa';
 
@@ -93,6 +95,12 @@ function failureOf(result: {
   if (result.code === 'ENOENT') return 'not-found';
   if (result.timedOut) return 'timed-out';
   return result.exitCode === undefined ? 'killed' : 'exited';
+}
+
+/** Whether a program of this name is on PATH. */
+export function isInstalled(file: string): boolean {
+  const folders = (process.env.PATH ?? '').split(delimiter);
+  return folders.some((folder) => folder !== '' && existsSync(join(folder, file)));
 }
 
 export interface SpawnOptions {

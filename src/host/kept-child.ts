@@ -19,6 +19,7 @@ const listensMs = 1_000;
 export class KeptChild {
   #child: LongProcess | undefined;
   readonly #timers = new Set<NodeJS.Timeout>();
+  #running = false;
   #stopped = false;
 
   constructor(
@@ -32,6 +33,11 @@ export class KeptChild {
     this.#start(restartMs.first);
   }
 
+  /** `nft`, if it does not run at the moment. */
+  get missing(): string | undefined {
+    return this.#running ? undefined : this.file;
+  }
+
   stop(): void {
     this.#stopped = true;
     for (const timer of this.#timers) clearTimeout(timer);
@@ -43,6 +49,7 @@ export class KeptChild {
     const started = performance.now();
     const child = spawnProcess(file, args, { stderr: 'pipe' });
     this.#child = child;
+    this.#running = child.pid !== undefined;
     if (child.stdout !== undefined) {
       createInterface({ input: child.stdout }).on('line', (text) => events.line(text));
     }
@@ -52,6 +59,7 @@ export class KeptChild {
     }
     this.#later(listensMs, () => events.lostTrack());
     void child.ended.then(({ description }) => {
+      this.#running = false;
       if (this.#stopped) return;
       const steady = performance.now() - started > steadyMs;
       const wait = steady ? restartMs.first : delay;

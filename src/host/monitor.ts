@@ -4,6 +4,7 @@
  * a sign to look again, and tells who did it and the numbers of the rules that we have added.
  */
 import type { Author, Log } from '../driver/host.js';
+import { isInstalled } from './exec.js';
 import type { FirewallIptables } from './firewall-iptables.js';
 import { KeptChild } from './kept-child.js';
 import { type RuleTransaction, TransactionReader } from './nft-events.js';
@@ -18,8 +19,15 @@ export interface MonitorEvents {
   linkChanged(name?: string): void;
 }
 
+interface MonitorPart {
+  start(): void;
+  stop(): void;
+  /** The program without which changes are not seen, if it does not run. */
+  readonly missing?: string | undefined;
+}
+
 export class Monitor {
-  readonly #parts: readonly { start(): void; stop(): void }[];
+  readonly #parts: readonly MonitorPart[];
 
   constructor(events: MonitorEvents, firewall: FirewallIptables | undefined, log: Log) {
     const links = {
@@ -42,14 +50,20 @@ export class Monitor {
   stop(): void {
     for (const part of this.#parts) part.stop();
   }
+
+  /** In words, for the operator. */
+  problems(): string[] {
+    return this.#parts.flatMap(({ missing }) =>
+      missing === undefined
+        ? []
+        : [`${missing} monitor does not run: changes by others are not seen`],
+    );
+  }
 }
 
-function rulePart(
-  events: MonitorEvents,
-  firewall: FirewallIptables,
-  log: Log,
-): { start(): void; stop(): void } {
-  if (firewall.variant(4) === 'legacy') {
+function rulePart(events: MonitorEvents, firewall: FirewallIptables, log: Log): MonitorPart {
+  // Nobody needs nft for iptables-nft.
+  if (firewall.variant(4) === 'legacy' || !isInstalled('nft')) {
     return new RulePoll(firewall, () => events.rulesChanged(), log);
   }
   const reader = new TransactionReader();

@@ -6,7 +6,7 @@ import { SKIP_BUILT_IN, SUITE, type Test } from '../lab/fixture.js';
 import { HeldConnection } from '../lab/held.js';
 import { type HostState, hostState } from '../lab/host-state.js';
 import { ADDRESSES, Lab, type LabOptions } from '../lab/lab.js';
-import { LabProcess, until } from '../lab/process.js';
+import { type CommandError, LabProcess, NODE, until } from '../lab/process.js';
 import { type Fault, Striker } from '../lab/strike.js';
 import type { LogEntry, Tsbridge } from '../lab/tsbridge.js';
 
@@ -265,11 +265,69 @@ t.test('somebody who does not stop', { skip: SKIP_BUILT_IN }, async (t) => {
     { msg: /^repairs of rules keep being undone: stepping back/, author: /^iptables \(/ },
   ]);
   t.ok(daemon.logs.filter(isRepair).length >= 6, 'at first it did not');
+  // Long enough for an operator to have a look before the next repair.
+  await until(
+    'a longer pause',
+    () => daemon.logs.filter(isRepair).length >= 9 || undefined,
+    60_000,
+  );
+  await until('it to be undone', async () => {
+    const { ours } = await hostState(lab, own, []);
+    return JSON.stringify(ours) !== JSON.stringify(wanted) || undefined;
+  });
   await fight.kill('SIGKILL');
-  t.strictSame((await backAgain(lab, wanted, 60_000)).ours, wanted, 'the last word is ours');
+  const status = await tsbridge(lab, 'status');
+  t.equal(status.code, 3);
+  t.match(status.out, /to be repaired +\d+ changes\n +insert filter FORWARD -j DOCKER-USER\n/);
+  t.match(status.out, /degraded +repairs of rules keep being undone/);
+  const planned = await tsbridge(lab, 'reconcile', '--dry-run');
+  t.equal(planned.code, 3);
+  t.match(planned.out, /^insert filter FORWARD -i br-app -o br-app -j ACCEPT$/m);
+  t.strictSame(await tsbridge(lab, 'reconcile'), { code: 0, out: planned.out, err: '' });
+  t.strictSame((await hostState(lab, own, [])).ours, wanted, 'all is back at once');
+  t.strictSame(await tsbridge(lab, 'reconcile', '--dry-run'), {
+    code: 0,
+    out: 'Everything is as it should be.\n',
+    err: '',
+  });
   t.equal(said().length, 1, 'it is said once');
   if (!t.passing()) lab.printLogs();
 });
+
+t.test('status', { skip: SKIP_BUILT_IN }, async (t) => {
+  const lab = await Lab.create({ suite: SUITE });
+  t.teardown(() => lab.dispose());
+  t.match(await tsbridge(lab, 'status'), { code: 1, out: '', err: /the daemon does not run/ });
+  const daemon = await lab.spawnTsbridge();
+  await setUp(lab);
+  const { code, out, err } = await tsbridge(lab, 'status', '--json');
+  const status = JSON.parse(out);
+  t.match(status, {
+    state: 'serving',
+    generation: SUITE === 'bookworm' ? 'docker20' : String,
+    iptables: 'nft',
+    ip6tables: SUITE === 'bookworm' ? 'off' : 'nft',
+    networks: 2,
+    endpoints: 2,
+    publishedPorts: 4,
+    proxy: { listeners: 4, connections: 0 },
+    drift: { count: 0 },
+    degraded: [],
+  });
+  t.equal(code, 0, err);
+  t.equal(await lab.hostNs('stat', '-c', '%a %U', '/run/tsbridge/admin.sock'), '600 root\n');
+  await daemon.kill();
+  t.match(await tsbridge(lab, 'reconcile'), { code: 1, err: /the daemon does not run/ });
+});
+
+/** The command line, on the host of the lab. */
+async function tsbridge(lab: Lab, ...args: string[]) {
+  const command = [...NODE, '/opt/tsbridge/dist/main.js', ...args];
+  return lab.exec(command).then(
+    (out) => ({ code: 0 as string | number | null, out, err: '' }),
+    (error: CommandError) => ({ code: error.status, out: error.stdout, err: error.stderr }),
+  );
+}
 
 const isRepair = ({ msg }: LogEntry) => msg?.startsWith('repaired ') ?? false;
 

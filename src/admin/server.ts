@@ -1,0 +1,67 @@
+/**
+ * The operator's socket: `GET /status`, `POST /reconcile` with `{"dryRun": true}`. Answers are JSON;
+ * an error is `{"error": {"code", "message"}}`, with a code of docs/errors.md.
+ */
+import fastify, { type FastifyError, type FastifyInstance } from 'fastify';
+import { DriverError, messageOf } from '../core/errors.js';
+import type { Log } from '../driver/host.js';
+import type { Operator } from '../driver/operator.js';
+
+export interface AdminServer {
+  readonly app: FastifyInstance;
+  /** Ends every connection. */
+  close(): Promise<void>;
+}
+
+const bodyLimitBytes = 64 * 1024;
+
+const reconcileBody = {
+  type: 'object',
+  properties: { dryRun: { type: 'boolean' } },
+  required: ['dryRun'],
+  additionalProperties: false,
+} as const;
+
+export function createAdminServer(operator: Operator, log: Log): AdminServer {
+  const app = fastify({
+    bodyLimit: bodyLimitBytes,
+    exposeHeadRoutes: false,
+    http: { requireHostHeader: false },
+    ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
+  });
+  app.setErrorHandler((error: FastifyError | DriverError, request, reply) => {
+    const known = error instanceof DriverError;
+    // The framework's own complaints are about the request.
+    const complaint = !known && (error.statusCode ?? 500) < 500;
+    const code = known ? error.code : complaint ? 'bad-request' : 'internal';
+    log.warn({ method: request.url, error }, 'operator call failed');
+    return reply.status(complaint ? 400 : 500).send(answer(code, messageOf(error)));
+  });
+  app.setNotFoundHandler((request, reply) =>
+    reply
+      .status(404)
+      .send(answer('method-unknown', `${request.method} ${request.url} is not known here`)),
+  );
+  app.get('/status', () => operator.status());
+  app.post<{ Body: { dryRun: boolean } }>(
+    '/reconcile',
+    { schema: { body: reconcileBody } },
+    async ({ body }) => {
+      const done = await operator.reconcile(body.dryRun);
+      const fields = { dryRun: done.dryRun, rules: done.rules.length, links: done.links.length };
+      log.info(fields, 'reconciled because an operator asked for it');
+      return done;
+    },
+  );
+  return {
+    app,
+    async close() {
+      app.server.closeAllConnections();
+      await app.close();
+    },
+  };
+}
+
+function answer(code: string, message: string): { error: { code: string; message: string } } {
+  return { error: { code, message } };
+}

@@ -1,0 +1,123 @@
+/** Questions to the running daemon, over the operator's socket. */
+import { request } from 'node:http';
+import { parseArgs } from 'node:util';
+import { readConfig } from '../config.js';
+import { messageOf } from '../core/errors.js';
+import { didYouMean } from '../core/nearest.js';
+import type { Terminal } from './command.js';
+
+/** The socket below the daemon's runtime directory. */
+export const adminSocketName = 'admin.sock';
+
+/** A daemon that recovers from a reboot answers when it is done. */
+const timeoutMs = 60_000;
+
+/** Why the daemon could not be asked, or what it answered instead of what was wanted. */
+export class AdminError extends Error {
+  override readonly name = 'AdminError';
+}
+
+/** @throws {AdminError} */
+export function askDaemon<T>(
+  socketPath: string,
+  method: 'GET' | 'POST',
+  path: string,
+  body?: unknown,
+): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const text = body === undefined ? undefined : JSON.stringify(body);
+    const call = request({
+      socketPath,
+      method,
+      path,
+      timeout: timeoutMs,
+      headers: text === undefined ? {} : { 'content-type': 'application/json' },
+    });
+    call.on('timeout', () => call.destroy(new Error(`no answer within ${timeoutMs / 1_000} s`)));
+    call.on('error', (error) => reject(unreachable(socketPath, error)));
+    call.on('response', (response) => {
+      let received = '';
+      response.setEncoding('utf8').on('data', (part: string) => {
+        received += part;
+      });
+      response.on('error', (error) => reject(unreachable(socketPath, error)));
+      response.on('end', () => {
+        try {
+          const value: unknown = JSON.parse(received);
+          if (response.statusCode === 200) resolve(value as T);
+          else reject(new AdminError(`the daemon answers: ${errorMessage(value)}`));
+        } catch {
+          reject(new AdminError(`${socketPath} does not speak as tsbridge does`));
+        }
+      });
+    });
+    call.end(text);
+  });
+}
+
+function errorMessage(value: unknown): string {
+  const { error } = value as { error?: { message?: unknown } };
+  return String(error?.message ?? JSON.stringify(value));
+}
+
+function unreachable(socketPath: string, error: NodeJS.ErrnoException): AdminError {
+  switch (error.code) {
+    case 'ENOENT':
+    case 'ECONNREFUSED':
+      return new AdminError(
+        `the daemon does not run: nothing listens on ${socketPath}. Start it (systemctl start ` +
+          'tsbridge), or say where it is with --runtime-dir',
+      );
+    case 'EACCES':
+      return new AdminError(`${socketPath} is for root only: try with sudo`);
+    default:
+      return new AdminError(`asking the daemon on ${socketPath}: ${messageOf(error)}`);
+  }
+}
+
+export interface AdminArguments<Switch extends string> {
+  readonly socketPath: string;
+  /** Which of the switches were given. */
+  readonly given: ReadonlySet<Switch>;
+}
+
+/**
+ * Reads `--runtime-dir DIR` and switches. Writes what is wrong to the terminal, and then answers
+ * with undefined. Where the daemon's own configuration says something of the folder, that holds.
+ */
+export async function readAdminArguments<Switch extends string>(
+  args: readonly string[],
+  switches: readonly Switch[],
+  terminal: Terminal,
+): Promise<AdminArguments<Switch> | undefined> {
+  const flags = [...switches, 'runtime-dir'];
+  const options = Object.fromEntries([
+    ...switches.map((name) => [name, { type: 'boolean' as const }] as const),
+    ['runtime-dir', { type: 'string' as const }] as const,
+  ]);
+  try {
+    const { tokens } = parseArgs({ args: [...args], options, strict: false, tokens: true });
+    const given = new Set<Switch>();
+    const folder: string[] = [];
+    for (const token of tokens) {
+      if (token.kind === 'positional') {
+        throw new Error(`unexpected argument ${JSON.stringify(token.value)}`);
+      }
+      if (token.kind !== 'option') continue;
+      const name = switches.find((each) => `--${each}` === token.rawName);
+      if (name !== undefined && token.value === undefined) given.add(name);
+      else if (name !== undefined) throw new Error(`--${name} takes no value`);
+      else if (token.rawName === '--runtime-dir') {
+        folder.push('--runtime-dir', ...(token.value === undefined ? [] : [token.value]));
+      } else {
+        const hint = didYouMean(token.name, flags, (flag) => `--${flag}`);
+        throw new Error(`unknown flag ${token.rawName}${hint}`);
+      }
+    }
+    const { runtimeDir } = await readConfig(folder, terminal.environment);
+    return { socketPath: `${runtimeDir}/${adminSocketName}`, given };
+  } catch (error) {
+    terminal.err(`tsbridge: ${messageOf(error)}\n`);
+    return undefined;
+  }
+}

@@ -1,0 +1,70 @@
+/** The operator's side of the composition root: its socket, and what only the root knows. */
+import { type AdminServer, createAdminServer } from '../admin/server.js';
+import type { Config } from '../config.js';
+import { messageOf } from '../core/errors.js';
+import type { GenerationChoice } from '../driver/generation-choice.js';
+import { type Facts, HostOperator } from '../driver/operator.js';
+import type { SelfRepair } from '../driver/self-repair.js';
+import type { World } from '../driver/world.js';
+import type { FirewallIptables } from '../host/firewall-iptables.js';
+import type { Monitor } from '../host/monitor.js';
+import { listenOn } from '../protocol/socket.js';
+import type { ProxySupervisor } from '../proxy/supervisor.js';
+
+export interface AdminParts {
+  readonly world: World;
+  readonly repairs: SelfRepair;
+  readonly recovered: Promise<void>;
+  readonly facts: () => Promise<Facts>;
+}
+
+/** Containers do not need it: if it cannot be had, that is logged, and undefined is the answer. */
+export async function startAdmin(
+  config: Config,
+  { world, repairs, recovered, facts }: AdminParts,
+): Promise<AdminServer | undefined> {
+  const { log } = world;
+  const operator = new HostOperator(world, () => repairs.status(), facts, recovered);
+  const server = createAdminServer(operator, log);
+  try {
+    await server.app.ready();
+    await listenOn(server.app.server, { path: `${config.runtimeDir}/admin.sock` });
+    return server;
+  } catch (error) {
+    log.error({ error }, 'the socket for operators could not be opened; tsbridge status will fail');
+    return undefined;
+  }
+}
+
+export interface Known {
+  readonly version: string;
+  readonly config: Config;
+  readonly choice: GenerationChoice;
+  readonly firewall: FirewallIptables | undefined;
+  readonly monitor: Monitor;
+  readonly world: World & { readonly hostPorts: ProxySupervisor };
+}
+
+export async function findFacts(known: Known): Promise<Facts> {
+  const { version, config, choice, firewall, monitor, world } = known;
+  const problems = monitor.problems();
+  const ip6tables = config.ip6tables === false ? undefined : firewall?.variant(6);
+  if (firewall !== undefined && config.ip6tables !== false && ip6tables === undefined) {
+    problems.push('this host has no working ip6tables: there are no rules for IPv6');
+  }
+  let proxy: Facts['proxy'] = null;
+  try {
+    proxy = (await world.hostPorts.stats()) ?? null;
+  } catch (error) {
+    problems.push(messageOf(error));
+  }
+  const publishes = world.registry.endpoints().some(({ record }) => record.bindings.length > 0);
+  if (proxy === null && publishes) problems.push('the process that holds published ports is gone');
+  return {
+    version,
+    iptables: firewall?.variant(4) ?? 'off',
+    ip6tables: ip6tables !== undefined && choice.writes(6) ? ip6tables : 'off',
+    proxy,
+    problems,
+  };
+}

@@ -1,0 +1,114 @@
+/** What an operator can ask of the daemon: how it is, and what would be repaired now. */
+import { messageOf } from '../core/errors.js';
+import type { GenerationName } from '../core/firewall/generation.js';
+import { repairLinks, repairRules } from './reconcile.js';
+import type { RepairStatus } from './self-repair.js';
+import type { World } from './world.js';
+
+/** What the composition root knows and the driver does not. */
+export interface Facts {
+  readonly version: string;
+  /** Which iptables holds the rules; `off`: none are written. */
+  readonly iptables: 'nft' | 'legacy' | 'off';
+  readonly ip6tables: 'nft' | 'legacy' | 'off';
+  /** null: the process is not running; it starts with the first network. */
+  readonly proxy: { readonly listeners: number; readonly connections: number } | null;
+  /** What does not work as it should, in words. */
+  readonly problems: readonly string[];
+}
+
+export interface Status extends Omit<Facts, 'problems'> {
+  readonly pid: number;
+  /** RFC 3339, UTC. */
+  readonly startedAt: string;
+  /** `failed`: records could not be read; calls are answered with the error. */
+  readonly state: 'recovering' | 'serving' | 'failed';
+  readonly generation: GenerationName;
+  readonly networks: number;
+  readonly endpoints: number;
+  readonly publishedPorts: number;
+  readonly repairs: RepairStatus;
+  /** What {@link Operator.reconcile} would do now: how much, and the first of it. */
+  readonly drift: { readonly count: number; readonly first: readonly string[] };
+  readonly degraded: readonly string[];
+}
+
+export interface Reconciliation {
+  readonly dryRun: boolean;
+  /** What was done, or would be, a line each. */
+  readonly rules: readonly string[];
+  readonly links: readonly string[];
+}
+
+export interface Operator {
+  status(): Promise<Status>;
+  reconcile(dryRun: boolean): Promise<Reconciliation>;
+}
+
+const shownDrift = 10;
+
+export class HostOperator implements Operator {
+  readonly #startedAt = new Date().toISOString();
+  #state: Status['state'] = 'recovering';
+
+  constructor(
+    private readonly world: World,
+    private readonly repairs: () => RepairStatus,
+    private readonly facts: () => Promise<Facts>,
+    private readonly recovered: Promise<void>,
+  ) {
+    recovered.then(
+      () => {
+        this.#state = 'serving';
+      },
+      () => {
+        this.#state = 'failed';
+      },
+    );
+  }
+
+  async status(): Promise<Status> {
+    const { registry, rules } = this.world;
+    const { problems, ...facts } = await this.facts();
+    const repairs = this.repairs();
+    const degraded = [...problems];
+    for (const [what, { steppedBack }] of Object.entries(repairs)) {
+      if (steppedBack) degraded.push(`repairs of ${what} keep being undone, or fail: see the log`);
+    }
+    let drift: string[] = [];
+    if (this.#state === 'serving') {
+      try {
+        const found = await this.reconcile(true);
+        drift = [...found.rules, ...found.links];
+      } catch (error) {
+        degraded.push(`cannot compare the host with what should be there: ${messageOf(error)}`);
+      }
+    }
+    degraded.push(...registry.unreadable.all().map(({ reason }) => reason));
+    if (this.#state === 'failed') degraded.push('recovery failed: no call is served; see the log');
+    return {
+      ...facts,
+      pid: process.pid,
+      startedAt: this.#startedAt,
+      state: this.#state,
+      generation: rules.generationName,
+      networks: registry.networks().length,
+      endpoints: registry.endpoints().length,
+      publishedPorts: registry
+        .endpoints()
+        .reduce((sum, { record }) => sum + record.bindings.length, 0),
+      repairs,
+      drift: { count: drift.length, first: drift.slice(0, shownDrift) },
+      degraded,
+    };
+  }
+
+  /** @throws {DriverError} why recovery failed, or what could not be repaired */
+  async reconcile(dryRun: boolean): Promise<Reconciliation> {
+    await this.recovered;
+    const when = dryRun ? 'dry-run' : 'running';
+    const rules = await repairRules(this.world, when);
+    const links = await repairLinks(this.world, when);
+    return { dryRun, rules, links };
+  }
+}

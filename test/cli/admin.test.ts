@@ -1,0 +1,218 @@
+/** `tsbridge status` and `tsbridge reconcile` against a daemon that a test plays. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import t from 'tap';
+import type { Terminal } from '../../src/cli/command.js';
+import { dispatch } from '../../src/cli/dispatch.js';
+import type { Status } from '../../src/driver/operator.js';
+
+const repairs = {
+  rules: {
+    repairs: { nft: 2, iptables: 1 },
+    last: {
+      at: '2026-11-21T01:49:15.486Z',
+      author: 'nft (process 4711)',
+      count: 57,
+      first: ['create-chain nat DOCKER'],
+      durationMs: 22.4,
+    },
+    steppedBack: false,
+  },
+  links: { repairs: {}, last: undefined, steppedBack: false },
+  settings: { repairs: {}, last: undefined, steppedBack: true },
+};
+const sound: Status = {
+  version: '0.1.0',
+  pid: 4711,
+  startedAt: '2026-11-21T01:00:00.000Z',
+  state: 'serving',
+  generation: 'docker20',
+  iptables: 'nft',
+  ip6tables: 'off',
+  networks: 2,
+  endpoints: 3,
+  publishedPorts: 4,
+  proxy: { listeners: 4, connections: 1 },
+  repairs,
+  drift: { count: 0, first: [] },
+  degraded: [],
+};
+
+async function run(args: readonly string[], environment: Record<string, string> = {}) {
+  const said = { out: '', err: '' };
+  const terminal: Terminal = {
+    environment,
+    out: (text) => {
+      said.out += text;
+    },
+    err: (text) => {
+      said.err += text;
+    },
+  };
+  return { code: await dispatch(args, terminal), ...said };
+}
+
+type Handler = (request: IncomingMessage, body: string, response: ServerResponse) => void;
+
+/** A runtime directory in which somebody listens, and answers like this. */
+async function daemon(t: Tap, handler: Handler): Promise<string> {
+  const folder = mkdtempSync(join(tmpdir(), 'tsbridge-admin-'));
+  const server = createServer((request, response) => {
+    let body = '';
+    request.on('data', (part) => {
+      body += part;
+    });
+    request.on('end', () => handler(request, body, response));
+  });
+  await new Promise<void>((done) => server.listen(join(folder, 'admin.sock'), done));
+  t.teardown(() => {
+    server.close();
+    rmSync(folder, { recursive: true });
+  });
+  return folder;
+}
+type Tap = Pick<typeof t, 'teardown'>;
+
+const answering = (value: unknown, status = 200): Handler => {
+  return (_request, _body, response) => {
+    response.writeHead(status, { 'content-type': 'application/json' });
+    response.end(typeof value === 'string' ? value : JSON.stringify(value));
+  };
+};
+
+t.test('status of a sound daemon', async (t) => {
+  const folder = await daemon(t, answering(sound));
+  const { code, out, err } = await run(['status', '--runtime-dir', folder]);
+  t.equal(code, 0);
+  t.equal(err, '');
+  for (const text of [
+    /daemon +0\.1\.0, process 4711, since 2026-11-21T01:00:00\.000Z\n/,
+    /state +serving\n/,
+    /rules +docker20; IPv4: nft, IPv6: off\n/,
+    /networks +2\n/,
+    /endpoints +3\n/,
+    /published ports +4\n/,
+    /proxy +4 listeners, 1 connections\n/,
+    /repairs of rules +nft: 2, iptables: 1; last 2026-11-21T01:49:15\.486Z, 57 changes in 22 ms,/,
+    /because of nft \(process 4711\)\n/,
+    /repairs of links +none\n/,
+    /repairs of settings +none: they fail\n/,
+    /to be repaired +nothing\n/,
+    /degraded +nothing\n/,
+  ]) {
+    t.match(out, text);
+  }
+  const json = await run(['status', '--json', `--runtime-dir=${folder}`]);
+  t.equal(json.code, 0);
+  t.strictSame(JSON.parse(json.out), JSON.parse(JSON.stringify(sound)));
+  t.equal((await run(['status'], { TSBRIDGE_RUNTIME_DIR: folder })).code, 0, 'by the environment');
+});
+
+t.test('status of a daemon with something to tell', async (t) => {
+  for (const [change, text] of [
+    [{ drift: { count: 12, first: ['create bridge br-a'] } }, /12 changes\n +create bridge br-a\n/],
+    [{ degraded: ['no ip6tables', 'b'] }, /degraded +no ip6tables; b\n/],
+    [{ state: 'recovering' }, /state +recovering\n/],
+    [{ proxy: null, state: 'failed' }, /proxy +not running\n/],
+    [
+      { degraded: ['x'], repairs: { ...repairs, rules: { ...repairs.rules, steppedBack: true } } },
+      /4711\); stepped back\n/,
+    ],
+  ] as const) {
+    const folder = await daemon(t, answering({ ...sound, ...change }));
+    const { code, out } = await run(['status', '--runtime-dir', folder]);
+    t.equal(code, 3);
+    t.match(out, text);
+  }
+});
+
+t.test('reconcile', async (t) => {
+  const asked: string[] = [];
+  const rules = ['create-chain nat DOCKER', 'append nat DOCKER -i br-a -j RETURN'];
+  const folder = await daemon(t, (request, body, response) => {
+    asked.push(`${request.method} ${request.url} ${body}`);
+    answering({ ...JSON.parse(body), rules, links: ['create bridge br-a'] })(request, '', response);
+  });
+  const dir = ['--runtime-dir', folder];
+  t.strictSame(await run(['reconcile', '--dry-run', ...dir]), {
+    code: 3,
+    out: `${rules.join('\n')}\ncreate bridge br-a\n`,
+    err: '',
+  });
+  t.match(await run(['reconcile', ...dir]), { code: 0, out: /^create-chain/ });
+  const json = await run(['reconcile', '--json', '--dry-run', ...dir]);
+  t.equal(json.code, 3);
+  t.strictSame(JSON.parse(json.out), { dryRun: true, rules, links: ['create bridge br-a'] });
+  t.strictSame(asked, [
+    'POST /reconcile {"dryRun":true}',
+    'POST /reconcile {"dryRun":false}',
+    'POST /reconcile {"dryRun":true}',
+  ]);
+
+  const idle = await daemon(t, answering({ dryRun: true, rules: [], links: [] }));
+  t.strictSame(await run(['reconcile', '--dry-run', '--runtime-dir', idle]), {
+    code: 0,
+    out: 'Everything is as it should be.\n',
+    err: '',
+  });
+});
+
+t.test('when the daemon does not run, or is another', async (t) => {
+  const empty = t.testdir({});
+  for (const command of ['status', 'reconcile']) {
+    const { code, out, err } = await run([command, '--runtime-dir', empty]);
+    t.equal(code, 1);
+    t.equal(out, '');
+    t.equal(
+      err,
+      `tsbridge ${command}: the daemon does not run: nothing listens on ${empty}/admin.sock. ` +
+        'Start it (systemctl start tsbridge), or say where it is with --runtime-dir\n',
+    );
+  }
+  const failing = await daemon(t, answering({ error: { message: 'no memory' } }, 500));
+  t.match(await run(['reconcile', '--runtime-dir', failing]), {
+    code: 1,
+    err: 'tsbridge reconcile: the daemon answers: no memory\n',
+  });
+  t.match(await run(['status', '--runtime-dir', await daemon(t, answering({ a: 1 }, 404))]), {
+    code: 1,
+    err: 'the daemon answers: {"a":1}',
+  });
+  t.match(await run(['status', '--runtime-dir', await daemon(t, answering('<html>'))]), {
+    code: 1,
+    err: 'does not speak as tsbridge does',
+  });
+  const broken = await daemon(t, (request) => request.socket.destroy());
+  t.match(await run(['status', '--runtime-dir', broken]), { code: 1, err: /asking the daemon on/ });
+});
+
+t.test('wrong command lines', async (t) => {
+  for (const [args, text] of [
+    [['status', '--jsn'], 'unknown flag --jsn; did you mean --json?'],
+    [['reconcile', '--dryrun'], 'did you mean --dry-run?'],
+    [['reconcile', '--dry-run=yes'], '--dry-run takes no value'],
+    [['status', 'now'], 'unexpected argument "now"'],
+    [['status', '--runtime-dir'], '--runtime-dir needs a value'],
+    [['status', '--runtime-dir', 'relative'], 'relative'],
+  ] as const) {
+    const { code, out, err } = await run(args);
+    t.equal(code, 2, args.join(' '));
+    t.equal(out, '');
+    t.match(err, text);
+  }
+  t.match(await run(['status'], { TSBRIDGE_RUNTIME_DIR: 'x' }), { code: 2 });
+});
+
+t.test('help', async (t) => {
+  for (const command of ['status', 'reconcile']) {
+    const { code, out } = await run([command, '--help']);
+    t.equal(code, 0);
+    t.match(out, `Usage: tsbridge ${command} `);
+    for (const flag of ['--json', '--runtime-dir']) t.match(out, flag);
+    for (const line of out.split('\n')) t.ok([...line].length <= 100, line);
+  }
+  const { out } = await run(['--help']);
+  for (const command of ['status', 'reconcile']) t.match(out, new RegExp(`^  ${command} `, 'm'));
+});

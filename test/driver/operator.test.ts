@@ -1,0 +1,117 @@
+/** What an operator is told, and can do. */
+import { createHash } from 'node:crypto';
+import t from 'tap';
+import { BridgeDriver } from '../../src/driver/driver.js';
+import { type Facts, HostOperator } from '../../src/driver/operator.js';
+import { recover } from '../../src/driver/recover.js';
+import type { RepairStatus } from '../../src/driver/self-repair.js';
+import { makeHost } from '../helpers/fake-host.js';
+
+const facts: Facts = {
+  version: '0.1.0',
+  iptables: 'nft',
+  ip6tables: 'off',
+  proxy: null,
+  problems: [],
+};
+const idle = { repairs: {}, last: undefined, steppedBack: false };
+const repairs: RepairStatus = { rules: idle, links: idle, settings: idle };
+const networkId = createHash('sha256').update('a').digest('hex');
+
+async function start(found: Partial<Facts> = {}, status = repairs) {
+  const host = makeHost();
+  const { world } = host.boot();
+  const recovered = recover(world);
+  const operator = new HostOperator(
+    world,
+    () => status,
+    async () => ({ ...facts, ...found }),
+    recovered,
+  );
+  const early = await operator.status();
+  await recovered;
+  await new BridgeDriver(world, recovered).createNetwork({
+    networkId,
+    options: { 'com.docker.network.generic': {} },
+    ipv4Data: [{ pool: '10.5.0.0/24', gateway: '10.5.0.1/24' }],
+    ipv6Data: [],
+  });
+  return { host, world, operator, early };
+}
+
+t.test('a sound daemon', async (t) => {
+  const { operator, early } = await start();
+  t.match(early, { state: 'recovering', drift: { count: 0 }, degraded: [] });
+  const { problems, ...rest } = facts;
+  t.match(await operator.status(), {
+    ...rest,
+    pid: process.pid,
+    startedAt: /^\d{4}-\d\d-\d\dT/,
+    state: 'serving',
+    generation: 'docker20',
+    networks: 1,
+    endpoints: 0,
+    publishedPorts: 0,
+    repairs,
+    drift: { count: 0, first: [] },
+    degraded: [],
+  });
+});
+
+t.test('drift is told, and gone after a reconciliation', async (t) => {
+  const { host, operator } = await start();
+  const before = host.firewall.dump();
+  host.firewall.flush();
+  const link = host.links.links.get(`br-${networkId.slice(0, 12)}`);
+  if (link !== undefined) host.links.links.set(link.name, { ...link, up: false });
+  const { drift } = await operator.status();
+  t.ok(drift.count > 10);
+  t.equal(drift.first.length, 10);
+  const planned = await operator.reconcile(true);
+  t.equal(planned.rules.length + planned.links.length, drift.count);
+  t.strictSame(planned.links, [`set ${link?.name} {"up":true}`]);
+  t.strictSame(await operator.reconcile(false), { ...planned, dryRun: false });
+  t.strictSame(host.firewall.dump(), before);
+  t.strictSame((await operator.status()).drift, { count: 0, first: [] });
+});
+
+t.test('what is degraded', async (t) => {
+  const { host, world, operator } = await start(
+    { problems: ['no ip6tables'] },
+    { ...repairs, links: { ...idle, steppedBack: true } },
+  );
+  world.registry.unreadable.add({
+    kind: 'network',
+    id: 'f'.repeat(64),
+    path: '/x.json',
+    reason: 'reading /x.json: not JSON',
+  });
+  host.firewall.read = async () => {
+    throw new Error('no memory');
+  };
+  t.match((await operator.status()).degraded, [
+    'no ip6tables',
+    /^repairs of links keep being undone/,
+    /^cannot compare the host .*no memory/,
+    'reading /x.json: not JSON',
+  ]);
+});
+
+t.test('when recovery failed', async (t) => {
+  const host = makeHost();
+  const { world } = host.boot();
+  const failed = Promise.reject(new Error('EIO'));
+  const operator = new HostOperator(
+    world,
+    () => repairs,
+    async () => facts,
+    failed,
+  );
+  await failed.catch(() => {});
+  t.match(await operator.status(), {
+    state: 'failed',
+    drift: { count: 0 },
+    degraded: [/^recovery failed/],
+  });
+  await t.rejects(operator.reconcile(true), /EIO/);
+});
