@@ -122,7 +122,13 @@ export class BridgeDriver implements NetworkDriver {
   async revokePorts({ networkId, endpointId }: EndpointIds): Promise<void> {
     await this.#onEndpoint(networkId, endpointId, async () => {
       const state = this.#find({ networkId, endpointId });
-      if (state !== undefined) await releasePorts(this.world, state);
+      if (state === undefined) return;
+      try {
+        await releasePorts(this.world, state);
+      } catch (error) {
+        const action = `releasing ports of endpoint ${this.#label(state)}`;
+        throw wrapError(action, error, 'firewall-failed');
+      }
     });
   }
 

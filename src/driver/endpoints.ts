@@ -35,7 +35,11 @@ export async function createEndpoint(
   }
   for (const warning of warnings) world.log.warn({ endpoint: shortId(spec.id) }, warning);
   await collectStale(world, network, spec);
-  const state = await register(world, network, spec, kept);
+  const state = await register(world, network, spec, kept).catch((error) => {
+    throw error instanceof DriverError
+      ? error
+      : wrapError(`creating endpoint ${label}`, error, 'link-failed');
+  });
   try {
     await world.store.write('endpoint', spec.id, encodeEndpoint(state.record));
     const rules = world.rules.add(world.rules.ofEndpoint(network.spec, spec));
@@ -61,6 +65,7 @@ async function register(
 ): Promise<EndpointState> {
   for (let attempt = 0; attempt < nameAttempts; attempt += 1) {
     const veth = vethNames(spec.id, attempt);
+    if (!(await world.removals.clear(veth.host))) continue;
     const taken = (await world.links.find(veth.host)) ?? (await world.links.find(veth.container));
     if (taken !== undefined) continue;
     return world.registry.addEndpoint(
@@ -129,7 +134,8 @@ export async function removeEndpoint(world: World, state: EndpointState): Promis
   if (!errors.failed) world.registry.removeEndpoint(state);
   let forgotten: unknown;
   world.removals.begin(spec.veth.host, async () => {
-    if (errors.failed) return;
+    // Another of the same id may have come meanwhile, if the link was stuck.
+    if (errors.failed || world.registry.endpoint(spec.id) !== undefined) return;
     try {
       await world.store.remove('endpoint', spec.id);
     } catch (error) {

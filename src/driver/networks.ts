@@ -43,7 +43,9 @@ export async function createNetwork(world: World, input: NetworkInput): Promise<
     input: plain(input),
   });
   try {
-    await world.removals.settled(spec.bridge);
+    if (!(await world.removals.clear(spec.bridge))) {
+      throw new Error(`${spec.bridge} of a former network could not be removed yet (see the log)`);
+    }
     const found = await world.links.find(spec.bridge);
     await refuseUnknownClash(world, spec, found?.name);
     if (found !== undefined) checkExistingBridge(spec, found);

@@ -88,8 +88,10 @@ async function loadEndpoint(world: World, record: EndpointRecord): Promise<void>
     registry.unreadable.strand({ id, bindings: record.bindings });
     world.allocator.add(record.bindings, owner(`network ${shortId(networkId)}`));
   } else {
-    // Its network went in one piece before; only the record was left.
-    await attempt(world, `endpoint ${shortId(id)}`, () => world.store.remove('endpoint', id));
+    // Its network went in one piece before; only the record was left, and the link if it was stuck.
+    world.removals.begin(vethNames(id, record.nameAttempt).host, () =>
+      world.store.remove('endpoint', id),
+    );
   }
 }
 

@@ -7,30 +7,30 @@ import { messageOf } from '../core/errors.js';
 import type { InterfaceName } from '../core/names.js';
 import type { Links, Log } from './host.js';
 
+/** Between attempts: the first pause, which doubles up to the last. */
+const firstRetryMs = 1_000;
+const lastRetryMs = 60_000;
+
+interface Retry {
+  readonly timer: NodeJS.Timeout;
+  readonly run: () => Promise<void>;
+}
+
 export class Removals {
   readonly #pending = new Map<InterfaceName, Promise<void>>();
+  /** What could not be removed yet. */
+  readonly #retries = new Map<InterfaceName, Retry>();
 
   constructor(
     private readonly links: Links,
     private readonly log: Log,
+    private readonly retryMs = firstRetryMs,
   ) {}
 
-  /** Removes the link, then does what comes after; a failure of either is logged. */
+  /** Removes the link, then does what comes after; tries again until it works. */
   begin(name: InterfaceName, after: () => Promise<void>): void {
-    const removal = this.links
-      .remove(name)
-      .then(after)
-      .catch((error) => {
-        const link = name;
-        this.log.error(
-          { link, error: messageOf(error) },
-          'removing a link failed; a restart retries',
-        );
-      })
-      .finally(() => {
-        if (this.#pending.get(name) === removal) this.#pending.delete(name);
-      });
-    this.#pending.set(name, removal);
+    this.#cancel(name);
+    void this.#attempt(name, after, this.retryMs);
   }
 
   /** Resolves when the link is gone, or could not be removed. */
@@ -38,8 +38,42 @@ export class Removals {
     await this.#pending.get(name);
   }
 
-  /** Resolves when nothing is on its way out. */
+  /** So that the name can be used again. false if the link still cannot be removed. */
+  async clear(name: InterfaceName): Promise<boolean> {
+    await this.settled(name);
+    await this.#retries.get(name)?.run();
+    return !this.#retries.has(name);
+  }
+
+  /** Resolves when nothing is on its way out; what has to be tried again later is not waited for. */
   async idle(): Promise<void> {
     while (this.#pending.size > 0) await Promise.all(this.#pending.values());
+  }
+
+  #attempt(name: InterfaceName, after: () => Promise<void>, pauseMs: number): Promise<void> {
+    const removal = this.links
+      .remove(name)
+      .then(after)
+      .catch((error) => {
+        const fields = { link: name, error: messageOf(error), retryMs: pauseMs };
+        this.log.error(fields, 'removing a link failed; it is tried again');
+        const run = (): Promise<void> => {
+          this.#cancel(name);
+          return this.#attempt(name, after, Math.min(pauseMs * 2, lastRetryMs));
+        };
+        const timer = setTimeout(() => void run(), pauseMs);
+        timer.unref();
+        this.#retries.set(name, { timer, run });
+      })
+      .finally(() => {
+        if (this.#pending.get(name) === removal) this.#pending.delete(name);
+      });
+    this.#pending.set(name, removal);
+    return removal;
+  }
+
+  #cancel(name: InterfaceName): void {
+    clearTimeout(this.#retries.get(name)?.timer);
+    this.#retries.delete(name);
   }
 }

@@ -299,7 +299,7 @@ export function makeHost(): FakeHost {
       loadModule: async (name) => {
         faults.calls.push(`load ${name}`);
       },
-      removals: new Removals(links, log),
+      removals: new Removals(links, log, 1),
       networkLocks: new KeyedLocks(),
       settings,
     };
