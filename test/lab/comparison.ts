@@ -18,8 +18,9 @@ export interface StepResult {
 export type CompareScenario = (scenario: Scenario) => AsyncGenerator<StepResult>;
 
 /** `26.1 --userland-proxy=false`. */
-export function runName({ engine, iptables, dockerdArgs = [] }: Run): string {
-  return [engine, ...(iptables === undefined ? [] : [iptables]), ...dockerdArgs].join(' ');
+export function runName({ engine, iptables, liveRestore, dockerdArgs = [] }: Run): string {
+  const live = liveRestore === true ? ['--live-restore'] : [];
+  return [engine, ...(iptables === undefined ? [] : [iptables]), ...live, ...dockerdArgs].join(' ');
 }
 
 /** Fresh engines; `body` is given what runs a scenario on them, step by step. */

@@ -5,17 +5,33 @@
  */
 import type { Run } from './comparison.js';
 import type { Scenario } from './scenario.js';
-import { chosenPorts, icc, internal, networks, ports } from './scenarios.js';
+import { chosenPorts, icc, internal, networks, ports, withDefaults } from './scenarios.js';
 import { directRouting, gatewayModes, since28 } from './scenarios-28.js';
 import { ipv6, ipv6WithoutProxy, sourceAddress6 } from './scenarios-ipv6.js';
-import { life } from './scenarios-life.js';
+import { life, liveRestore } from './scenarios-life.js';
 import type { EngineVersion } from './suites.js';
 
 const withoutProxy: readonly Scenario[] = [ports, icc, internal];
 const everywhere: readonly Scenario[] = [chosenPorts, ports, ...networks];
 
 export function runsOf(engine: EngineVersion): Run[] {
-  return engine === '28.5' ? recentRuns(engine) : formerRuns(engine);
+  return [...(engine === '28.5' ? recentRuns(engine) : formerRuns(engine)), ...startsOf(engine)];
+}
+
+/** What else an engine can be started with that a plugin is not told. */
+function startsOf(engine: EngineVersion): Run[] {
+  const withoutRules = ['--iptables=false', '--ip6tables=false'];
+  const started = (...flags: string[]): Run => ({
+    engine,
+    dockerdArgs: flags,
+    tsbridgeArgs: flags,
+    scenarios: [withDefaults],
+  });
+  return [
+    { engine, liveRestore: true, scenarios: [liveRestore] },
+    started(...withoutRules),
+    ...(engine === '28.5' ? [started('--ip-forward-no-drop')] : []),
+  ];
 }
 
 /** Until 26 IPv6 rules are written only if the engine is told to. */
@@ -24,7 +40,7 @@ function formerRuns(engine: EngineVersion): Run[] {
   const withIpv6 = ['--experimental', '--ip6tables'];
   const legacy: Run = { engine, iptables: 'legacy', scenarios: [ports] };
   return [
-    { engine, scenarios: [...everywhere, ...life] },
+    { engine, scenarios: [...everywhere, withDefaults, ...life] },
     { engine, dockerdArgs: proxyOff, tsbridgeArgs: proxyOff, scenarios: withoutProxy },
     {
       engine,

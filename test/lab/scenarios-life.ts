@@ -9,6 +9,7 @@ import {
   type Scenario,
   start,
 } from './scenario.js';
+import { internalGateway } from './scenarios.js';
 
 const restartEngine: Act = {
   what: 'restart the engine',
@@ -106,6 +107,24 @@ const crash: Scenario = {
     start('web', '--network', 'app', '-p', '8080:80'),
     remove('web'),
     removeNetwork('app'),
+  ],
+};
+
+/** For engines whose containers live on without them. */
+export const liveRestore: Scenario = {
+  name: 'engine restart, live-restore',
+  anyOrder: true,
+  exceptions: [internalGateway],
+  steps: [
+    create('app'),
+    create('closed', '--internal', '--subnet', '10.7.0.0/24'),
+    start('web', '--network', 'app', '-p', '8080:80', '-p', '127.0.0.1:8081:81'),
+    start('inside', '--network', 'closed'),
+    restartEngine,
+    start('later', '--network', 'app', '-p', '8082:80'),
+    remove('web', 'inside', 'later'),
+    removeNetwork('app'),
+    removeNetwork('closed'),
   ],
 };
 

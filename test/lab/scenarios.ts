@@ -66,6 +66,9 @@ export const internal = around('--internal', ['--internal'], [], {
   exceptions: [internalGateway],
 });
 
+/** For engines that leave something to the administrator. */
+export const withDefaults = around('as the engine has it', ['--ipv6', '--subnet', 'fd00:6::/64']);
+
 export const secondNetwork: Scenario = {
   name: 'second network',
   steps: [
