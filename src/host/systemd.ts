@@ -31,18 +31,31 @@ export function inheritedSocket(
   return firstFd;
 }
 
+/** systemd-notify waits 5 s for an answer. On a host under load that is not enough each time. */
+const notifyAttempts = 10;
+
 /**
  * Tells systemd that calls are served; nothing without NOTIFY_SOCKET. It goes through the program
  * systemd-notify, as Node has no datagram sockets of the unix family: the unit needs `Type=notify`
  * and `NotifyAccess=all`.
+ *
+ * Never with `--no-block`: systemd looks up to which unit the sender belongs, and the word of a
+ * process that has ended by then is dropped, after which the start of the unit times out.
  *
  * @throws {CommandError}
  */
 export async function notifyReady(env: Environment = process.env): Promise<void> {
   const { NOTIFY_SOCKET } = env;
   if (NOTIFY_SOCKET === undefined || NOTIFY_SOCKET === '') return;
-  await runCommand('systemd-notify', ['--ready', `--pid=${process.pid}`, '--no-block'], {
-    timeoutMs: 5000,
-    env: { NOTIFY_SOCKET },
-  });
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      await runCommand('systemd-notify', ['--ready', `--pid=${process.pid}`], {
+        timeoutMs: 15_000,
+        env: { NOTIFY_SOCKET },
+      });
+      return;
+    } catch (error) {
+      if (attempt === notifyAttempts) throw error;
+    }
+  }
 }

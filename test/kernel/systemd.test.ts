@@ -47,9 +47,13 @@ t.test('readiness', { skip }, async (t) => {
     'python3',
     [
       '-c',
+      // As systemd: the sender is let go (its descriptor closed) once its word has been taken.
       'import socket,sys\n' +
         's=socket.socket(socket.AF_UNIX,socket.SOCK_DGRAM)\n' +
-        's.bind(sys.argv[1])\nprint("bound",flush=True)\nprint(s.recv(4096).decode(),flush=True)',
+        's.bind(sys.argv[1])\nprint("bound",flush=True)\n' +
+        'while True:\n' +
+        ' word=s.recv(4096).decode()\n print(word,flush=True)\n' +
+        ' if word=="BARRIER=1": break',
       path,
     ],
     { stdio: ['ignore', 'pipe', 'inherit'] },
@@ -59,6 +63,8 @@ t.test('readiness', { skip }, async (t) => {
   await events.once(receiver.stdout, 'data');
   const received = text(receiver.stdout);
   await notifyReady({ NOTIFY_SOCKET: path });
-  t.match(await received, /^READY=1$/m);
+  const words = await received;
+  t.match(words, /^READY=1$/m);
+  t.match(words, /^BARRIER=1$/m, 'the sender waits until it has been heard');
   await t.rejects(notifyReady({ NOTIFY_SOCKET: '/nowhere' }), { name: 'CommandError' });
 });
