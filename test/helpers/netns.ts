@@ -9,6 +9,7 @@
  *     const { default: t } = await import('tap');
  */
 import { spawnSync } from 'node:child_process';
+import { readlinkSync } from 'node:fs';
 
 const marker = 'TSBRIDGE_TEST_NAMESPACE';
 
@@ -18,6 +19,11 @@ const marker = 'TSBRIDGE_TEST_NAMESPACE';
  */
 export function inFreshNamespace(): void {
   if (process.env[marker] === '1') {
+    for (const kind of ['net', 'mnt']) {
+      // Somebody who sets the variable by hand must not get the machine's own /sys mounted over.
+      if (readlinkSync(`/proc/self/ns/${kind}`) !== readlinkSync(`/proc/1/ns/${kind}`)) continue;
+      throw new Error(`${marker} is set, but this is the machine's own namespace (${kind})`);
+    }
     run('mount', ['-t', 'sysfs', 'sysfs', '/sys']);
     run('ip', ['link', 'set', 'lo', 'up']);
     return;
