@@ -81,7 +81,7 @@ stopped() {
   docker stop -t 5 web && refused answers tcp 127.0.0.1 8080 web && ! ss -Hltn | grep ':8080 '
 }
 started_again() {
-  docker start web && eventually 20 answers tcp "$host" 8080 'web saw 192.0.2.2' lan &&
+  docker start web && eventually 60 answers tcp "$host" 8080 'web saw 192.0.2.2' lan &&
     answers tcp 127.0.0.1 8080 'web saw'
 }
 
@@ -95,7 +95,7 @@ interruption_checks() {
   interrupted 'kill -9 of the daemon' killed
   check 'the proxy is the same process (KillMode=process)' equal "$proxy" "$(proxy_pid)"
   interrupted_dnat 'kill -9 of the proxy (DNAT)' kill_proxy
-  check 'the proxy is back' eventually 5 answers tcp 127.0.0.1 8080 'web saw'
+  check 'the proxy is back' eventually 60 answers tcp 127.0.0.1 8080 'web saw'
   check 'calls work after all that' docker network create -d tsbridge later
   check 'and leave nothing' docker network rm later
 }
@@ -104,10 +104,10 @@ killed() {
   local old
   old=$(show MainPID)
   kill -9 "$old"
-  eventually 60 new_daemon "$old"
+  eventually 120 new_daemon "$old"
 }
 new_daemon() { [ "$(show ActiveState)" = active ] && [ "$(show MainPID)" != "$1" ]; }
-kill_proxy() { kill -9 $(proxy_pid) && sleep 2; }
+kill_proxy() { kill -9 "$(proxy_pid)" && sleep 2; }
 
 interrupted() {
   local name=$1 holders=() file
@@ -148,11 +148,11 @@ held() {
 engine_checks() {
   check 'systemctl restart docker leaves tsbridge alone' restart_docker
   check 'containers start again on their network' docker start web other
-  check 'the published port is back' eventually 20 answers tcp "$host" 8080 'web saw 192.0.2.2' lan
+  check 'the published port is back' eventually 60 answers tcp "$host" 8080 'web saw 192.0.2.2' lan
   check 'kill -9 of dockerd: systemd starts it again' kill_dockerd
   check 'containers start again after that' docker start web other
-  check 'the published port is back again' eventually 20 answers tcp "$host" 8080 'web saw 192.0.2.2' lan
-  check 'also through the proxy' eventually 20 answers tcp 127.0.0.1 8080 'web saw'
+  check 'the published port is back again' eventually 60 answers tcp "$host" 8080 'web saw 192.0.2.2' lan
+  check 'also through the proxy' eventually 60 answers tcp 127.0.0.1 8080 'web saw'
   check 'iptables -F is repaired' flushed
 }
 restart_docker() {
@@ -172,9 +172,10 @@ new_dockerd() {
 flushed() {
   local before
   before=$(sorted_rules | grep BRIDGE)
-  iptables -F && iptables -t nat -F && sleep 3
-  equal "$before" "$(sorted_rules | grep BRIDGE)"
+  iptables -F && iptables -t nat -F
+  eventually 30 as_before "$before"
 }
+as_before() { equal "$1" "$(sorted_rules | grep BRIDGE)"; }
 
 # iptables-legacy needs modules, the lock file and a raw socket: what hardening could take away.
 legacy_checks() {
