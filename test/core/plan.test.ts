@@ -165,6 +165,25 @@ t.test('a jump that an engine has made beside ours is there once again', async (
   t.same(planRules(found, base, both), []);
 });
 
+t.test('also one that is no head; but the lines of DOCKER-USER are left alone', async (t) => {
+  const shared: BaseRules = {
+    ...base,
+    rules: [
+      ...base.rules,
+      place('end', 4, 'nat', 'OUTPUT', {}, { jump: 'DOCKER' }),
+      place('end', 4, 'filter', 'DOCKER-USER', {}, 'RETURN'),
+    ],
+  };
+  const found = forward();
+  for (const _ of [1, 2]) {
+    found.append('nat', 'OUTPUT', '-j DOCKER');
+    found.append('filter', 'DOCKER-USER', '-j RETURN');
+  }
+  planRules(found, shared, both);
+  t.same(found.rules('nat', 'OUTPUT'), ['-j DOCKER']);
+  t.same(found.rules('filter', 'DOCKER-USER'), ['-j RETURN', '-j RETURN']);
+});
+
 t.test('the policy of FORWARD', async (t) => {
   const found = forward();
   const intent = { add: [], remove: [], dropForwarded: true } as const;

@@ -35,7 +35,7 @@ export function planRules(found: RuleSet, base: BaseRules, intent: RuleIntent): 
     }
     const heads = base.rules.filter(({ place }) => place === 'head').map(({ rule }) => rule);
     commit(copies(found, intent.lift ?? []));
-    commit(secondCopies(found, heads));
+    commit(secondCopies(found, base));
     commit(misplacedHeads(found, heads, intent.add));
     for (const { rule, place } of [...base.rules, ...intent.add]) {
       if (found.has(rule)) continue;
@@ -57,10 +57,11 @@ export function planRules(found: RuleSet, base: BaseRules, intent: RuleIntent): 
 
 /**
  * An engine that starts takes its jumps away and puts them on top again, without looking: one that
- * we have put back in between is then there twice.
+ * we have put back in between is then there twice. What is in DOCKER-USER is the administrator's.
  */
-function secondCopies(found: RuleSet, heads: readonly Rule[]): RuleChange[] {
-  return heads.flatMap((rule) => {
+function secondCopies(found: RuleSet, base: BaseRules): RuleChange[] {
+  const shared = base.rules.filter(({ rule }) => rule.chain !== 'DOCKER-USER');
+  return shared.flatMap(({ rule }) => {
     const copies = found.rules(rule.table, rule.chain).filter((text) => text === rule.text);
     return copies.slice(1).map((): RuleChange => ({ op: 'delete', rule }));
   });
