@@ -22,6 +22,8 @@ const pauseMs = 50;
 export interface IptablesOptions {
   /** Seconds that one attempt waits for the lock, in place of 5; for tests. */
   readonly lockWaitSeconds?: number;
+  /** A process that takes longer is killed; for tests. */
+  readonly timeoutMs?: number;
 }
 
 export class FirewallIptables implements Firewall {
@@ -108,7 +110,7 @@ export class FirewallIptables implements Firewall {
           this.#own.started(pid, file, transactions);
           onStarted?.(pid);
         };
-        const options = { timeoutMs: firewallTimeoutMs, onStart };
+        const options = { timeoutMs: this.options.timeoutMs ?? firewallTimeoutMs, onStart };
         const withInput = input === undefined ? options : { ...options, input };
         return (await runCommand(file, args, withInput)).stdout;
       } catch (error) {
