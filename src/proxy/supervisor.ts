@@ -34,6 +34,9 @@ export class ProxySupervisor implements HostPorts {
   readonly #wanted = new Map<EndpointId, Map<string, Listener>>();
   readonly #calls = new Map<number, { done: (reply: Reply) => void; failed: (e: Error) => void }>();
   #connection: Promise<net.Socket> | undefined;
+  /** The socket of the last connection that was made. */
+  #current: net.Socket | undefined;
+  #reviving = false;
   #lastId = 0;
   #detached = false;
 
@@ -191,6 +194,7 @@ export class ProxySupervisor implements HostPorts {
   }
 
   #attach(socket: net.Socket): void {
+    this.#current = socket;
     socket.setEncoding('utf8');
     socket.unref();
     const feed = lineSplitter((line) => {
@@ -199,30 +203,35 @@ export class ProxySupervisor implements HostPorts {
     });
     socket.on('data', (chunk) => feed(String(chunk)));
     socket.on('error', () => undefined);
-    socket.on('close', () => this.#lost());
+    socket.on('close', () => {
+      // A dying process can still take a connection; the end of that one says nothing of the next.
+      if (this.#current === socket) this.#lost();
+    });
   }
 
   #lost(): void {
     this.#connection = undefined;
     for (const { failed } of [...this.#calls.values()]) failed(new Error('the process ended'));
-    if (this.#detached || this.#wanted.size === 0) return;
+    if (this.#detached || this.#reviving || this.#wanted.size === 0) return;
     this.settings.log.error({}, 'the proxy process ended; starting another with its ports');
     void this.#revive();
   }
 
   async #revive(): Promise<void> {
+    this.#reviving = true;
     while (!this.#detached && this.#wanted.size > 0) {
       try {
         const failures = await this.#syncWanted();
         const ports = failures.map(({ listener }) => bindingKey(listener.binding));
         if (ports.length === 0) this.settings.log.info({}, 'every published port is held again');
         else this.settings.log.error({ ports }, 'published ports were taken meanwhile');
-        return;
+        break;
       } catch (error) {
         this.settings.log.error({ error: messageOf(error) }, 'the proxy process did not come back');
         await sleep(retryMs);
       }
     }
+    this.#reviving = false;
   }
 }
 
