@@ -48,6 +48,14 @@ answers() {
 # inside CONTAINER HOST PORT: the same from a container.
 inside() { docker exec "$1" python3 /t/traffic.py ask tcp "$2" "$3"; }
 
+# The question got no answer; a container that does not run is no proof of isolation.
+not_inside() {
+  local output
+  output=$(inside "$@" 2>&1) && return 1
+  printf '%s\n' "$output"
+  [[ $output == *"ask tcp $2 $3: "* ]]
+}
+
 # serve NAME PORTS DOCKER-RUN-ARGUMENT…: a container that answers on PORTS (tcp/80,sctp/99).
 serve() {
   local name=$1 ports=$2
