@@ -20,6 +20,7 @@ import type { World } from './driver/world.js';
 import { ConntrackNetlink } from './host/conntrack.js';
 import { spawnProcess } from './host/exec.js';
 import { FirewallIptables } from './host/firewall-iptables.js';
+import { Firewalld } from './host/firewalld.js';
 import { loadLibc } from './host/libc.js';
 import { LinksNetlink } from './host/links-netlink.js';
 import { loadModule } from './host/modules.js';
@@ -131,6 +132,7 @@ async function buildWorld(
     sysctls,
     loadModule,
     conntrack: new ConntrackNetlink(),
+    zones: new Firewalld(log),
     rules: new HostRules(commits, choice, settings, registry),
     hostPorts,
     allocator: new PortAllocator(parseEphemeralRange(await sysctls.read(ephemeralPorts))),

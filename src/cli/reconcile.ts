@@ -29,7 +29,7 @@ export const reconcileCommand: Command = {
     try {
       const body = { dryRun };
       const done = await askDaemon<Reconciliation>(read.socketPath, 'POST', '/reconcile', body);
-      const lines = [...done.rules, ...done.links];
+      const lines = [...done.rules, ...done.links, ...done.zones];
       if (read.given.has('json')) terminal.out(`${JSON.stringify(done, null, 2)}\n`);
       else if (lines.length === 0) terminal.out('Everything is as it should be.\n');
       else terminal.out(lines.map((line) => `${line}\n`).join(''));

@@ -67,6 +67,17 @@ export interface Firewall {
   runNft(text: string): Promise<void>;
 }
 
+/** firewalld, where it guards the host: bridges in no zone of the engine's are cut off. */
+export interface Zones {
+  /** Those of these bridges that are in no zone; none if there is no firewalld. */
+  unplaced(bridges: readonly InterfaceName[]): Promise<InterfaceName[]>;
+  /** Puts bridges that are in no zone into the engine's. */
+  place(bridges: readonly InterfaceName[]): Promise<void>;
+  /** Both for a new bridge. */
+  add(bridge: InterfaceName): Promise<void>;
+  remove(bridge: InterfaceName): Promise<void>;
+}
+
 /** Who changed something from outside, where the kernel says so. */
 export interface Author {
   /** The first 15 characters of the program's name. */

@@ -16,6 +16,7 @@ import { collectForgotten, refuseUnknownClash } from './forgotten.js';
 import { ensureForwarding } from './forwarding.js';
 import type { NetworkState } from './registry.js';
 import type { World } from './world.js';
+import { isZoned } from './zone-repair.js';
 
 /** A repeated call with the same arguments succeeds; with others it is `network-exists`. */
 export async function createNetwork(world: World, input: NetworkInput): Promise<void> {
@@ -80,6 +81,7 @@ export async function ensureNetwork(
   await ensureForwarding(world, spec);
   await ensureBridgeFiltering(world, spec);
   await rules;
+  if (isZoned(world, spec)) await world.zones.add(spec.bridge);
   // Last, as Docker does: nothing passes before the rules are there.
   await applyLinkSteps(world.links, planLinkUp(spec.bridge, found));
 }
@@ -132,6 +134,10 @@ export async function takeAway(world: World, state: NetworkState): Promise<strin
     await errors.attempt(() => world.store.write('network', spec.id, state.record));
     return errors.message;
   }
+  // What firewalld keeps of a bridge that is gone does no harm.
+  await world.zones.remove(spec.bridge).catch((error) => {
+    world.log.warn({ bridge: spec.bridge, error }, 'removing a bridge from its zone failed');
+  });
   world.registry.removeNetwork(spec.id);
   const forget = (): Promise<void> => world.store.remove('network', spec.id);
   if (record.bridgeMade) world.removals.begin(spec.bridge, forget);

@@ -4,6 +4,7 @@ import type { GenerationName } from '../core/firewall/generation.js';
 import { repairLinks, repairRules } from './reconcile.js';
 import type { RepairStatus } from './self-repair.js';
 import type { World } from './world.js';
+import { repairZones } from './zone-repair.js';
 
 /** What the composition root knows and the driver does not. */
 export interface Facts {
@@ -38,6 +39,7 @@ export interface Reconciliation {
   /** What was done, or would be, a line each. */
   readonly rules: readonly string[];
   readonly links: readonly string[];
+  readonly zones: readonly string[];
 }
 
 export interface Operator {
@@ -79,7 +81,7 @@ export class HostOperator implements Operator {
     if (this.#state === 'serving') {
       try {
         const found = await this.reconcile(true);
-        drift = [...found.rules, ...found.links];
+        drift = [...found.rules, ...found.links, ...found.zones];
       } catch (error) {
         degraded.push(`cannot compare the host with what should be there: ${messageOf(error)}`);
       }
@@ -109,6 +111,7 @@ export class HostOperator implements Operator {
     const when = dryRun ? 'dry-run' : 'running';
     const rules = await repairRules(this.world, when);
     const links = await repairLinks(this.world, when);
-    return { dryRun, rules, links };
+    const zones = await repairZones(this.world, when);
+    return { dryRun, rules, links, zones };
   }
 }

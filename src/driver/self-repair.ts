@@ -5,6 +5,7 @@ import { repairRulesRunning } from './reconcile.js';
 import { SysctlWatch } from './sysctl-watch.js';
 import { Watch, type WatchStatus } from './watch.js';
 import type { World } from './world.js';
+import { repairZonesRunning } from './zone-repair.js';
 
 export interface RepairStatus {
   readonly rules: WatchStatus;
@@ -12,18 +13,22 @@ export interface RepairStatus {
   readonly links: WatchStatus;
   /** Values below /proc/sys. */
   readonly settings: WatchStatus;
+  /** firewalld's, for bridges. */
+  readonly zones: WatchStatus;
 }
 
 export class SelfRepair {
   readonly #rules: Watch;
   readonly #links: LinkWatch;
   readonly #settings: SysctlWatch;
+  readonly #zones: Watch;
   #started = false;
 
   constructor(world: World, log: Log) {
     this.#rules = new Watch('rules', (settled) => repairRulesRunning(world, settled), log);
     this.#links = new LinkWatch(world, log);
     this.#settings = new SysctlWatch(world, log);
+    this.#zones = new Watch('zones', (settled) => repairZonesRunning(world, settled), log);
   }
 
   /** Call it when it is known what should be there; signs that came before count. */
@@ -32,10 +37,13 @@ export class SelfRepair {
     this.rulesChanged();
     this.linkChanged();
     this.#settings.start();
+    this.#zones.changed();
   }
 
   rulesChanged(author?: Author): void {
-    if (this.#started) this.#rules.changed(author);
+    if (!this.#started) return;
+    this.#rules.changed(author);
+    if (author?.program === 'firewalld') this.#zones.changed(author);
   }
 
   /** @param name without it: any link may have changed */
@@ -48,6 +56,7 @@ export class SelfRepair {
       rules: this.#rules.status(),
       links: this.#links.status(),
       settings: this.#settings.status(),
+      zones: this.#zones.status(),
     };
   }
 
@@ -56,5 +65,6 @@ export class SelfRepair {
     this.#rules.stop();
     this.#links.stop();
     this.#settings.stop();
+    this.#zones.stop();
   }
 }

@@ -27,7 +27,7 @@ export const defaultTiming: WatchTiming = {
   settledMs: 400,
   patienceMs: 8_000,
   quarrelMs: 5_000,
-  quarrels: 5,
+  quarrels: 8,
   backOffMs: { first: 1_000, last: 30_000 },
 };
 

@@ -1,7 +1,7 @@
 /** What every use case works with: the collaborators, the settings and the intent. */
 import type { IpAddress } from '../core/address.js';
 import type { PortAllocator } from '../core/ports.js';
-import type { Conntrack, HostPorts, Links, Log, RecordStore, Sysctls } from './host.js';
+import type { Conntrack, HostPorts, Links, Log, RecordStore, Sysctls, Zones } from './host.js';
 import type { KeyedLocks } from './locks.js';
 import type { Registry } from './registry.js';
 import type { Removals } from './removals.js';
@@ -26,6 +26,7 @@ export interface World {
   readonly links: Links;
   readonly sysctls: Sysctls;
   readonly conntrack: Conntrack;
+  readonly zones: Zones;
   /** Tries to; a kernel that cannot is found out by its missing settings. */
   readonly loadModule: (name: 'br_netfilter') => Promise<void>;
   readonly rules: HostRules;

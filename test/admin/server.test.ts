@@ -14,7 +14,7 @@ function setUp(reconcile?: (dryRun: boolean) => Promise<Reconciliation>) {
     reconcile: async (dryRun) => {
       asked.push(dryRun);
       if (reconcile !== undefined) return reconcile(dryRun);
-      return { dryRun, rules: ['create-chain nat DOCKER'], links: [] };
+      return { dryRun, rules: ['create-chain nat DOCKER'], links: [], zones: [] };
     },
   };
   const log = new RecordingLog();
@@ -41,7 +41,12 @@ t.test('reconcile, for real and not', async (t) => {
   const { asked, log, post } = setUp();
   const answer = await post({ dryRun: true });
   t.equal(answer.statusCode, 200);
-  t.strictSame(answer.json(), { dryRun: true, rules: ['create-chain nat DOCKER'], links: [] });
+  t.strictSame(answer.json(), {
+    dryRun: true,
+    rules: ['create-chain nat DOCKER'],
+    links: [],
+    zones: [],
+  });
   await post({ dryRun: false });
   t.strictSame(asked, [true, false]);
   t.match(log.lines, [

@@ -22,6 +22,7 @@ const repairs = {
   },
   links: { repairs: {}, last: undefined, steppedBack: false },
   settings: { repairs: {}, last: undefined, steppedBack: true },
+  zones: { repairs: {}, last: undefined, steppedBack: false },
 };
 const sound: Status = {
   version: '0.1.0',
@@ -133,7 +134,11 @@ t.test('reconcile', async (t) => {
   const rules = ['create-chain nat DOCKER', 'append nat DOCKER -i br-a -j RETURN'];
   const folder = await daemon(t, (request, body, response) => {
     asked.push(`${request.method} ${request.url} ${body}`);
-    answering({ ...JSON.parse(body), rules, links: ['create bridge br-a'] })(request, '', response);
+    answering({ ...JSON.parse(body), rules, links: ['create bridge br-a'], zones: [] })(
+      request,
+      '',
+      response,
+    );
   });
   const dir = ['--runtime-dir', folder];
   t.strictSame(await run(['reconcile', '--dry-run', ...dir]), {
@@ -144,14 +149,19 @@ t.test('reconcile', async (t) => {
   t.match(await run(['reconcile', ...dir]), { code: 0, out: /^create-chain/ });
   const json = await run(['reconcile', '--json', '--dry-run', ...dir]);
   t.equal(json.code, 3);
-  t.strictSame(JSON.parse(json.out), { dryRun: true, rules, links: ['create bridge br-a'] });
+  t.strictSame(JSON.parse(json.out), {
+    dryRun: true,
+    rules,
+    links: ['create bridge br-a'],
+    zones: [],
+  });
   t.strictSame(asked, [
     'POST /reconcile {"dryRun":true}',
     'POST /reconcile {"dryRun":false}',
     'POST /reconcile {"dryRun":true}',
   ]);
 
-  const idle = await daemon(t, answering({ dryRun: true, rules: [], links: [] }));
+  const idle = await daemon(t, answering({ dryRun: true, rules: [], links: [], zones: [] }));
   t.strictSame(await run(['reconcile', '--dry-run', '--runtime-dir', idle]), {
     code: 0,
     out: 'Everything is as it should be.\n',

@@ -15,7 +15,7 @@ const facts: Facts = {
   problems: [],
 };
 const idle = { repairs: {}, last: undefined, steppedBack: false };
-const repairs: RepairStatus = { rules: idle, links: idle, settings: idle };
+const repairs: RepairStatus = { rules: idle, links: idle, settings: idle, zones: idle };
 const networkId = createHash('sha256').update('a').digest('hex');
 
 async function start(found: Partial<Facts> = {}, status = repairs) {

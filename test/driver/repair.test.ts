@@ -5,6 +5,7 @@ import { BridgeDriver, parseIds } from '../../src/driver/driver.js';
 import { repairLinks, repairRules, repairRulesRunning } from '../../src/driver/reconcile.js';
 import { recover } from '../../src/driver/recover.js';
 import { SysctlWatch } from '../../src/driver/sysctl-watch.js';
+import { repairZones, repairZonesRunning } from '../../src/driver/zone-repair.js';
 import { FakeClock } from '../helpers/fake-clock.js';
 import { type FakeHost, makeHost } from '../helpers/fake-host.js';
 
@@ -245,4 +246,41 @@ t.test('without icc, bridge traffic passes the rules again', async (t) => {
   host.sysctls.values.set(path, '0');
   t.strictSame(await repairLinks(world, 'running'), [`set ${path} to 1`]);
   t.equal(host.sysctls.values.get(path), '1');
+});
+
+t.test('firewalld: bridges are in its zone', async (t) => {
+  const host = makeHost();
+  host.zones.placed = new Set();
+  const { world } = host.boot();
+  await recover(world);
+  const driver = new BridgeDriver(world, Promise.resolve());
+  const create = (seed: string, number: number, options: Record<string, unknown>) =>
+    driver.createNetwork({
+      networkId: id(seed),
+      options: { [generic]: {}, ...options },
+      ipv4Data: [{ pool: `10.${number}.0.0/24`, gateway: `10.${number}.0.1/24` }],
+      ipv6Data: [],
+    });
+  await create('a', 5, {});
+  await create('b', 6, { 'com.docker.network.internal': true });
+  t.strictSame([...host.zones.placed], [bridge], 'an internal one only from 28 on');
+  t.strictSame(await repairZones(world, 'running'), []);
+
+  host.zones.placed.clear();
+  t.equal(await repairZonesRunning(world, false), 'unsettled');
+  const missing = [`put ${bridge} into the zone of firewalld`];
+  t.strictSame(await repairZones(world, 'dry-run'), missing);
+  t.equal(host.zones.placed.size, 0);
+  t.strictSame(await repairZonesRunning(world, true), missing);
+  t.strictSame([...host.zones.placed], [bridge]);
+
+  const ids = parseIds(networkId, endpointId);
+  if (ids === undefined) throw new Error('bad ids');
+  host.faults.plan('zones.remove', 'no such zone');
+  await driver.deleteNetwork(ids.networkId);
+  t.match(host.logged.at(-1), { level: 'warn', fields: { bridge } }, 'no reason to keep a network');
+  await create('c', 7, {});
+  host.faults.plan('zones.place', 'asking firewalld: no answer');
+  await t.rejects(create('d', 8, {}), /asking firewalld: no answer/);
+  t.equal(host.links.links.size, 2, 'it is undone');
 });

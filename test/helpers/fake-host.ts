@@ -20,6 +20,7 @@ import type {
   RecordKind,
   RecordStore,
   Sysctls,
+  Zones,
 } from '../../src/driver/host.js';
 import { KeyedLocks } from '../../src/driver/locks.js';
 import { Registry } from '../../src/driver/registry.js';
@@ -160,6 +161,26 @@ export class FakeConntrack implements Conntrack {
   }
 }
 
+/** firewalld: `undefined` if it does not run. */
+export class FakeZones implements Zones {
+  placed: Set<string> | undefined;
+  constructor(private readonly faults: Faults) {}
+  async unplaced(bridges: readonly InterfaceName[]): Promise<InterfaceName[]> {
+    return bridges.filter((bridge) => this.placed?.has(bridge) === false);
+  }
+  async place(bridges: readonly InterfaceName[]): Promise<void> {
+    if (bridges.length > 0) this.faults.check('zones.place');
+    for (const bridge of bridges) this.placed?.add(bridge);
+  }
+  async add(bridge: InterfaceName): Promise<void> {
+    await this.place(await this.unplaced([bridge]));
+  }
+  async remove(bridge: InterfaceName): Promise<void> {
+    if (this.placed !== undefined) this.faults.check('zones.remove');
+    this.placed?.delete(bridge);
+  }
+}
+
 /** Holds sockets; those in `foreign` belong to another program. */
 export class FakeHostPorts implements HostPorts {
   readonly held = new Map<string, EndpointId>();
@@ -227,6 +248,7 @@ export interface FakeHost {
   readonly firewall: FakeFirewall;
   readonly sysctls: FakeSysctls;
   readonly conntrack: FakeConntrack;
+  readonly zones: FakeZones;
   readonly hostPorts: FakeHostPorts;
   readonly store: FakeStore;
   readonly logged: { level: string; fields: Readonly<Record<string, unknown>>; message: string }[];
@@ -262,6 +284,7 @@ export function makeHost(): FakeHost {
     firewall: new FakeFirewall(),
     sysctls: new FakeSysctls(faults),
     conntrack: new FakeConntrack(faults),
+    zones: new FakeZones(faults),
     hostPorts: new FakeHostPorts(faults),
     store: new FakeStore(faults),
   };
@@ -290,6 +313,7 @@ export function makeHost(): FakeHost {
       links,
       sysctls: interpose('sysctls', host.sysctls),
       conntrack: interpose('conntrack', host.conntrack),
+      zones: interpose('zones', host.zones),
       hostPorts: interpose('hostPorts', host.hostPorts),
       store: interpose('store', host.store),
       log,

@@ -1,0 +1,29 @@
+/** firewalld lets through what it has in the engine's zone: our bridges belong there (spec 8.1). */
+import type { NetworkSpec } from '../core/network.js';
+import type { When } from './reconcile.js';
+import type { World } from './world.js';
+
+/** Internal networks are, from 28 on; before, nothing of theirs passed the host anyway. */
+export function isZoned({ rules }: World, { internal }: NetworkSpec): boolean {
+  const recent = rules.generationName === 'docker28' || rules.generationName === 'docker29';
+  return !internal || recent;
+}
+
+/** Answers with what had to be done: `put br-0 into the zone of firewalld`. */
+export async function repairZones(world: World, when: When): Promise<string[]> {
+  const bridges = world.registry
+    .networks()
+    .filter(({ spec, record }) => record.phase === 'ready' && isZoned(world, spec))
+    .map(({ spec }) => spec.bridge);
+  const unplaced = await world.zones.unplaced(bridges);
+  if (when !== 'dry-run') await world.zones.place(unplaced);
+  return unplaced.map((bridge) => `put ${bridge} into the zone of firewalld`);
+}
+
+/** The same while the host is in use: a firewalld that starts shall finish first. */
+export async function repairZonesRunning(
+  world: World,
+  settled: boolean,
+): Promise<string[] | 'unsettled'> {
+  return settled ? repairZones(world, 'running') : 'unsettled';
+}
