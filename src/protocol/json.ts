@@ -4,7 +4,7 @@ import { DriverError, messageOf } from '../core/errors.js';
 /** Engines nest five deep. */
 const maxDepth = 32;
 /** A container with 60,000 ports sends 600,000 values; V8 takes up to 60 bytes for each. */
-const maxValues = 1_000_000;
+const maxValues = 700_000;
 
 /**
  * undefined for an empty text.

@@ -1,0 +1,60 @@
+/**
+ * The real daemon, which SIGKILLs itself before or after the CRASH_AT-th effect that follows a
+ * SIGUSR2: odd numbers before, even ones after. Arguments as for `tsbridge`.
+ */
+import { dispatch } from '../../dist/cli/dispatch.js';
+import { ConntrackNetlink } from '../../dist/host/conntrack.js';
+import { FirewallIptables } from '../../dist/host/firewall-iptables.js';
+import { LinksNetlink } from '../../dist/host/links-netlink.js';
+import { RecordFiles } from '../../dist/host/store-file.js';
+import { SysctlFiles } from '../../dist/host/sysctl.js';
+import { ProxySupervisor } from '../../dist/proxy/supervisor.js';
+
+const at = Number(process.env.CRASH_AT ?? 0);
+let armed = process.env.CRASH_FROM_START === '1';
+let effects = 0;
+
+function die() {
+  process.kill(process.pid, 'SIGKILL');
+  for (;;); // the signal comes within this loop
+}
+
+function crashIn(prototype, ...names) {
+  for (const name of names) {
+    const original = Reflect.get(prototype, name);
+    if (typeof original !== 'function') throw new Error(`no method ${name}`);
+    Reflect.set(prototype, name, async function (...args) {
+      effects += armed ? 1 : 0;
+      const effect = armed ? effects : 0;
+      if (effect > 0 && at === effect * 2 - 1) die();
+      const result = await Reflect.apply(original, this, args);
+      if (effect > 0 && at === effect * 2) die();
+      return result;
+    });
+  }
+}
+
+process.on('SIGUSR2', () => {
+  armed = true;
+  process.stderr.write('armed\n');
+});
+crashIn(
+  LinksNetlink.prototype,
+  'createBridge',
+  'createVeth',
+  'change',
+  'addAddress',
+  'removeAddress',
+  'remove',
+);
+crashIn(SysctlFiles.prototype, 'write');
+crashIn(FirewallIptables.prototype, 'restore', 'runNft');
+crashIn(ConntrackNetlink.prototype, 'removeUdpFlowsTo', 'removeFlowsOf');
+crashIn(ProxySupervisor.prototype, 'open', 'close', 'sync');
+crashIn(RecordFiles.prototype, 'write', 'remove');
+
+process.exitCode = await dispatch(process.argv.slice(2), {
+  environment: process.env,
+  out: (text) => process.stdout.write(text),
+  err: (text) => process.stderr.write(text),
+});
