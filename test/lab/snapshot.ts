@@ -73,8 +73,9 @@ export function diffSnapshots(before: Snapshot, after: Snapshot): string[] {
     const rest = [...after[key]];
     for (const line of before[key]) {
       const at = rest.indexOf(line);
-      if (at === -1) differences.push(`- ${key}: ${line}`);
-      else rest.splice(at, 1);
+      // A process that has ended is nothing that was left, or lost: some are there for a moment.
+      if (at === -1 && key !== 'processes') differences.push(`- ${key}: ${line}`);
+      else if (at !== -1) rest.splice(at, 1);
     }
     differences.push(...rest.map((line) => `+ ${key}: ${line}`));
   }
