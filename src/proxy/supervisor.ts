@@ -24,7 +24,8 @@ export interface SupervisorSettings {
 
 type Unsent<T> = T extends unknown ? Omit<T, 'id'> : never;
 
-const startTimeoutMs = 10_000;
+/** Less than a call's deadline, and long: an engine does not try again what failed at boot. */
+const startTimeoutMs = 25_000;
 const callTimeoutMs = 20_000;
 const pollMs = 15;
 /** Between attempts to bring a dead process back. */
