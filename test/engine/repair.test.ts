@@ -268,7 +268,7 @@ t.test('somebody who does not stop', { skip: SKIP_BUILT_IN }, async (t) => {
   // Long enough for an operator to have a look before the next repair.
   await until(
     'a longer pause',
-    () => daemon.logs.filter(isRepair).length >= 9 || undefined,
+    () => daemon.logs.filter(isRepair).length >= 12 || undefined,
     60_000,
   );
   await until('it to be undone', async () => {
