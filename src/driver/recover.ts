@@ -26,6 +26,8 @@ const joinGraceMs = 60_000;
  */
 export async function recover(world: World): Promise<void> {
   await loadRecords(world);
+  // At boot the engine starts all containers at once: the proxy process must not begin with them.
+  if (world.registry.networks().some(({ spec }) => !spec.internal)) world.hostPorts.prepare();
   const links = new Set((await world.links.list()).map((link) => link.name));
   await collectLeftovers(world, links);
   await Promise.all([
