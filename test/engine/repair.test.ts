@@ -43,8 +43,8 @@ const foreign = [
 /** Their rules, as they are listed. */
 const administrator = /-A MINE -s 203\.0\.113\.9\/32 -j DROP/;
 
-/** 20.10 writes rules for IPv6 only then. */
-const ipv6Rules = SUITE === 'bookworm' ? ['--experimental', '--ip6tables'] : [];
+/** 20.10 and 26.1 write rules for IPv6 only then. */
+const ipv6Rules = SUITE === 'forky' ? [] : ['--experimental', '--ip6tables'];
 
 /** Dumps that faults restore: of the host before us, and of now. */
 const dump = (name: string) => `iptables-save > /tmp/${name}`;
@@ -282,7 +282,7 @@ t.test('somebody who does not stop', { skip: SKIP_BUILT_IN }, async (t) => {
   t.match(status.out, /degraded +repairs of rules keep being undone/);
   const planned = await tsbridge(lab, 'reconcile', '--dry-run');
   t.equal(planned.code, 3);
-  t.match(planned.out, /^insert filter FORWARD -i br-app -o br-app -j ACCEPT$/m);
+  t.match(planned.out, /^insert filter FORWARD -j DOCKER-USER$/m);
   t.strictSame(await tsbridge(lab, 'reconcile'), { code: 0, out: planned.out, err: '' });
   t.strictSame((await hostState(lab, own, [])).ours, wanted, 'all is back at once');
   t.strictSame(await tsbridge(lab, 'reconcile', '--dry-run'), {
@@ -304,9 +304,9 @@ t.test('status', { skip: SKIP_BUILT_IN }, async (t) => {
   const status = JSON.parse(out);
   t.match(status, {
     state: 'serving',
-    generation: SUITE === 'bookworm' ? 'docker20' : String,
+    generation: SUITE === 'forky' ? 'docker28' : 'docker20',
     iptables: 'nft',
-    ip6tables: SUITE === 'bookworm' ? 'off' : 'nft',
+    ip6tables: SUITE === 'forky' ? 'nft' : 'off',
     networks: 2,
     endpoints: 2,
     publishedPorts: 4,
