@@ -49,4 +49,12 @@ t.test('copies go', async (t) => {
   t.equal(repaired('tab.cc.'), 'tab..c');
   t.strictSame(repeatedRules(chain('tabcac'), group), [a.rule, c.rule]);
   t.strictSame(repeatedRules(chain('tabc'), group), []);
+  const found = chain('aab');
+  const lift = [a.rule, b.rule, a.rule];
+  planRules(found, base, { add: [a, b], remove: [], lift });
+  t.strictSame(
+    found.rules('filter', 'DOCKER'),
+    [a.rule.text, b.rule.text],
+    'named twice, lifted once',
+  );
 });

@@ -70,3 +70,21 @@ t.test('the first of two equal rules goes first', async (t) => {
   t.same(texts(rules), ['b']);
   t.equal(rules.has(a), false);
 });
+
+t.test('a copy goes its own way', async (t) => {
+  const rules = new RuleSet();
+  rules.addChain('filter', 'FORWARD', 'ACCEPT');
+  rules.apply(append(a, a, b));
+  const copy = rules.copy();
+  copy.apply([
+    { op: 'delete', rule: a },
+    { op: 'policy', table: 'filter', chain: 'FORWARD', policy: 'DROP' },
+  ]);
+  t.same(texts(rules), ['a', 'a', 'b']);
+  t.same(texts(copy), ['a', 'b']);
+  t.equal(rules.policy('filter', 'FORWARD'), 'ACCEPT');
+  t.equal(rules.count(a), 2);
+  t.equal(copy.count(a), 1);
+  t.equal(copy.count(c), 0);
+  t.equal(new RuleSet().count(a), 0);
+});
