@@ -86,6 +86,7 @@ export async function runDaemon(config: Config, version: string): Promise<number
   await admin?.close();
   await server.close();
   await world.removals.idle();
+  firewall?.close();
   world.hostPorts.detach();
   await lock.release();
   return 0;

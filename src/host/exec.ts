@@ -3,6 +3,7 @@
  *
  * Every child gets `LC_ALL=C`, since callers read messages of `ip` and `iptables`.
  */
+import type { ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { delimiter, join } from 'node:path';
@@ -52,46 +53,102 @@ export class CommandError extends Error {
  * @param file name of a program on PATH, or an absolute path
  * @throws {CommandError} whose message has the command line, what became of it, and its output
  */
-export async function runCommand(
+export function runCommand(
   file: string,
   args: readonly string[],
   options: CommandOptions,
 ): Promise<CommandResult> {
+  return startCommand(file, args, options.env).finish(options);
+}
+
+/** A command that runs and waits for its input. */
+export interface StartedCommand {
+  /** It is gone, or could not be started: {@link finish} can only fail. */
+  readonly ended: boolean;
+  /** Gives it its input and waits for its end; once. The time counts from here. */
+  finish(options: Omit<CommandOptions, 'env'>): Promise<CommandResult>;
+  /** Kills it. */
+  discard(): void;
+  /** Lets the daemon end while it waits. */
+  unref(): void;
+}
+
+/** As {@link runCommand}, in two steps. */
+export function startCommand(
+  file: string,
+  args: readonly string[],
+  env?: Readonly<Record<string, string>>,
+): StartedCommand {
   const child = execa(file, args, {
-    ...(options.input === undefined ? { stdin: 'ignore' } : { input: options.input }),
-    env: { ...options.env, LC_ALL: 'C' },
-    timeout: options.timeoutMs,
-    // A child that hangs in the kernel or ignores SIGTERM would defeat the deadline.
-    killSignal: 'SIGKILL',
+    env: { ...env, LC_ALL: 'C' },
     reject: false,
     stripFinalNewline: false,
     maxBuffer: 256 * 1024 * 1024,
   });
-  if (child.pid !== undefined) options.onStart?.(child.pid);
-  const result = await child;
-  const { stdout, stderr, exitCode } = result;
-  if (!result.failed) return { stdout, stderr, exitCode: exitCode ?? 0 };
+  // A write to a child that died is told by its end, not by an unhandled 'error' event.
+  child.stdin.on('error', () => undefined);
+  let ended = child.pid === undefined;
+  child.once('exit', () => {
+    ended = true;
+  });
+  return {
+    get ended() {
+      return ended;
+    },
+    async finish({ input, timeoutMs, onStart }) {
+      keepRunningFor(child, true);
+      if (child.pid !== undefined) onStart?.(child.pid);
+      let timedOut = false;
+      const timer = setTimeout(() => {
+        timedOut = true;
+        // A child that hangs in the kernel or ignores SIGTERM would defeat the deadline.
+        child.kill('SIGKILL');
+      }, timeoutMs);
+      child.stdin.end(input ?? '');
+      const result = await child;
+      clearTimeout(timer);
+      if (!timedOut && !result.failed) {
+        return { stdout: result.stdout, stderr: result.stderr, exitCode: result.exitCode ?? 0 };
+      }
+      throw commandError([file, ...args], { ...result, timedOut }, timeoutMs);
+    },
+    discard: () => {
+      child.kill('SIGKILL');
+    },
+    unref: () => keepRunningFor(child, false),
+  };
+}
 
-  const command = [file, ...args].join(' ');
-  const failure = failureOf(result);
+interface FailedRun {
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly code?: string | undefined;
+  readonly timedOut: boolean;
+  readonly exitCode?: number | undefined;
+  readonly signal?: string | undefined;
+  readonly cause?: unknown;
+}
+
+function commandError(
+  words: readonly [string, ...string[]],
+  run: FailedRun,
+  timeoutMs: number,
+): CommandError {
+  const { stdout, stderr, exitCode, signal, cause } = run;
+  const command = words.join(' ');
+  const failure = failureOf(run);
   const what: Readonly<Record<CommandFailure, string>> = {
-    'not-found': `${file} is not installed (or not on PATH)`,
-    'timed-out': `no end after ${options.timeoutMs} ms`,
+    'not-found': `${words[0]} is not installed (or not on PATH)`,
+    'timed-out': `no end after ${timeoutMs} ms`,
     exited: `exit code ${exitCode}`,
-    killed: `killed by ${result.signal ?? 'an unknown signal'}`,
+    killed: `killed by ${signal ?? 'an unknown signal'}`,
   };
   const output = [stderr, stdout].map((text) => text.trim()).filter((text) => text !== '');
   const message = [`${command}: ${what[failure]}`, ...output].join(': ');
-  throw new CommandError(failure, command, stdout, stderr, exitCode, message, {
-    cause: result.cause,
-  });
+  return new CommandError(failure, command, stdout, stderr, exitCode, message, { cause });
 }
 
-function failureOf(result: {
-  code?: string | undefined;
-  timedOut: boolean;
-  exitCode?: number | undefined;
-}): CommandFailure {
+function failureOf(result: FailedRun): CommandFailure {
   if (result.code === 'ENOENT') return 'not-found';
   if (result.timedOut) return 'timed-out';
   return result.exitCode === undefined ? 'killed' : 'exited';
@@ -167,12 +224,18 @@ export function spawnProcess(
     stderr: child.stderr ?? undefined,
     ended,
     kill: (signal) => child.kill(signal),
-    unref: () => {
-      child.unref();
-      // Its pipes would keep the event loop going as well.
-      for (const stream of [child.stdin, child.stdout, child.stderr]) {
-        if (stream instanceof Socket) stream.unref();
-      }
-    },
+    unref: () => keepRunningFor(child, false),
   };
+}
+
+/** Whether the event loop goes on as long as the child runs: its pipes count as well. */
+function keepRunningFor(
+  child: Pick<ChildProcess, 'ref' | 'unref' | 'stdin' | 'stdout' | 'stderr'>,
+  keep: boolean,
+): void {
+  for (const handle of [child, child.stdin, child.stdout, child.stderr]) {
+    if (handle !== child && !(handle instanceof Socket)) continue;
+    if (keep) handle.ref();
+    else handle.unref();
+  }
 }

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Family } from '../core/address.js';
 import { DriverError, messageOf } from '../core/errors.js';
 import type { Firewall } from '../driver/host.js';
-import { CommandError, runCommand } from './exec.js';
+import { CommandError, type CommandResult, runCommand } from './exec.js';
 import {
   detectVariant,
   type FirewallCommands,
@@ -12,6 +12,7 @@ import {
   type Variant,
 } from './firewall-variant.js';
 import { OwnChanges } from './own-changes.js';
+import { SpareCommand } from './spare-command.js';
 
 /** iptables waits this long for the lock of another one; then we try again. */
 const lockWaitSeconds = 5;
@@ -28,11 +29,18 @@ export interface IptablesOptions {
 
 export class FirewallIptables implements Firewall {
   readonly #own = new OwnChanges();
+  readonly #restores = new Map<Family, SpareCommand>();
+  readonly #nft = new SpareCommand('nft', ['-f', '-']);
 
   private constructor(
     private readonly commands: ReadonlyMap<Family, FirewallCommands>,
     private readonly options: IptablesOptions,
-  ) {}
+  ) {
+    const args = ['--noflush', '-w', String(options.lockWaitSeconds ?? lockWaitSeconds)];
+    for (const [family, { restore }] of commands) {
+      this.#restores.set(family, new SpareCommand(restore, args));
+    }
+  }
 
   /**
    * Looks which variant the host uses (some 10 ms). Construct it after the engine has been given
@@ -67,8 +75,10 @@ export class FirewallIptables implements Firewall {
   }
 
   async read(family: Family): Promise<string> {
-    const { save } = this.#commandsOf(family);
-    const stdout = await this.#run(`reading the rules with ${save}`, save, []);
+    const { save } = this.commands.get(family) ?? noTables(family);
+    const reading = (): Promise<CommandResult> =>
+      runCommand(save, [], { timeoutMs: this.#timeoutMs });
+    const stdout = await this.#run(`reading the rules with ${save}`, reading);
     const foreign = /^# Table `(\w+)' is incompatible/m.exec(stdout);
     if (foreign === null) return stdout;
     throw new DriverError(
@@ -79,10 +89,8 @@ export class FirewallIptables implements Firewall {
   }
 
   async restore(family: Family, text: string, onStart?: (pid: number) => void): Promise<void> {
-    const { restore } = this.#commandsOf(family);
-    const wait = String(this.options.lockWaitSeconds ?? lockWaitSeconds);
-    const action = `changing the rules with ${restore}`;
-    await this.#run(action, restore, ['--noflush', '-w', wait], text, onStart);
+    const command = this.#restores.get(family) ?? noTables(family);
+    await this.#change(`changing the rules with ${command.file}`, command, text, onStart);
   }
 
   deletesByHandle(family: Family): boolean {
@@ -90,40 +98,54 @@ export class FirewallIptables implements Firewall {
   }
 
   async runNft(text: string): Promise<void> {
-    await this.#run('deleting rules with nft', 'nft', ['-f', '-'], text);
+    await this.#change('deleting rules with nft', this.#nft, text);
+  }
+
+  /** Ends the processes that wait for the next change. */
+  close(): void {
+    for (const spare of [...this.#restores.values(), this.#nft]) spare.close();
+  }
+
+  get #timeoutMs(): number {
+    return this.options.timeoutMs ?? firewallTimeoutMs;
+  }
+
+  #change(
+    action: string,
+    command: SpareCommand,
+    input: string,
+    onStarted?: (pid: number) => void,
+  ): Promise<string> {
+    // One for each table, with nft for all of them.
+    const transactions = command === this.#nft ? 1 : (input.match(/^COMMIT$/gm)?.length ?? 0);
+    const changing = async (): Promise<CommandResult> => {
+      let running: number | undefined;
+      const onStart = (pid: number): void => {
+        running = pid;
+        this.#own.started(pid, command.file, transactions);
+        onStarted?.(pid);
+      };
+      try {
+        return await command.run({ input, timeoutMs: this.#timeoutMs, onStart });
+      } finally {
+        if (running !== undefined) this.#own.ended(running);
+      }
+    };
+    return this.#run(action, changing, input);
   }
 
   async #run(
     action: string,
-    file: string,
-    args: readonly string[],
+    command: () => Promise<CommandResult>,
     input?: string,
-    onStarted?: (pid: number) => void,
   ): Promise<string> {
-    // One for each table, with nft for all of them.
-    const transactions = file === 'nft' ? 1 : (input?.match(/^COMMIT$/gm)?.length ?? 0);
     for (let attempt = 1; ; attempt += 1) {
-      let running: number | undefined;
       try {
-        const onStart = (pid: number): void => {
-          running = pid;
-          this.#own.started(pid, file, transactions);
-          onStarted?.(pid);
-        };
-        const options = { timeoutMs: this.options.timeoutMs ?? firewallTimeoutMs, onStart };
-        const withInput = input === undefined ? options : { ...options, input };
-        return (await runCommand(file, args, withInput)).stdout;
+        return (await command()).stdout;
       } catch (error) {
-        if (isLocked(error)) {
-          if (attempt < lockAttempts) {
-            await sleep(pauseMs);
-            continue;
-          }
-          throw locked(action, error);
-        }
-        throw failed(action, error, input);
-      } finally {
-        if (running !== undefined) this.#own.ended(running);
+        if (!isLocked(error)) throw failed(action, error, input);
+        if (attempt === lockAttempts) throw locked(action, error);
+        await sleep(pauseMs);
       }
     }
   }
@@ -132,16 +154,14 @@ export class FirewallIptables implements Firewall {
   ownProcess(pid: number, program: string): number | undefined {
     return this.#own.match(pid, program);
   }
+}
 
-  #commandsOf(family: Family): FirewallCommands {
-    const commands = this.commands.get(family);
-    if (commands !== undefined) return commands;
-    throw new DriverError(
-      'firewall-failed',
-      `changing the rules: this host has no working ip${family === 6 ? '6' : ''}tables, ` +
-        `so there are no rules for IPv${family}`,
-    );
-  }
+function noTables(family: Family): never {
+  throw new DriverError(
+    'firewall-failed',
+    `changing the rules: this host has no working ip${family === 6 ? '6' : ''}tables, ` +
+      `so there are no rules for IPv${family}`,
+  );
 }
 
 /** The lock was not had in time, or another program without the lock changed the same table. */

@@ -110,7 +110,10 @@ t.test('another program holds the lock for 10 s', { skip: !legacy }, async (t) =
   await released;
   t.match(await firewall.read(4), /br-lock/, 'it was waited for');
   const impatient = await FirewallIptables.detect({ lockWaitSeconds: 1 });
-  const second = spawn('flock', ['/run/xtables.lock', 'sh', '-c', 'echo held; exec sleep 60']);
+  const second = spawn('flock', [
+    ...['--no-fork', '/run/xtables.lock'],
+    ...['sh', '-c', 'echo held; exec sleep 60'],
+  ]);
   await events.once(second.stdout, 'data');
   await t.rejects(impatient.restore(4, text), {
     code: 'firewall-failed',

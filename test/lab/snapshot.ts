@@ -46,8 +46,14 @@ export async function snapshot(namespaces: Namespaces): Promise<Snapshot> {
   const state = [...files(namespaces, '/var/lib/tsbridge'), ...files(namespaces, '/run/tsbridge')];
   // The driver keeps its one proxy process for the next port; a second one would be a leftover.
   const proxy = found.indexOf('tsbridge-proxy');
-  const withProxy = found.some((line) => line.includes('main.js daemon')) && proxy !== -1;
+  const daemon = found.some((line) => line.includes('main.js daemon'));
+  const withProxy = daemon && proxy !== -1;
   if (withProxy) found.splice(proxy, 1);
+  // And one process of each kind for its next change of the rules.
+  for (const spare of daemon ? SPARES : []) {
+    const at = found.findIndex((line) => spare.test(line));
+    if (at !== -1) found.splice(at, 1);
+  }
   return {
     links: (JSON.parse(links) as Link[]).map(describeLink).sort(),
     routes: [...lines(routes4), ...lines(routes6)]
@@ -111,6 +117,12 @@ function describeSocket(line: string): string {
   const [protocol = '', , , , local = '', , owner = ''] = line.split(/\s+/);
   return `${protocol} ${local} ${/"([^"]+)"/.exec(owner)?.[1] ?? '?'}`;
 }
+
+const SPARES = [
+  /^iptables-\w+-restore --noflush /,
+  /^ip6tables-\w+-restore --noflush /,
+  /^nft -f -$/,
+];
 
 /** Programs that come and go with every command the lab itself runs. */
 const PASSING = /^(nsenter|ip|ss|runc|docker|ip6?tables|ip6?tables-save|xtables)\b(?!-)/;
