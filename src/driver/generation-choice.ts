@@ -1,6 +1,7 @@
 /** Which generation of Docker's rules is written now: forced, seen on the host, or the default. */
 import type { Family } from '../core/address.js';
 import {
+  engineGeneration,
   type Generation,
   type GenerationName,
   seenGenerations,
@@ -43,25 +44,28 @@ export class GenerationChoice {
   }
 
   /**
-   * Looks at the rules of one family, IPv4 first. Answers with the generation that was written
-   * until now if it is another one, whose rules have to go.
+   * Looks at the rules of one family, IPv4 first. Answers with the generations that were written
+   * until now: what networks shared there has to go, as far as no engine needs it.
    */
-  observe(family: Family, found: RuleSet): Generation | undefined {
+  observe(family: Family, found: RuleSet): Generation[] {
     if (family === 6) {
       if (this.ip6tables === 'auto') this.#followIpv6(found);
-      return undefined;
+      return [];
     }
-    const seen = seenGenerations(found);
     const before = this.#seen;
+    const seen = seenGenerations(found);
     this.#seen = seen;
-    // Later only what is new counts: the jumps of our own generation are there because of us.
-    const next = before === undefined ? seen[0] : seen.find((name) => !before.includes(name));
-    if (this.forced !== 'auto' || next === undefined || next === this.#current.name) {
-      return undefined;
-    }
+    // Chains of another engine than was foreseen are that engine's.
+    if (this.forced !== 'auto') return [];
     const former = this.#current;
-    this.#current = generations[next];
-    return former;
+    const next = engineGeneration(seen, before, former.name);
+    if (next !== undefined) this.#current = generations[next];
+    // At the first look nobody knows what was written. Chains whose jumps are not there can be
+    // those of an engine that is just starting.
+    const names = before === undefined ? [former.name, ...seen] : [former.name];
+    return [...new Set(names)]
+      .filter((name) => name !== this.#current.name)
+      .map((name) => generations[name]);
   }
 
   /** Once the engine was seen to write them, its chains can only have been flushed. */

@@ -40,7 +40,7 @@ export async function createNetwork(world: World, input: NetworkInput): Promise<
     phase: 'creating',
     sequence: world.registry.nextSequence(),
     bridgeMade: false, // until we know better: what was there before must never be taken away
-    generation: world.rules.generationName,
+    terms: world.rules.termsOf(spec),
     input: plain(input),
   });
   try {

@@ -2,8 +2,8 @@
  * Repair: what should be there, is. Runs when something outside has changed rules or links, and at
  * every start; touches only what is missing or wrong, and nothing of others.
  */
-
-import { ErrorList, wrapError } from '../core/errors.js';
+import { isDeepStrictEqual } from 'node:util';
+import { ErrorList, messageOf, wrapError } from '../core/errors.js';
 import type { RuleChange } from '../core/firewall/rule-set.js';
 import {
   bridgeLinkOf,
@@ -14,6 +14,7 @@ import {
   planVethRepair,
   vethLinkOf,
 } from '../core/links.js';
+import { shortId } from '../core/names.js';
 import { applyLinkSteps } from './apply.js';
 import type { NetworkState } from './registry.js';
 import { repairSysctls, setBridgeSysctls } from './sysctl-repair.js';
@@ -25,7 +26,33 @@ export type When = 'start' | 'running' | 'dry-run';
 /** Answers with what had to be done: `append filter FORWARD -i br-0 -o br-0 -j ACCEPT`. */
 export async function repairRules(world: World, when: When = 'start'): Promise<string[]> {
   const changes = await world.rules.repair(world.log, () => when !== 'dry-run');
+  if (when !== 'dry-run') await recordTerms(world);
   return changes.map(describeRuleChange);
+}
+
+/** Whether rules of a network are on the host in other words than they are written now. */
+export function haveOtherTerms({ registry, rules }: World): boolean {
+  return registry
+    .networks()
+    .some(({ spec, record }) => !isDeepStrictEqual(record.terms, rules.termsOf(spec)));
+}
+
+/** After a commit that has moved all rules over. What cannot be written is found out again. */
+async function recordTerms(world: World): Promise<void> {
+  if (!haveOtherTerms(world)) return;
+  for (const state of world.registry.networks()) {
+    const { id } = state.spec;
+    await world.networkLocks.shared(id, async () => {
+      if (world.registry.network(id) !== state) return;
+      state.record = { ...state.record, terms: world.rules.termsOf(state.spec) };
+      await world.store.write('network', id, state.record).catch((error) => {
+        world.log.warn(
+          { network: shortId(id), error: messageOf(error) },
+          'recording a move failed',
+        );
+      });
+    });
+  }
 }
 
 /**
@@ -44,7 +71,9 @@ export async function repairRulesRunning(
     unsettled ||= !settled && planned.some(({ op }) => op === 'create-chain');
     return !unsettled;
   });
-  return unsettled ? 'unsettled' : changes.map(describeRuleChange);
+  if (unsettled) return 'unsettled';
+  await recordTerms(world);
+  return changes.map(describeRuleChange);
 }
 
 function describeRuleChange(change: RuleChange): string {

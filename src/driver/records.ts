@@ -21,14 +21,25 @@ import {
 export type Phase = 'creating' | 'ready' | 'removing';
 const phases: readonly Phase[] = ['creating', 'ready', 'removing'];
 
+/** In which words a network's rules were written: not by its own options, but by what was told us. */
+export interface RuleTerms {
+  readonly generation: GenerationName;
+  readonly userlandProxy: boolean;
+  readonly masquerade: boolean;
+  readonly allowDirectRouting: boolean;
+}
+
 export interface NetworkRecord {
   readonly phase: Phase;
   /** Networks are brought back in the order in which they were made. */
   readonly sequence: number;
   /** false: the bridge was there before, and stays when the network goes. */
   readonly bridgeMade: boolean;
-  /** What the host's engine wrote then: the best guess after a reboot, before it has started. */
-  readonly generation: GenerationName;
+  /**
+   * Of the rules that are on the host because of it. Their generation is also the best guess after
+   * a reboot, before the engine has started.
+   */
+  readonly terms: RuleTerms;
   readonly input: NetworkInput;
 }
 
@@ -76,7 +87,7 @@ export function decodeNetwork(value: unknown): NetworkRecord {
     phase: phase(fields.phase),
     sequence: number(fields.sequence, 'sequence'),
     bridgeMade: fields.bridgeMade === true,
-    generation: generation(fields.generation),
+    terms: terms(object(fields.terms, 'terms')),
     input: {
       networkId: text(input.networkId, 'networkId'),
       options: object(input.options, 'options'),
@@ -136,6 +147,15 @@ function phase(value: unknown): Phase {
   return found;
 }
 
+function terms(fields: Record<string, unknown>): RuleTerms {
+  return {
+    generation: generation(fields.generation),
+    userlandProxy: flag(fields.userlandProxy, 'userlandProxy'),
+    masquerade: flag(fields.masquerade, 'masquerade'),
+    allowDirectRouting: flag(fields.allowDirectRouting, 'allowDirectRouting'),
+  };
+}
+
 function generation(value: unknown): GenerationName {
   const found = generationNames.find((name) => name === value);
   if (found === undefined) throw unreadable('generation', generationNames.join(', '));
@@ -146,6 +166,11 @@ function protocol(value: unknown): Protocol {
   const found = protocols.find((name) => name === value);
   if (found === undefined) throw unreadable('protocol', protocols.join(', '));
   return found;
+}
+
+function flag(value: unknown, name: string): boolean {
+  if (typeof value !== 'boolean') throw unreadable(name, 'true or false');
+  return value;
 }
 
 function object(value: unknown, name: string): Record<string, unknown> {

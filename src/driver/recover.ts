@@ -11,7 +11,7 @@ import { removeEndpoint } from './endpoints.js';
 import type { Listener, StoredRecord } from './host.js';
 import { takeAway } from './networks.js';
 import { listenerOf } from './publish.js';
-import { repairLinks, repairRules } from './reconcile.js';
+import { haveOtherTerms, repairLinks, repairRules } from './reconcile.js';
 import { decodeEndpoint, decodeNetwork, type EndpointRecord } from './records.js';
 import type { EndpointState } from './registry.js';
 import { remedy } from './unreadable.js';
@@ -28,6 +28,8 @@ export async function recover(world: World): Promise<void> {
   await loadRecords(world);
   // At boot the engine starts all containers at once: the proxy process must not begin with them.
   if (world.registry.networks().some(({ spec }) => !spec.internal)) world.hostPorts.prepare();
+  // What is left of an endpoint is taken away in the words of today.
+  if (haveOtherTerms(world)) await attempt(world, 'rules', () => repairRules(world));
   const links = new Set((await world.links.list()).map((link) => link.name));
   await collectLeftovers(world, links);
   await Promise.all([
@@ -48,7 +50,7 @@ async function loadRecords(world: World): Promise<void> {
     });
   }
   const newest = registry.networks().at(-1);
-  if (newest !== undefined) world.rules.expectGeneration(newest.record.generation);
+  if (newest !== undefined) world.rules.expectGeneration(newest.record.terms.generation);
   for (const stored of records) {
     if (stored.kind !== 'endpoint') continue;
     await understand(world, stored, (value) => loadEndpoint(world, decodeEndpoint(value)));

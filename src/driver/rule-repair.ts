@@ -11,8 +11,8 @@ import type { Log } from './host.js';
 import type { WantedRules } from './wanted-rules.js';
 
 export class RuleRepair {
-  /** Whose rules still have to go. */
-  #former: Generation | undefined;
+  /** Whose chains and jumps still have to go. */
+  readonly #former = new Set<Generation>();
   /** Families in which the policy of FORWARD was DROP when we last looked. */
   readonly #dropping = new Set<Family>();
 
@@ -47,7 +47,7 @@ export class RuleRepair {
       );
       changes.push(...repaired.filter((each) => !('rule' in each && underway.has(idOf(each)))));
     }
-    if (!refused) this.#former = undefined;
+    if (!refused) this.#former.clear();
     return changes;
   }
 
@@ -57,19 +57,18 @@ export class RuleRepair {
   }
 
   #intent(family: Family, found: RuleSet, log: Log): RuleIntent {
-    const left = this.choice.observe(family, found);
-    if (left !== undefined) {
-      this.#former = left;
+    const before = this.choice.current;
+    for (const former of this.choice.observe(family, found)) this.#former.add(former);
+    const { current } = this.choice;
+    if (current !== before) {
       log.info(
-        { from: left.name, to: this.choice.current.name },
+        { from: before.name, to: current.name },
         'the engine writes another generation of rules; ours move over',
       );
     }
-    const former = this.#former;
     const ofFamily = (rules: PlacedRule[]) => rules.filter(({ rule }) => rule.family === family);
     const add = ofFamily(this.wanted.ofAll(family, found));
-    const unwanted =
-      former === undefined ? [] : without(ofFamily(this.wanted.ofAll(family, found, former)), add);
+    const unwanted = without(ofFamily(this.wanted.ofFormerTerms(family, found)), add);
     const { networks } = this.wanted;
     return {
       add,
@@ -80,7 +79,9 @@ export class RuleRepair {
         ),
         ...repeatedRules(found, add),
       ],
-      ...(former === undefined ? {} : { retire: former.baseRules(family, this.settings) }),
+      retire: [...this.#former]
+        .filter((each) => each !== current)
+        .map((each) => each.baseRules(family, this.settings)),
       ...(this.#hasLostItsDrop(family, found) ? { dropForwarded: true } : {}),
     };
   }

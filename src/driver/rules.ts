@@ -11,6 +11,7 @@ import type { PortGroup } from '../core/ports.js';
 import type { RuleCommits } from './commit.js';
 import type { GenerationChoice } from './generation-choice.js';
 import type { Log } from './host.js';
+import type { RuleTerms } from './records.js';
 import type { Registry } from './registry.js';
 import { RuleRepair } from './rule-repair.js';
 import { type PublishedPorts, WantedRules } from './wanted-rules.js';
@@ -38,6 +39,11 @@ export class HostRules {
   /** What the records say of the host's engine; what is seen on the host counts more. */
   expectGeneration(name: GenerationName): void {
     this.choice.expect(name);
+  }
+
+  /** In which words the rules of the network are written now. */
+  termsOf(network: NetworkSpec): RuleTerms {
+    return this.#wanted.termsOf(network);
   }
 
   /** The order in which an endpoint's ports are bound and programmed. */

@@ -1,19 +1,28 @@
 /** Intent → the rules that should be there, as this host's engine writes them. */
+import { isDeepStrictEqual } from 'node:util';
 import type { Family } from '../core/address.js';
 import type { EndpointSpec } from '../core/endpoint.js';
 import { forwardedBridges } from '../core/firewall/forwarded-bridges.js';
-import type { FirewallSettings, IsolatedNetwork } from '../core/firewall/generation.js';
+import type { FirewallSettings, Generation, IsolatedNetwork } from '../core/firewall/generation.js';
+import { generations } from '../core/firewall/generations.js';
 import type { PlacedRule } from '../core/firewall/rule.js';
 import type { RuleSet } from '../core/firewall/rule-set.js';
 import type { NetworkSpec } from '../core/network.js';
 import type { OpenPort, PortBinding } from '../core/port.js';
 import type { GenerationChoice } from './generation-choice.js';
+import type { RuleTerms } from './records.js';
 import type { Registry } from './registry.js';
 
 /** What of an endpoint's ports the rules are about. */
 export interface PublishedPorts {
   readonly bindings: readonly PortBinding[];
   readonly opened: readonly OpenPort[];
+}
+
+/** Who writes, and how it was told to. */
+interface Terms {
+  readonly generation: Generation;
+  readonly settings: FirewallSettings;
 }
 
 export class WantedRules {
@@ -25,33 +34,29 @@ export class WantedRules {
     private readonly registry: Registry,
   ) {}
 
-  ofEndpoint(
-    network: NetworkSpec,
-    endpoint: EndpointSpec,
-    generation = this.choice.current,
-  ): PlacedRule[] {
-    return this.#written.flatMap((family) => generation.endpointRules(network, endpoint, family));
+  ofEndpoint(network: NetworkSpec, endpoint: EndpointSpec): PlacedRule[] {
+    const { current } = this.choice;
+    return this.#written.flatMap((family) => current.endpointRules(network, endpoint, family));
   }
 
-  ofPorts(
-    network: NetworkSpec,
-    { bindings, opened }: PublishedPorts,
-    generation = this.choice.current,
-  ): PlacedRule[] {
-    return [
-      ...bindings.flatMap((binding) => generation.portRules(network, binding, this.settings)),
-      ...opened.flatMap((port) => generation.routedPortRules?.(network, port) ?? []),
-    ].filter(({ rule }) => this.#written.includes(rule.family));
+  ofPorts(network: NetworkSpec, ports: PublishedPorts): PlacedRule[] {
+    return portRules(network, ports, this.#terms).filter(({ rule }) =>
+      this.#written.includes(rule.family),
+    );
   }
 
-  ofNetwork(
+  ofNetwork(network: NetworkSpec, family: Family, found: RuleSet): PlacedRule[] {
+    if (!this.choice.writes(family)) return [];
+    return this.#networkRules(network, family, found, this.#terms);
+  }
+
+  #networkRules(
     network: NetworkSpec,
     family: Family,
     found: RuleSet,
-    generation = this.choice.current,
+    { generation, settings }: Terms,
   ): PlacedRule[] {
-    if (!this.choice.writes(family)) return [];
-    const own = generation.networkRules(network, family, this.settings);
+    const own = generation.networkRules(network, family, settings);
     if (generation.pairRules === undefined) return own;
     const others = new Map<string, IsolatedNetwork>();
     for (const bridge of forwardedBridges(found)) others.set(bridge, { bridge, internal: false });
@@ -64,19 +69,45 @@ export class WantedRules {
   }
 
   /** Everything that the intent asks for, in the order in which it was asked for. */
-  ofAll(family: Family, found: RuleSet, generation = this.choice.current): PlacedRule[] {
+  ofAll(family: Family, found: RuleSet): PlacedRule[] {
     if (!this.choice.writes(family)) return [];
     const endpoints = this.registry
       .endpoints()
       .filter(({ record, network }) => ![record.phase, network.record.phase].includes('removing'));
     return [
-      ...this.networks.flatMap((spec) => this.ofNetwork(spec, family, found, generation)),
+      ...this.networks.flatMap((spec) => this.ofNetwork(spec, family, found)),
       ...endpoints.flatMap(({ spec, network, record, publishing }) => [
-        ...this.ofEndpoint(network.spec, spec, generation),
+        ...this.ofEndpoint(network.spec, spec),
         // A port that turns out to be another program's must not get a rule.
-        ...(publishing === 'sockets' ? [] : this.ofPorts(network.spec, record, generation)),
+        ...(publishing === 'sockets' ? [] : this.ofPorts(network.spec, record)),
       ]),
     ];
+  }
+
+  /** In which words the rules of the network are written now. */
+  termsOf({ masquerade, allowDirectRouting }: NetworkSpec): RuleTerms {
+    const { userlandProxy } = this.settings;
+    return { generation: this.choice.current.name, userlandProxy, masquerade, allowDirectRouting };
+  }
+
+  /** Of networks whose rules are on the host in other words than they are written now. */
+  ofFormerTerms(family: Family, found: RuleSet): PlacedRule[] {
+    return this.registry
+      .networks()
+      .filter(({ spec, record }) => !isDeepStrictEqual(record.terms, this.termsOf(spec)))
+      .flatMap(({ spec, record, endpoints }) => {
+        const { generation: name, userlandProxy, ...more } = record.terms;
+        const generation = generations[name];
+        const settings = { ...this.settings, userlandProxy };
+        const network = { ...spec, ...more };
+        return [
+          ...this.#networkRules(network, family, found, { generation, settings }),
+          ...[...endpoints.values()].flatMap((endpoint) => [
+            ...generation.endpointRules(network, endpoint.spec, family),
+            ...portRules(network, endpoint.record, { generation, settings }),
+          ]),
+        ];
+      });
   }
 
   /** What calls are about to commit: a repair that comes before them does it as well. */
@@ -103,7 +134,22 @@ export class WantedRules {
       .map(({ spec }) => spec);
   }
 
+  get #terms(): Terms {
+    return { generation: this.choice.current, settings: this.settings };
+  }
+
   get #written(): Family[] {
     return this.families.filter((family) => this.choice.writes(family));
   }
+}
+
+function portRules(
+  network: NetworkSpec,
+  { bindings, opened }: PublishedPorts,
+  { generation, settings }: Terms,
+): PlacedRule[] {
+  return [
+    ...bindings.flatMap((binding) => generation.portRules(network, binding, settings)),
+    ...opened.flatMap((port) => generation.routedPortRules?.(network, port) ?? []),
+  ];
 }

@@ -136,7 +136,7 @@ t.test('what another generation shared goes, as far as nobody else uses it', asy
     found.append('filter', chain, '-j RETURN');
   }
   found.append('filter', 'DOCKER-BRIDGE', '-i theirs -j ACCEPT');
-  const intent = { add: [ours('top', 'top')], remove: [], retire: former };
+  const intent = { add: [ours('top', 'top')], remove: [], retire: [former] };
   const changes = planRules(found, base, intent);
   t.same(texts(found), [user, chain, top, '-j DOCKER-BRIDGE', ingress]);
   t.same(found.rules('filter', 'DOCKER-USER'), ['-j RETURN'], "the administrator's");
@@ -153,7 +153,7 @@ t.test('DOCKER-USER stays, and so does its jump, where the next generation has n
     chains: [{ table: 'filter', chain: 'DOCKER-USER' }],
     rules: [jump('DOCKER-USER'), place('end', 4, 'filter', 'DOCKER-USER', {}, 'RETURN')],
   };
-  const intent = { add: [], remove: [], retire: former };
+  const intent = { add: [], remove: [], retire: [former] };
   t.same(planRules(found, { chains: [], rules: [] }, intent), []);
   t.same(texts(found), [user, ingress]);
 });

@@ -52,13 +52,21 @@ export interface Generation {
   orderBindings(groups: readonly PortGroup[]): PortGroup[];
 }
 
-/** The jump that an engine of each generation makes when it starts, oldest generation first. */
-const signatures: readonly [GenerationName, chain: Chain, text: string][] = [
-  ['docker17', 'FORWARD', '-j DOCKER-ISOLATION'],
-  ['docker20', 'FORWARD', '-j DOCKER-ISOLATION-STAGE-1'],
-  ['docker28', 'DOCKER-FORWARD', '-j DOCKER-ISOLATION-STAGE-1'],
-  ['docker29', 'DOCKER-FORWARD', '-j DOCKER-INTERNAL'],
+/** The jumps that an engine of each generation makes when it starts, oldest generation first. */
+const signatures: readonly [GenerationName, jumps: readonly [chain: Chain, text: string][]][] = [
+  ['docker17', [['FORWARD', '-j DOCKER-ISOLATION']]],
+  ['docker20', [['FORWARD', '-j DOCKER-ISOLATION-STAGE-1']]],
+  ['docker28', [...forwardJumps('DOCKER-ISOLATION-STAGE-1')]],
+  ['docker29', [...forwardJumps('DOCKER-INTERNAL')]],
 ];
+
+/** Both: the second alone is left where somebody has emptied FORWARD. */
+function forwardJumps(isolation: DockerChain): [Chain, string][] {
+  return [
+    ['FORWARD', '-j DOCKER-FORWARD'],
+    ['DOCKER-FORWARD', `-j ${isolation}`],
+  ];
+}
 
 /**
  * The generations whose jumps are there, oldest first. A newer engine takes the jumps of the older
@@ -67,6 +75,25 @@ const signatures: readonly [GenerationName, chain: Chain, text: string][] = [
  */
 export function seenGenerations(found: RuleSet): GenerationName[] {
   return signatures
-    .filter(([, chain, text]) => found.rules('filter', chain).includes(text))
+    .filter(([, jumps]) =>
+      jumps.every(([chain, text]) => found.rules('filter', chain).includes(text)),
+    )
     .map(([name]) => name);
+}
+
+/**
+ * The generation that the host's engine writes, as far as its jumps tell.
+ *
+ * @param before what {@link seenGenerations} was at the last look; undefined at the first
+ * @param current what we write ourselves: its jumps can be there because of us
+ */
+export function engineGeneration(
+  seen: readonly GenerationName[],
+  before: readonly GenerationName[] | undefined,
+  current: GenerationName,
+): GenerationName | undefined {
+  if (before === undefined) return seen[0];
+  const started = seen.find((name) => !before.includes(name));
+  // A newer engine has taken our jumps away, and its own were there from a former time.
+  return started ?? (seen.includes(current) ? undefined : seen[0]);
 }

@@ -9,8 +9,8 @@ export interface RuleIntent {
   readonly remove: readonly Rule[];
   /** Of those to add: to be taken away first, in all copies, since they are in the wrong place. */
   readonly lift?: readonly Rule[];
-  /** What networks shared in another generation: goes, as far as nobody else uses it. */
-  readonly retire?: BaseRules;
+  /** What networks shared in other generations: goes, as far as nobody else uses it. */
+  readonly retire?: readonly BaseRules[];
   /** The policy of FORWARD shall be DROP. */
   readonly dropForwarded?: true;
 }
@@ -48,7 +48,7 @@ export function planRules(found: RuleSet, base: BaseRules, intent: RuleIntent): 
     }
   }
   commit(deletions(found, intent.remove));
-  if (intent.retire !== undefined) commit(retirement(found, base, intent.retire));
+  for (const former of intent.retire ?? []) commit(retirement(found, base, former));
   if (intent.dropForwarded && found.policy('filter', 'FORWARD') !== 'DROP') {
     commit([{ op: 'policy', table: 'filter', chain: 'FORWARD', policy: 'DROP' }]);
   }
