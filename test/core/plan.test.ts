@@ -103,6 +103,29 @@ t.test('removal', async (t) => {
   t.equal(bare.hasChain('filter', 'DOCKER-USER'), false, 'and makes no chains');
 });
 
+t.test(
+  'many go from the top of their chains to the bottom, as iptables looks for them',
+  async (t) => {
+    const inserted = Array.from({ length: 40 }, (_, number) => ours(`x${number}`, 'top').rule);
+    const nat = place('end', 4, 'nat', 'DOCKER', {}, 'RETURN').rule;
+    const found = forward(chain);
+    found.addChain('nat', 'DOCKER');
+    planRules(found, base, {
+      add: [
+        ...inserted.map((rule) => ({ rule, place: 'top' as const })),
+        { rule: nat, place: 'end' },
+      ],
+      remove: [],
+    });
+    const gone = planRules(found, base, { add: [], remove: [...inserted, nat, ...inserted] });
+    t.same(
+      gone,
+      [...inserted.reverse(), nat].map((rule) => ({ op: 'delete', rule })),
+    );
+    t.same(found.rules('nat', 'DOCKER'), []);
+  },
+);
+
 t.test('additions come before removals', async (t) => {
   const found = forward(user, chain, top);
   const changes = planRules(found, base, {

@@ -143,12 +143,13 @@ const idOf = (rule: Rule): string => `${rule.table} ${rule.chain} ${rule.text}`;
 
 function deletions(found: RuleSet, rules: readonly Rule[]): RuleChange[] {
   const seen = new Set<string>();
-  return rules.flatMap((rule): RuleChange[] => {
+  const there = rules.filter((rule) => {
     const id = idOf(rule);
-    if (seen.has(id) || !found.has(rule)) return [];
+    if (seen.has(id) || !found.has(rule)) return false;
     seen.add(id);
-    return [{ op: 'delete', rule }];
+    return true;
   });
+  return found.fromTop(there).map((rule) => ({ op: 'delete', rule }));
 }
 
 const sameChain = (a: Rule, b: Rule): boolean => a.table === b.table && a.chain === b.chain;

@@ -22,6 +22,9 @@ interface ChainState {
   readonly counts: Map<string, number>;
 }
 
+/** So many rules to delete are worth a walk through their chains. */
+const many = 32;
+
 const key = (table: Table, chain: string): string => `${table} ${chain}`;
 
 export class RuleSet {
@@ -74,6 +77,27 @@ export class RuleSet {
   /** The chain's rules from top to bottom, as `iptables-save` prints them without `-A CHAIN`. */
   rules(table: Table, chain: Chain): readonly string[] {
     return this.#chains.get(key(table, chain))?.rules ?? [];
+  }
+
+  /**
+   * The same rules, chain by chain, each chain's from top to bottom if there are many: iptables
+   * looks for each rule that it deletes from the top, which makes 15 s or 0.4 s for 6,000 of them.
+   */
+  fromTop(rules: readonly Rule[]): readonly Rule[] {
+    if (rules.length < many) return rules;
+    const wanted = new Map<ChainState, Map<string, Rule>>();
+    for (const rule of rules) {
+      const state = this.#state(rule.table, rule.chain);
+      const own = wanted.get(state) ?? new Map<string, Rule>();
+      wanted.set(state, own.set(rule.text, rule));
+    }
+    return [...wanted].flatMap(([state, own]) =>
+      state.rules.flatMap((text) => {
+        const rule = own.get(text);
+        own.delete(text);
+        return rule ?? [];
+      }),
+    );
   }
 
   /** Names of all chains of a table, built-in ones included. */
