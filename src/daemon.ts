@@ -37,7 +37,8 @@ import { ProxySupervisor } from './proxy/supervisor.js';
 export async function runDaemon(config: Config, version: string): Promise<number> {
   const log = createLog(config.logLevel);
   const stopped = stopSignal();
-  const lock = await lockState(config.stateDir, loadLibc());
+  const libc = loadLibc();
+  const lock = await lockState(config.stateDir, libc);
   const choice = new GenerationChoice(config.firewallGeneration, config.ip6tables);
   const { world, firewall } = await buildWorld(config, log, choice);
   const recovered = recover(world);
@@ -52,7 +53,7 @@ export async function runDaemon(config: Config, version: string): Promise<number
   // Before recovery is done: the engine must not wait for the greeting.
   const inherited = inheritedSocket();
   await server.listen(inherited === undefined ? { path: config.socket } : { fd: inherited });
-  await notifyReady();
+  await notifyReady(libc);
   log.info({ socket: config.socket }, 'listening');
   const repairs = new SelfRepair(world, log);
   const monitor = new Monitor(

@@ -27,15 +27,29 @@ export interface Libc {
    * The lock goes when the descriptor is closed, so with the process at the latest.
    */
   tryLockFile(fd: number): boolean;
+  /**
+   * To a datagram socket of the unix family, without waiting; false if its queue is full. A path
+   * that begins with `@` is an abstract one.
+   */
+  trySendDatagram(path: string, text: string): boolean;
 }
 
 const cloneNewNet = 0x40000000;
 const lockExclusiveNonBlocking = 2 | 4;
+const unixFamily = 1;
+/** SOCK_DGRAM, SOCK_CLOEXEC */
+const datagramType = 2 | 0o2000000;
+const doNotWait = 0x40;
 
 export function loadLibc(): Libc {
   const library = koffi.load(null);
   const setns = library.func('int setns(int fd, int nstype)');
   const flock = library.func('int flock(int fd, int operation)');
+  const socket = library.func('int socket(int domain, int type, int protocol)');
+  const close = library.func('int close(int fd)');
+  const sendto = library.func(
+    'int64 sendto(int fd, const void *text, size_t n, int flags, const void *to, uint size)',
+  );
 
   return {
     setNetworkNamespace(fd) {
@@ -47,7 +61,28 @@ export function loadLibc(): Libc {
       if (error.code === 'EAGAIN') return false;
       throw error;
     },
+    trySendDatagram(path, text) {
+      const fd: number = socket(unixFamily, datagramType, 0);
+      if (fd < 0) throw lastError('socket');
+      try {
+        const bytes = Buffer.from(text);
+        const address = unixAddress(path);
+        const sent = sendto(fd, bytes, bytes.length, doNotWait, address, address.length);
+        if (sent >= 0) return true;
+        const error = lastError('sendto');
+        if (error.code === 'EAGAIN') return false;
+        throw error;
+      } finally {
+        close(fd);
+      }
+    },
   };
+}
+
+/** `struct sockaddr_un`, without the zero at its end. */
+function unixAddress(path: string): Uint8Array {
+  const family = new Uint8Array(Uint16Array.of(unixFamily).buffer);
+  return Buffer.concat([family, Buffer.from(path.replace(/^@/, '\0'))]);
 }
 
 function lastError(syscall: string): SystemCallError {

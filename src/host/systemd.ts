@@ -1,5 +1,6 @@
 /** What systemd gives a service and wants to hear from it: sd_listen_fds(3), sd_notify(3). */
-import { runCommand } from './exec.js';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Libc } from './libc.js';
 
 /** The first descriptor that systemd passes. */
 const firstFd = 3;
@@ -31,31 +32,25 @@ export function inheritedSocket(
   return firstFd;
 }
 
-/** systemd-notify waits 5 s for an answer. On a host under load that is not enough each time. */
-const notifyAttempts = 10;
+/** systemd's queue is full when all of a host's services start at once. */
+const notifyPauseMs = 50;
+const notifyAttempts = 600;
 
 /**
- * Tells systemd that calls are served; nothing without NOTIFY_SOCKET. It goes through the program
- * systemd-notify, as Node has no datagram sockets of the unix family: the unit needs `Type=notify`
- * and `NotifyAccess=all`.
+ * Tells systemd that calls are served; nothing without NOTIFY_SOCKET. The word is sent by this
+ * process itself (Node has no datagram sockets of the unix family): systemd looks up to which unit
+ * the sender belongs, and the word of a helper that has ended by then is dropped, after which the
+ * start of the unit times out.
  *
- * Never with `--no-block`: systemd looks up to which unit the sender belongs, and the word of a
- * process that has ended by then is dropped, after which the start of the unit times out.
- *
- * @throws {CommandError}
+ * @throws {SystemCallError} if nobody listens there
+ * @throws {Error} if systemd takes nothing for 30 s
  */
-export async function notifyReady(env: Environment = process.env): Promise<void> {
+export async function notifyReady(libc: Libc, env: Environment = process.env): Promise<void> {
   const { NOTIFY_SOCKET } = env;
   if (NOTIFY_SOCKET === undefined || NOTIFY_SOCKET === '') return;
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      await runCommand('systemd-notify', ['--ready', `--pid=${process.pid}`], {
-        timeoutMs: 15_000,
-        env: { NOTIFY_SOCKET },
-      });
-      return;
-    } catch (error) {
-      if (attempt === notifyAttempts) throw error;
-    }
+  for (let attempt = 1; attempt <= notifyAttempts; attempt += 1) {
+    if (libc.trySendDatagram(NOTIFY_SOCKET, 'READY=1')) return;
+    await sleep(notifyPauseMs);
   }
+  throw new Error(`telling systemd that calls are served: ${NOTIFY_SOCKET} takes nothing`);
 }

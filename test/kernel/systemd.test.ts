@@ -1,9 +1,10 @@
 import { spawn } from 'node:child_process';
-import events from 'node:events';
 import { openSync } from 'node:fs';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 import t from 'tap';
+import { loadLibc } from '../../src/host/libc.js';
 import { inheritedSocket, notifyReady } from '../../src/host/systemd.js';
 import { isInstalled } from '../helpers/netns.js';
 
@@ -37,34 +38,57 @@ t.test('no child gets the socket', async (t) => {
   t.equal(await text(child.stdout), 'true false\n');
 });
 
-const needed = ['systemd-notify', 'python3'].filter((file) => !isInstalled(file));
-const skip = needed.length > 0 && `needs ${needed.join(', ')}`;
+const skip = !isInstalled('python3') && 'needs python3';
+
+/** Listens at `path` (`@…`: an abstract one) until somebody is ready; reads when told to. */
+async function receiver(t: { teardown(f: () => void): void }, path: string) {
+  const script = [
+    'import socket,sys',
+    's=socket.socket(socket.AF_UNIX,socket.SOCK_DGRAM)',
+    's.bind(sys.argv[1].replace("@","\\0",1))',
+    'print("bound",flush=True)',
+    'sys.stdin.readline()',
+    'word=""',
+    'while word!="READY=1":',
+    ' word=s.recv(4096).decode()',
+    ' print(word,flush=True)',
+  ];
+  const child = spawn('python3', ['-c', script.join('\n'), path], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  t.teardown(() => child.kill('SIGKILL'));
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  await lines.next();
+  const received = async () => {
+    child.stdin.write('\n');
+    const words: string[] = [];
+    for await (const line of lines) words.push(line);
+    return words;
+  };
+  return received;
+}
 
 t.test('readiness', { skip }, async (t) => {
-  await notifyReady({});
+  const libc = loadLibc();
+  await notifyReady(libc, {});
+  for (const path of [join(t.testdir(), 'notify'), `@tsbridge-test-${process.pid}`]) {
+    const received = await receiver(t, path);
+    await notifyReady(libc, { NOTIFY_SOCKET: path });
+    t.same(await received(), ['READY=1'], path);
+  }
+  await t.rejects(notifyReady(libc, { NOTIFY_SOCKET: '/nowhere' }), { code: 'ENOENT' });
+});
+
+t.test('readiness, when the queue of systemd is full', { skip }, async (t) => {
+  const libc = loadLibc();
   const path = join(t.testdir(), 'notify');
-  const receiver = spawn(
-    'python3',
-    [
-      '-c',
-      // As systemd: the sender is let go (its descriptor closed) once its word has been taken.
-      'import socket,sys\n' +
-        's=socket.socket(socket.AF_UNIX,socket.SOCK_DGRAM)\n' +
-        's.bind(sys.argv[1])\nprint("bound",flush=True)\n' +
-        'while True:\n' +
-        ' word=s.recv(4096).decode()\n print(word,flush=True)\n' +
-        ' if word=="BARRIER=1": break',
-      path,
-    ],
-    { stdio: ['ignore', 'pipe', 'inherit'] },
-  );
-  t.teardown(() => receiver.kill('SIGKILL'));
-  receiver.stdout.setEncoding('utf8');
-  await events.once(receiver.stdout, 'data');
-  const received = text(receiver.stdout);
-  await notifyReady({ NOTIFY_SOCKET: path });
-  const words = await received;
-  t.match(words, /^READY=1$/m);
-  t.match(words, /^BARRIER=1$/m, 'the sender waits until it has been heard');
-  await t.rejects(notifyReady({ NOTIFY_SOCKET: '/nowhere' }), { name: 'CommandError' });
+  let count = 0;
+  const received = await receiver(t, path);
+  while (libc.trySendDatagram(path, `X=${count}`)) count += 1;
+  t.ok(count > 1);
+  const sent = notifyReady(libc, { NOTIFY_SOCKET: path });
+  const words = await received();
+  await sent;
+  t.equal(words.length, count + 1);
+  t.equal(words.at(-1), 'READY=1', 'it waited for room');
 });
