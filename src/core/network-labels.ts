@@ -7,7 +7,7 @@ import {
   parseInterfacePrefix,
 } from './names.js';
 import { didYouMean } from './nearest.js';
-import { type GatewayMode, gatewayModes } from './network.js';
+import { type GatewayMode, gatewayModes, type PortRules, portRuleKinds } from './network.js';
 import {
   type OptionMap,
   OptionReader,
@@ -34,6 +34,8 @@ export const labels = {
   // What Docker has for all networks at once only.
   allowDirectRouting: 'tsbridge.allow_direct_routing',
   ipForwardNoDrop: 'tsbridge.ip_forward_no_drop',
+  // What Docker does not have.
+  portRules: 'tsbridge.port_rules',
 } as const;
 
 /** Labels that the engine itself acts on or that a well-known option overrides. */
@@ -63,13 +65,14 @@ export interface NetworkLabels {
   readonly hostIpv6: IpAddress | undefined;
   readonly allowDirectRouting: boolean | undefined;
   readonly ipForwardNoDrop: boolean | undefined;
+  readonly portRules: PortRules | undefined;
   readonly enableIpv4: boolean | undefined;
   readonly enableIpv6: boolean | undefined;
 }
 
 export function readLabels(options: OptionMap, problems: Problems): NetworkLabels {
   const read = new OptionReader(options, problems);
-  const mode = (name: string) => gatewayMode(read, name);
+  const mode = (name: string) => oneOf(read, name, 'gateway mode', gatewayModes);
   if (read.boolean(labels.defaultBridge) === true) {
     const why = 'marks docker0, which only the built-in bridge driver makes; leave the option out';
     problems.add(`${labels.defaultBridge}=true ${why}`);
@@ -100,6 +103,7 @@ export function readLabels(options: OptionMap, problems: Problems): NetworkLabel
     hostIpv6: read.address(labels.hostIpv6, 6),
     allowDirectRouting: read.boolean(labels.allowDirectRouting),
     ipForwardNoDrop: read.boolean(labels.ipForwardNoDrop),
+    portRules: oneOf(read, labels.portRules, 'kind of port rules', portRuleKinds),
     enableIpv4: read.boolean(wellKnown.enableIpv4),
     enableIpv6: read.boolean(wellKnown.enableIpv6),
   };
@@ -115,14 +119,19 @@ function unlessEmpty<T>(
   return read.text(name) === '' ? undefined : read.parsed(name, parse, reason);
 }
 
-function gatewayMode(read: OptionReader, name: string): GatewayMode | undefined {
+function oneOf<T extends string>(
+  read: OptionReader,
+  name: string,
+  what: string,
+  known: readonly T[],
+): T | undefined {
   const text = read.text(name);
   if (text === undefined) return undefined;
-  const found = gatewayModes.find((mode) => mode === text);
+  const found = known.find((word) => word === text);
   if (found !== undefined) return found;
-  const hint = didYouMean(text, gatewayModes);
-  const accepted = `use ${gatewayModes.slice(0, -1).join(', ')} or ${gatewayModes.at(-1)}`;
-  read.refuse(name, text, `unknown gateway mode ${show(text)}: ${accepted}${hint}`);
+  const accepted = `use ${known.slice(0, -1).join(', ')} or ${known.at(-1)}`;
+  const hint = didYouMean(text, known);
+  read.refuse(name, text, `unknown ${what} ${show(text)}: ${accepted}${hint}`);
   return undefined;
 }
 

@@ -194,6 +194,7 @@ function buildSpec(
     trustedHostInterfaces: found.trustedHostInterfaces,
     allowDirectRouting: found.allowDirectRouting ?? defaults.allowDirectRouting ?? false,
     ipForwardNoDrop: found.ipForwardNoDrop ?? defaults.ipForwardNoDrop ?? false,
+    portRules: found.portRules ?? 'docker',
   };
 }
 

@@ -6,6 +6,13 @@ import type { InterfaceName, InterfacePrefix, NetworkId } from './names.js';
 export const gatewayModes = ['nat', 'nat-unprotected', 'routed', 'isolated'] as const;
 export type GatewayMode = (typeof gatewayModes)[number];
 
+/**
+ * `tsbridge.port_rules`: one set of rules for each port, as Docker, or for each run of consecutive
+ * ports; `compact-shifted` also where the container's numbers are others than the host's.
+ */
+export const portRuleKinds = ['docker', 'compact', 'compact-shifted'] as const;
+export type PortRules = (typeof portRuleKinds)[number];
+
 /** One address family of a network. */
 export interface NetworkFamily {
   readonly family: Family;
@@ -44,6 +51,7 @@ export interface NetworkSpec {
   readonly allowDirectRouting: boolean;
   /** Leave the policy of FORWARD alone when forwarding is switched on (28). */
   readonly ipForwardNoDrop: boolean;
+  readonly portRules: PortRules;
 }
 
 /** The families that the network has, IPv4 first. */

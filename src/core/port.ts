@@ -18,6 +18,9 @@ export function protocolFromNumber(value: number): Protocol | undefined {
   return protocols.find((protocol) => protocolNumber[protocol] === value);
 }
 
+/** A port, or all from the first to the last. */
+export type PortMatch = Port | { readonly first: Port; readonly last: Port };
+
 /** One container port of `-p` or `-P`, before a host port is chosen. */
 export interface PortRequest {
   readonly protocol: Protocol;

@@ -4,6 +4,7 @@
  */
 import { familyOf } from '../core/address.js';
 import { bindFailure } from '../core/bind-failure.js';
+import { refuseSeparate } from '../core/compact-requests.js';
 import { DriverError, ErrorList } from '../core/errors.js';
 import { shortId } from '../core/names.js';
 import { routedFamilies } from '../core/network.js';
@@ -35,7 +36,9 @@ export async function publishPorts(
     noProxy6To4: request.noProxy6To4,
     routed: routedFamilies(network.spec),
   };
-  const groups = world.rules.orderBindings(expandRequests(request.requests, context));
+  const expanded = expandRequests(request.requests, context);
+  refuseSeparate(expanded, network.spec.portRules);
+  const groups = world.rules.orderBindings(expanded);
   const { ports: opened, ignored } = routedPorts(request.requests, context);
   if (groups.length === 0 && opened.length === 0 && request.exposed.length === 0) return;
   for (const { protocol, containerPort, hostPorts } of ignored) {

@@ -9,6 +9,7 @@ import type { PlacedRule } from '../core/firewall/rule.js';
 import type { RuleSet } from '../core/firewall/rule-set.js';
 import type { NetworkSpec } from '../core/network.js';
 import type { OpenPort, PortBinding } from '../core/port.js';
+import { joinBindings, joinOpened } from '../core/port-runs.js';
 import type { GenerationChoice } from './generation-choice.js';
 import type { RuleTerms } from './records.js';
 import type { Registry } from './registry.js';
@@ -149,7 +150,11 @@ function portRules(
   { generation, settings }: Terms,
 ): PlacedRule[] {
   return [
-    ...bindings.flatMap((binding) => generation.portRules(network, binding, settings)),
-    ...opened.flatMap((port) => generation.routedPortRules?.(network, port) ?? []),
+    ...joinBindings(bindings, network.portRules).flatMap((ports) =>
+      generation.portRules(network, ports, settings),
+    ),
+    ...joinOpened(opened, network.portRules).flatMap(
+      (ports) => generation.routedPortRules?.(network, ports) ?? [],
+    ),
   ];
 }

@@ -32,6 +32,7 @@ t.test('a network without options is as Docker makes it', async (t) => {
     trustedHostInterfaces: [],
     allowDirectRouting: false,
     ipForwardNoDrop: false,
+    portRules: 'docker',
   });
 });
 
@@ -53,6 +54,7 @@ t.test('every option', async (t) => {
       'com.docker.network.host_ipv6': '2001:DB8::9',
       'tsbridge.allow_direct_routing': 'true',
       'tsbridge.ip_forward_no_drop': '1',
+      'tsbridge.port_rules': 'compact',
     },
     options: { 'com.docker.network.enable_ipv4': true },
     ipv6: [{ pool: 'fd00:5::/64', gateway: 'fd00:5::1/64' }],
@@ -66,6 +68,7 @@ t.test('every option', async (t) => {
     trustedHostInterfaces: ['wg0', 'eth1'],
     allowDirectRouting: true,
     ipForwardNoDrop: true,
+    portRules: 'compact',
     mtu: 1400,
     containerPrefix: 'lan',
     ipv4: { gatewayMode: 'routed', hostAddress: '192.0.2.9' },
@@ -179,6 +182,11 @@ const refused: readonly [string, Parameters<typeof networkInput>[0], RegExp][] =
   ['name', { labels: { [bridge('name')]: 'a-very-long-name' } }, /name value: a-very-long-name \(/],
   ['name', { labels: { [bridge('name')]: 'a/b\n' } }, /value: "a\/b\\n" \(not an interface name/],
   ['prefix', { labels: { 'com.docker.network.container_iface_prefix': 'eth0' } }, /in a digit/],
+  [
+    'port rules',
+    { labels: { 'tsbridge.port_rules': 'range' } },
+    /unknown kind of port rules range: use docker, compact or compact-shifted/,
+  ],
   ['mode', { labels: { [bridge('gateway_mode_ipv4')]: 'rooted' } }, /mode rooted: .* routed\?/],
   ['mode', { labels: { [bridge('gateway_mode_ipv6')]: '' } }, /unknown gateway mode ""/],
   ['mode', { labels: { [bridge('gateway_mode_ipv6')]: 'isolated' } }, /add --internal/],

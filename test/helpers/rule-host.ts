@@ -7,6 +7,7 @@ import type { PlacedRule } from '../../src/core/firewall/rule.js';
 import { type RuleChange, RuleSet } from '../../src/core/firewall/rule-set.js';
 import type { NetworkSpec } from '../../src/core/network.js';
 import type { PortBinding } from '../../src/core/port.js';
+import { joinBindings } from '../../src/core/port-runs.js';
 import { bindingsOf, type PortGroup } from '../../src/core/ports.js';
 
 export class RuleHost {
@@ -57,11 +58,11 @@ export class RuleHost {
   /** Of this family, in the generation's order. */
   portRules(network: NetworkSpec, ports: readonly PortBinding[]): PlacedRule[] {
     const groups = this.generation.orderBindings(ports.map(groupOf));
-    return groups
-      .flatMap((group) =>
-        bindingsOf(group, group.request.hostPorts?.first ?? group.request.containerPort),
-      )
-      .flatMap((binding) => this.generation.portRules(network, binding, this.settings))
+    const bindings = groups.flatMap((group) =>
+      bindingsOf(group, group.request.hostPorts?.first ?? group.request.containerPort),
+    );
+    return joinBindings(bindings, network.portRules)
+      .flatMap((ports) => this.generation.portRules(network, ports, this.settings))
       .filter(({ rule }) => rule.family === this.family);
   }
 

@@ -6,7 +6,7 @@
  */
 import type { Family } from '../address.js';
 import { familyIn, type NetworkSpec } from '../network.js';
-import type { PortBinding } from '../port.js';
+import type { PublishedRun } from '../port-runs.js';
 import { answersRule, enteringRule, iccRule, leavingRule } from './forward-rules.js';
 import type { BaseRules, FirewallSettings, Generation, IsolatedNetwork } from './generation.js';
 import { internalDrops } from './internal-drops.js';
@@ -86,7 +86,7 @@ function pairRules(network: IsolatedNetwork, other: IsolatedNetwork, family: Fam
 
 function portRules(
   { bridge }: NetworkSpec,
-  binding: PortBinding,
+  binding: PublishedRun,
   settings: FirewallSettings,
 ): PlacedRule[] {
   if (translatedFamily(binding) !== 4) return [];

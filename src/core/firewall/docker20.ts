@@ -5,7 +5,7 @@
  */
 import type { Family } from '../address.js';
 import { familyIn, type NetworkFamily, type NetworkSpec } from '../network.js';
-import type { PortBinding } from '../port.js';
+import type { PublishedRun } from '../port-runs.js';
 import { answersRule, enteringRule, iccRule, leavingRule } from './forward-rules.js';
 import type { BaseRules, FirewallSettings, Generation } from './generation.js';
 import { internalDrops } from './internal-drops.js';
@@ -101,7 +101,7 @@ function isolationRules({ bridge }: NetworkSpec, family: Family): PlacedRule[] {
 
 function portRules(
   { bridge }: NetworkSpec,
-  binding: PortBinding,
+  binding: PublishedRun,
   settings: FirewallSettings,
 ): PlacedRule[] {
   if (translatedFamily(binding) === undefined) return [];

@@ -8,7 +8,7 @@ import { type Cidr, type Family, familyOf, hostCidr, isLoopback } from '../addre
 import type { EndpointSpec } from '../endpoint.js';
 import type { InterfaceName } from '../names.js';
 import { familyIn, type NetworkFamily, type NetworkSpec } from '../network.js';
-import type { OpenPort, PortBinding } from '../port.js';
+import type { OpenRun, PublishedRun } from '../port-runs.js';
 import type { BaseRules, FirewallSettings } from './generation.js';
 import {
   destinationTranslation,
@@ -115,14 +115,14 @@ export function directAccessDrops(
 }
 
 /** In mode `routed` there is no host port: the container's own is opened, and that is all. */
-export function routedPortRules(network: NetworkSpec, port: OpenPort): PlacedRule[] {
+export function routedPortRules(network: NetworkSpec, port: OpenRun): PlacedRule[] {
   return network.internal ? [] : [openPort(network.bridge, port, 'top')];
 }
 
 /** Of a binding in mode `routed`, which the driver does not make, only what it opens is left. */
 export function publishedPortRules(
   network: NetworkSpec,
-  binding: PortBinding,
+  binding: PublishedRun,
   settings: FirewallSettings,
 ): PlacedRule[] {
   const { bridge } = network;
@@ -141,7 +141,7 @@ export function publishedPortRules(
 }
 
 /** A neighbour that routes 127.0.0.0/8 to this host gets no port published there. */
-function loopbackDrops({ hostIp, hostPort, protocol }: PortBinding): PlacedRule[] {
+function loopbackDrops({ hostIp, hostPort, protocol }: PublishedRun): PlacedRule[] {
   if (familyOf(hostIp) !== 4 || !isLoopback(hostIp)) return [];
   const fromElsewhere: Matches = {
     protocol,

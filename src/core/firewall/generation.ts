@@ -5,7 +5,7 @@
 import type { Family } from '../address.js';
 import type { EndpointSpec } from '../endpoint.js';
 import type { NetworkSpec } from '../network.js';
-import type { OpenPort, PortBinding } from '../port.js';
+import type { OpenRun, PublishedRun } from '../port-runs.js';
 import type { PortGroup } from '../ports.js';
 import type { Chain, DockerChain, PlacedRule, Table } from './rule.js';
 import type { RuleSet } from './rule-set.js';
@@ -37,9 +37,9 @@ export interface Generation {
   networkRules(network: NetworkSpec, family: Family, settings: FirewallSettings): PlacedRule[];
   endpointRules(network: NetworkSpec, endpoint: EndpointSpec, family: Family): PlacedRule[];
   /** None if the host's and the container's address are of different families: proxy only. */
-  portRules(network: NetworkSpec, binding: PortBinding, settings: FirewallSettings): PlacedRule[];
+  portRules(network: NetworkSpec, binding: PublishedRun, settings: FirewallSettings): PlacedRule[];
   /** What a published port comes to in mode `routed`, in generations that have it. */
-  routedPortRules?(network: NetworkSpec, port: OpenPort): PlacedRule[];
+  routedPortRules?(network: NetworkSpec, port: OpenRun): PlacedRule[];
   /**
    * What isolates two networks from each other, where a network's own rules do not: to be added
    * after the rules of `network`, for every `other` that is there; removed with either of them.

@@ -1,12 +1,15 @@
-/** The rules of one published port, in the words of all generations (spec section 3.4). */
+/** The rules of one published port, or of a run of them, in the words of all generations (spec section 3.4). */
 import { type Family, familyOf, hostCidr, isUnspecified } from '../address.js';
 import type { InterfaceName } from '../names.js';
-import type { OpenPort, PortBinding } from '../port.js';
+import type { OpenRun, PublishedRun } from '../port-runs.js';
 import type { FirewallSettings } from './generation.js';
-import { type Matches, type Place, type PlacedRule, place, type Target } from './rule.js';
+import { type Matches, type Place, type PlacedRule, place, type Translation } from './rule.js';
 
 /** undefined if host and container address are of different families: a matter of the proxy. */
-export function translatedFamily({ hostIp, containerIp }: PortBinding): Family | undefined {
+export function translatedFamily({
+  hostIp,
+  containerIp,
+}: Pick<PublishedRun, 'hostIp' | 'containerIp'>): Family | undefined {
   const family = familyOf(hostIp);
   return family === familyOf(containerIp) ? family : undefined;
 }
@@ -14,7 +17,7 @@ export function translatedFamily({ hostIp, containerIp }: PortBinding): Family |
 /** What is addressed to the host's port goes to the container's. */
 export function destinationTranslation(
   bridge: InterfaceName,
-  binding: PortBinding,
+  binding: PublishedRun,
   settings: FirewallSettings,
   more: Matches = {},
 ): PlacedRule {
@@ -27,14 +30,20 @@ export function destinationTranslation(
     // With the proxy on, containers of the network reach the port through the proxy.
     ...(settings.userlandProxy ? { inInterface: { not: bridge } } : {}),
   };
-  const target: Target = {
-    dnat: { address: binding.containerIp, port: binding.containerPort },
-  };
-  return place('end', familyOf(hostIp), 'nat', 'DOCKER', published, target);
+  return place('end', familyOf(hostIp), 'nat', 'DOCKER', published, { dnat: translation(binding) });
+}
+
+function translation({ containerIp: address, hostPort, containerPort }: PublishedRun): Translation {
+  if (typeof hostPort === 'number' || typeof containerPort === 'number') {
+    return { address, port: containerPort };
+  }
+  // A run that keeps its numbers: the kernel then never takes another one (see port-runs.ts).
+  if (hostPort.first === containerPort.first) return { address };
+  return { address, port: containerPort, base: hostPort.first };
 }
 
 /** The container's port is open to others than its network. */
-export function openPort(bridge: InterfaceName, binding: OpenPort, where: Place): PlacedRule {
+export function openPort(bridge: InterfaceName, binding: OpenRun, where: Place): PlacedRule {
   const matches: Matches = {
     protocol: binding.protocol,
     destination: hostCidr(binding.containerIp),
@@ -46,7 +55,7 @@ export function openPort(bridge: InterfaceName, binding: OpenPort, where: Place)
 }
 
 /** A container that reaches itself by the host's address must not see its own as the source. */
-export function selfTranslation(binding: PortBinding): PlacedRule {
+export function selfTranslation(binding: PublishedRun): PlacedRule {
   const container = hostCidr(binding.containerIp);
   const toItself: Matches = {
     protocol: binding.protocol,
@@ -58,7 +67,7 @@ export function selfTranslation(binding: PortBinding): PlacedRule {
 }
 
 /** Answers over SCTP get a checksum (18.03 to 27): some network cards of that time gave none. */
-export function sctpChecksum({ containerIp, containerPort, protocol }: PortBinding): PlacedRule[] {
+export function sctpChecksum({ containerIp, containerPort, protocol }: OpenRun): PlacedRule[] {
   if (protocol !== 'sctp') return [];
   const answers: Matches = { protocol, sourcePort: containerPort };
   return [place('end', familyOf(containerIp), 'mangle', 'POSTROUTING', answers, 'CHECKSUM')];

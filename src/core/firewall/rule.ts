@@ -6,7 +6,7 @@
  */
 import { type Cidr, cidrText, type Family, type IpAddress } from '../address.js';
 import type { InterfaceName } from '../names.js';
-import type { Port, Protocol } from '../port.js';
+import type { Port, PortMatch, Protocol } from '../port.js';
 
 export const tables = ['raw', 'mangle', 'nat', 'filter'] as const;
 export type Table = (typeof tables)[number];
@@ -28,7 +28,6 @@ export type Chain = (typeof builtInChains)[number] | DockerChain;
 
 /** A value that must match, or must not. */
 export type Matched<T> = T | { readonly not: T };
-export type PortMatch = Port | { readonly first: Port; readonly last: Port };
 
 /** All conditions must hold; an absent one holds always. */
 export interface Matches {
@@ -54,7 +53,16 @@ export type Target =
   | 'CHECKSUM'
   | { readonly jump: DockerChain }
   | { readonly snat: IpAddress }
-  | { readonly dnat: { readonly address: IpAddress; readonly port: PortMatch } };
+  | { readonly dnat: Translation };
+
+/** Where translated connections go. */
+export interface Translation {
+  readonly address: IpAddress;
+  /** Without it the port stays as it is. */
+  readonly port?: PortMatch;
+  /** Of a range of ports: which port becomes the first of it, the next one the second, and so on. */
+  readonly base?: Port;
+}
 
 export interface Rule {
   readonly family: Family;
@@ -147,7 +155,11 @@ function targetText(target: Target): string {
   if (typeof target === 'string') return target;
   if ('jump' in target) return target.jump;
   if ('snat' in target) return `SNAT --to-source ${target.snat}`;
-  const { address, port } = target.dnat;
+  return `DNAT --to-destination ${translationText(target.dnat)}`;
+}
+
+function translationText({ address, port, base }: Translation): string {
+  if (port === undefined) return address;
   const host = address.includes(':') ? `[${address}]` : address;
-  return `DNAT --to-destination ${host}:${portText(port, '-')}`;
+  return `${host}:${portText(port, '-')}${base === undefined ? '' : `/${base}`}`;
 }

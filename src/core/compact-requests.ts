@@ -1,0 +1,62 @@
+/** What a network with `tsbridge.port_rules=compact` refuses to publish, and why. */
+import type { PortRules } from './network.js';
+import { labels } from './network-labels.js';
+import type { Port, PortRequest } from './port.js';
+import { findRuns } from './port-runs.js';
+import type { PortGroup } from './ports.js';
+import { Problems } from './problems.js';
+
+/**
+ * Ports that follow one another and yet cannot share a rule. Single ports and those that may be any
+ * free one (`-P`, `-p 80`) are never refused: they get rules of their own, as with Docker.
+ *
+ * @throws DriverError `options-invalid`, with every range that is refused
+ */
+export function refuseSeparate(groups: readonly PortGroup[], kind: PortRules): void {
+  if (kind === 'docker') return;
+  const problems = new Problems();
+  const exact: ExactRequest[] = [];
+  for (const { request } of groups) {
+    const { hostPorts, containerPort, protocol } = request;
+    if (hostPorts === undefined) continue;
+    if (hostPorts.first === hostPorts.last) exact.push({ ...request, hostPort: hostPorts.first });
+    else {
+      problems.add(
+        `host ports ${hostPorts.first}-${hostPorts.last} for container port ` +
+          `${containerPort}/${protocol}: one of them would be chosen, and a rule for a range needs ` +
+          'as many container ports; publish one host port',
+      );
+    }
+  }
+  const runs = findRuns(
+    exact,
+    ({ protocol, hostIp, hostPort, containerPort }) =>
+      `${protocol} ${hostIp} ${containerPort - hostPort}`,
+    ({ hostPort }) => hostPort,
+  );
+  for (const { first, last } of runs) {
+    if (first === last) continue;
+    const reason = whyApart(first, kind);
+    if (reason === undefined) continue;
+    problems.add(
+      `host ports ${first.hostPort}-${last.hostPort} for container ports ` +
+        `${first.containerPort}-${last.containerPort}/${first.protocol}: ${reason}`,
+    );
+  }
+  problems.resolve(true, 'options-invalid', `${labels.portRules}=${kind}`);
+}
+
+interface ExactRequest extends PortRequest {
+  readonly hostPort: Port;
+}
+
+function whyApart({ protocol, hostPort, containerPort }: ExactRequest, kind: PortRules) {
+  const other = `use a network with ${labels.portRules}=docker`;
+  if (protocol === 'sctp') return `rules for a range are written for TCP and UDP only; ${other}`;
+  if (hostPort === containerPort || kind === 'compact-shifted') return undefined;
+  return (
+    'a rule for a range whose numbers differ leads a client that uses one source port with two ' +
+    'addresses of the host to a neighbouring port; publish equal numbers, accept that with ' +
+    `${labels.portRules}=compact-shifted, or ${other}`
+  );
+}

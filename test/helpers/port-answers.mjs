@@ -1,0 +1,58 @@
+// Servers that say which of their ports they were asked at, and clients that ask.
+//
+//   node port-answers.mjs serve tcp/8000 udp/53 …       until killed; prints "ready" first
+//   node port-answers.mjs ask tcp/8000@HOST[+LOCAL_PORT] …   one after the other, keeping the
+//        connections; prints a JSON list of the answers, or of error codes
+import { createSocket } from 'node:dgram';
+import { connect, createServer } from 'node:net';
+
+const [command, ...questions] = process.argv.slice(2);
+const timeoutMs = 3_000;
+
+const parse = (text) => {
+  const [, protocol, port, host, local] = /^(tcp|udp)\/(\d+)(?:@([^+]+))?(?:\+(\d+))?$/.exec(text);
+  return { protocol, port: Number(port), host, local: Number(local ?? 0) };
+};
+
+if (command === 'serve') {
+  await Promise.all(questions.map((text) => serve(parse(text))));
+  console.log('ready');
+} else {
+  const answers = [];
+  for (const text of questions) answers.push(await ask(parse(text)).catch((error) => error.code));
+  console.log(JSON.stringify(answers));
+  process.exit(0);
+}
+
+function serve({ protocol, port }) {
+  return new Promise((resolve) => {
+    if (protocol === 'tcp') {
+      const server = createServer((socket) => {
+        socket.on('error', () => {});
+        socket.write(String(port));
+      });
+      server.listen(port, '::', resolve);
+    } else {
+      const socket = createSocket('udp6');
+      socket.on('message', (_, from) => socket.send(String(port), from.port, from.address));
+      socket.bind(port, resolve);
+    }
+  });
+}
+
+function ask({ protocol, port, host, local }) {
+  return new Promise((resolve, reject) => {
+    setTimeout(() => reject({ code: 'timeout' }), timeoutMs).unref();
+    if (protocol === 'tcp') {
+      const socket = connect({ port, host, ...(local === 0 ? {} : { localPort: local }) });
+      socket.on('error', reject);
+      socket.on('data', (text) => resolve(String(text)));
+      socket.on('end', () => reject({ code: 'closed' }));
+    } else {
+      const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4');
+      socket.on('error', reject);
+      socket.on('message', (text) => resolve(String(text)));
+      socket.send('?', port, host);
+    }
+  });
+}
