@@ -6,6 +6,7 @@ import { familyOf } from '../core/address.js';
 import { bindFailure } from '../core/bind-failure.js';
 import { refuseSeparate } from '../core/compact-requests.js';
 import { DriverError, ErrorList } from '../core/errors.js';
+import type { PlacedRule } from '../core/firewall/rule.js';
 import { shortId } from '../core/names.js';
 import { routedFamilies } from '../core/network.js';
 import type { PortBinding } from '../core/port.js';
@@ -50,9 +51,8 @@ export async function publishPorts(
   state.record = { ...state.record, opened, exposed: request.exposed };
   try {
     state.publishing = 'sockets';
-    await bind(world, state, groups);
+    const rules = await bind(world, state, groups);
     state.publishing = 'rules';
-    const rules = world.rules.ofPorts(network.spec, state.record);
     await world.rules.add(rules);
     // Only now: a client that goes on sending would bring the old flow back before the rules.
     await forgetFlows(world, state, state.record.bindings);
@@ -80,11 +80,10 @@ export async function freePorts(world: World, state: EndpointState): Promise<boo
   const errors = new ErrorList();
   // Out of the intent first, so that a repair does not put the rules back.
   state.record = { ...state.record, bindings: [], opened: [], exposed: [] };
+  // The sockets first: while their process closes them, the rules are made out.
+  const closed = errors.attempt(() => world.hostPorts.close(state.spec.id));
   const rules = world.rules.ofPorts(state.network.spec, { bindings, opened });
-  await Promise.all([
-    errors.attempt(() => world.rules.remove(rules)),
-    errors.attempt(() => world.hostPorts.close(state.spec.id)),
-  ]);
+  await Promise.all([closed, errors.attempt(() => world.rules.remove(rules))]);
   await errors.attempt(() => forgetFlows(world, state, bindings));
   if (errors.failed) {
     // Whoever comes next (Leave, DeleteEndpoint, a start) tries again.
@@ -104,12 +103,14 @@ export function listenerOf(world: World, binding: PortBinding): Listener {
  * One socket for each address of each group; the groups that fail move on within their range. What
  * is chosen is on record before it is known whether it can be had: sockets and record take their
  * time together, and whoever releases the record releases them.
+ *
+ * @returns the rules of what was chosen, made out while the sockets are opened
  */
 async function bind(
   world: World,
   state: EndpointState,
   groups: readonly PortGroup[],
-): Promise<void> {
+): Promise<PlacedRule[]> {
   const owner = `endpoint ${shortId(state.spec.id)} on ${state.network.spec.bridge}`;
   const chosen = new Map<PortGroup, PortBinding[]>();
   const record = (): Promise<void> => {
@@ -127,14 +128,14 @@ async function bind(
     }
     const wanted = open.flatMap((group) => chosen.get(group) ?? []);
     const listeners = wanted.map((binding) => listenerOf(world, binding));
-    const [failures] = await Promise.all([
-      world.hostPorts.open(state.spec.id, listeners),
-      record(),
-    ]);
-    if (failures.length === 0) return;
+    const opening = Promise.all([world.hostPorts.open(state.spec.id, listeners), record()]);
+    const rules = world.rules.ofPorts(state.network.spec, state.record);
+    const [failures] = await opening;
+    if (failures.length === 0) return rules;
     open = await retry(world, state, chosen, failures, attempt);
-    if (open.length === 0) await record();
   }
+  await record();
+  return world.rules.ofPorts(state.network.spec, state.record);
 }
 
 /** The groups to try again with other ports. Throws if one of them has no other. */
