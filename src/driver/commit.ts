@@ -6,8 +6,14 @@ import type { Family } from '../core/address.js';
 import { messageOf, wrapError } from '../core/errors.js';
 import type { BaseRules } from '../core/firewall/generation.js';
 import { type AddedRule, type HandledRule, RuleHandles } from '../core/firewall/handles.js';
+import {
+  describeMissing,
+  intentWithoutTables,
+  optionalTables,
+  withoutTables,
+} from '../core/firewall/missing-tables.js';
 import { planRules, type RuleIntent } from '../core/firewall/plan.js';
-import type { Rule } from '../core/firewall/rule.js';
+import type { Rule, Table } from '../core/firewall/rule.js';
 import type { RuleChange, RuleSet } from '../core/firewall/rule-set.js';
 import { parseSave } from '../core/firewall/save.js';
 import { renderDeletion } from '../render/nft-delete.js';
@@ -31,6 +37,9 @@ export class RuleCommits {
   #found: RuleSet | undefined;
   readonly #handles = new RuleHandles();
   readonly #queue: Pending[] = [];
+  readonly #missing = new Set<Table>();
+  /** Of the commit that was tried last. */
+  #tried = new Set<Table>();
   #running = false;
 
   constructor(
@@ -54,6 +63,11 @@ export class RuleCommits {
     wants: (changes: readonly RuleChange[]) => boolean,
   ): Promise<RuleChange[]> {
     return this.#enqueue(intent, true, wants);
+  }
+
+  /** Tables that this kernel turned out to lack: what belongs there is left out. */
+  get missingTables(): readonly Table[] {
+    return [...this.#missing];
   }
 
   /** What the kernel reports of a transaction of somebody's in this family. */
@@ -87,10 +101,25 @@ export class RuleCommits {
           { family: this.family, calls: batch.length, error: messageOf(error) },
           'firewall commit refused; reading the rules again and trying each call alone',
         );
+        await this.#lookForTables().catch(() => undefined);
         await this.#commitAlone(batch);
       }
     }
     this.#running = false;
+  }
+
+  /** After a refusal: if a table of the rules is missing, they are tried without it. */
+  async #lookForTables(): Promise<void> {
+    const { family, firewall } = this;
+    const asked = optionalTables(family).filter((table) => this.#tried.has(table));
+    for (const table of asked) {
+      // Only if the other tables can be written to does it say anything of this one.
+      const lacking =
+        !(await firewall.hasTable(family, table)) && (await firewall.hasTable(family, 'filter'));
+      if (!lacking) continue;
+      this.#missing.add(table);
+      this.log.warn({ family, table }, describeMissing(family, table));
+    }
   }
 
   /** One bad call fails alone; and what failed because the rules had changed gets its second try. */
@@ -108,14 +137,17 @@ export class RuleCommits {
   /** The changes of each part, in one restore. */
   async #commit(batch: readonly Pending[]): Promise<RuleChange[][]> {
     if (batch.some(({ fresh }) => fresh)) this.#found = undefined;
+    this.#tried.clear();
     try {
       this.#found ??= parseSave(await this.firewall.read(this.family));
       const found = this.#found;
       const refused = new Set<RuleChange[]>();
       const changes = batch.map(({ intent, fresh, wants }) => {
-        const wanted = intent(found); // may find out that the base is another one
-        if (!fresh) return planRules(found, this.base(), wanted);
-        const planned = planRules(found.copy(), this.base(), wanted);
+        // The intent comes first: it may find out that the base is another one.
+        const wanted = intentWithoutTables(this.#missing, intent(found));
+        const base = withoutTables(this.#missing, this.base());
+        if (!fresh) return planRules(found, base, wanted);
+        const planned = planRules(found.copy(), base, wanted);
         if (wants(planned)) found.apply(planned);
         else refused.add(planned);
         return planned;
@@ -138,6 +170,7 @@ export class RuleCommits {
     const handled = byNumber ? this.#handled(changes, deletions) : undefined;
     const rest = handled ? changes.filter(({ op }) => op !== 'delete') : changes;
     const text = renderRestore(rest);
+    this.#tried = new Set(rest.map((change) => tableOf(change)));
     if (text !== '') {
       await this.firewall.restore(this.family, text, (pid) => this.#handles.expect(pid, rest));
     }
@@ -150,4 +183,8 @@ export class RuleCommits {
     if (changes.some(({ op }) => op === 'delete-chain')) return undefined;
     return this.#handles.take(deletions);
   }
+}
+
+function tableOf(change: RuleChange): Table {
+  return 'rule' in change ? change.rule.table : change.table;
 }

@@ -6,6 +6,7 @@
  */
 import type { Cidr, Family, IpAddress } from '../core/address.js';
 import type { DriverError } from '../core/errors.js';
+import type { Table } from '../core/firewall/rule.js';
 import type { BridgeLink, LinkChange, ObservedLink, VethLink } from '../core/links.js';
 import type { EndpointId, InterfaceName } from '../core/names.js';
 import type { Port, PortBinding } from '../core/port.js';
@@ -61,6 +62,8 @@ export interface Firewall {
    * @param onStart told the process that makes the changes, before it makes them
    */
   restore(family: Family, text: string, onStart?: (pid: number) => void): Promise<void>;
+  /** Whether the kernel has the table; found out by writing to it. */
+  hasTable(family: Family, table: Table): Promise<boolean>;
   /** Whether rules can be deleted by the kernel's numbers for them (nf_tables). */
   deletesByHandle(family: Family): boolean;
   /** Text for `nft -f -`: one transaction. Throws if a rule is not there, and then changes nothing. */

@@ -73,7 +73,7 @@ export class HostOperator implements Operator {
     const { registry, rules } = this.world;
     const { problems, ...facts } = await this.facts();
     const repairs = this.repairs();
-    const degraded = [...problems];
+    const degraded = [...problems, ...rules.problems()];
     for (const [what, { steppedBack }] of Object.entries(repairs)) {
       if (steppedBack) degraded.push(`repairs of ${what} keep being undone, or fail: see the log`);
     }

@@ -3,6 +3,7 @@ import type { Family } from '../core/address.js';
 import type { EndpointSpec } from '../core/endpoint.js';
 import type { FirewallSettings, GenerationName } from '../core/firewall/generation.js';
 import type { AddedRule } from '../core/firewall/handles.js';
+import { describeMissing } from '../core/firewall/missing-tables.js';
 import type { RuleIntent } from '../core/firewall/plan.js';
 import type { PlacedRule } from '../core/firewall/rule.js';
 import type { RuleChange } from '../core/firewall/rule-set.js';
@@ -49,6 +50,13 @@ export class HostRules {
   /** The order in which an endpoint's ports are bound and programmed. */
   orderBindings(groups: readonly PortGroup[]): PortGroup[] {
     return this.choice.current.orderBindings(groups);
+  }
+
+  /** What cannot be written on this host, in words. */
+  problems(): string[] {
+    return [...this.commits].flatMap(([family, { missingTables }]) =>
+      missingTables.map((table) => describeMissing(family, table)),
+    );
   }
 
   ofEndpoint(network: NetworkSpec, endpoint: EndpointSpec): PlacedRule[] {

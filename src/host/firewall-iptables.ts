@@ -3,6 +3,8 @@ import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Family } from '../core/address.js';
 import { DriverError, messageOf } from '../core/errors.js';
+import { tableProbe } from '../core/firewall/missing-tables.js';
+import type { Table } from '../core/firewall/rule.js';
 import type { Firewall } from '../driver/host.js';
 import { CommandError, type CommandResult, runCommand } from './exec.js';
 import {
@@ -91,6 +93,16 @@ export class FirewallIptables implements Firewall {
   async restore(family: Family, text: string, onStart?: (pid: number) => void): Promise<void> {
     const command = this.#restores.get(family) ?? noTables(family);
     await this.#change(`changing the rules with ${command.file}`, command, text, onStart);
+  }
+
+  async hasTable(family: Family, table: Table): Promise<boolean> {
+    try {
+      await this.restore(family, tableProbe(table));
+      return true;
+    } catch (error) {
+      if (error instanceof DriverError && isLocked(error.cause)) throw error;
+      return false;
+    }
   }
 
   deletesByHandle(family: Family): boolean {

@@ -368,3 +368,32 @@ t.test('a routed network opens container ports and binds none', async (t) => {
   await again.driver.deleteEndpoint(ids());
   t.same(state(host), before);
 });
+
+t.test('a kernel without table raw', async (t) => {
+  const host = makeHost();
+  const { driver, world } = await start(host, 'docker28');
+  await driver.createNetwork(network());
+  host.firewall.missing.add('raw');
+  await driver.createEndpoint(endpoint());
+  await driver.publishPorts(ids(), publish([6, 80, 8080, 8080, '127.0.0.1']));
+  t.match(
+    host.firewall.rules('nat', 'DOCKER').at(-1),
+    '-d 127.0.0.1/32',
+    'all but those are there',
+  );
+  t.match(world.rules.problems(), [/no table raw for IPv4/]);
+  const warnings = host.logged.filter(({ level }) => level === 'warn');
+  t.match(warnings, [{ message: /no table raw for IPv4/ }], 'once');
+  t.same(await repairRules(world), [], 'nothing is missed');
+  await driver.deleteEndpoint(ids());
+  t.notMatch(JSON.stringify(host.firewall.dump()), /10\.5\.0\.2/);
+});
+
+t.test('a commit that is refused for another reason', async (t) => {
+  const host = makeHost();
+  const { driver, world } = await start(host, 'docker28');
+  await driver.createNetwork(network());
+  host.firewall.missing.add('raw').add('filter');
+  await t.rejects(driver.createEndpoint(endpoint()), { code: 'firewall-failed' });
+  t.same(world.rules.problems(), [], 'says nothing of the table');
+});

@@ -38,6 +38,13 @@ export class FakeFirewall implements Firewall {
     return `${lines.join('\n')}\n`;
   }
 
+  /** Tables that this kernel lacks. */
+  readonly missing = new Set<Table>();
+
+  async hasTable(_family: Family, table: Table): Promise<boolean> {
+    return !this.missing.has(table);
+  }
+
   deletesByHandle(): boolean {
     return false;
   }
@@ -57,7 +64,8 @@ export class FakeFirewall implements Firewall {
       if (line === '') return;
       if (line.startsWith('*')) {
         table = tables.find((name) => name === line.slice(1));
-        if (table === undefined) throw new Error(`line ${index + 1} failed: ${line}`);
+        if (table === undefined || this.missing.has(table))
+          throw new Error(`line ${index + 1} failed: ${line}`);
         draft = structuredClone(this.#tables(family).get(table) ?? new Map());
       } else if (line === 'COMMIT') {
         if (table !== undefined) this.#tables(family).set(table, draft);

@@ -6,9 +6,10 @@ import { ADDRESSES, type Lab } from './lab.js';
 import type { Place } from './namespaces.js';
 
 /** What the server saw: whose address, or that the question never came there. */
-export type Seen = 'lan' | 'host' | 'gateway' | 'client' | 'web' | 'nobody' | string;
+export type Seen = 'lan' | 'host' | 'gateway' | 'docker0' | 'client' | 'web' | 'nobody' | string;
 
 export interface Question {
+  /** A place, or a container by its name. */
   readonly from: 'lan' | 'host' | 'web' | 'client' | 'other' | 'zero';
   readonly to: string;
   readonly port: number;
@@ -33,6 +34,7 @@ const owners: Readonly<Record<string, Seen>> = {
   [ADDRESSES.host6]: 'host',
   '10.6.0.1': 'gateway',
   'fd00:6::1': 'gateway',
+  '172.17.0.1': 'docker0',
   '10.6.0.11': 'client',
   'fd00:6::11': 'client',
   [web]: 'web',
@@ -56,8 +58,35 @@ export async function populate(lab: Lab, driver: string): Promise<void> {
     }),
     lab.run({ name: 'client', network: 'app', args: at('10.6.0.11', 'fd00:6::11') }),
     lab.run({ name: 'other', network: 'back', serve: ['tcp/80'], args: at(other, other6) }),
-    lab.run({ name: 'zero', serve: ['tcp/80'] }),
+    lab.run({ name: 'zero', publish: ['8090:80'], serve: ['tcp/80'] }),
   ]);
+}
+
+/** Networks that let others reach container addresses, for engines from 28 on. */
+const open = {
+  routed: ['10.20.0.0/24', ['bridge.gateway_mode_ipv4', 'routed']],
+  unprotected: ['10.21.0.0/24', ['bridge.gateway_mode_ipv4', 'nat-unprotected']],
+  trusted: ['10.22.0.0/24', ['bridge.trusted_host_interfaces', 'eth0']],
+} as const;
+
+/** The container's address in the network of that name. */
+export const inOpen = (name: keyof typeof open): string => open[name][0].replace('0/24', '10');
+
+/** One container in each, with one published port and one that is not. */
+export async function populateOpen(lab: Lab, driver: string): Promise<void> {
+  for (const [name, [subnet, [label, value]]] of Object.entries(open)) {
+    const option = ['-o', `com.docker.network.${label}=${value}`];
+    await lab.docker('network', 'create', '-d', driver, '--subnet', subnet, ...option, name);
+    await lab.lanNs('ip', 'route', 'add', subnet, 'via', ADDRESSES.host);
+    const args = ['--ip', inOpen(name as keyof typeof open)];
+    await lab.run({ name, network: name, publish: ['80'], serve: ['tcp/80', 'tcp/81'], args });
+  }
+}
+
+export async function unpopulateOpen(lab: Lab): Promise<void> {
+  const names = Object.keys(open);
+  await lab.docker('rm', '-f', ...names);
+  await lab.docker('network', 'rm', ...names);
 }
 
 export async function unpopulate(lab: Lab): Promise<void> {
@@ -68,7 +97,7 @@ export async function unpopulate(lab: Lab): Promise<void> {
 /** The other host routes container addresses, and 127.0.0.1, to the engine's host. */
 export async function routeThroughHost(lab: Lab): Promise<void> {
   const script = `
-for subnet in 10.6.0.0/24 10.7.0.0/24; do ip route add $subnet via ${ADDRESSES.host}; done
+for subnet in 10.6.0.0/24 10.7.0.0/24 172.17.0.0/16; do ip route add $subnet via ${ADDRESSES.host}; done
 for subnet in fd00:6::/64 fd00:7::/64; do ip -6 route add $subnet via ${ADDRESSES.host6}; done
 for name in /proc/sys/net/ipv4/conf/*; do 
   echo 1 >$name/route_localnet; echo 1 >$name/accept_local; echo 0 >$name/rp_filter

@@ -1,0 +1,54 @@
+/**
+ * Kernels that lack a table: what is written without it, and what does not hold then. Old and small
+ * kernels have no raw or mangle, or no nat for IPv6; Docker refuses to start containers there.
+ */
+import type { Family } from '../address.js';
+import type { BaseRules } from './generation.js';
+import type { RuleIntent } from './plan.js';
+import type { Rule, Table } from './rule.js';
+
+/** The tables that a network can do without. */
+export function optionalTables(family: Family): readonly Table[] {
+  return family === 4 ? ['raw', 'mangle'] : ['raw', 'mangle', 'nat'];
+}
+
+const lost: Readonly<Record<Exclude<Table, 'filter'>, string>> = {
+  raw:
+    'other hosts that route to a container, or to 127.0.0.1, reach its published ports, which ' +
+    'Docker prevents from 28 on',
+  mangle: 'answers over SCTP get no checksum',
+  nat: 'nothing is masqueraded, and published ports are reached through the userland proxy only',
+};
+
+/** For the log and the status. */
+export function describeMissing(family: Family, table: Table): string {
+  const what = `this kernel has no table ${table} for IPv${family}`;
+  return table === 'filter' ? what : `${what}: ${lost[table]}`;
+}
+
+/** Adds and deletes a rule that matches nothing: fails where the kernel lacks the table. */
+export function tableProbe(table: Table): string {
+  const chain = table === 'raw' || table === 'nat' ? 'PREROUTING' : 'FORWARD';
+  const rule = `${chain} -i tsbridge-probe -j ACCEPT`;
+  return `*${table}\n-A ${rule}\n-D ${rule}\nCOMMIT\n`;
+}
+
+export function withoutTables(missing: ReadonlySet<Table>, base: BaseRules): BaseRules {
+  if (missing.size === 0) return base;
+  return {
+    chains: base.chains.filter(({ table }) => !missing.has(table)),
+    rules: base.rules.filter(({ rule }) => !missing.has(rule.table)),
+  };
+}
+
+export function intentWithoutTables(missing: ReadonlySet<Table>, intent: RuleIntent): RuleIntent {
+  if (missing.size === 0) return intent;
+  const kept = (rules: readonly Rule[]): Rule[] => rules.filter(({ table }) => !missing.has(table));
+  return {
+    ...intent,
+    add: intent.add.filter(({ rule }) => !missing.has(rule.table)),
+    remove: kept(intent.remove),
+    lift: kept(intent.lift ?? []),
+    retire: (intent.retire ?? []).map((former) => withoutTables(missing, former)),
+  };
+}
