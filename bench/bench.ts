@@ -1,85 +1,138 @@
 /**
  * `npm run bench`: tsbridge beside the engine's built-in driver, on one real engine, in turn, in
- * one run. Prints medians and ratios, and writes them as JSON.
+ * one run; and what happens inside of our daemon as a host fills up. Prints medians and ratios, and
+ * writes them as JSON. Each row, and what it must reach, is in docs/performance.md.
  *
- *   npm run bench -- [--suite bookworm|trixie|forky] [--rounds N] [--ports 0,1,10,100] [--json FILE]
+ *   npm run bench -- [--suite bookworm|trixie|forky] [--rows REGEX] [--rounds N] [--slow-rounds N]
+ *                    [--ports 0,1,10,100,1000] [--size 1000] [--gigabytes 10] [--json FILE]
+ *                    [--markdown] [--compare] [--list]
+ *
+ *   --rows         only rows that match: `--rows '^start'`, `--rows 'flat|adoption'`
+ *   --slow-rounds  of the built-in driver with 1,000 ports and more: it takes minutes for each
+ *   --size         how many networks and endpoints fill the host up
+ *   --compare      beside what docs/performance.md says for this engine
+ *   --list         the names of the rows, and nothing else
  */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { execFile } from 'node:child_process';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { arch, cpus, release } from 'node:os';
 import { dirname } from 'node:path';
-import { parseArgs } from 'node:util';
+import { fileURLToPath } from 'node:url';
+import { parseArgs, promisify } from 'node:util';
 import { Lab } from '../test/lab/lab.js';
-import { basicRows, median, type Row, removeRow, startRow } from './measure.js';
+import { bareRows } from './bare-names.js';
+import { compare, engineRuns, rowsOf } from './engine-rows.js';
+import { type Figure, figure } from './figure.js';
+import { longestStall } from './handler-times.js';
+import { measureProxy, proxyRows } from './proxy-rows.js';
+import { committedFigures, header, markdown, tableLine } from './report.js';
 
 const suites = ['bookworm', 'trixie', 'forky'] as const;
-const drivers = ['bridge', 'tsbridge'] as const;
-
-interface Result {
-  readonly row: string;
-  readonly bridgeMs: number;
-  readonly tsbridgeMs: number;
-  /** How many times faster than the built-in driver. */
-  readonly ratio: number;
-}
+const generations = { bookworm: 'docker20', trixie: 'docker20', forky: 'docker28' } as const;
+const stallRow = 'longest stall: rows with an engine';
 
 const { values } = parseArgs({
   options: {
     suite: { type: 'string', default: 'bookworm' },
+    rows: { type: 'string', default: '' },
     rounds: { type: 'string', default: '7' },
-    ports: { type: 'string', default: '0,1,10,100' },
-    json: { type: 'string', default: 'bench-results/bench.json' },
+    'slow-rounds': { type: 'string', default: '1' },
+    ports: { type: 'string', default: '0,1,10,100,1000' },
+    size: { type: 'string', default: '1000' },
+    gigabytes: { type: 'string', default: '10' },
+    json: { type: 'string' },
+    markdown: { type: 'boolean', default: false },
+    compare: { type: 'boolean', default: false },
+    list: { type: 'boolean', default: false },
   },
 });
 const suite = suites.find((name) => name === values.suite);
 if (suite === undefined)
   throw new Error(`--suite: ${values.suite} is none of ${suites.join(', ')}`);
-const rounds = Number(values.rounds);
+const number = (name: 'rounds' | 'slow-rounds' | 'size' | 'gigabytes', least: number): number => {
+  const value = Number(values[name]);
+  if (!(value >= least)) throw new Error(`--${name}: a number from ${least} on`);
+  return value;
+};
+const rounds = number('rounds', 1);
+const slowRounds = number('slow-rounds', 1);
+const size = number('size', 40);
+const gigabytes = number('gigabytes', 0.1);
 const ports = values.ports.split(',').map(Number);
-if (!(rounds >= 1) || ports.some((port) => !(port >= 0)))
-  throw new Error('--rounds, --ports: numbers');
+if (ports.some((port) => !(port >= 0))) throw new Error('--ports: numbers');
+const pattern = new RegExp(values.rows);
+const wanted = (row: string): boolean => pattern.test(row);
 
-const rows: readonly Row[] = [...basicRows, ...ports.map(startRow), ...ports.map(removeRow)];
-const lab = await Lab.create({ suite });
-try {
-  await lab.spawnTsbridge();
-  const version = (await lab.docker('version', '--format', '{{.Server.Version}}')).trim();
-  console.log(`Docker ${version}, Linux ${release()} ${arch()}, ${cpus().length} processors,`);
-  console.log(`${new Date().toISOString().slice(0, 10)}, medians of ${rounds} rounds in ms\n`);
-  console.log(line('', 'built-in', 'tsbridge', 'ratio'));
-  const results: Result[] = [];
-  for (const row of rows) results.push(await compare(row));
-  mkdirSync(dirname(values.json), { recursive: true });
-  const date = new Date().toISOString();
-  writeFileSync(
-    values.json,
-    `${JSON.stringify({ date, engine: version, rounds, results }, null, 2)}\n`,
-  );
-  console.log(`\nwritten to ${values.json}`);
-} finally {
-  await lab.dispose();
+const runs = engineRuns(ports, slowRounds).filter((run) => rowsOf(run).some(wanted));
+const proxied = Object.values(proxyRows).some(wanted);
+const bare = bareRows.filter(wanted);
+if (values.list) {
+  const names = [...runs.flatMap(rowsOf), ...Object.values(proxyRows), stallRow, ...bareRows];
+  console.log(names.filter(wanted).join('\n'));
+  process.exit(0);
 }
 
-/** The drivers take turns within a round, so that drift of the machine hits both. */
-async function compare(row: Row): Promise<Result> {
-  const times = { bridge: [] as number[], tsbridge: [] as number[] };
-  // One round that does not count: the first call of each kind loads modules and caches.
-  for (let round = 0; round <= rounds; round += 1) {
-    for (const driver of round % 2 === 0 ? drivers : drivers.toReversed()) {
-      const time = await row.run(lab, driver);
-      if (round > 0) times[driver].push(time);
+const json = values.json ?? `bench-results/${suite}.json`;
+const figures: Figure[] = [];
+let committed = new Map<string, number>();
+let engine = '';
+
+const began = performance.now();
+if (runs.length > 0 || proxied || bare.length > 0) await measureOnEngine(suite);
+if (bare.length > 0) for (const found of await measureBare()) print(found);
+
+const result = { date: new Date().toISOString(), engine, linux: release(), rounds, figures };
+mkdirSync(dirname(json), { recursive: true });
+writeFileSync(json, `${JSON.stringify(result, null, 2)}\n`);
+if (values.markdown) console.log(`\n${markdown(figures)}`);
+const missed = figures.filter(({ met }) => met === false).map(({ row }) => row);
+console.log(`\n${figures.length} rows in ${((performance.now() - began) / 1000).toFixed(0)} s`);
+console.log(missed.length === 0 ? 'every target reached' : `missed: ${missed.join('; ')}`);
+console.log(`written to ${json}`);
+
+async function measureOnEngine(name: (typeof suites)[number]): Promise<void> {
+  const lab = await Lab.create({ suite: name });
+  try {
+    const daemon = await lab.spawnTsbridge();
+    engine = (await lab.docker('version', '--format', '{{.Server.Version}}')).trim();
+    const text = readFileSync(new URL('../docs/performance.md', import.meta.url), 'utf8');
+    if (values.compare) committed = committedFigures(text, engine);
+    const date = new Date().toISOString().slice(0, 10);
+    console.log(
+      `Docker ${engine}, Linux ${release()} ${arch()}, ${cpus().length} processors, ` +
+        `Node.js ${process.versions.node}, ${date}; medians of ${rounds} rounds\n`,
+    );
+    console.log(header);
+    const host = { lab, daemon };
+    for (const run of runs) {
+      for (const found of await compare(host, run, rounds)) if (wanted(found.row)) print(found);
     }
+    if (proxied) {
+      const settings = { rounds: Math.min(rounds, 3), gigabytes };
+      for (const found of await measureProxy(host, settings, wanted)) print(found);
+    }
+    await lab.killTsbridge();
+    if (!wanted(stallRow) || (runs.length === 0 && !proxied)) return;
+    const tsbridge = longestStall(daemon.process.lines);
+    print(figure({ row: stallRow, unit: 'ms', tsbridge }));
+  } finally {
+    await lab.dispose();
   }
-  const bridgeMs = median(times.bridge);
-  const tsbridgeMs = median(times.tsbridge);
-  const result = { row: row.name, bridgeMs, tsbridgeMs, ratio: bridgeMs / tsbridgeMs };
-  console.log(line(row.name, ms(bridgeMs), ms(tsbridgeMs), `${result.ratio.toFixed(2)} ×`));
-  return result;
 }
 
-function ms(value: number): string {
-  return value.toFixed(1);
+/** In a process of its own, which moves to a network namespace of its own. */
+async function measureBare(): Promise<Figure[]> {
+  const script = fileURLToPath(new URL('./bare-rows.ts', import.meta.url));
+  const args = ['--rows', values.rows, '--size', String(size)];
+  const { stdout } = await promisify(execFile)(
+    process.execPath,
+    ['--import=tsx', script, ...args, '--generation', generations[suite ?? 'bookworm']],
+    { maxBuffer: 64 << 20 },
+  );
+  return JSON.parse(stdout.trim().split('\n').at(-1) ?? '[]') as Figure[];
 }
 
-function line(name: string, ...cells: string[]): string {
-  return name.padEnd(24) + cells.map((cell) => cell.padStart(12)).join('');
+function print(found: Figure): void {
+  figures.push(found);
+  console.log(tableLine(found, committed.get(found.row)));
 }

@@ -6,6 +6,7 @@ import type { FirewallSettings } from './core/firewall/generation.js';
 import { PortAllocator, parseEphemeralRange } from './core/ports.js';
 import { ephemeralPorts } from './core/sysctls.js';
 import { findFacts, startAdmin } from './daemon/admin.js';
+import { watchStalls } from './daemon/stalls.js';
 import { RuleCommits } from './driver/commit.js';
 import { BridgeDriver } from './driver/driver.js';
 import { GenerationChoice } from './driver/generation-choice.js';
@@ -55,6 +56,7 @@ export async function runDaemon(config: Config, version: string): Promise<number
   await server.listen(inherited === undefined ? { path: config.socket } : { fd: inherited });
   await notifyReady(libc);
   log.info({ socket: config.socket }, 'listening');
+  const stalls = watchStalls();
   const repairs = new SelfRepair(world, log);
   const monitor = new Monitor(
     {
@@ -72,7 +74,7 @@ export async function runDaemon(config: Config, version: string): Promise<number
     world,
     repairs,
     recovered,
-    facts: () => findFacts({ version, config, choice, firewall, monitor, world }),
+    facts: () => findFacts({ version, config, choice, firewall, monitor, stalls, world }),
   });
   await recovered.then(
     () => {
@@ -81,7 +83,10 @@ export async function runDaemon(config: Config, version: string): Promise<number
     },
     () => undefined,
   );
-  log.info({ signal: await stopped }, 'stopping; containers keep their network');
+  const signal = await stopped;
+  const longestStallMs = stalls.longestMs();
+  log.info({ signal, longestStallMs }, 'stopping; containers keep their network');
+  stalls.stop();
   repairs.stop();
   monitor.stop();
   await admin?.close();

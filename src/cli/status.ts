@@ -52,6 +52,7 @@ function show(status: Status): string {
         ? 'not running'
         : `${proxy.listeners} listeners, ${proxy.connections} connections`,
     ],
+    ['longest stall', `${status.longestStallMs} ms`],
     ...Object.entries(repairs).map(([what, watch]): [string, string] => [
       `repairs of ${what}`,
       showWatch(watch),

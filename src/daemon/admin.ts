@@ -10,6 +10,7 @@ import type { FirewallIptables } from '../host/firewall-iptables.js';
 import type { Monitor } from '../host/monitor.js';
 import { listenOn } from '../protocol/socket.js';
 import type { ProxySupervisor } from '../proxy/supervisor.js';
+import type { Stalls } from './stalls.js';
 
 export interface AdminParts {
   readonly world: World;
@@ -42,11 +43,12 @@ export interface Known {
   readonly choice: GenerationChoice;
   readonly firewall: FirewallIptables | undefined;
   readonly monitor: Monitor;
+  readonly stalls: Stalls;
   readonly world: World & { readonly hostPorts: ProxySupervisor };
 }
 
 export async function findFacts(known: Known): Promise<Facts> {
-  const { version, config, choice, firewall, monitor, world } = known;
+  const { version, config, choice, firewall, monitor, stalls, world } = known;
   const problems = monitor.problems();
   const ip6tables = config.ip6tables === false ? undefined : firewall?.variant(6);
   if (firewall !== undefined && config.ip6tables !== false && ip6tables === undefined) {
@@ -65,6 +67,7 @@ export async function findFacts(known: Known): Promise<Facts> {
     iptables: firewall?.variant(4) ?? 'off',
     ip6tables: ip6tables !== undefined && choice.writes(6) ? ip6tables : 'off',
     proxy,
+    longestStallMs: stalls.longestMs(),
     problems,
   };
 }

@@ -14,6 +14,8 @@ export interface Facts {
   readonly ip6tables: 'nft' | 'legacy' | 'off';
   /** null: the process is not running; it starts with the first network. */
   readonly proxy: { readonly listeners: number; readonly connections: number } | null;
+  /** How long the event loop was held up at most since the start. */
+  readonly longestStallMs: number;
   /** What does not work as it should, in words. */
   readonly problems: readonly string[];
 }

@@ -12,6 +12,7 @@ const facts: Facts = {
   iptables: 'nft',
   ip6tables: 'off',
   proxy: null,
+  longestStallMs: 0,
   problems: [],
 };
 const idle = { repairs: {}, last: undefined, steppedBack: false };

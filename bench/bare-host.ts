@@ -1,0 +1,306 @@
+/** The rows of a host that fills up: flatness, adoption, repair, memory, stalls. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { Daemon } from '../test/helpers/daemon.js';
+import { run } from '../test/helpers/netns.js';
+import { BareCalls, crowded, moveInto, portMap } from './bare-calls.js';
+import type { BareRow } from './bare-names.js';
+import { type Figure, figure } from './figure.js';
+import { callsIn, longestStall, parse } from './handler-times.js';
+import { median } from './measure.js';
+import { memoryOf } from './memory.js';
+
+export interface BareSettings {
+  /** As many networks and endpoints; half of the endpoints for adoption and repair. */
+  readonly size: number;
+  readonly generation: string;
+}
+
+/** Ports of each endpoint. */
+const portsEach = 10;
+const firstPort = 20_000;
+/** How many calls stand for the first, and for the last. */
+const sample = 15;
+const beat = fileURLToPath(new URL('./beat.mjs', import.meta.url));
+
+export async function measureBare(
+  settings: BareSettings,
+  wanted: (row: string) => boolean,
+): Promise<Figure[]> {
+  const bare = new BareHost(settings);
+  const any = (...rows: readonly BareRow[]) => rows.some(wanted);
+  try {
+    await bare.start();
+    // Python and iptables have to be read from the disk once, and our code be compiled.
+    bare.idle();
+    await bare.warmUp();
+    const thousand = ['publish 1000 ports: handler', 'revoke 1000 ports: handler'] as const;
+    if (any(...thousand, 'longest stall: 1000 ports')) {
+      await bare.thousand();
+      await bare.restart('longest stall: 1000 ports');
+    }
+    if (any('flat: last network beside the first', 'longest stall: networks')) {
+      await bare.networks();
+      await bare.restart('longest stall: networks');
+    }
+    const half = any('adoption: start to serving', 'repair after iptables -F');
+    const rest = any('flat: last endpoint beside the first', 'flat: last port beside the first');
+    if (half || rest || any('longest stall: endpoints and ports')) {
+      const first = await bare.endpoints(0, settings.size / 2);
+      if (half || any('longest stall: adoption and repair')) await bare.adoption();
+      if (rest)
+        bare.compareEndpoints(first, await bare.endpoints(settings.size / 2, settings.size));
+    }
+    return bare.figures.filter(({ row }) => wanted(row));
+  } finally {
+    await bare.stop();
+  }
+}
+
+interface EndpointTimes {
+  readonly create: readonly number[];
+  readonly publish: readonly number[];
+}
+
+class BareHost {
+  readonly figures: Figure[] = [];
+  readonly #folder = mkdtempSync('/run/bench-');
+  readonly #children: ChildProcess[] = [];
+  #daemon: Daemon | undefined;
+  #calls: BareCalls | undefined;
+  /** Of the daemons that have ended since the last look. */
+  #stalls: number[] = [];
+
+  constructor(private readonly settings: BareSettings) {}
+
+  async start(): Promise<void> {
+    const args = ['--firewall-generation', this.settings.generation];
+    this.#daemon = await Daemon.start(this.#folder, { args });
+    this.#calls = new BareCalls(this.#daemon.socket);
+  }
+
+  async stop(): Promise<void> {
+    for (const child of this.#children) child.kill('SIGKILL');
+    if (this.#daemon === undefined) return;
+    await this.#end();
+    for (const pid of this.#daemon.proxyPids()) process.kill(pid, 'SIGKILL');
+  }
+
+  idle(): void {
+    this.#add('memory, idle', 'MB', memoryOf(this.#running.pid).withoutProxy);
+  }
+
+  async warmUp(): Promise<void> {
+    for (let number = 0; number < sample; number += 1) await this.calls.createNetwork(number);
+    for (let number = 0; number < sample; number += 1) await this.calls.deleteNetwork(number);
+    await this.calls.createNetwork(crowded);
+    for (let number = 0; number < sample; number += 1) {
+      await this.calls.createEndpoint(number);
+      await this.calls.publish(number, portMap(firstPort, portsEach));
+      await this.calls.removeEndpoint(number);
+    }
+  }
+
+  async thousand(): Promise<void> {
+    await this.calls.createEndpoint(0);
+    const times = await this.#during(async () => {
+      for (let round = 0; round <= 7; round += 1) {
+        await this.calls.publish(0, portMap(firstPort, 1000));
+        await this.calls.revoke(0);
+      }
+    });
+    await this.calls.removeEndpoint(0);
+    const of = (method: string) => median((times.get(method) ?? []).slice(1));
+    this.#add('publish 1000 ports: handler', 'ms', of('ProgramExternalConnectivity'));
+    this.#add('revoke 1000 ports: handler', 'ms', of('RevokeExternalConnectivity'));
+  }
+
+  async networks(): Promise<void> {
+    const { size } = this.settings;
+    const times = await this.#during(async () => {
+      for (let number = 0; number < size; number += 1) await this.calls.createNetwork(number);
+    });
+    this.#flat('flat: last network beside the first', times.get('CreateNetwork') ?? []);
+    for (let number = 0; number < size; number += 50) {
+      const some = Array.from(
+        { length: Math.min(50, size - number) },
+        (_, index) => number + index,
+      );
+      await Promise.all(some.map((each) => this.calls.deleteNetwork(each)));
+    }
+  }
+
+  /** Numbers from `from` to `to`, each with its ports. */
+  async endpoints(from: number, to: number): Promise<EndpointTimes> {
+    const create: number[] = [];
+    const times = await this.#during(async () => {
+      for (let number = from; number < to; number += 1) {
+        const link = await this.calls.createEndpoint(number);
+        if (number === 0) this.#container(link);
+        const options =
+          number === 0 ? echoPort : portMap(firstPort + portsEach * number, portsEach);
+        await this.calls.publish(number, options);
+      }
+    });
+    const joins = times.get('Join') ?? [];
+    times.get('CreateEndpoint')?.forEach((time, index) => {
+      create.push(time + (joins[index] ?? 0));
+    });
+    // The first one publishes other ports than the rest.
+    return { create, publish: (times.get('ProgramExternalConnectivity') ?? []).slice(1) };
+  }
+
+  compareEndpoints(first: EndpointTimes, last: EndpointTimes): void {
+    this.#flat('flat: last endpoint beside the first', [...first.create, ...last.create]);
+    this.#flat('flat: last port beside the first', [...first.publish, ...last.publish]);
+  }
+
+  /** A daemon that ends while a client sends, another that takes over, and a flush. */
+  async adoption(): Promise<void> {
+    const client = this.#spawn('client', 'beat', '192.0.2.1', String(echo));
+    await said(client, 'beating');
+    await sleep(500);
+    const before = rules();
+    await this.restart('longest stall: endpoints and ports', (ms) => {
+      this.#add('adoption: start to serving', 'ms', ms, this.#content());
+    });
+    await sleep(1_000);
+    const answer = said(client, 'sent');
+    client.kill('SIGTERM');
+    const { sent, lost } = JSON.parse(await answer) as { sent: number; lost: number };
+    const changed = difference(before, rules());
+    this.#add('adoption: rules rewritten', '', changed, 'by their numbers in the kernel');
+    this.#add('adoption: packets lost', '', lost, `of ${sent}, one a ms`);
+
+    const wanted = rules().map(withoutNumber);
+    const mark = this.#running.log.length;
+    run('iptables', ['-w', '-F']);
+    const flushed = Date.now();
+    const repair = async (): Promise<Record<string, unknown>> => {
+      for (;;) {
+        const lines = this.#running.log.slice(mark).split('\n').map(parse);
+        const found = lines.find((line) => /repaired/.test(String(line?.msg)));
+        if (found !== undefined) return found;
+        if (Date.now() - flushed > 60_000) throw new Error('nothing was repaired');
+        await sleep(20);
+      }
+    };
+    const { time } = await repair();
+    const back = Date.parse(String(time)) - flushed;
+    const wrong = difference(wanted, rules().map(withoutNumber));
+    if (wrong > 0) throw new Error(`${wrong} rules are not as they were`);
+    this.#add('repair after iptables -F', 'ms', back, this.#content());
+    await this.restart('longest stall: adoption and repair');
+  }
+
+  /** @param row what the daemon that ends has to tell its longest stall as */
+  async restart(row: BareRow, took: (ms: number) => void = () => undefined): Promise<void> {
+    await this.#end();
+    this.#add(row, 'ms', Math.max(...this.#stalls));
+    this.#stalls = [];
+    const from = performance.now();
+    await this.start();
+    took(performance.now() - from);
+  }
+
+  async #end(): Promise<void> {
+    const daemon = this.#running;
+    this.#calls?.close();
+    // Not `Daemon.kill`: the process that holds ports lives on, and has its output.
+    daemon.process.kill('SIGTERM');
+    while (daemon.alive) await sleep(5);
+    await sleep(50); // what it wrote last
+    this.#stalls.push(longestStall(daemon.log.split('\n')));
+  }
+
+  /** How long the calls of `work` took inside of the handlers, by method. */
+  async #during(work: () => Promise<void>): Promise<Map<string, number[]>> {
+    const mark = this.#running.log.length;
+    await work();
+    await sleep(100);
+    const times = new Map<string, number[]>();
+    for (const { method, durationMs } of callsIn(this.#running.log.slice(mark).split('\n'))) {
+      times.set(method, [...(times.get(method) ?? []), durationMs]);
+    }
+    return times;
+  }
+
+  /** The first endpoint's container answers, and a client beyond the host can reach it. */
+  #container(link: string): void {
+    const ip = (...args: readonly string[]) => run('ip', args);
+    for (const name of ['client', 'container']) ip('netns', 'add', name);
+    moveInto('container', link, 0);
+    ip('link', 'add', 'lan', 'type', 'veth', 'peer', 'name', 'eth0', 'netns', 'client');
+    ip('addr', 'add', '192.0.2.1/24', 'dev', 'lan');
+    ip('link', 'set', 'lan', 'up');
+    ip('-n', 'client', 'addr', 'add', '192.0.2.2/24', 'dev', 'eth0');
+    ip('-n', 'client', 'link', 'set', 'eth0', 'up');
+    this.#spawn('container', 'echo', String(echo));
+  }
+
+  #spawn(namespace: string, ...args: readonly string[]): ChildProcess {
+    const command = ['netns', 'exec', namespace, process.execPath, beat, ...args];
+    const child = spawn('ip', command, { stdio: ['ignore', 'pipe', 'inherit'] });
+    this.#children.push(child);
+    return child;
+  }
+
+  #flat(row: BareRow, times: readonly number[]): void {
+    const [first, last] = [median(times.slice(0, sample)), median(times.slice(-sample))];
+    const note = `${first.toFixed(1)} ms, then ${last.toFixed(1)} ms; number ${times.length}`;
+    this.#add(row, '×', last / first, note);
+  }
+
+  #content(): string {
+    return `${this.settings.size / 2} endpoints, ${(this.settings.size / 2) * portsEach} ports`;
+  }
+
+  #add(row: BareRow, unit: Figure['unit'], tsbridge: number, note?: string): void {
+    this.figures.push(figure({ row, unit, tsbridge, note }));
+  }
+
+  private get calls(): BareCalls {
+    if (this.#calls === undefined) throw new Error('no daemon');
+    return this.#calls;
+  }
+
+  get #running(): Daemon {
+    if (this.#daemon === undefined) throw new Error('no daemon');
+    return this.#daemon;
+  }
+}
+
+const echo = 19_999;
+const echoPort = {
+  'com.docker.network.portmap': [
+    { Proto: 17, IP: '', Port: echo, HostIP: '0.0.0.0', HostPort: echo, HostPortEnd: echo },
+  ],
+};
+
+/** The kernel's rules with their numbers, without counters. */
+function rules(): string[] {
+  const lines = run('nft', ['-a', 'list', 'ruleset']).split('\n');
+  return lines.map((line) => line.trim().replace(/counter packets \d+ bytes \d+ /, ''));
+}
+
+const withoutNumber = (line: string): string => line.replace(/ # handle \d+$/, '');
+
+function difference(a: readonly string[], b: readonly string[]): number {
+  const [one, other] = [new Set(a), new Set(b)];
+  return a.filter((line) => !other.has(line)).length + b.filter((line) => !one.has(line)).length;
+}
+
+/** The first line of its output with this word. */
+function said(child: ChildProcess, word: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let text = '';
+    child.stdout?.on('data', (part) => {
+      text += String(part);
+      const line = text.split('\n').find((each) => each.includes(word));
+      if (line !== undefined) resolve(line);
+    });
+    child.once('exit', () => reject(new Error(`it ended: ${text}`)));
+  });
+}

@@ -1,0 +1,18 @@
+/** The rows of bare-host.ts, which itself can only be loaded in a network namespace of its own. */
+export const bareRows = [
+  'memory, idle',
+  'publish 1000 ports: handler',
+  'revoke 1000 ports: handler',
+  'flat: last network beside the first',
+  'flat: last endpoint beside the first',
+  'flat: last port beside the first',
+  'adoption: start to serving',
+  'adoption: rules rewritten',
+  'adoption: packets lost',
+  'repair after iptables -F',
+  'longest stall: 1000 ports',
+  'longest stall: networks',
+  'longest stall: endpoints and ports',
+  'longest stall: adoption and repair',
+] as const;
+export type BareRow = (typeof bareRows)[number];

@@ -1,0 +1,30 @@
+/**
+ * Rows that need no engine: what happens inside of the daemon as the host fills up, in a network
+ * namespace of its own. Started by bench.ts; prints the figures as JSON.
+ *
+ *   node --import=tsx bench/bare-rows.ts [--rows REGEX] [--size N] [--generation NAME]
+ */
+import { inFreshNamespace, run } from '../test/helpers/netns.js';
+
+inFreshNamespace();
+const { mkdirSync } = await import('node:fs');
+const { parseArgs } = await import('node:util');
+const { measureBare } = await import('./bare-host.js');
+
+// /run of our own: its lock, its names of namespaces, its sockets.
+run('mount', ['-t', 'tmpfs', 'tmpfs', '/run']);
+mkdirSync('/run/netns');
+const { values } = parseArgs({
+  options: {
+    rows: { type: 'string', default: '' },
+    size: { type: 'string', default: '1000' },
+    generation: { type: 'string', default: 'docker20' },
+  },
+});
+const wanted = new RegExp(values.rows);
+const figures = await measureBare(
+  { size: Number(values.size), generation: values.generation },
+  (row) => wanted.test(row),
+);
+process.stdout.write(`${JSON.stringify(figures)}\n`);
+process.exit(0);

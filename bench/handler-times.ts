@@ -1,0 +1,35 @@
+/** How long calls took inside of our handlers: from the daemon's log, one line a call. */
+export interface LoggedCall {
+  readonly method: string;
+  readonly durationMs: number;
+}
+
+/** The calls among lines of the log, in order. Throws if one of them failed. */
+export function callsIn(lines: readonly string[]): LoggedCall[] {
+  return lines.flatMap((line) => {
+    const entry = parse(line);
+    if (entry?.msg !== 'call') return [];
+    const { method, durationMs, outcome } = entry;
+    if (outcome !== 'ok') throw new Error(`a call failed: ${line}`);
+    const name = String(method).replace(/^NetworkDriver\./, '');
+    return [{ method: name, durationMs: Number(durationMs) }];
+  });
+}
+
+export function parse(line: string): Record<string, unknown> | undefined {
+  if (!line.startsWith('{')) return undefined;
+  try {
+    return JSON.parse(line) as Record<string, unknown>;
+  } catch {
+    return undefined;
+  }
+}
+
+/** What the daemon says when it stops: see `src/daemon/stalls.ts`. */
+export function longestStall(lines: readonly string[]): number {
+  const stops = lines.flatMap((line) => {
+    const longest = parse(line)?.longestStallMs;
+    return typeof longest === 'number' ? [longest] : [];
+  });
+  return Math.max(...stops);
+}
