@@ -22,6 +22,7 @@ import { ConntrackNetlink } from './host/conntrack.js';
 import { spawnProcess } from './host/exec.js';
 import { FirewallIptables } from './host/firewall-iptables.js';
 import { Firewalld } from './host/firewalld.js';
+import { garbageCollector } from './host/garbage.js';
 import { loadLibc } from './host/libc.js';
 import { LinksNetlink } from './host/links-netlink.js';
 import { loadModule } from './host/modules.js';
@@ -50,6 +51,7 @@ export async function runDaemon(config: Config, version: string): Promise<number
     driver: new BridgeDriver(world, recovered),
     log,
     deadlineMs: config.callTimeoutMs,
+    collectGarbage: garbageCollector(),
   });
   // Before recovery is done: the engine must not wait for the greeting.
   const inherited = inheritedSocket();

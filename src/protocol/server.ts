@@ -13,6 +13,8 @@ import { type ListenOn, listenOn } from './socket.js';
 export interface ServerSettings extends CallSettings {
   /** A container with 60,000 ports sends 6.4 MB. Also for all large bodies together. */
   readonly bodyLimitBytes?: number;
+  /** Called when the remains of large bodies are worth it. */
+  readonly collectGarbage?: () => void;
 }
 
 export interface PluginServer {
@@ -57,7 +59,7 @@ export function createServer(settings: ServerSettings): PluginServer {
   };
 
   keepConnections(app);
-  budgetBodies(app, bodyLimit);
+  budgetBodies(app, bodyLimit, settings.collectGarbage ?? (() => {}));
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', { parseAs: 'string' }, (_request, text, done) => {
     try {

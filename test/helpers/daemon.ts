@@ -59,7 +59,9 @@ export class Daemon {
     const all = [...program, 'daemon', '--socket', socket, ...folders, ...args];
     // TSBRIDGE_… of the test's own would be taken for settings.
     const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('TSBRIDGE_'));
-    const child = spawn(process.execPath, all, {
+    // tap puts its loaders into NODE_OPTIONS of whatever is spawned: 45 MB of a process in which there
+    // is nothing to load or cover. env(1) becomes the daemon, so that the pid is its own.
+    const child = spawn('env', ['-u', 'NODE_OPTIONS', process.execPath, ...all], {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...Object.fromEntries(inherited), ...env, CRASH_AT: String(crashAt ?? 0) },
     });

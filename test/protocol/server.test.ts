@@ -339,6 +339,22 @@ t.test('a body that is too large', async (t) => {
   t.strictSame(driver.calls, []);
 });
 
+t.test('the remains of large bodies are collected once they are worth it', async (t) => {
+  let collected = 0;
+  const collectGarbage = () => {
+    collected += 1;
+  };
+  const { post } = setUp(undefined, { collectGarbage });
+  const body = { ...ids, Options: { x: 'x'.repeat(400_000) } };
+  const counts: number[] = [];
+  for (let number = 1; number <= 6; number += 1) {
+    await post('NetworkDriver.Leave', body);
+    await new Promise(setImmediate);
+    counts.push(collected);
+  }
+  t.strictSame(counts, [0, 0, 1, 1, 1, 2]);
+});
+
 t.test('60,000 ports', async (t) => {
   const { post, driver } = setUp();
   const ports = Array.from({ length: 60_000 }, (_, index) => ({ Proto: 6, Port: index + 1 }));
