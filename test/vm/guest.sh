@@ -3,7 +3,7 @@
 # The file /var/lib/vm-boot says how often the VM was booted.
 set -u
 cd /opt/vm
-for file in lib service sctp boot; do . "test/vm/$file.sh"; done
+for file in lib service parity sctp boot; do . "test/vm/$file.sh"; done
 boot=$(($(cat /var/lib/vm-boot 2>/dev/null || echo 0) + 1))
 echo "$boot" >/var/lib/vm-boot
 wanted=$(cat parts)
@@ -18,6 +18,10 @@ finish() {
 
 # As on a host where somebody has installed Docker and Node.js; tsbridge is not there yet.
 prepare() {
+  # In emulation, on a machine that does other things, too, Node.js can take a minute to start.
+  mkdir -p /etc/systemd/system.conf.d
+  printf '[Manager]\nDefaultTimeoutStartSec=600\n' >/etc/systemd/system.conf.d/vm.conf
+  systemctl daemon-reexec
   install -m 755 node/node /usr/bin/node
   mkdir -p /usr/lib/node_modules
   cp -R node/npm /usr/lib/node_modules/npm

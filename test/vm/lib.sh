@@ -15,7 +15,10 @@ check() {
     printf 'ok - %s\n' "$name"
   else
     printf 'not ok - %s\n' "$name"
-    printf '%s\n' "$output" | tail -n 60 | sed 's/^/#   /'
+    {
+      printf '%s\n' "$output" | tail -n 60
+      journalctl -b -u tsbridge -n 8 -o short-monotonic --no-pager 2>/dev/null | cut -c 1-300
+    } | sed 's/^/#   /'
   fi
 }
 

@@ -76,4 +76,6 @@ userland_proxy() {
   printf '{"userland-proxy": %s}\n' "$1" >/etc/docker/daemon.json
   printf 'TSBRIDGE_USERLAND_PROXY=%s\n' "$1" >/etc/default/tsbridge
   check "userland-proxy $1" systemctl restart tsbridge.service docker.service
+  # What dockerd needed for its own bridge without the proxy, it leaves behind until the next boot.
+  [ "$1" = false ] || iptables -t nat -D POSTROUTING -o docker0 -m addrtype --src-type LOCAL -j MASQUERADE
 }

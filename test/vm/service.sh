@@ -14,6 +14,7 @@ service_checks() {
   note "$(systemd-analyze security --no-pager tsbridge.service | tail -n 1 | tr -dc '[:print:]')"
   check 'the daemon has the capabilities of the unit, and no others' least_capabilities
   activation_checks
+  parity_checks
   published_checks
   interruption_checks
   engine_checks
@@ -104,7 +105,7 @@ killed() {
   local old
   old=$(show MainPID)
   kill -9 "$old"
-  eventually 120 new_daemon "$old"
+  eventually 300 new_daemon "$old"
 }
 new_daemon() { [ "$(show ActiveState)" = active ] && [ "$(show MainPID)" != "$1" ]; }
 kill_proxy() { kill -9 "$(proxy_pid)" && sleep 2; }
@@ -164,7 +165,7 @@ kill_dockerd() {
   local old
   old=$(show MainPID docker.service)
   kill -9 "$old"
-  eventually 60 new_dockerd "$old" && eventually 60 docker info
+  eventually 300 new_dockerd "$old" && eventually 300 docker info
 }
 new_dockerd() {
   [ "$(show ActiveState docker.service)" = active ] && [ "$(show MainPID docker.service)" != "$1" ]
