@@ -15,12 +15,14 @@ import { Problems } from './problems.js';
 export function refuseSeparate(groups: readonly PortGroup[], kind: PortRules): void {
   if (kind === 'docker') return;
   const problems = new Problems();
-  const exact: ExactRequest[] = [];
+  const apart: ApartRequest[] = [];
   for (const { request } of groups) {
     const { hostPorts, containerPort, protocol } = request;
     if (hostPorts === undefined) continue;
-    if (hostPorts.first === hostPorts.last) exact.push({ ...request, hostPort: hostPorts.first });
-    else {
+    if (hostPorts.first === hostPorts.last) {
+      const reason = whyApart(request, hostPorts.first, kind);
+      if (reason !== undefined) apart.push({ ...request, hostPort: hostPorts.first, reason });
+    } else {
       problems.add(
         `host ports ${hostPorts.first}-${hostPorts.last} for container port ` +
           `${containerPort}/${protocol}: one of them would be chosen, and a rule for a range needs ` +
@@ -29,28 +31,32 @@ export function refuseSeparate(groups: readonly PortGroup[], kind: PortRules): v
     }
   }
   const runs = findRuns(
-    exact,
+    apart,
     ({ protocol, hostIp, hostPort, containerPort }) =>
       `${protocol} ${hostIp} ${containerPort - hostPort}`,
     ({ hostPort }) => hostPort,
   );
   for (const { first, last } of runs) {
     if (first === last) continue;
-    const reason = whyApart(first, kind);
-    if (reason === undefined) continue;
     problems.add(
       `host ports ${first.hostPort}-${last.hostPort} for container ports ` +
-        `${first.containerPort}-${last.containerPort}/${first.protocol}: ${reason}`,
+        `${first.containerPort}-${last.containerPort}/${first.protocol}: ${first.reason}`,
     );
   }
   problems.resolve(true, 'options-invalid', `${labels.portRules}=${kind}`);
 }
 
-interface ExactRequest extends PortRequest {
+/** One that cannot share a rule with its neighbours, if it has any. */
+interface ApartRequest extends PortRequest {
   readonly hostPort: Port;
+  readonly reason: string;
 }
 
-function whyApart({ protocol, hostPort, containerPort }: ExactRequest, kind: PortRules) {
+function whyApart(
+  { protocol, containerPort }: PortRequest,
+  hostPort: Port,
+  kind: PortRules,
+): string | undefined {
   const other = `use a network with ${labels.portRules}=docker`;
   if (protocol === 'sctp') return `rules for a range are written for TCP and UDP only; ${other}`;
   if (hostPort === containerPort || kind === 'compact-shifted') return undefined;

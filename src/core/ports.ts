@@ -139,10 +139,10 @@ export class PortAllocator {
   take(group: PortGroup, owner: string): PortBinding[] {
     const { protocol, hostPorts } = group.request;
     const range = hostPorts ?? this.ephemeral;
-    const keys = group.addresses.map(
-      ({ hostIp }) => `${hostIp} ${protocol} ${range.first}-${range.last}`,
-    );
     const size = range.last - range.first + 1;
+    // Nothing is searched for a single port, of which there may be 60,000.
+    const searched = size === 1 ? [] : group.addresses;
+    const keys = searched.map(({ hostIp }) => `${hostIp} ${protocol} ${range.first}-${range.last}`);
     const last = this.#last.get(keys[0] ?? '') ?? range.last;
     for (let step = 1; step <= size; step += 1) {
       const port = (range.first + ((last - range.first + step) % size)) as Port;
