@@ -126,6 +126,9 @@ async function buildWorld(
       spawnProcess(
         process.execPath,
         [
+          // It makes next to no garbage: 10 MB less, resident.
+          '--max-semi-space-size=1',
+          '--v8-pool-size=1',
           fileURLToPath(new URL('./proxy/main.js', import.meta.url)),
           `${config.runtimeDir}/proxy.sock`,
         ],

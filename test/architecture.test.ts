@@ -29,7 +29,7 @@ const packageUsers: Readonly<Record<string, readonly string[]>> = {
   fastify: ['protocol', 'admin'],
   pino: ['log'],
   'ipaddr.js': ['core/address'],
-  koffi: ['host/libc', 'proxy/socket'],
+  koffi: ['host/libc', 'proxy/system-calls'],
 };
 
 /** Node modules that pure code may not import. */

@@ -1,5 +1,5 @@
 /** What daemon and proxy process say to each other: one JSON document a line, over a unix socket. */
-import { parseIp } from '../core/address.js';
+import { type IpAddress, parseIp } from '../core/address.js';
 import { parsePort, protocols } from '../core/port.js';
 import type { Listener } from '../driver/host.js';
 
@@ -41,19 +41,29 @@ export function toWire({ binding, mode }: Listener): WireListener {
   return [protocol, hostIp, hostPort, containerIp, containerPort, mode];
 }
 
-/** Throws on anything that is not a listener. */
-export function fromWire(wire: WireListener): Listener {
-  const [name, host, hostNumber, container, containerNumber, mode] = wire;
-  const protocol = protocols.find((known) => known === name);
-  const hostIp = parseIp(String(host));
-  const containerIp = parseIp(String(container));
-  const hostPort = parsePort(Number(hostNumber));
-  const containerPort = parsePort(Number(containerNumber));
-  if (!protocol || !hostIp || !containerIp || !hostPort || !containerPort) {
-    throw new Error(`not a listener: ${JSON.stringify(wire)}`);
-  }
-  const binding = { protocol, hostIp, hostPort, containerIp, containerPort };
-  return { binding, mode: mode === 'reserve' ? 'reserve' : 'forward' };
+/**
+ * Reads listeners, and throws on anything that is none. Thousands of them have the same addresses,
+ * which one reader parses once.
+ */
+export function wireReader(): (wire: WireListener) => Listener {
+  const addresses = new Map<unknown, IpAddress | undefined>();
+  const ipOf = (text: unknown): IpAddress | undefined => {
+    if (!addresses.has(text)) addresses.set(text, parseIp(String(text)));
+    return addresses.get(text);
+  };
+  return (wire) => {
+    const [name, host, hostNumber, container, containerNumber, mode] = wire;
+    const protocol = protocols.find((known) => known === name);
+    const hostIp = ipOf(host);
+    const containerIp = ipOf(container);
+    const hostPort = parsePort(Number(hostNumber));
+    const containerPort = parsePort(Number(containerNumber));
+    if (!protocol || !hostIp || !containerIp || !hostPort || !containerPort) {
+      throw new Error(`not a listener: ${JSON.stringify(wire)}`);
+    }
+    const binding = { protocol, hostIp, hostPort, containerIp, containerPort };
+    return { binding, mode: mode === 'reserve' ? 'reserve' : 'forward' };
+  };
 }
 
 /** Cuts a stream of text into lines. A line longer than `limit` characters is an error. */

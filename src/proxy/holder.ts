@@ -1,10 +1,15 @@
 /** The sockets of the proxy process, by owner. */
 import { hostAndPort } from '../core/port.js';
 import type { Listener } from '../driver/host.js';
-import { fromWire, type WireFailure, type WireListener } from './control.js';
-import { forwardDatagrams } from './datagram-forwarder.js';
-import type { Sockets } from './socket.js';
-import { type Forwarder, forwardStreams } from './stream-forwarder.js';
+import { type WireFailure, type WireListener, wireReader } from './control.js';
+import { Unwatchable } from './event-loop.js';
+import type { Forwarder } from './forwarder.js';
+import { SctpForwarder } from './sctp-forwarder.js';
+import type { CallFailure } from './system-calls.js';
+import { TcpForwarder, type TcpParts } from './tcp-forwarder.js';
+import { UdpForwarder, type UdpParts } from './udp-forwarder.js';
+
+export type HolderParts = TcpParts & UdpParts;
 
 const keyOf = ({ binding, mode }: Listener): string => {
   const { protocol, hostIp, hostPort, containerIp, containerPort } = binding;
@@ -15,7 +20,7 @@ const keyOf = ({ binding, mode }: Listener): string => {
 export class Holder {
   readonly #owners = new Map<string, Map<string, Forwarder>>();
 
-  constructor(private readonly sockets: Sockets) {}
+  constructor(private readonly parts: HolderParts) {}
 
   get listeners(): number {
     return [...this.#owners.values()].reduce((sum, held) => sum + held.size, 0);
@@ -31,14 +36,15 @@ export class Holder {
   open(owner: string, listeners: readonly WireListener[]): WireFailure[] {
     const held = this.#owners.get(owner) ?? new Map<string, Forwarder>();
     this.#owners.set(owner, held);
+    const read = wireReader();
     const failures: WireFailure[] = [];
     for (const [index, wire] of listeners.entries()) {
-      const listener = fromWire(wire);
+      const listener = read(wire);
       const key = keyOf(listener);
       if (held.has(key)) continue;
-      const fd = this.sockets.open(listener.binding);
-      if (typeof fd === 'number') held.set(key, this.#forward(fd, listener));
-      else failures.push([index, fd.code, fd.syscall]);
+      const opened = this.#open(listener);
+      if ('code' in opened) failures.push([index, opened.code, opened.syscall]);
+      else held.set(key, opened);
     }
     if (held.size === 0) this.#owners.delete(owner);
     return failures;
@@ -48,7 +54,8 @@ export class Holder {
   close(owner: string, listeners?: readonly WireListener[]): void {
     const held = this.#owners.get(owner);
     if (held === undefined) return;
-    const keys = listeners?.map((wire) => keyOf(fromWire(wire))) ?? [...held.keys()];
+    const read = wireReader();
+    const keys = listeners?.map((wire) => keyOf(read(wire))) ?? [...held.keys()];
     for (const key of keys) {
       held.get(key)?.close();
       held.delete(key);
@@ -58,9 +65,10 @@ export class Holder {
 
   /** Exactly these, keeping what is held already. The index of a failure counts over all owners. */
   sync(owners: Readonly<Record<string, readonly WireListener[]>>): WireFailure[] {
+    const read = wireReader();
     const wanted = new Map(Object.entries(owners));
     for (const [owner, held] of this.#owners) {
-      const keep = new Set((wanted.get(owner) ?? []).map((wire) => keyOf(fromWire(wire))));
+      const keep = new Set((wanted.get(owner) ?? []).map((wire) => keyOf(read(wire))));
       for (const [key, forwarder] of held) {
         if (keep.has(key)) continue;
         forwarder.close();
@@ -78,13 +86,34 @@ export class Holder {
     return failures;
   }
 
-  closeAll(): void {
-    for (const owner of [...this.#owners.keys()]) this.close(owner);
+  /** Gives all ports back; connections go on until they end. */
+  release(): void {
+    for (const held of this.#owners.values()) {
+      for (const forwarder of held.values()) forwarder.stopListening();
+    }
+  }
+
+  #open(listener: Listener): Forwarder | CallFailure {
+    const fd = this.parts.sockets.open(listener.binding);
+    if (typeof fd !== 'number') return fd;
+    try {
+      return this.#forward(fd, listener);
+    } catch (error) {
+      this.parts.loop.close(fd);
+      if (error instanceof Unwatchable) return error.failure;
+      throw error;
+    }
   }
 
   #forward(fd: number, { binding, mode }: Listener): Forwarder {
-    if (mode === 'reserve') return { close: () => this.sockets.close(fd), active: 0 };
-    if (binding.protocol === 'udp') return forwardDatagrams(fd, binding);
-    return forwardStreams(fd, binding, this.sockets);
+    if (mode === 'reserve') return this.#reserve(fd);
+    if (binding.protocol === 'tcp') return new TcpForwarder(this.parts, fd, binding);
+    if (binding.protocol === 'udp') return new UdpForwarder(this.parts, fd, binding);
+    return new SctpForwarder(this.parts.sockets, fd, binding);
+  }
+
+  #reserve(fd: number): Forwarder {
+    const close = (): void => this.parts.sockets.close(fd);
+    return { active: 0, stopListening: close, close };
   }
 }

@@ -1,138 +1,145 @@
 /**
- * Listening sockets by system call: bound at once, with the kernel's own error, for TCP, UDP and
- * SCTP (which Node does not have). Two thousand of them take 15 ms.
+ * Sockets by system call: bound at once, with the kernel's own error, for TCP, UDP and SCTP (which
+ * Node does not have). None of them waits, and none is shared with children.
  */
-import koffi from 'koffi';
-import { addressBytes, familyOf, type IpAddress } from '../core/address.js';
+import { type Family, familyOf, type IpAddress } from '../core/address.js';
 import { type PortBinding, type Protocol, protocolNumber } from '../core/port.js';
-
-export interface SocketFailure {
-  /** `EADDRINUSE`, `EADDRNOTAVAIL`, … */
-  readonly code: string;
-  /** `socket`, `bind`, … */
-  readonly syscall: string;
-}
+import { addressFamily, addressLength, setPort, socketAddress } from './socket-address.js';
+import { type CallFailure, errors, failureOf, type SystemCalls } from './system-calls.js';
 
 /** Linux, any architecture that Node runs on. */
 const linux = {
-  afInet: 2,
-  afInet6: 10,
   sockStream: 1,
   sockDatagram: 2,
   nonBlocking: 0o4000,
   closeOnExec: 0o2000000,
   solSocket: 1,
   reuseAddress: 2,
+  keepAlive: 9,
+  linger: 13,
+  tcpNoDelay: 1,
+  tcpKeepIdle: 4,
+  tcpKeepInterval: 5,
+  ipPacketInfo: 8,
   ipprotoIpv6: 41,
   ipv6Only: 26,
+  ipv6ReceivePacketInfo: 49,
 } as const;
 
 /** What waits to be accepted; the kernel cuts it to net.core.somaxconn. */
 const backlog = 4096;
+/** As docker-proxy: a client that has vanished is noticed after some of these. */
+const keepAliveSeconds = 15;
+
+const on = Int32Array.of(1);
+/** `struct linger`: on, zero seconds. */
+const lingerNone = Int32Array.of(1, 0);
+const keepAliveTime = Int32Array.of(keepAliveSeconds);
 
 export class Sockets {
-  readonly #socket: (family: number, type: number, protocol: number) => number;
-  readonly #setOption: (
-    fd: number,
-    level: number,
-    name: number,
-    value: Buffer,
-    n: number,
-  ) => number;
-  readonly #bind: (fd: number, address: Uint8Array, length: number) => number;
-  readonly #listen: (fd: number, backlog: number) => number;
-  readonly #connect: (fd: number, address: Uint8Array, length: number) => number;
-  readonly #close: (fd: number) => number;
+  #lastIp: IpAddress | undefined;
+  #lastAddress: Uint8Array = new Uint8Array();
 
-  constructor() {
-    const libc = koffi.load(null);
-    this.#socket = libc.func('int socket(int domain, int type, int protocol)');
-    this.#setOption = libc.func(
-      'int setsockopt(int fd, int level, int name, const void *value, uint length)',
-    );
-    this.#bind = libc.func('int bind(int fd, const void *address, uint length)');
-    this.#listen = libc.func('int listen(int fd, int backlog)');
-    this.#connect = libc.func('int connect(int fd, const void *address, uint length)');
-    this.#close = libc.func('int close(int fd)');
-  }
+  constructor(private readonly system: SystemCalls) {}
 
-  /** A bound socket, listening if its protocol has connections. Not shared with children. */
-  open({ protocol, hostIp, hostPort }: PortBinding): number | SocketFailure {
-    const fd = this.#create(protocol, hostIp);
-    if (fd < 0) return failure('socket');
-    const address = socketAddress(hostIp, hostPort);
-    const on = Buffer.from([1, 0, 0, 0]);
-    const setUp: [syscall: string, call: () => number][] = [
-      // A port whose last connections are in TIME_WAIT is free.
-      ['setsockopt', () => this.#option(fd, linux.solSocket, linux.reuseAddress, on, protocol)],
-      ['setsockopt', () => this.#ipv6Only(fd, hostIp, on)],
-      ['bind', () => this.#bind(fd, address, address.length)],
-      ['listen', () => (protocol === 'udp' ? 0 : this.#listen(fd, backlog))],
-    ];
-    for (const [syscall, call] of setUp) {
-      if (call() === 0) continue;
-      const why = failure(syscall);
-      this.#close(fd);
-      return why;
-    }
-    return fd;
-  }
-
-  /** A socket on its way to being connected (`EINPROGRESS` is no failure): for SCTP. */
-  connect(protocol: Protocol, ip: IpAddress, port: number): number | SocketFailure {
-    const fd = this.#create(protocol, ip);
-    if (fd < 0) return failure('socket');
-    const address = socketAddress(ip, port);
-    if (this.#connect(fd, address, address.length) === 0) return fd;
-    const why = failure('connect');
-    if (why.code === 'EINPROGRESS') return fd;
-    this.#close(fd);
+  /** A bound socket, listening if its protocol has connections. */
+  open({ protocol, hostIp, hostPort }: PortBinding): number | CallFailure {
+    const family = familyOf(hostIp);
+    const fd = this.#create(protocol, family);
+    if (fd < 0) return this.#failure('socket');
+    const failed = this.#setUp(fd, protocol, family, this.#addressOf(hostIp, hostPort));
+    if (failed === undefined) return fd;
+    const why = this.#failure(failed);
+    this.close(fd);
     return why;
   }
 
-  close(fd: number): void {
-    this.#close(fd);
+  /** A socket on its way to being connected: its first event says whether it is. */
+  connect(protocol: Protocol, ip: IpAddress, port: number): number | CallFailure {
+    return this.connectTo(protocol, socketAddress(ip, port));
   }
 
-  #create(protocol: Protocol, ip: IpAddress): number {
-    const domain = familyOf(ip) === 4 ? linux.afInet : linux.afInet6;
+  /** To a `struct sockaddr`. */
+  connectTo(protocol: Protocol, address: Uint8Array): number | CallFailure {
+    const fd = this.#create(protocol, address.length === addressLength[4] ? 4 : 6);
+    if (fd < 0) return this.#failure('socket');
+    if (protocol === 'tcp') {
+      this.#option(fd, protocolNumber.tcp, linux.tcpNoDelay);
+      this.#option(fd, linux.solSocket, linux.keepAlive);
+    }
+    if (this.system.connect(fd, address, address.length) === 0) return fd;
+    if (this.system.errno() === errors.EINPROGRESS) return fd;
+    const why = this.#failure('connect');
+    this.close(fd);
+    return why;
+  }
+
+  /** -1 if there is none. */
+  accept(fd: number): number {
+    return this.system.accept4(fd, null, null, linux.nonBlocking | linux.closeOnExec);
+  }
+
+  /** What every connection inherits that this TCP socket accepts. */
+  inheritOptions(fd: number): void {
+    this.#option(fd, protocolNumber.tcp, linux.tcpNoDelay);
+    this.#option(fd, linux.solSocket, linux.keepAlive);
+    this.#option(fd, protocolNumber.tcp, linux.tcpKeepIdle, keepAliveTime);
+    this.#option(fd, protocolNumber.tcp, linux.tcpKeepInterval, keepAliveTime);
+  }
+
+  /** From now on each datagram comes with the address that it was sent to. */
+  receivePacketInfo(fd: number, family: Family): void {
+    if (family === 4) this.#option(fd, 0, linux.ipPacketInfo);
+    else this.#option(fd, linux.ipprotoIpv6, linux.ipv6ReceivePacketInfo);
+  }
+
+  /** When it is closed, the other side learns that something was wrong. */
+  resetOnClose(fd: number): void {
+    this.#option(fd, linux.solSocket, linux.linger, lingerNone);
+  }
+
+  close(fd: number): void {
+    this.system.close(fd);
+  }
+
+  /** The system call that failed. */
+  #setUp(fd: number, protocol: Protocol, family: Family, address: Uint8Array): string | undefined {
+    // A port whose last connections are in TIME_WAIT is free. Not for UDP, where it would let two
+    // programs have the same port.
+    if (protocol !== 'udp' && this.#option(fd, linux.solSocket, linux.reuseAddress) !== 0) {
+      return 'setsockopt';
+    }
+    // IPv4 clients have a socket of their own.
+    if (family === 6 && this.#option(fd, linux.ipprotoIpv6, linux.ipv6Only) !== 0) {
+      return 'setsockopt';
+    }
+    if (this.system.bind(fd, address, address.length) !== 0) return 'bind';
+    if (protocol !== 'udp' && this.system.listen(fd, backlog) !== 0) return 'listen';
+    return undefined;
+  }
+
+  /** Good until the next call: thousands of ports are on one address. */
+  #addressOf(ip: IpAddress, port: number): Uint8Array {
+    if (ip !== this.#lastIp) this.#lastAddress = socketAddress(ip, port);
+    this.#lastIp = ip;
+    setPort(this.#lastAddress, port);
+    return this.#lastAddress;
+  }
+
+  #create(protocol: Protocol, family: Family): number {
     const type = protocol === 'udp' ? linux.sockDatagram : linux.sockStream;
-    return this.#socket(
-      domain,
+    return this.system.socket(
+      addressFamily[family],
       type | linux.nonBlocking | linux.closeOnExec,
       protocolNumber[protocol],
     );
   }
 
-  /** Not for UDP, where it would let two programs have the same port. */
-  #option(fd: number, level: number, name: number, value: Buffer, protocol: Protocol): number {
-    return protocol === 'udp' ? 0 : this.#setOption(fd, level, name, value, value.length);
+  #option(fd: number, level: number, name: number, value: Int32Array = on): number {
+    return this.system.setsockopt(fd, level, name, value, value.byteLength);
   }
 
-  /** IPv4 clients have a socket of their own. */
-  #ipv6Only(fd: number, ip: IpAddress, on: Buffer): number {
-    if (familyOf(ip) === 4) return 0;
-    return this.#setOption(fd, linux.ipprotoIpv6, linux.ipv6Only, on, on.length);
+  #failure(syscall: string): CallFailure {
+    return failureOf(this.system, syscall);
   }
-}
-
-/** `struct sockaddr_in` (16 bytes) or `sockaddr_in6` (28 bytes). */
-export function socketAddress(ip: IpAddress, port: number): Uint8Array {
-  const ipv4 = familyOf(ip) === 4;
-  const buffer = Buffer.alloc(ipv4 ? 16 : 28);
-  buffer[littleEndian() ? 0 : 1] = ipv4 ? linux.afInet : linux.afInet6;
-  buffer.writeUInt16BE(port, 2);
-  buffer.set(addressBytes(ip), ipv4 ? 4 : 8);
-  return buffer;
-}
-
-/** The address family is in the host's byte order. */
-function littleEndian(): boolean {
-  return new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
-}
-
-function failure(syscall: string): SocketFailure {
-  const number = koffi.errno();
-  const name = Object.entries(koffi.os.errno).find(([, value]) => value === number)?.[0];
-  return { syscall, code: name ?? `errno ${number}` };
 }

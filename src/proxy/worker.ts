@@ -7,16 +7,42 @@
 import { chmodSync, unlinkSync } from 'node:fs';
 import net from 'node:net';
 import { messageOf } from '../core/errors.js';
+import { Admission } from './admission.js';
 import { controlVersion, lineSplitter, type Reply, type Request } from './control.js';
+import { Datagrams } from './datagrams.js';
+import { EventLoop } from './event-loop.js';
 import { Holder } from './holder.js';
+import { PacketInfo } from './packet-info.js';
+import { Pipes } from './pipes.js';
 import { Sockets } from './socket.js';
+import { layouts, loadSystemCalls } from './system-calls.js';
+import { Dialing } from './tcp-forwarder.js';
 
 /** Without listeners and without a daemon. */
 const lonelyMs = 10_000;
 
-export function runWorker(controlPath: string): void {
+/** Other than usual, for tests. */
+export interface WorkerSettings {
+  readonly udpIdleMs?: number;
+  readonly connectTimeoutMs?: number;
+}
+
+export function runWorker(controlPath: string, settings: WorkerSettings = {}): void {
   process.title = 'tsbridge-proxy';
-  const holder = new Holder(new Sockets());
+  const system = loadSystemCalls();
+  const shapes = layouts();
+  const loop = new EventLoop(system, shapes, report);
+  const holder = new Holder({
+    system,
+    loop,
+    sockets: new Sockets(system),
+    pipes: new Pipes(system),
+    admission: new Admission(system),
+    dialing: new Dialing(settings.connectTimeoutMs),
+    datagrams: new Datagrams(system, shapes),
+    packetInfo: new PacketInfo(shapes),
+    idleMs: settings.udpIdleMs,
+  });
   let control: net.Socket | undefined;
   let retired = false;
   // What goes wrong with one connection must not take the ports of all containers away.
@@ -40,7 +66,7 @@ export function runWorker(controlPath: string): void {
         return { listeners: holder.listeners, connections: holder.connections };
       case 'retire':
         retired = true;
-        holder.closeAll();
+        holder.release();
         server.close();
         return {};
       default:
@@ -83,13 +109,14 @@ export function runWorker(controlPath: string): void {
   });
   server.listen(controlPath, () => chmodSync(controlPath, 0o600));
 
-  let lonelySince = Date.now();
+  let lonelySince = performance.now();
   setInterval(() => {
-    if (control !== undefined || holder.listeners > 0) lonelySince = Date.now();
-    if (!retired && Date.now() - lonelySince < lonelyMs) return;
+    if (control !== undefined || holder.listeners > 0) lonelySince = performance.now();
+    if (retired ? holder.connections > 0 : performance.now() - lonelySince < lonelyMs) return;
     if (!retired) unlinkQuietly(controlPath);
     process.exit(0);
   }, 1_000);
+  loop.run();
 }
 
 function report(error: unknown): void {

@@ -1,76 +1,41 @@
 /** The proxy process for real, on the loopback interface. */
-import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import dgram from 'node:dgram';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import net from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import t from 'tap';
-import { type EndpointId, parseEndpointId } from '../../src/core/names.js';
-import type { Protocol } from '../../src/core/port.js';
-import type { Listener, Log } from '../../src/driver/host.js';
-import { lineSplitter } from '../../src/proxy/control.js';
-import { socketAddress } from '../../src/proxy/socket.js';
+import { controlVersion, lineSplitter, type Request } from '../../src/proxy/control.js';
+import { socketAddress } from '../../src/proxy/socket-address.js';
 import { ProxySupervisor } from '../../src/proxy/supervisor.js';
 import { makeBinding } from '../helpers/golden.js';
+import {
+  ask,
+  eventually,
+  listener,
+  ownerOf as owner,
+  ProxyProcess,
+  serve,
+  silent,
+} from '../helpers/proxy-process.js';
 
-const main = fileURLToPath(new URL('../../src/proxy/main.ts', import.meta.url));
-const ignore = () => undefined;
-const log: Log = { debug: ignore, info: ignore, warn: ignore, error: ignore };
-const owner = (seed: string): EndpointId => {
-  const id = parseEndpointId(createHash('sha256').update(seed).digest('hex'));
-  if (id === undefined) throw new Error('no id');
-  return id;
-};
-const listener = (
-  host: string,
-  container: string,
-  protocol: Protocol = 'tcp',
-  mode: Listener['mode'] = 'forward',
-): Listener => ({ binding: makeBinding(host, container, protocol), mode });
-
-const folder = mkdtempSync(join(tmpdir(), 'tsbridge-proxy-'));
-const controlPath = join(folder, 'proxy.sock');
-const processes: ChildProcess[] = [];
-const startProcess = () => {
-  const child = spawn(process.execPath, ['--import=tsx', main, controlPath], { stdio: 'ignore' });
-  processes.push(child);
-  const ended = once(child, 'exit').then(([code]) => ({ description: `exit code ${code}` }));
-  return { unref: () => child.unref(), ended };
-};
-const supervise = () => new ProxySupervisor({ controlPath, startProcess, log });
-t.teardown(() => {
-  for (const child of processes) child.kill('SIGKILL');
-  rmSync(folder, { recursive: true, force: true });
-});
+const process = new ProxyProcess();
+const supervise = () => process.supervise();
+t.teardown(() => process.dispose());
 
 /** A server that answers with what it got, upper-cased, once the client has ended its side. */
-const echo = net.createServer({ allowHalfOpen: true }, (socket) => {
+const echo = await serve((socket) => {
   const chunks: Buffer[] = [];
   socket.on('data', (chunk: Buffer) => chunks.push(chunk));
-  socket.on('error', ignore);
   socket.on('end', () => {
     const all = Buffer.concat(chunks);
     const long = all.length > 1000;
     socket.end(long ? createHash('sha256').update(all).digest('hex') : `${all}`.toUpperCase());
   });
 });
-echo.listen(0, '127.0.0.1');
-await once(echo, 'listening');
 t.teardown(() => echo.close());
-const container = `127.0.0.1:${(echo.address() as net.AddressInfo).port}`;
-
-/** Sends, ends its side, and answers with all that comes back. */
-async function ask(host: string, port: number, message: string | Buffer): Promise<string> {
-  const socket = net.connect({ host, port, allowHalfOpen: true });
-  socket.end(message);
-  let answer = '';
-  for await (const chunk of socket) answer += String(chunk);
-  return answer;
-}
+const container = echo.address;
 
 t.test('TCP with half-close, both families, and much of it', async (t) => {
   const proxy = supervise();
@@ -157,7 +122,7 @@ t.test('the process outlives its daemon, and a new daemon finds it', async (t) =
   t.equal(`${answer}`, 'OVER', 'the connection lived on');
   await t.rejects(ask('127.0.0.1', 21009, 'x'), { code: 'ECONNREFUSED' }, 'not wanted any more');
   // The proxy dies: its ports come back with another process.
-  processes.at(-1)?.kill('SIGKILL');
+  process.processes.at(-1)?.kill('SIGKILL');
   let back = '';
   for (let attempt = 0; attempt < 200 && back === ''; attempt += 1) {
     await new Promise((resolve) => setTimeout(resolve, 25));
@@ -168,15 +133,111 @@ t.test('the process outlives its daemon, and a new daemon finds it', async (t) =
   second.detach();
 });
 
+t.test('a process of another version is told to let go, and replaced', async (t) => {
+  const old = new ProxyProcess();
+  t.teardown(() => old.dispose());
+  const asked: string[] = [];
+  // What an older one does with requests that it knows, in the form that they have always had.
+  const server = net.createServer((socket) => {
+    const feed = lineSplitter((line) => {
+      const { id, op } = JSON.parse(line) as Request;
+      asked.push(op);
+      socket.write(`${JSON.stringify({ id, version: controlVersion - 1 })}\n`);
+      if (op === 'retire') server.close();
+    });
+    socket.setEncoding('utf8').on('data', (chunk) => feed(String(chunk)));
+  });
+  server.listen(old.controlPath);
+  await once(server, 'listening');
+  const daemon = old.supervise();
+  t.same(await daemon.open(owner('v'), [listener('127.0.0.1:21011', container)]), []);
+  t.same(asked, ['hello', 'retire']);
+  t.equal(await ask('127.0.0.1', 21011, 'new'), 'NEW');
+  daemon.detach();
+});
+
+t.test('one that retires gives its ports back and keeps its connections', async (t) => {
+  const old = new ProxyProcess();
+  t.teardown(() => old.dispose());
+  const daemon = old.supervise();
+  await daemon.open(owner('r'), [listener('127.0.0.1:21012', container)]);
+  const open = net.connect({ host: '127.0.0.1', port: 21012, allowHalfOpen: true });
+  open.write('before, ');
+  await eventually(async () => (await daemon.stats())?.connections === 1);
+  daemon.detach();
+  const control = net.connect(old.controlPath);
+  control.write('{"id":1,"op":"retire"}\n');
+  await once(control, 'data');
+  const ended = eventually(() => old.processes[0]?.exitCode === 0);
+  const successor = old.supervise();
+  t.same(await successor.open(owner('r'), [listener('127.0.0.1:21012', container)]), []);
+  t.equal(old.processes.length, 2);
+  open.end('and after');
+  const [answer] = await once(open, 'data');
+  t.equal(`${answer}`, 'BEFORE, AND AFTER');
+  await ended;
+  t.equal(await ask('127.0.0.1', 21012, 'next'), 'NEXT', 'by the successor');
+  successor.detach();
+});
+
+t.test('more clients than descriptors wait for their turn', async (t) => {
+  const limited = new ProxyProcess({}, ['prlimit', '--nofile=60:100']);
+  t.teardown(() => limited.dispose());
+  const daemon = limited.supervise();
+  let inside = 0;
+  const server = await serve((socket) => {
+    inside += 1;
+    socket.pipe(socket);
+  });
+  t.same(await daemon.open(owner('l'), [listener('127.0.0.1:21013', server.address)]), []);
+  const limits = readFileSync(`/proc/${limited.pid}/limits`, 'utf8');
+  t.match(limits, /Max open files +100 +100/, 'as many as the system lets it have');
+  const clients = Array.from({ length: 60 }, () => {
+    const socket = net.connect({ host: '127.0.0.1', port: 21013, allowHalfOpen: true });
+    socket.write('x');
+    return socket;
+  });
+  await Promise.all(clients.slice(0, 10).map((socket) => once(socket, 'data')));
+  t.match(await daemon.stats(), { listeners: 1 }, 'the daemon is heard all the while');
+  t.ok(inside < 60, 'some wait');
+  const rest = clients
+    .slice(10)
+    .map((socket) => (socket.bytesRead > 0 ? [] : once(socket, 'data')));
+  for (const socket of clients) socket.end();
+  await Promise.all(rest);
+  t.equal(inside, 60, 'and all are served');
+  daemon.detach();
+  server.close();
+});
+
+t.test('no program that is started later gets its sockets', async (t) => {
+  const daemon = supervise();
+  await daemon.open(owner('x'), [
+    listener('127.0.0.1:21014', container),
+    listener('127.0.0.1:21014', container, 'udp'),
+  ]);
+  const open = net.connect({ host: '127.0.0.1', port: 21014 });
+  await eventually(async () => ((await daemon.stats())?.connections ?? 0) > 0);
+  const flags = process.descriptorFlags();
+  t.ok(flags.length > 4);
+  t.same(
+    flags.filter(({ target, closeOnExec }) => target.startsWith('socket:') && !closeOnExec),
+    [],
+  );
+  open.destroy();
+  await daemon.close(owner('x'));
+  daemon.detach();
+});
+
 t.test('a process that cannot be started', async (t) => {
   const broken = () => ({
-    unref: ignore,
+    unref: () => undefined,
     ended: Promise.resolve({ description: 'no such program' }),
   });
   const proxy = new ProxySupervisor({
-    controlPath: join(folder, 'none.sock'),
+    controlPath: join(process.folder, 'none.sock'),
     startProcess: broken,
-    log,
+    log: silent,
   });
   await t.rejects(proxy.open(owner('f'), [listener('127.0.0.1:21010', container)]), {
     code: 'proxy-unavailable',

@@ -1,0 +1,181 @@
+/**
+ * One wait for everything that the process has descriptors of: its own sockets, by epoll, and
+ * Node's event loop, whose epoll descriptor is one of them. Whenever that one is readable, Node gets
+ * its turns, and the wait goes on after them. So no byte of a connection passes through Node, and
+ * control channel, timers and signals are Node's as ever.
+ */
+import {
+  type CallFailure,
+  failureOf,
+  type Layouts,
+  nodeLoop,
+  type SystemCalls,
+} from './system-calls.js';
+
+/** Bits of `events`, from <sys/epoll.h>. */
+export const epoll = {
+  in: 0x1,
+  out: 0x4,
+  error: 0x8,
+  hangUp: 0x10,
+  peerEnded: 0x2000,
+  /** Says once that something has changed, not as long as it is so. */
+  edge: 0x8000_0000,
+} as const;
+
+const closeOnExec = 0o2000000;
+const add = 1;
+const modify = 3;
+const eventsAtOnce = 64;
+/** After that much work Node gets a turn if it wants one, however busy the sockets are. */
+const sliceMs = 4;
+/** After that long it gets one in any case: for its timers. */
+const nodeTurnMs = 500;
+/** Not one of the kernel's bits: a watcher that asked to be called again. */
+const deferred = 1 << 29;
+
+export interface Watcher {
+  /** `events` has none of {@link epoll}'s bits after {@link EventLoop.defer}. */
+  ready(events: number): void;
+}
+
+/** The kernel has no room for one more descriptor to watch. */
+export class Unwatchable extends Error {
+  override readonly name = 'Unwatchable';
+  constructor(readonly failure: CallFailure) {
+    super(`${failure.syscall}: ${failure.code}`);
+  }
+}
+
+export class EventLoop {
+  readonly #epoll: number;
+  readonly #node = nodeLoop();
+  readonly #events: Uint32Array;
+  readonly #event: Uint32Array;
+  /** Of an event, in words. */
+  readonly #size: number;
+  readonly #at: Readonly<Record<'events' | 'fd', number>>;
+  readonly #watchers: (Watcher | undefined)[] = [];
+  /** By descriptor, what its watcher has not been told yet. */
+  readonly #pending: number[] = [];
+  /** Descriptors with something pending, in order; some may have been closed since. */
+  readonly #queue: number[] = [];
+  /** What Node had handled before its last turn; undefined if its timers may have begun something. */
+  #handled: number | undefined;
+  #nodeReady = false;
+
+  constructor(
+    private readonly system: SystemCalls,
+    { event: { size, at } }: Layouts,
+    /** What a watcher throws. */
+    private readonly report: (error: unknown) => void,
+  ) {
+    this.#size = size / 4;
+    this.#at = { events: at.events / 4, fd: at.fd / 4 };
+    this.#events = new Uint32Array(this.#size * eventsAtOnce);
+    this.#event = new Uint32Array(this.#size);
+    this.#epoll = system.epoll_create1(closeOnExec);
+    if (this.#epoll < 0) throw new Unwatchable(failureOf(system, 'epoll_create1'));
+    this.#control(add, this.#node.descriptor, epoll.in);
+  }
+
+  /** From Node's next turn on, and as long as the process lives. */
+  run(): void {
+    const turn = (): void => {
+      setImmediate(turn);
+      this.#turn();
+    };
+    setImmediate(turn);
+  }
+
+  /**
+   * From now on `watcher` is told what becomes of `fd`, until {@link close}. Throws
+   * {@link Unwatchable}.
+   */
+  watch(fd: number, events: number, watcher: Watcher): void {
+    this.#control(add, fd, events);
+    this.#watchers[fd] = watcher;
+    this.#pending[fd] = 0;
+  }
+
+  /** Other events than before. */
+  rewatch(fd: number, events: number): void {
+    this.#control(modify, fd, events);
+  }
+
+  /** Calls the watcher of `fd` again after others have had their turn. */
+  defer(fd: number): void {
+    this.#note(fd, deferred);
+  }
+
+  /** Closes a descriptor that is watched, or was never. */
+  close(fd: number): void {
+    this.#watchers[fd] = undefined;
+    this.#pending[fd] = 0;
+    this.system.close(fd);
+  }
+
+  /**
+   * Node has had a turn. What it begins in one, it tells its epoll only in the next; so we wait only
+   * after a turn in which there was nothing for it to do.
+   */
+  #turn(): void {
+    const handled = this.#node.handled();
+    const settled = handled === this.#handled;
+    this.#handled = handled;
+    this.#nodeReady = false;
+    const end = performance.now() + nodeTurnMs;
+    do {
+      const wait = settled && this.#queue.length === 0 ? end - performance.now() : 0;
+      this.#collect(Math.max(0, Math.ceil(wait)));
+      this.#work(performance.now() + sliceMs);
+      if (performance.now() < end) continue;
+      this.#handled = undefined;
+      break;
+    } while (settled && !this.#nodeReady);
+  }
+
+  /** No watcher is called in between, so each event is of the descriptor that is open now. */
+  #collect(waitMs: number): void {
+    const count = this.system.epoll_wait(this.#epoll, this.#events, eventsAtOnce, waitMs);
+    for (let start = 0; start < count * this.#size; start += this.#size) {
+      const fd = this.#events[start + this.#at.fd] ?? 0;
+      if (fd === this.#node.descriptor) this.#nodeReady = true;
+      else this.#note(fd, this.#events[start + this.#at.events] ?? 0);
+    }
+  }
+
+  #note(fd: number, events: number): void {
+    const pending = this.#pending[fd] ?? 0;
+    if (pending === 0) this.#queue.push(fd);
+    this.#pending[fd] = pending | events;
+  }
+
+  #work(end: number): void {
+    let done = 0;
+    for (const fd of this.#queue) {
+      done += 1;
+      const events = this.#pending[fd] ?? 0;
+      this.#pending[fd] = 0;
+      if (events !== 0) this.#call(this.#watchers[fd], events);
+      if (performance.now() >= end) break;
+    }
+    this.#queue.splice(0, done);
+  }
+
+  #call(watcher: Watcher | undefined, events: number): void {
+    try {
+      watcher?.ready(events);
+    } catch (error) {
+      this.report(error);
+    }
+  }
+
+  #control(operation: number, fd: number, events: number): void {
+    this.#event[this.#at.events] = events;
+    this.#event[this.#at.fd] = fd;
+    if (this.system.epoll_ctl(this.#epoll, operation, fd, this.#event) < 0) {
+      throw new Unwatchable(failureOf(this.system, 'epoll_ctl'));
+    }
+  }
+}

@@ -1,0 +1,9 @@
+/** What carries one published port. */
+export interface Forwarder {
+  /** Gives the port back; what has come in by it goes on, as far as that is possible. */
+  stopListening(): void;
+  /** Gives the port back and ends everything that came in by it. */
+  close(): void;
+  /** Connections or sessions now. */
+  readonly active: number;
+}

@@ -1,0 +1,71 @@
+/**
+ * A published SCTP port. splice(2) does not know SCTP, so its bytes pass through Node, which takes
+ * any stream socket by its descriptor.
+ */
+import net from 'node:net';
+import type { PortBinding } from '../core/port.js';
+import type { Forwarder } from './forwarder.js';
+import type { Sockets } from './socket.js';
+
+/** A container that does not answer must not keep clients for ever. */
+const connectTimeoutMs = 10_000;
+
+export class SctpForwarder implements Forwarder {
+  readonly #open = new Set<net.Socket>();
+  readonly #server: net.Server;
+
+  /** `fd` is bound and listening; it belongs to the forwarder from here on. */
+  constructor(sockets: Sockets, fd: number, { containerIp, containerPort }: PortBinding) {
+    this.#server = net.createServer({ allowHalfOpen: true }, (client) => {
+      const upstream = sockets.connect('sctp', containerIp, containerPort);
+      if (typeof upstream !== 'number') {
+        client.resetAndDestroy();
+        return;
+      }
+      const settings = { fd: upstream, allowHalfOpen: true, readable: true, writable: true };
+      join(client, new net.Socket(settings), this.#open);
+    });
+    // EMFILE and the like: the client waits in the backlog, and the next one may find a descriptor.
+    this.#server.on('error', () => undefined);
+    this.#server.listen({ fd });
+  }
+
+  get active(): number {
+    return this.#open.size >> 1;
+  }
+
+  stopListening(): void {
+    this.#server.close();
+  }
+
+  close(): void {
+    this.stopListening();
+    for (const socket of this.#open) socket.destroy();
+  }
+}
+
+/** Half-close passes on each way by itself; an error or a reset of one side resets the other. */
+function join(client: net.Socket, upstream: net.Socket, open: Set<net.Socket>): void {
+  const timer = setTimeout(() => {
+    // There is no `connect` event: a socket that was opened elsewhere counts as connected. Whether
+    // it is, the kernel knows.
+    if (upstream.remoteAddress === undefined) upstream.destroy(new Error('connect timeout'));
+  }, connectTimeoutMs);
+  for (const [socket, other] of [
+    [client, upstream],
+    [upstream, client],
+  ] as const) {
+    open.add(socket);
+    let failed = false;
+    socket.on('error', () => {
+      failed = true;
+    });
+    socket.once('close', () => {
+      clearTimeout(timer);
+      open.delete(socket);
+      if (failed) other.resetAndDestroy();
+      else if (!other.destroyed && other.readableEnded && other.writableFinished) other.destroy();
+    });
+    socket.pipe(other);
+  }
+}

@@ -1,0 +1,33 @@
+/** `struct sockaddr_in` and `sockaddr_in6`, as the kernel reads and writes them. */
+import { endianness } from 'node:os';
+import { addressBytes, type Family, familyOf, type IpAddress } from '../core/address.js';
+
+/** `AF_INET`, `AF_INET6` */
+export const addressFamily: Readonly<Record<Family, number>> = { 4: 2, 6: 10 };
+
+/** Bytes of one. */
+export const addressLength: Readonly<Record<Family, number>> = { 4: 16, 6: 28 };
+
+export function socketAddress(ip: IpAddress, port: number): Uint8Array {
+  const family = familyOf(ip);
+  const buffer = Buffer.alloc(addressLength[family]);
+  // The family is in the host's byte order.
+  buffer[endianness() === 'LE' ? 0 : 1] = addressFamily[family];
+  setPort(buffer, port);
+  buffer.set(addressBytes(ip), family === 4 ? 4 : 8);
+  return buffer;
+}
+
+export function setPort(address: Uint8Array, port: number): void {
+  address[2] = port >> 8;
+  address[3] = port & 0xff;
+}
+
+/**
+ * What tells one sender from another, of the address that lies at `offset`: IPv4 address and port
+ * as a number, which costs nothing to make; all bytes of an IPv6 address, since its scope counts.
+ */
+export function addressKey(memory: Buffer, offset: number, family: Family): number | string {
+  if (family === 6) return memory.toString('latin1', offset, offset + addressLength[6]);
+  return memory.readUInt32BE(offset + 4) * 65_536 + memory.readUInt16BE(offset + 2);
+}
