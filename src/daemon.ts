@@ -1,4 +1,5 @@
 /** Composition root: builds everything by hand, in order; starts and stops it. */
+import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Config } from './config.js';
 import type { Family } from './core/address.js';
@@ -154,6 +155,8 @@ async function buildWorld(
     settings: {
       userlandProxy: config.userlandProxy,
       iptables: config.iptables,
+      ip6tables: config.ip6tables,
+      ignoreBrNetfilterError: config.ignoreBrNetfilterError || existsSync('/.dockerenv'),
       ipForward: config.ipForward,
       ipForwardNoDrop: config.ipForwardNoDrop,
       allowDirectRouting: config.allowDirectRouting,

@@ -35,6 +35,7 @@ export interface Config {
   readonly ipMasq: boolean;
   readonly defaultBindingIp: IpAddress | undefined;
   readonly allowDirectRouting: boolean;
+  readonly ignoreBrNetfilterError: boolean;
   readonly firewallGeneration: GenerationName | 'auto';
   readonly logLevel: LogLevel;
   readonly callTimeoutMs: number;
@@ -123,6 +124,12 @@ export const fields: { readonly [Name in FieldName]: Field<Config[Name]> } = {
     kind: boolean,
     fallback: false,
     help: 'from Docker 28 on: let other hosts reach container addresses',
+  },
+  ignoreBrNetfilterError: {
+    flag: 'ignore-br-netfilter-error',
+    kind: boolean,
+    fallback: false,
+    help: 'warn, where a network needs br_netfilter and the kernel has none, in place of an error',
   },
   firewallGeneration: {
     flag: 'firewall-generation',

@@ -72,16 +72,12 @@ export function bridgeLinkOf(network: NetworkSpec): BridgeLink {
   return { name: network.bridge, mac, mtu: network.mtu, addresses };
 }
 
-export function vethLinkOf(
-  network: NetworkSpec,
-  endpoint: EndpointSpec,
-  userlandProxy: boolean,
-): VethLink {
+export function vethLinkOf(network: NetworkSpec, endpoint: EndpointSpec): VethLink {
   return {
     names: endpoint.veth,
     bridge: network.bridge,
     mtu: network.mtu,
-    hairpin: !userlandProxy,
+    hairpin: !network.userlandProxy,
   };
 }
 

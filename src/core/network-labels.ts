@@ -33,7 +33,11 @@ export const labels = {
   hostIpv6: 'com.docker.network.host_ipv6',
   // What Docker has for all networks at once only.
   allowDirectRouting: 'tsbridge.allow_direct_routing',
+  ipForward: 'tsbridge.ip_forward',
   ipForwardNoDrop: 'tsbridge.ip_forward_no_drop',
+  userlandProxy: 'tsbridge.userland_proxy',
+  iptables: 'tsbridge.iptables',
+  ip6tables: 'tsbridge.ip6tables',
   // What Docker does not have.
   portRules: 'tsbridge.port_rules',
 } as const;
@@ -64,7 +68,11 @@ export interface NetworkLabels {
   readonly hostIpv4: IpAddress | undefined;
   readonly hostIpv6: IpAddress | undefined;
   readonly allowDirectRouting: boolean | undefined;
+  readonly ipForward: boolean | undefined;
   readonly ipForwardNoDrop: boolean | undefined;
+  readonly userlandProxy: boolean | undefined;
+  readonly iptables: boolean | undefined;
+  readonly ip6tables: boolean | undefined;
   readonly portRules: PortRules | undefined;
   readonly enableIpv4: boolean | undefined;
   readonly enableIpv6: boolean | undefined;
@@ -102,7 +110,11 @@ export function readLabels(options: OptionMap, problems: Problems): NetworkLabel
     hostIpv4: read.address(labels.hostIpv4, 4),
     hostIpv6: read.address(labels.hostIpv6, 6),
     allowDirectRouting: read.boolean(labels.allowDirectRouting),
+    ipForward: read.boolean(labels.ipForward),
     ipForwardNoDrop: read.boolean(labels.ipForwardNoDrop),
+    userlandProxy: read.boolean(labels.userlandProxy),
+    iptables: read.boolean(labels.iptables),
+    ip6tables: read.boolean(labels.ip6tables),
     portRules: oneOf(read, labels.portRules, 'kind of port rules', portRuleKinds),
     enableIpv4: read.boolean(wellKnown.enableIpv4),
     enableIpv6: read.boolean(wellKnown.enableIpv6),

@@ -1,5 +1,5 @@
 /** What CreateNetwork's options and pools ask for, as a {@link NetworkSpec}. */
-import type { IpAddress } from './address.js';
+import type { Family, IpAddress } from './address.js';
 import type { GenerationName } from './firewall/generation.js';
 import type { NetworkInput } from './input.js';
 import {
@@ -19,7 +19,11 @@ import { Problems, show, showId } from './problems.js';
 export interface NetworkDefaults {
   readonly defaultBindingIp?: IpAddress | undefined;
   readonly ipMasq?: boolean | undefined;
+  readonly ipForward?: boolean | undefined;
   readonly ipForwardNoDrop?: boolean | undefined;
+  readonly userlandProxy?: boolean | undefined;
+  readonly iptables?: boolean | undefined;
+  readonly ip6tables?: boolean | 'auto' | undefined;
   readonly allowDirectRouting?: boolean | undefined;
 }
 
@@ -85,8 +89,9 @@ function readNetwork(
   if (generation !== undefined) refuseNewerOptions(read.generic, read.ipv4, generation, problems);
   const families = readFamilies(input, read, problems);
   const mtu = readMtu(read.labels.mtu, families.ipv6 !== undefined, problems);
+  const ruleFamilies = readRuleFamilies(read.labels, defaults, problems);
   if (id === undefined) return undefined;
-  const spec = buildSpec(id, read, families, mtu, defaults);
+  const spec = { ...buildSpec(id, read, families, mtu, defaults), ruleFamilies };
   return { spec, ignored: read.ignored, warnings: [...read.warnings, ...warningsOf(spec)] };
 }
 
@@ -172,13 +177,34 @@ function readMtu(mtu: number | undefined, ipv6: boolean, problems: Problems): nu
   return undefined;
 }
 
+/** A network can go without rules, but not have them where the daemon does not write any. */
+function readRuleFamilies(
+  found: NetworkLabels,
+  defaults: NetworkDefaults,
+  problems: Problems,
+): Family[] {
+  const families: Family[] = [];
+  for (const [family, label, wanted, daemon] of [
+    [4, labels.iptables, found.iptables, defaults.iptables],
+    [6, labels.ip6tables, found.ip6tables, defaults.ip6tables],
+  ] as const) {
+    if (wanted === true && daemon === false) {
+      const flag = family === 4 ? '--iptables' : '--ip6tables';
+      problems.add(
+        `${label}=true needs a daemon that writes rules: it was started with ${flag}=false`,
+      );
+    } else if (wanted !== false) families.push(family);
+  }
+  return families;
+}
+
 function buildSpec(
   id: NetworkId,
   read: ReadOptions,
   families: Families,
   mtu: number | undefined,
   defaults: NetworkDefaults,
-): NetworkSpec {
+): Omit<NetworkSpec, 'ruleFamilies'> {
   const found = read.labels;
   return {
     id,
@@ -193,6 +219,8 @@ function buildSpec(
     containerPrefix: found.containerPrefix ?? ('eth' as InterfacePrefix),
     trustedHostInterfaces: found.trustedHostInterfaces,
     allowDirectRouting: found.allowDirectRouting ?? defaults.allowDirectRouting ?? false,
+    ipForward: found.ipForward ?? defaults.ipForward ?? true,
+    userlandProxy: found.userlandProxy ?? defaults.userlandProxy ?? true,
     ipForwardNoDrop: found.ipForwardNoDrop ?? defaults.ipForwardNoDrop ?? false,
     portRules: found.portRules ?? 'docker',
   };

@@ -49,8 +49,14 @@ export interface NetworkSpec {
   readonly trustedHostInterfaces: readonly InterfaceName[];
   /** Container addresses may be reached from outside without a published port (28.2). */
   readonly allowDirectRouting: boolean;
+  /** Switch forwarding on in the kernel if it is off. */
+  readonly ipForward: boolean;
   /** Leave the policy of FORWARD alone when forwarding is switched on (28). */
   readonly ipForwardNoDrop: boolean;
+  /** Published ports are carried by the proxy where rules do not reach; false is hairpin mode. */
+  readonly userlandProxy: boolean;
+  /** The families whose rules are written. */
+  readonly ruleFamilies: readonly Family[];
   readonly portRules: PortRules;
 }
 

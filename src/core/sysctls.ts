@@ -34,8 +34,8 @@ export const bridgeNfCall: Readonly<Record<Family, SysctlPath>> = {
  * What Docker sets on a network's bridge (spec section 4.2): no router advertisements are accepted
  * on it; IPv6 on or off as the network has it; 127.0.0.0/8 routable over it without the proxy.
  */
-export function bridgeSysctls(network: NetworkSpec, userlandProxy: boolean): Sysctl[] {
-  const { bridge, ipv6 } = network;
+export function bridgeSysctls(network: NetworkSpec): Sysctl[] {
+  const { bridge, ipv6, userlandProxy } = network;
   const sysctls: Sysctl[] = [
     { path: interfaceSysctl(6, bridge, 'accept_ra'), value: '0', optional: true },
   ];

@@ -1,14 +1,18 @@
 /** Frames between the ports of one bridge pass FORWARD only with br_netfilter (spec section 4.7). */
 import { DriverError } from '../core/errors.js';
+import { shortId } from '../core/names.js';
 import { familiesOf, type NetworkSpec } from '../core/network.js';
 import { bridgeNfCall, forwardingOf } from '../core/sysctls.js';
 import type { World } from './world.js';
 
 /** Whether the rules of the network count on it, in the families that the host forwards. */
 export function needsBridgeFiltering({ rules, settings }: World, network: NetworkSpec): boolean {
-  const recent = rules.generationName === 'docker28' || rules.generationName === 'docker29';
-  return settings.iptables && (!network.icc || (recent && !settings.userlandProxy));
+  if (!settings.iptables || !network.ruleFamilies.includes(4)) return false;
+  return !network.icc || (isRecent(rules) && !network.userlandProxy);
 }
+
+const isRecent = ({ generationName }: World['rules']): boolean =>
+  generationName === 'docker28' || generationName === 'docker29';
 
 /**
  * Switches it on where the rules of the network count on it: without ICC, and from 28 on also
@@ -17,7 +21,7 @@ export function needsBridgeFiltering({ rules, settings }: World, network: Networ
  * @throws {DriverError} `sysctl-failed` if the kernel cannot do it
  */
 export async function ensureBridgeFiltering(world: World, network: NetworkSpec): Promise<void> {
-  const { sysctls } = world;
+  const { sysctls, settings } = world;
   if (!needsBridgeFiltering(world, network)) return;
   for (const { family } of familiesOf(network)) {
     if ((await sysctls.read(forwardingOf(family, network.bridge))) !== '1') continue;
@@ -25,10 +29,16 @@ export async function ensureBridgeFiltering(world: World, network: NetworkSpec):
     if ((await sysctls.read(path)) === undefined) await world.loadModule('br_netfilter');
     const value = await sysctls.read(path);
     if (value === '1' || (value !== undefined && (await sysctls.write(path, '1')))) continue;
-    throw new DriverError(
-      'sysctl-failed',
-      'cannot restrict inter-container communication: please ensure that br_netfilter kernel ' +
-        'module is loaded (modprobe br_netfilter)',
-    );
+    const what = isRecent(world.rules) ? ' or run without the userland proxy' : '';
+    const problem =
+      `cannot restrict inter-container communication${what}: please ensure that br_netfilter ` +
+      'kernel module is loaded (modprobe br_netfilter)';
+    // A container's kernel modules are not its own; Docker says the same there.
+    if (!settings.ignoreBrNetfilterError) {
+      const way = 'or start tsbridge with --ignore-br-netfilter-error';
+      throw new DriverError('sysctl-failed', `${problem}, ${way}`);
+    }
+    world.log.warn({ network: shortId(network.id) }, problem);
+    return;
   }
 }

@@ -44,9 +44,7 @@ export async function createEndpoint(
     await world.store.write('endpoint', spec.id, encodeEndpoint(state.record));
     const rules = world.rules.add(world.rules.ofEndpoint(network.spec, spec));
     rules.catch(() => {});
-    await world.links.createVeth(
-      vethLinkOf(network.spec, state.spec, world.settings.userlandProxy),
-    );
+    await world.links.createVeth(vethLinkOf(network.spec, state.spec));
     await rules;
   } catch (error) {
     await removeEndpoint(world, state).catch(() => {});

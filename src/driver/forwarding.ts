@@ -14,7 +14,7 @@ export const forwardingPaths: Readonly<Record<Family, readonly SysctlPath[]>> = 
  * becomes DROP, so that the host does not become a router for its neighbours by the way.
  */
 export async function ensureForwarding(world: World, network: NetworkSpec): Promise<void> {
-  if (!world.settings.ipForward) return;
+  if (!network.ipForward) return;
   for (const family of [4, 6] as const) {
     if ((family === 4 ? network.ipv4 : network.ipv6) === undefined) continue;
     let changed = false;

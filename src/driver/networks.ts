@@ -77,7 +77,7 @@ export async function ensureNetwork(
   // Waited for below: a failure of the links must not leave it unhandled.
   rules.catch(() => {});
   await applyLinkSteps(world.links, planBridge(bridgeLinkOf(spec), found));
-  await applySysctls(world.sysctls, bridgeSysctls(spec, world.settings.userlandProxy));
+  await applySysctls(world.sysctls, bridgeSysctls(spec));
   await ensureForwarding(world, spec);
   await ensureBridgeFiltering(world, spec);
   await rules;

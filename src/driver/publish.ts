@@ -32,7 +32,7 @@ export async function publishPorts(
     containerIpv4: spec.ipv4?.address,
     containerIpv6: spec.ipv6?.address,
     hostBinding: network.spec.hostBinding ?? world.settings.defaultBindingIp,
-    userlandProxy: world.settings.userlandProxy,
+    userlandProxy: network.spec.userlandProxy,
     ipv6Listenable: true,
     noProxy6To4: request.noProxy6To4,
     routed: routedFamilies(network.spec),
@@ -95,8 +95,8 @@ export async function freePorts(world: World, state: EndpointState): Promise<boo
 }
 
 /** What a binding needs of the proxy process. */
-export function listenerOf(world: World, binding: PortBinding): Listener {
-  return { binding, mode: world.settings.userlandProxy ? 'forward' : 'reserve' };
+export function listenerOf(userlandProxy: boolean, binding: PortBinding): Listener {
+  return { binding, mode: userlandProxy ? 'forward' : 'reserve' };
 }
 
 /**
@@ -111,7 +111,8 @@ async function bind(
   state: EndpointState,
   groups: readonly PortGroup[],
 ): Promise<PlacedRule[]> {
-  const owner = `endpoint ${shortId(state.spec.id)} on ${state.network.spec.bridge}`;
+  const { userlandProxy, bridge } = state.network.spec;
+  const owner = `endpoint ${shortId(state.spec.id)} on ${bridge}`;
   const chosen = new Map<PortGroup, PortBinding[]>();
   const record = (): Promise<void> => {
     const bindings = groups.flatMap((group) => chosen.get(group) ?? []);
@@ -127,7 +128,7 @@ async function bind(
       state.record = { ...state.record, bindings: [...chosen.values()].flat() };
     }
     const wanted = open.flatMap((group) => chosen.get(group) ?? []);
-    const listeners = wanted.map((binding) => listenerOf(world, binding));
+    const listeners = wanted.map((binding) => listenerOf(userlandProxy, binding));
     const opening = Promise.all([world.hostPorts.open(state.spec.id, listeners), record()]);
     const rules = world.rules.ofPorts(state.network.spec, state.record);
     const [failures] = await opening;
@@ -147,6 +148,7 @@ async function retry(
   attempt: number,
 ): Promise<PortGroup[]> {
   if (failures.length === 0) return [];
+  const { userlandProxy } = state.network.spec;
   const failed = new Map(failures.map((failure) => [failure.listener.binding, failure]));
   const again: PortGroup[] = [];
   const siblings: Listener[] = [];
@@ -163,12 +165,12 @@ async function retry(
     }
     const first = own[0] === undefined ? undefined : failed.get(own[0]);
     if (first !== undefined && hostPorts?.first === hostPorts?.last && hostPorts !== undefined) {
-      throw bindFailure(first, world.settings.userlandProxy, world.rules.generationName);
+      throw bindFailure(first, userlandProxy, world.rules.generationName);
     }
     if (first !== undefined && (attempt >= maxAttempts || first.code !== 'EADDRINUSE')) {
-      throw bindFailure(first, world.settings.userlandProxy, world.rules.generationName);
+      throw bindFailure(first, userlandProxy, world.rules.generationName);
     }
-    siblings.push(...rest.map((binding) => listenerOf(world, binding)));
+    siblings.push(...rest.map((binding) => listenerOf(userlandProxy, binding)));
     world.allocator.release(bindings);
     again.push(group);
   }

@@ -135,7 +135,7 @@ async function repairNetwork(
     if (record.phase !== 'ready' || (found && touched && !touched.has(host))) continue;
     const link = await world.links.find(host);
     if (link === undefined) continue;
-    const wanted = vethLinkOf(spec, endpoint, world.settings.userlandProxy);
+    const wanted = vethLinkOf(spec, endpoint);
     await apply(planVethRepair(wanted, bridge, link));
   }
 }

@@ -25,6 +25,7 @@ const phases: readonly Phase[] = ['creating', 'ready', 'removing'];
 export interface RuleTerms {
   readonly generation: GenerationName;
   readonly userlandProxy: boolean;
+  readonly loopbackSpared: boolean;
   readonly masquerade: boolean;
   readonly allowDirectRouting: boolean;
 }
@@ -151,6 +152,7 @@ function terms(fields: Record<string, unknown>): RuleTerms {
   return {
     generation: generation(fields.generation),
     userlandProxy: flag(fields.userlandProxy, 'userlandProxy'),
+    loopbackSpared: flag(fields.loopbackSpared, 'loopbackSpared'),
     masquerade: flag(fields.masquerade, 'masquerade'),
     allowDirectRouting: flag(fields.allowDirectRouting, 'allowDirectRouting'),
   };

@@ -147,18 +147,18 @@ function expectJoin(world: World, state: EndpointState): void {
 
 async function holdPorts(world: World, endpoints: readonly EndpointState[]): Promise<void> {
   const wanted = new Map<EndpointState['spec']['id'], Listener[]>();
-  for (const { spec, record } of endpoints) {
+  for (const { spec, record, network } of endpoints) {
     if (record.bindings.length === 0) continue;
     wanted.set(
       spec.id,
-      record.bindings.map((binding) => listenerOf(world, binding)),
+      record.bindings.map((binding) => listenerOf(network.spec.userlandProxy, binding)),
     );
   }
   for (const { id, bindings } of world.registry.unreadable.stranded()) {
     if (bindings.length === 0) continue;
     wanted.set(
       id,
-      bindings.map((binding) => listenerOf(world, binding)),
+      bindings.map((binding) => listenerOf(world.settings.userlandProxy, binding)),
     );
   }
   for (const { listener, code } of await world.hostPorts.sync(wanted)) {

@@ -20,11 +20,10 @@ export async function differingSysctls(
   spec: NetworkSpec,
   read: Read = (path) => world.sysctls.read(path),
 ): Promise<Sysctl[]> {
-  const { settings } = world;
-  const wanted = bridgeSysctls(spec, settings.userlandProxy);
+  const wanted = bridgeSysctls(spec);
   const on = (path: SysctlPath): Sysctl => ({ path, value: '1', optional: true });
   for (const { family } of familiesOf(spec)) {
-    if (settings.ipForward) wanted.push(...forwardingPaths[family].map(on));
+    if (spec.ipForward) wanted.push(...forwardingPaths[family].map(on));
     // Only where the host forwards: see ensureBridgeFiltering.
     if (!needsBridgeFiltering(world, spec)) continue;
     if ((await read(forwardingOf(family, spec.bridge))) === '1') {
@@ -63,7 +62,7 @@ export async function repairSysctls(
 
 /** A bridge that had to be made again has the kernel's defaults. */
 export async function setBridgeSysctls(world: World, spec: NetworkSpec): Promise<string[]> {
-  const sysctls = bridgeSysctls(spec, world.settings.userlandProxy);
+  const sysctls = bridgeSysctls(spec);
   await applySysctls(world.sysctls, sysctls);
   return sysctls.map(describe);
 }

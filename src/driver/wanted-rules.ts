@@ -37,18 +37,20 @@ export class WantedRules {
 
   ofEndpoint(network: NetworkSpec, endpoint: EndpointSpec): PlacedRule[] {
     const { current } = this.choice;
-    return this.#written.flatMap((family) => current.endpointRules(network, endpoint, family));
+    return this.families
+      .filter((family) => this.#writes(network, family))
+      .flatMap((family) => current.endpointRules(network, endpoint, family));
   }
 
   ofPorts(network: NetworkSpec, ports: PublishedPorts): PlacedRule[] {
-    return portRules(network, ports, this.#terms).filter(({ rule }) =>
-      this.#written.includes(rule.family),
+    return portRules(network, ports, this.#terms(network)).filter(
+      ({ rule: { family } }) => this.families.includes(family) && this.#writes(network, family),
     );
   }
 
   ofNetwork(network: NetworkSpec, family: Family, found: RuleSet): PlacedRule[] {
-    if (!this.choice.writes(family)) return [];
-    return this.#networkRules(network, family, found, this.#terms);
+    if (!this.#writes(network, family)) return [];
+    return this.#networkRules(network, family, found, this.#terms(network));
   }
 
   #networkRules(
@@ -86,9 +88,10 @@ export class WantedRules {
   }
 
   /** In which words the rules of the network are written now. */
-  termsOf({ masquerade, allowDirectRouting }: NetworkSpec): RuleTerms {
-    const { userlandProxy } = this.settings;
-    return { generation: this.choice.current.name, userlandProxy, masquerade, allowDirectRouting };
+  termsOf({ userlandProxy, masquerade, allowDirectRouting }: NetworkSpec): RuleTerms {
+    const generation = this.choice.current.name;
+    const loopbackSpared = this.settings.userlandProxy;
+    return { generation, userlandProxy, loopbackSpared, masquerade, allowDirectRouting };
   }
 
   /** Of networks whose rules are on the host in other words than they are written now. */
@@ -97,9 +100,9 @@ export class WantedRules {
       .networks()
       .filter(({ spec, record }) => !isDeepStrictEqual(record.terms, this.termsOf(spec)))
       .flatMap(({ spec, record, endpoints }) => {
-        const { generation: name, userlandProxy, ...more } = record.terms;
+        const { generation: name, userlandProxy, loopbackSpared, ...more } = record.terms;
         const generation = generations[name];
-        const settings = { ...this.settings, userlandProxy };
+        const settings = { userlandProxy, loopbackSpared };
         const network = { ...spec, ...more };
         return [
           ...this.#networkRules(network, family, found, { generation, settings }),
@@ -135,12 +138,13 @@ export class WantedRules {
       .map(({ spec }) => spec);
   }
 
-  get #terms(): Terms {
-    return { generation: this.choice.current, settings: this.settings };
+  #terms({ userlandProxy }: NetworkSpec): Terms {
+    const settings = { userlandProxy, loopbackSpared: this.settings.userlandProxy };
+    return { generation: this.choice.current, settings };
   }
 
-  get #written(): Family[] {
-    return this.families.filter((family) => this.choice.writes(family));
+  #writes(network: NetworkSpec, family: Family): boolean {
+    return this.choice.writes(family) && network.ruleFamilies.includes(family);
   }
 }
 

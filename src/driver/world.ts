@@ -12,6 +12,9 @@ export interface DriverSettings {
   readonly userlandProxy: boolean;
   /** Whether IPv4 rules are written at all. */
   readonly iptables: boolean;
+  readonly ip6tables: boolean | 'auto';
+  /** Networks that count on br_netfilter are made without it, with a warning. */
+  readonly ignoreBrNetfilterError: boolean;
   readonly ipForward: boolean;
   /** Leave the policy of FORWARD alone when forwarding is switched on (28). */
   readonly ipForwardNoDrop: boolean;

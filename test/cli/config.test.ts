@@ -55,6 +55,7 @@ t.test('defaults', async (t) => {
     ipMasq: true,
     defaultBindingIp: undefined,
     allowDirectRouting: false,
+    ignoreBrNetfilterError: false,
     firewallGeneration: 'auto',
     logLevel: 'info',
     callTimeoutMs: 30_000,

@@ -53,8 +53,8 @@ t.test('a bridge without addresses', async (t) => {
 t.test('a port of the bridge', async (t) => {
   const endpoint = makeEndpoint(network, '10.6.0.2/24');
   const port = { ...found, name: endpoint.veth.host, kind: 'veth', master: 7, hairpin: false };
-  const proxied = vethLinkOf(network, endpoint, true);
-  const hairpin = vethLinkOf(network, endpoint, false);
+  const proxied = vethLinkOf({ ...network, userlandProxy: true }, endpoint);
+  const hairpin = vethLinkOf({ ...network, userlandProxy: false }, endpoint);
   t.same(planVethRepair(proxied, 7, port), []);
   t.same(planVethRepair(hairpin, 7, { ...port, hairpin: true }), []);
   const host = endpoint.veth.host;
@@ -77,7 +77,7 @@ t.test('a port of the bridge', async (t) => {
 
 t.test('sysctls of a bridge', async (t) => {
   const lines = (proxy: boolean, of = network) =>
-    bridgeSysctls(of, proxy).map(({ path, value }) => `${path}=${value}`);
+    bridgeSysctls({ ...of, userlandProxy: proxy }).map(({ path, value }) => `${path}=${value}`);
   t.same(lines(true), ['net/ipv6/conf/br-x/accept_ra=0', 'net/ipv6/conf/br-x/disable_ipv6=0']);
   t.ok(lines(false).includes('net/ipv4/conf/br-x/route_localnet=1'));
   const isolated = { 'com.docker.network.bridge.gateway_mode_ipv6': 'isolated' };

@@ -31,7 +31,10 @@ t.test('a network without options is as Docker makes it', async (t) => {
     containerPrefix: 'eth',
     trustedHostInterfaces: [],
     allowDirectRouting: false,
+    ipForward: true,
     ipForwardNoDrop: false,
+    userlandProxy: true,
+    ruleFamilies: [4, 6],
     portRules: 'docker',
   });
 });
@@ -53,7 +56,11 @@ t.test('every option', async (t) => {
       'com.docker.network.host_ipv4': '192.0.2.9',
       'com.docker.network.host_ipv6': '2001:DB8::9',
       'tsbridge.allow_direct_routing': 'true',
+      'tsbridge.ip_forward': 'false',
       'tsbridge.ip_forward_no_drop': '1',
+      'tsbridge.userland_proxy': '0',
+      'tsbridge.iptables': 'true',
+      'tsbridge.ip6tables': 'f',
       'tsbridge.port_rules': 'compact',
     },
     options: { 'com.docker.network.enable_ipv4': true },
@@ -67,7 +74,10 @@ t.test('every option', async (t) => {
     inhibitIpv4: true,
     trustedHostInterfaces: ['wg0', 'eth1'],
     allowDirectRouting: true,
+    ipForward: false,
     ipForwardNoDrop: true,
+    userlandProxy: false,
+    ruleFamilies: [4],
     portRules: 'compact',
     mtu: 1400,
     containerPrefix: 'lan',
@@ -101,6 +111,37 @@ t.test('the daemon decides where the network does not', async (t) => {
   };
   const own = parseNetwork(networkInput({ labels }), defaults).spec;
   t.match(own, { masquerade: true, hostBinding: '::1' });
+});
+
+t.test('what the daemon has for all networks, a network can have for itself', async (t) => {
+  for (const [label, defaults, field] of [
+    ['allow_direct_routing', 'allowDirectRouting', 'allowDirectRouting'],
+    ['ip_forward', 'ipForward', 'ipForward'],
+    ['ip_forward_no_drop', 'ipForwardNoDrop', 'ipForwardNoDrop'],
+    ['userland_proxy', 'userlandProxy', 'userlandProxy'],
+  ] as const) {
+    for (const daemon of [true, false]) {
+      const plain = parseNetwork(networkInput(), { [defaults]: daemon }).spec;
+      t.equal(plain[field], daemon, `${label}: the daemon's`);
+      const labels = { [`tsbridge.${label}`]: String(!daemon) };
+      const own = parseNetwork(networkInput({ labels }), { [defaults]: daemon }).spec;
+      t.equal(own[field], !daemon, `${label}: its own`);
+    }
+  }
+});
+
+t.test('a network without rules, and one that would be the only one with', async (t) => {
+  const families = (labels: Record<string, string>) => networkSpec({ labels }).ruleFamilies;
+  t.same(families({ 'tsbridge.iptables': 'false' }), [6]);
+  t.same(families({ 'tsbridge.iptables': 'false', 'tsbridge.ip6tables': 'false' }), []);
+  t.same(families({ 'tsbridge.ip6tables': 'true' }), [4, 6]);
+  for (const flag of ['iptables', 'ip6tables']) {
+    const labels = { [`tsbridge.${flag}`]: 'true' };
+    t.throws(() => parseNetwork(networkInput({ labels }), { [flag]: false }), {
+      code: 'options-invalid',
+      message: `tsbridge.${flag}=true needs a daemon that writes rules: it was started with --${flag}=false`,
+    });
+  }
 });
 
 t.test('booleans may be real ones, and the well-known option beats the label', async (t) => {

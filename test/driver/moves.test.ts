@@ -213,3 +213,54 @@ t.test('a move that cannot be recorded', async (t) => {
   t.same(rules(host), await expected('docker28'));
   t.ok(host.logged.some(({ message }) => message === 'recording a move failed'));
 });
+
+t.test('a network of its own mind', async (t) => {
+  const label = (name: string) => ({
+    options: { 'com.docker.network.generic': { [`tsbridge.${name}`]: 'false' } },
+  });
+  const create = async (name: string, settings?: Settings) => {
+    const host = makeHost();
+    const { driver } = await boot(host, 'docker20', settings);
+    await driver.createNetwork({
+      ...{ networkId, ...label(name) },
+      ipv4Data: [{ pool: '10.5.0.0/24', gateway: '10.5.0.1/24' }],
+      ipv6Data: [],
+    });
+    return host;
+  };
+  const proxy = await create('userland_proxy');
+  t.match(JSON.stringify(proxy.firewall.dump()), /--src-type LOCAL -j MASQUERADE/);
+  t.equal(proxy.sysctls.values.get(`net/ipv4/conf/${bridge}/route_localnet`), '1');
+  const rulesOff = await create('iptables');
+  t.same(rulesOff.firewall.dump()['nat POSTROUTING'] ?? [], []);
+  const forward = await create('ip_forward');
+  t.equal(forward.sysctls.values.get('net/ipv4/ip_forward'), '0');
+  t.not(forward.firewall.policy('FORWARD'), 'DROP');
+});
+
+t.test('a kernel without br_netfilter', async (t) => {
+  const create = async (settings: Settings, generation: GenerationName) => {
+    const host = makeHost();
+    const { driver } = await boot(host, generation, settings);
+    const labels = { 'com.docker.network.bridge.enable_icc': 'false' };
+    const made = driver.createNetwork({
+      networkId,
+      options: { 'com.docker.network.generic': labels },
+      ipv4Data: [{ pool: '10.5.0.0/24', gateway: '10.5.0.1/24' }],
+      ipv6Data: [],
+    });
+    return { host, made };
+  };
+  const before = await create({}, 'docker20');
+  await t.rejects(before.made, {
+    code: 'sysctl-failed',
+    message: /cannot restrict inter-container communication: please ensure that br_netfilter/,
+  });
+  t.ok(before.host.faults.calls.includes('load br_netfilter'), 'it was tried');
+  await t.rejects((await create({}, 'docker28')).made, {
+    message: /cannot restrict inter-container communication or run without the userland proxy: /,
+  });
+  const ignored = await create({ ignoreBrNetfilterError: true }, 'docker28');
+  await ignored.made;
+  t.match(ignored.host.logged.find(({ level }) => level === 'warn')?.message, /br_netfilter/);
+});

@@ -293,6 +293,8 @@ export function makeHost(): FakeHost {
     const settings: DriverSettings = {
       userlandProxy: true,
       iptables: true,
+      ip6tables: 'auto',
+      ignoreBrNetfilterError: false,
       ipForward: true,
       ipForwardNoDrop: false,
       allowDirectRouting: false,

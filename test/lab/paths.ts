@@ -42,10 +42,14 @@ const owners: Readonly<Record<string, Seen>> = {
 };
 
 /** Containers of the one image that serve: `web` with all ports, one neighbour, two strangers. */
-export async function populate(lab: Lab, driver: string): Promise<void> {
+export async function populate(
+  lab: Lab,
+  driver: string,
+  options: readonly string[] = [],
+): Promise<void> {
   for (const [name, [four, six]] of Object.entries(subnets)) {
     const addresses = ['--subnet', four, '--ipv6', '--subnet', six];
-    await lab.docker('network', 'create', '-d', driver, ...addresses, name);
+    await lab.docker('network', 'create', '-d', driver, ...options, ...addresses, name);
   }
   const at = (ip: string, ip6: string): string[] => ['--ip', ip, '--ip6', ip6];
   await Promise.all([

@@ -91,7 +91,7 @@ function portRules(
 ): PlacedRule[] {
   if (translatedFamily(binding) !== 4) return [];
   return [
-    destinationTranslation(bridge, binding, settings),
+    ...destinationTranslation(bridge, binding, settings),
     openPort(bridge, binding, 'end'),
     selfTranslation(binding),
   ];

@@ -106,7 +106,7 @@ function portRules(
 ): PlacedRule[] {
   if (translatedFamily(binding) === undefined) return [];
   return [
-    destinationTranslation(bridge, binding, settings),
+    ...destinationTranslation(bridge, binding, settings),
     openPort(bridge, binding, 'end'),
     selfTranslation(binding),
     ...sctpChecksum(binding),

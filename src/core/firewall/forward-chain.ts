@@ -134,7 +134,7 @@ export function publishedPortRules(
   const notLinkLocal: Matches = family === 6 ? { source: { not: linkLocal } } : {};
   return [
     ...loopbackDrops(binding),
-    destinationTranslation(bridge, binding, settings, notLinkLocal),
+    ...destinationTranslation(bridge, binding, settings, notLinkLocal),
     ...(settings.userlandProxy ? [] : [selfTranslation(binding)]),
     ...(mode === 'nat-unprotected' ? [] : [openPort(bridge, binding, 'top')]),
   ];

@@ -18,6 +18,11 @@ export type GenerationName = (typeof generationNames)[number];
 export interface FirewallSettings {
   /** false is hairpin mode. */
   readonly userlandProxy: boolean;
+  /**
+   * Whether the host's own connections to 127.0.0.0/8 do not pass chain DOCKER. As `userlandProxy`
+   * unless a network was told otherwise than the daemon.
+   */
+  readonly loopbackSpared?: boolean;
 }
 
 /** The chains and rules that all networks share. */

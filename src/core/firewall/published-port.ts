@@ -1,9 +1,10 @@
 /** The rules of one published port, or of a run of them, in the words of all generations (spec section 3.4). */
-import { type Family, familyOf, hostCidr, isUnspecified } from '../address.js';
+import { type Family, familyOf, hostCidr, isLoopback, isUnspecified } from '../address.js';
 import type { InterfaceName } from '../names.js';
 import type { OpenRun, PublishedRun } from '../port-runs.js';
 import type { FirewallSettings } from './generation.js';
 import { type Matches, type Place, type PlacedRule, place, type Translation } from './rule.js';
+import { loopbackNetwork } from './translation.js';
 
 /** undefined if host and container address are of different families: a matter of the proxy. */
 export function translatedFamily({
@@ -20,17 +21,27 @@ export function destinationTranslation(
   binding: PublishedRun,
   settings: FirewallSettings,
   more: Matches = {},
-): PlacedRule {
+): PlacedRule[] {
   const { hostIp, hostPort, protocol } = binding;
+  const { userlandProxy, loopbackSpared = userlandProxy } = settings;
+  const family = familyOf(hostIp);
+  const any = isUnspecified(hostIp);
+  const toPort: Matches = { ...more, protocol, destinationPort: hostPort };
+  const to = (chain: 'DOCKER' | 'OUTPUT', matches: Matches): PlacedRule =>
+    place('end', family, 'nat', chain, matches, { dnat: translation(binding) });
+  const destination = any ? {} : { destination: hostCidr(hostIp) };
   const published: Matches = {
-    ...more,
-    protocol,
-    destinationPort: hostPort,
-    ...(isUnspecified(hostIp) ? {} : { destination: hostCidr(hostIp) }),
+    ...toPort,
+    ...destination,
     // With the proxy on, containers of the network reach the port through the proxy.
-    ...(settings.userlandProxy ? { inInterface: { not: bridge } } : {}),
+    ...(userlandProxy ? { inInterface: { not: bridge } } : {}),
   };
-  return place('end', familyOf(hostIp), 'nat', 'DOCKER', published, { dnat: translation(binding) });
+  // Over IPv6 the proxy alone carries what goes to ::1.
+  const looped = family === 4 && (any || isLoopback(hostIp));
+  if (!looped || userlandProxy === loopbackSpared) return [to('DOCKER', published)];
+  const loopback = { ...toPort, destination: loopbackNetwork(4), ...destination };
+  if (!userlandProxy) return [to('DOCKER', published), to('OUTPUT', loopback)];
+  return any ? [to('DOCKER', { ...published, destination: { not: loopbackNetwork(4) } })] : [];
 }
 
 function translation({ containerIp: address, hostPort, containerPort }: PublishedRun): Translation {

@@ -42,7 +42,7 @@ function hostSource({ hostAddress }: NetworkFamily): Target {
 }
 
 /** `127.0.0.0/8` or `::1/128`. */
-function loopbackNetwork(family: Family): Cidr {
+export function loopbackNetwork(family: Family): Cidr {
   return (
     family === 4
       ? { family, address: '127.0.0.0', prefixLength: 8 }
