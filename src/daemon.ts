@@ -28,6 +28,7 @@ import { loadLibc } from './host/libc.js';
 import { LinksNetlink } from './host/links-netlink.js';
 import { loadModule } from './host/modules.js';
 import { Monitor } from './host/monitor.js';
+import { SandboxFiles } from './host/sandbox.js';
 import { lockState } from './host/state-lock.js';
 import { RecordFiles } from './host/store-file.js';
 import { SysctlFiles } from './host/sysctl.js';
@@ -142,6 +143,7 @@ async function buildWorld(
   const world = {
     links,
     removals: new Removals(links, log),
+    sandboxes: new SandboxFiles(),
     sysctls,
     loadModule,
     conntrack: new ConntrackNetlink(),

@@ -41,6 +41,7 @@ export class RuleCommits {
   /** Of the commit that was tried last. */
   #tried = new Set<Table>();
   #running = false;
+  #refused: () => void = () => {};
 
   constructor(
     private readonly family: Family,
@@ -68,6 +69,11 @@ export class RuleCommits {
   /** Tables that this kernel turned out to lack: what belongs there is left out. */
   get missingTables(): readonly Table[] {
     return [...this.#missing];
+  }
+
+  /** Told when the host refuses what fits our picture: somebody has changed more than we know. */
+  onRefusal(listener: () => void): void {
+    this.#refused = listener;
   }
 
   /** What the kernel reports of a transaction of somebody's in this family. */
@@ -103,6 +109,7 @@ export class RuleCommits {
         );
         await this.#lookForTables().catch(() => undefined);
         await this.#commitAlone(batch);
+        this.#refused();
       }
     }
     this.#running = false;

@@ -5,6 +5,7 @@ import type { EndpointInput, NetworkInput } from '../core/input.js';
 import { type NetworkId, parseEndpointId, parseNetworkId, shortId } from '../core/names.js';
 import { protocolNumber } from '../core/port.js';
 import { parsePublish } from '../core/port-options.js';
+import { expectMove } from './dead-endpoints.js';
 import { createEndpoint, labelOf, removeEndpoint, save } from './endpoints.js';
 import { KeyedLocks } from './locks.js';
 import type { EndpointIds, JoinResult, NetworkDriver } from './network-driver.js';
@@ -26,6 +27,10 @@ export class BridgeDriver implements NetworkDriver {
     private readonly recovered: Promise<void>,
   ) {}
 
+  engineStarted(): void {
+    for (const network of this.world.registry.networks()) network.former = true;
+  }
+
   async createNetwork(input: NetworkInput): Promise<void> {
     await this.#ready(input.networkId);
     await this.world.networkLocks.exclusive(input.networkId, () =>
@@ -39,9 +44,13 @@ export class BridgeDriver implements NetworkDriver {
   }
 
   async createEndpoint(input: EndpointInput): ReturnType<NetworkDriver['createEndpoint']> {
-    return this.#onEndpoint(input.networkId, input.endpointId, () =>
-      createEndpoint(this.world, this.#network(input.networkId), input),
-    );
+    return this.#onEndpoint(input.networkId, input.endpointId, async () => {
+      const endpointId = parseEndpointId(input.endpointId);
+      const answer = await createEndpoint(this.world, this.#network(input.networkId), input);
+      const state = endpointId && this.world.registry.endpoint(endpointId);
+      if (state?.record.phase === 'creating') expectMove(this.world, state);
+      return answer;
+    });
   }
 
   async deleteEndpoint({ networkId, endpointId }: EndpointIds): Promise<void> {

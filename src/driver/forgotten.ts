@@ -1,13 +1,15 @@
 /**
  * Networks that the engine does not know any more. If the daemon dies while it creates or deletes a
  * network, the engine repeats the call without its body (spec section 7.2), is told so, and forgets
- * the network; which one it was, nobody says. It shows when the subnet is given out again.
+ * the network; which one it was, nobody says. The same if the engine dies before it has recorded a
+ * network that it has just made. It shows when the subnet is given out again.
  */
 import { cidrText, overlaps } from '../core/address.js';
 import { DriverError } from '../core/errors.js';
 import type { IpamPool } from '../core/input.js';
 import { type NetworkId, shortId } from '../core/names.js';
 import { familiesOf, familyIn, type NetworkSpec } from '../core/network.js';
+import { collectIfDead } from './dead-endpoints.js';
 import type { NetworkState } from './registry.js';
 import { remedy } from './unreadable.js';
 import type { World } from './world.js';
@@ -16,8 +18,9 @@ import type { World } from './world.js';
 const engineSpace = 'LocalDefault';
 
 /**
- * Removes (by `deleteNetwork`) networks of a former run of the daemon whose subnet the engine has given to `spec`: it
- * has no network with that subnet any more. One with endpoints stays, and is a conflict.
+ * Removes (by `deleteNetwork`) networks from before the last start of the daemon or the engine whose
+ * subnet the engine has given to `spec`: it has no network with that subnet any more. One with
+ * endpoints of containers that live stays, and is a conflict.
  */
 export async function collectForgotten(
   world: World,
@@ -26,7 +29,9 @@ export async function collectForgotten(
   deleteNetwork: (world: World, id: NetworkId) => Promise<void>,
 ): Promise<void> {
   for (const other of world.registry.networks()) {
-    if (!overlapping(spec, other.spec) || !isForgotten(other, pools)) continue;
+    if (!overlapping(spec, other.spec)) continue;
+    for (const endpoint of [...other.endpoints.values()]) await collectIfDead(world, endpoint);
+    if (!isForgotten(other, pools)) continue;
     world.log.warn(
       { network: shortId(other.spec.id), by: shortId(spec.id) },
       'the engine gave the subnet of a network to another one: removing the former, which it has ' +
@@ -71,7 +76,7 @@ export async function refuseUnknownClash(
 /** What is `removing` could not be removed the last time. */
 function isForgotten(network: NetworkState, pools: readonly IpamPool[]): boolean {
   if (network.record.phase === 'removing') return true;
-  const idle = network.restored && network.endpoints.size === 0;
+  const idle = network.former && network.endpoints.size === 0;
   return idle && byEngine(pools) && byEngine(poolsOf(network));
 }
 

@@ -36,6 +36,12 @@ export interface Links {
   remove(name: InterfaceName): Promise<void>;
 }
 
+/** The network namespaces of containers, by the paths that the engine gives at Join. */
+export interface Sandboxes {
+  /** Also if it cannot be found out. */
+  isThere(path: string): Promise<boolean>;
+}
+
 export interface Sysctls {
   /** Without white space at the ends; undefined if the kernel has no such file. */
   read(path: SysctlPath): Promise<string | undefined>;

@@ -23,6 +23,8 @@ export interface JoinResult {
  * recovery is done. Whatever fails is undone before the error is thrown.
  */
 export interface NetworkDriver {
+  /** An engine says its first word: what it did before it died, it may have forgotten. */
+  engineStarted(): void;
   createNetwork(input: NetworkInput): Promise<void>;
   /** An unknown network is no error. */
   deleteNetwork(networkId: NetworkId): Promise<void>;

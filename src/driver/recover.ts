@@ -7,7 +7,8 @@ import { parseEndpoint } from '../core/endpoint-options.js';
 import { ErrorList, messageOf } from '../core/errors.js';
 import { parseEndpointId, parseNetworkId, shortId, vethNames } from '../core/names.js';
 import { parseNetwork } from '../core/network-options.js';
-import { removeEndpoint } from './endpoints.js';
+import { expectMove } from './dead-endpoints.js';
+import { removeEndpoint, save } from './endpoints.js';
 import type { Listener, StoredRecord } from './host.js';
 import { takeAway } from './networks.js';
 import { listenerOf } from './publish.js';
@@ -16,9 +17,6 @@ import { decodeEndpoint, decodeNetwork, type EndpointRecord } from './records.js
 import type { EndpointState } from './registry.js';
 import { remedy } from './unreadable.js';
 import type { World } from './world.js';
-
-/** The engine joins an endpoint within milliseconds; a plugin call is retried for 15 s. */
-const joinGraceMs = 60_000;
 
 /**
  * Rejects only if it cannot be found out which records there are; whatever fails for one object is
@@ -106,9 +104,16 @@ async function loadEndpoint(world: World, record: EndpointRecord): Promise<void>
 async function collectLeftovers(world: World, links: ReadonlySet<string>): Promise<void> {
   for (const state of world.registry.endpoints()) {
     const gone = !links.has(state.spec.veth.host);
-    if (state.record.phase === 'ready' && !gone) continue;
-    if (state.record.phase === 'creating' && !gone) {
-      expectJoin(world, state);
+    const { phase, sandboxKey } = state.record;
+    if (!gone && links.has(state.spec.veth.container)) expectMove(world, state);
+    if (phase === 'ready' && !gone) continue;
+    // Somebody has deleted its link; its container lives.
+    if (phase === 'ready' && sandboxKey && (await world.sandboxes.isThere(sandboxKey))) continue;
+    if (phase === 'creating' && !gone) {
+      // Joined, but the daemon died before that was on record.
+      if (!links.has(state.spec.veth.container)) {
+        await attempt(world, 'recording a join', () => save(world, state, { phase: 'ready' }));
+      }
       continue;
     }
     world.log.info(
@@ -129,20 +134,6 @@ async function collectLeftovers(world: World, links: ReadonlySet<string>): Promi
     }
     await attempt(world, `network ${shortId(state.spec.id)}`, () => takeAway(world, state));
   }
-}
-
-/**
- * An endpoint that was not joined when the daemon ended: either the engine joins it now, or it never
- * got our answer and has forgotten it.
- */
-function expectJoin(world: World, state: EndpointState): void {
-  const timer = setTimeout(() => {
-    const { spec, record } = state;
-    if (record.phase !== 'creating' || world.registry.endpoint(spec.id) !== state) return;
-    world.log.info({ endpoint: shortId(spec.id) }, 'removing an endpoint that was never joined');
-    void attempt(world, `endpoint ${shortId(spec.id)}`, () => removeEndpoint(world, state));
-  }, joinGraceMs);
-  timer.unref();
 }
 
 async function holdPorts(world: World, endpoints: readonly EndpointState[]): Promise<void> {

@@ -10,8 +10,8 @@ export interface NetworkState {
   readonly spec: NetworkSpec;
   record: NetworkRecord;
   readonly endpoints: Map<EndpointId, EndpointState>;
-  /** Made by a former run of the daemon. */
-  readonly restored: boolean;
+  /** Made before the last start of the daemon, or of the engine. */
+  former: boolean;
 }
 
 export interface EndpointState {
@@ -66,8 +66,13 @@ export class Registry {
     return endpoint?.network ?? this.#byBridge.get(link);
   }
 
-  addNetwork(spec: NetworkSpec, record: NetworkRecord, restored = false): NetworkState {
-    const state: NetworkState = { spec, record, endpoints: new Map(), restored };
+  /** The endpoint whose host end it is. */
+  endpointOf(link: string): EndpointState | undefined {
+    return this.#byLink.get(link);
+  }
+
+  addNetwork(spec: NetworkSpec, record: NetworkRecord, former = false): NetworkState {
+    const state: NetworkState = { spec, record, endpoints: new Map(), former };
     this.#networks.set(spec.id, state);
     this.#byBridge.set(spec.bridge, state);
     this.#sequence = Math.max(this.#sequence, record.sequence);

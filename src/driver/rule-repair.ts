@@ -82,8 +82,13 @@ export class RuleRepair {
       retire: [...this.#former]
         .filter((each) => each !== current)
         .map((each) => each.baseRules(family, this.settings)),
-      ...(this.#hasLostItsDrop(family, found) ? { dropForwarded: true } : {}),
+      ...this.keptDrop(family, found),
     };
+  }
+
+  /** As a part of every intent: a call that makes the chains again must not come without it. */
+  keptDrop(family: Family, found: RuleSet): { dropForwarded?: true } {
+    return this.#hasLostItsDrop(family, found) ? { dropForwarded: true } : {};
   }
 
   /**

@@ -6,7 +6,7 @@ import type { AddedRule } from '../core/firewall/handles.js';
 import { describeMissing } from '../core/firewall/missing-tables.js';
 import type { RuleIntent } from '../core/firewall/plan.js';
 import type { PlacedRule } from '../core/firewall/rule.js';
-import type { RuleChange } from '../core/firewall/rule-set.js';
+import type { RuleChange, RuleSet } from '../core/firewall/rule-set.js';
 import type { NetworkSpec } from '../core/network.js';
 import type { PortGroup } from '../core/ports.js';
 import type { RuleCommits } from './commit.js';
@@ -68,27 +68,23 @@ export class HostRules {
   }
 
   async addNetwork(network: NetworkSpec): Promise<void> {
-    await this.#each((family, commits) =>
-      commits.submit((found) => only(family, this.#wanted.ofNetwork(network, family, found), [])),
-    );
+    await this.#commit((family, found) => [this.#wanted.ofNetwork(network, family, found), []]);
   }
 
   async removeNetwork(network: NetworkSpec): Promise<void> {
-    await this.#each((family, commits) =>
-      commits.submit((found) => only(family, [], this.#wanted.ofNetwork(network, family, found))),
-    );
+    await this.#commit((family, found) => [[], this.#wanted.ofNetwork(network, family, found)]);
   }
 
   /** Makes the rules be there, with the chains that they need; one commit a family. */
   async add(rules: readonly PlacedRule[]): Promise<void> {
     if (rules.length === 0) return;
-    await this.#each((family, commits) => commits.submit(() => only(family, rules, [])));
+    await this.#commit(() => [rules, []]);
   }
 
   /** Makes the rules not be there; absent ones are no error. */
   async remove(rules: readonly PlacedRule[]): Promise<void> {
     if (rules.length === 0) return;
-    await this.#each((family, commits) => commits.submit(() => only(family, [], rules)));
+    await this.#commit(() => [[], rules]);
   }
 
   /** See {@link RuleRepair.run}. */
@@ -97,6 +93,11 @@ export class HostRules {
     wants: (changes: readonly RuleChange[]) => boolean = () => true,
   ): Promise<RuleChange[]> {
     return this.#repair.run(log, wants);
+  }
+
+  /** See {@link RuleCommits.onRefusal}. */
+  onRefusal(listener: () => void): void {
+    for (const commits of this.commits.values()) commits.onRefusal(listener);
   }
 
   /** What the kernel reports of a transaction: the numbers of rules that we have added. */
@@ -122,16 +123,21 @@ export class HostRules {
   }
 
   /** Both families at once; if one fails the other is still waited for, so that undo sees all. */
-  async #each(
-    work: (family: Family, commits: RuleCommits) => Promise<RuleChange[]>,
-  ): Promise<RuleChange[]> {
+  async #commit(
+    intent: (
+      family: Family,
+      found: RuleSet,
+    ) => readonly [readonly PlacedRule[], readonly PlacedRule[]],
+  ): Promise<void> {
     const results = await Promise.allSettled(
-      [...this.commits].map(([family, commits]) => work(family, commits)),
+      [...this.commits].map(([family, commits]) =>
+        commits.submit((found) => ({
+          ...only(family, ...intent(family, found)),
+          ...this.#repair.keptDrop(family, found),
+        })),
+      ),
     );
-    return results.flatMap((result) => {
-      if (result.status === 'rejected') throw result.reason;
-      return result.value;
-    });
+    for (const result of results) if (result.status === 'rejected') throw result.reason;
   }
 }
 

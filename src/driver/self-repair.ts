@@ -1,4 +1,5 @@
 /** What watches over rules, links and settings while the daemon runs, and puts them right. */
+import { DeadWatch } from './dead-endpoints.js';
 import type { Author, Log } from './host.js';
 import { LinkWatch } from './link-watch.js';
 import { repairRulesRunning } from './reconcile.js';
@@ -22,6 +23,7 @@ export class SelfRepair {
   readonly #links: LinkWatch;
   readonly #settings: SysctlWatch;
   readonly #zones: Watch;
+  readonly #dead: DeadWatch;
   #started = false;
 
   constructor(world: World, log: Log) {
@@ -29,6 +31,9 @@ export class SelfRepair {
     this.#links = new LinkWatch(world, log);
     this.#settings = new SysctlWatch(world, log);
     this.#zones = new Watch('zones', (settled) => repairZonesRunning(world, settled), log);
+    this.#dead = new DeadWatch(world);
+    // Whatever the monitor has told of it.
+    world.rules.onRefusal(() => this.rulesChanged());
   }
 
   /** Call it when it is known what should be there; signs that came before count. */
@@ -48,7 +53,9 @@ export class SelfRepair {
 
   /** @param name without it: any link may have changed */
   linkChanged(name?: string): void {
-    if (this.#started) this.#links.changed(name);
+    if (!this.#started) return;
+    this.#links.changed(name);
+    this.#dead.changed(name);
   }
 
   status(): RepairStatus {
@@ -66,5 +73,6 @@ export class SelfRepair {
     this.#links.stop();
     this.#settings.stop();
     this.#zones.stop();
+    this.#dead.stop();
   }
 }

@@ -1,7 +1,16 @@
 /** What every use case works with: the collaborators, the settings and the intent. */
 import type { IpAddress } from '../core/address.js';
 import type { PortAllocator } from '../core/ports.js';
-import type { Conntrack, HostPorts, Links, Log, RecordStore, Sysctls, Zones } from './host.js';
+import type {
+  Conntrack,
+  HostPorts,
+  Links,
+  Log,
+  RecordStore,
+  Sandboxes,
+  Sysctls,
+  Zones,
+} from './host.js';
 import type { KeyedLocks } from './locks.js';
 import type { Registry } from './registry.js';
 import type { Removals } from './removals.js';
@@ -27,6 +36,7 @@ export interface DriverSettings {
 
 export interface World {
   readonly links: Links;
+  readonly sandboxes: Sandboxes;
   readonly sysctls: Sysctls;
   readonly conntrack: Conntrack;
   readonly zones: Zones;

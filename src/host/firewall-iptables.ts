@@ -137,10 +137,13 @@ export class FirewallIptables implements Firewall {
         this.#own.started(pid, command.file, transactions);
         onStarted?.(pid);
       };
+      let changed = false;
       try {
-        return await command.run({ input, timeoutMs: this.#timeoutMs, onStart });
+        const result = await command.run({ input, timeoutMs: this.#timeoutMs, onStart });
+        changed = true;
+        return result;
       } finally {
-        if (running !== undefined) this.#own.ended(running);
+        if (running !== undefined) this.#own.ended(running, changed);
       }
     };
     return this.#run(action, changing, input);

@@ -37,9 +37,12 @@ export class OwnChanges {
     if (this.#processes.length > remembered) this.#processes.shift();
   }
 
-  ended(pid: number): void {
+  /** @param changed false: it failed, so that nothing more of it will be reported */
+  ended(pid: number, changed: boolean): void {
     const process = this.#processes.findLast((each) => each.pid === pid);
-    if (process !== undefined) process.endedAt = this.now();
+    if (process === undefined) return;
+    process.endedAt = this.now();
+    if (!changed) process.transactions = 0;
   }
 
   /**

@@ -38,7 +38,16 @@ export interface Route {
 }
 
 export const routes: readonly Route[] = [
-  fixed('Plugin.Activate', { Implements: ['NetworkDriver'] }),
+  {
+    method: 'Plugin.Activate',
+    schema: undefined,
+    prepare: () => ({
+      run: async (driver) => {
+        driver.engineStarted();
+        return { Implements: ['NetworkDriver'] };
+      },
+    }),
+  },
   // GwAllocChecker: isolated networks then need no gateway address (28; older engines ignore it).
   fixed('NetworkDriver.GetCapabilities', {
     Scope: 'local',

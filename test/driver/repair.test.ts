@@ -284,3 +284,31 @@ t.test('firewalld: bridges are in its zone', async (t) => {
   await t.rejects(create('d', 8, {}), /asking firewalld: no answer/);
   t.equal(host.links.links.size, 2, 'it is undone');
 });
+
+t.test('a call that makes the chains again brings the policy of FORWARD with it', async (t) => {
+  const { host, world, publish } = await start();
+  await repairRules(world, 'running');
+  host.firewall.flush();
+  await host.firewall.restore(4, '*filter\n:FORWARD ACCEPT [0:0]\nCOMMIT\n');
+  host.firewall.failures.push('what it counts on is gone');
+  await publish();
+  t.equal(host.firewall.policy('FORWARD'), 'DROP', 'no repair has run');
+});
+
+t.test('a refused commit is a sign, even if no monitor has told of the change', async (t) => {
+  const { host, world, publish } = await start();
+  const rules = () => Object.values(host.firewall.dump()).flat().sort();
+  const before = rules();
+  let refusals = 0;
+  world.rules.onRefusal(() => {
+    refusals += 1;
+  });
+  await publish();
+  t.equal(refusals, 0);
+  host.firewall.flush();
+  await publish();
+  t.equal(refusals, 1);
+  t.ok(rules().length < before.length, 'the call did its own part');
+  await repairRules(world, 'running');
+  t.strictSame(rules(), before);
+});

@@ -19,6 +19,7 @@ import type {
   ObservedRoute,
   RecordKind,
   RecordStore,
+  Sandboxes,
   Sysctls,
   Zones,
 } from '../../src/driver/host.js';
@@ -181,6 +182,14 @@ export class FakeZones implements Zones {
   }
 }
 
+/** Those in `alive` are there. */
+export class FakeSandboxes implements Sandboxes {
+  readonly alive = new Set<string>();
+  async isThere(path: string): Promise<boolean> {
+    return this.alive.has(path);
+  }
+}
+
 /** Holds sockets; those in `foreign` belong to another program. */
 export class FakeHostPorts implements HostPorts {
   readonly held = new Map<string, EndpointId>();
@@ -249,6 +258,7 @@ export interface FakeHost {
   readonly sysctls: FakeSysctls;
   readonly conntrack: FakeConntrack;
   readonly zones: FakeZones;
+  readonly sandboxes: FakeSandboxes;
   readonly hostPorts: FakeHostPorts;
   readonly store: FakeStore;
   readonly logged: { level: string; fields: Readonly<Record<string, unknown>>; message: string }[];
@@ -285,6 +295,7 @@ export function makeHost(): FakeHost {
     sysctls: new FakeSysctls(faults),
     conntrack: new FakeConntrack(faults),
     zones: new FakeZones(faults),
+    sandboxes: new FakeSandboxes(),
     hostPorts: new FakeHostPorts(faults),
     store: new FakeStore(faults),
   };
@@ -313,6 +324,7 @@ export function makeHost(): FakeHost {
     );
     const world: World = {
       links,
+      sandboxes: host.sandboxes,
       sysctls: interpose('sysctls', host.sysctls),
       conntrack: interpose('conntrack', host.conntrack),
       zones: interpose('zones', host.zones),

@@ -19,6 +19,7 @@ export const joinResult: JoinResult = {
 /** Answers every call at once; `behave` may throw, wait, or answer something else. */
 export class RecordingDriver implements NetworkDriver {
   readonly calls: DriverCall[] = [];
+  greetings = 0;
 
   constructor(private readonly behave: (call: DriverCall) => unknown = () => undefined) {}
 
@@ -30,6 +31,10 @@ export class RecordingDriver implements NetworkDriver {
     const call = { name, arguments: args };
     this.calls.push(call);
     return ((await this.behave(call)) as T | undefined) ?? answer;
+  }
+
+  engineStarted(): void {
+    this.greetings += 1;
   }
 
   createNetwork: NetworkDriver['createNetwork'] = (...args) =>

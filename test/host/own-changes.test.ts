@@ -12,10 +12,10 @@ const reported = 'iptables-nft-re';
 t.test('by number, as long as nobody else can have it', async (t) => {
   const { own, time } = make(true);
   own.started(10, restore, 2);
-  own.ended(99);
+  own.ended(99, true);
   for (const _ of [1, 2, 3]) t.equal(own.match(10, reported), 10, 'however often');
   t.equal(own.match(11, reported), undefined);
-  own.ended(10);
+  own.ended(10, true);
   time.now = 1_999;
   t.equal(own.match(10, reported), 10, 'reports come late');
   time.now = 2_000;
@@ -33,9 +33,12 @@ t.test('by program, as many as it makes', async (t) => {
   t.equal(own.match(5010, reported), 10);
   t.equal(own.match(5010, reported), undefined, 'one more than we make');
   own.started(12, restore, 1);
-  own.ended(12);
+  own.ended(12, true);
   time.now = 2_000;
-  t.equal(own.match(5013, reported), undefined, 'it failed, and was never reported');
+  t.equal(own.match(5013, reported), undefined, 'too late to be its own');
+  own.started(13, 'nft', 1);
+  own.ended(13, false);
+  t.equal(own.match(5014, 'nft'), undefined, 'ours failed: it is somebody else who flushes');
 });
 
 t.test('old ones are forgotten', async (t) => {

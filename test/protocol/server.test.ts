@@ -31,7 +31,7 @@ function setUp(behave?: (call: DriverCall) => unknown, settings: Partial<ServerS
   return { driver, log, app, post };
 }
 
-t.test('the greeting, without body or driver', async (t) => {
+t.test('the greeting, without body', async (t) => {
   const { post, driver } = setUp();
   t.strictSame(await post('Plugin.Activate'), {
     status: 200,
@@ -44,6 +44,7 @@ t.test('the greeting, without body or driver', async (t) => {
     GwAllocChecker: true,
   });
   t.strictSame(driver.calls, []);
+  t.equal(driver.greetings, 1, 'only the first word tells of a new engine');
 });
 
 t.test('every method leads to its use case', async (t) => {

@@ -1,0 +1,165 @@
+/** Endpoints whose engine has died: collected when their container is gone for sure, never before. */
+import t from 'tap';
+import { DeadWatch, expectMove } from '../../src/driver/dead-endpoints.js';
+import { Engine } from '../helpers/engine-calls.js';
+import { FakeClock } from '../helpers/fake-clock.js';
+import { type FakeHost, makeHost, stateOf } from '../helpers/fake-host.js';
+
+const minute = 60_000;
+
+/** Network 5 and nothing else; then a container with a port, as far as `joined` says. */
+async function setUp({ joined = true } = {}) {
+  const host = makeHost();
+  const engine = new Engine(host);
+  await engine.start();
+  const { driver } = engine;
+  await driver.createNetwork(engine.network(5));
+  const without = stateOf(host);
+  await driver.createEndpoint(engine.endpoint(5));
+  if (joined) {
+    await driver.join(engine.ids(5), '/ns');
+    await driver.publishPorts(engine.ids(5), engine.ports(8000, 8001));
+  }
+  const state = engine.world.registry.endpoint(engine.ids(5).endpointId);
+  if (state === undefined) throw new Error('no endpoint');
+  return { host, engine, state, without, veth: state.spec.veth };
+}
+
+/** The engine moves the container's end. */
+function move({ host, veth }: { host: FakeHost; veth: { container: string } }): void {
+  host.links.links.delete(veth.container);
+}
+
+t.test('a container that is gone, and an engine that does not say so', async (t) => {
+  const all = await setUp();
+  const { host, engine, without, veth } = all;
+  move(all);
+  const clock = new FakeClock();
+  const watch = new DeadWatch(engine.world, clock);
+  host.sandboxes.alive.add('/ns');
+  const before = stateOf(host);
+  watch.changed(veth.host);
+  await clock.pass(minute);
+  t.strictSame(stateOf(host), before, 'the link is there');
+  t.equal(clock.pending, 0, 'nobody looks in vain');
+
+  host.links.links.delete(veth.host);
+  const unlinked = stateOf(host);
+  watch.changed(veth.host);
+  watch.changed('eth0');
+  await clock.pass(5 * minute);
+  t.strictSame(stateOf(host), unlinked, 'somebody has deleted the link; the container lives');
+
+  host.sandboxes.alive.clear();
+  await clock.pass(minute);
+  await engine.world.removals.idle();
+  t.strictSame(stateOf(host), without, 'now it is gone: ports, rules, record');
+  t.equal(clock.pending, 0);
+  await engine.driver.leave(engine.ids(5));
+  await engine.driver.deleteEndpoint(engine.ids(5));
+  t.pass('an engine that says so after all is answered');
+});
+
+t.test('an engine that takes its time', async (t) => {
+  const { host, engine, veth } = await setUp();
+  const clock = new FakeClock();
+  const watch = new DeadWatch(engine.world, clock);
+  host.links.links.delete(veth.host);
+  host.links.links.delete(veth.container);
+  watch.changed();
+  await clock.pass(4_000);
+  t.ok(engine.world.registry.endpoint(engine.ids(5).endpointId), 'may say so itself');
+  watch.stop();
+  await clock.pass(minute);
+  t.ok(engine.world.registry.endpoint(engine.ids(5).endpointId), 'nothing after the stop');
+});
+
+t.test('what could not be removed is tried again', async (t) => {
+  const { host, engine, veth, without } = await setUp();
+  const clock = new FakeClock();
+  const watch = new DeadWatch(engine.world, clock);
+  for (const name of [veth.host, veth.container]) host.links.links.delete(name);
+  host.firewall.failures.push('no', 'no', 'no', 'no');
+  watch.changed(veth.host);
+  await clock.pass(6_000);
+  t.match(host.logged.at(-1), { level: 'error', message: 'removing a dead endpoint failed' });
+  host.firewall.failures.length = 0;
+  await clock.pass(minute);
+  await engine.world.removals.idle();
+  t.strictSame(stateOf(host), without);
+});
+
+t.test('an engine that dies between creation and join', async (t) => {
+  const { host, engine, state, without } = await setUp({ joined: false });
+  const clock = new FakeClock();
+  expectMove(engine.world, state, clock);
+  await clock.pass(minute - 1);
+  t.ok(engine.world.registry.endpoint(state.spec.id));
+  await clock.pass(1);
+  await engine.world.removals.idle();
+  t.strictSame(stateOf(host), without);
+});
+
+t.test('between join and the move', async (t) => {
+  const { host, engine, state, without } = await setUp();
+  const clock = new FakeClock();
+  host.sandboxes.alive.add('/ns');
+  expectMove(engine.world, state, clock);
+  const before = stateOf(host);
+  await clock.pass(3 * minute);
+  t.strictSame(stateOf(host), before, 'while there is a sandbox it may still come');
+  host.sandboxes.alive.clear();
+  await clock.pass(minute);
+  await engine.world.removals.idle();
+  t.strictSame(stateOf(host), without);
+});
+
+t.test('joined, and the daemon dies before that is on record', async (t) => {
+  const all = await setUp({ joined: false });
+  move(all);
+  const clock = new FakeClock();
+  expectMove(all.engine.world, all.state, clock);
+  await clock.pass(2 * minute);
+  t.equal(all.state.record.phase, 'ready', 'the moved end tells');
+  const again = new Engine(all.host);
+  const [stored] = [...all.host.store.records.values()].filter(({ kind }) => kind === 'endpoint');
+  if (stored === undefined) throw new Error('no record');
+  stored.text = stored.text.replace('"ready"', '"creating"');
+  await again.start();
+  const state = again.world.registry.endpoint(all.state.spec.id);
+  t.equal(state?.record.phase, 'ready', 'also at a start');
+});
+
+t.test('a start finds what died while the daemon did not run', async (t) => {
+  for (const alive of [true, false]) {
+    const { host, engine, veth, without } = await setUp();
+    for (const name of [veth.host, veth.container]) host.links.links.delete(name);
+    if (alive) host.sandboxes.alive.add('/ns');
+    const before = stateOf(host);
+    const again = new Engine(host);
+    await again.start();
+    await again.world.removals.idle();
+    t.strictSame(stateOf(host), alive ? before : without, `sandbox ${alive ? 'there' : 'gone'}`);
+    t.equal(engine.world.registry.endpoints().length, 1);
+  }
+});
+
+t.test('an engine dies before it has recorded a network', async (t) => {
+  const { host, engine, veth } = await setUp();
+  const { driver } = engine;
+  const same = engine.network(5, 'again');
+  await t.rejects(driver.createNetwork(same), { code: 'network-conflict' }, 'nobody has died');
+  driver.engineStarted();
+  host.sandboxes.alive.add('/ns');
+  await t.rejects(driver.createNetwork(same), { code: 'network-conflict' }, 'its container lives');
+  host.sandboxes.alive.clear();
+  for (const name of [veth.host, veth.container]) host.links.links.delete(name);
+  await driver.createNetwork(same);
+  await engine.world.removals.idle();
+  t.strictSame(
+    engine.world.registry.networks().map(({ spec }) => spec.id),
+    [same.networkId],
+    'the dead container and its network have made room',
+  );
+  t.equal(host.hostPorts.held.size, 0);
+});
