@@ -1,6 +1,7 @@
 /** The proxy process for real, for tests of what it does. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import dgram from 'node:dgram';
 import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
 import net from 'node:net';
@@ -48,7 +49,10 @@ export class ProxyProcess {
 
   readonly start = () => {
     const node = [process.execPath, '--import=tsx', main, this.controlPath];
-    const [file = '', ...args] = [...this.wrapper, ...node, JSON.stringify(this.settings)];
+    // It outlives a daemon; the process of a test that was killed it should not.
+    const mortal = ['setpriv', '--pdeathsig=KILL'];
+    const settings = JSON.stringify(this.settings);
+    const [file = '', ...args] = [...mortal, ...this.wrapper, ...node, settings];
     const child = spawn(file, args, { stdio: ['ignore', 'ignore', 'inherit'] });
     this.processes.push(child);
     const ended = once(child, 'exit').then(([code]) => ({ description: `exit code ${code}` }));
@@ -86,6 +90,23 @@ export class ProxyProcess {
   dispose(): void {
     for (const child of this.processes) child.kill('SIGKILL');
     rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+/** One that nobody has on 127.0.0.1, neither for TCP nor for UDP. */
+export async function freePort(): Promise<number> {
+  for (;;) {
+    const tcp = net.createServer().listen(0, '127.0.0.1');
+    await once(tcp, 'listening');
+    const { port } = tcp.address() as net.AddressInfo;
+    tcp.close();
+    const udp = dgram.createSocket('udp4').bind(port);
+    const free = await once(udp, 'listening').then(
+      () => true,
+      () => false,
+    );
+    udp.close();
+    if (free) return port;
   }
 }
 

@@ -7,7 +7,9 @@ import dgram from 'node:dgram';
 import { once } from 'node:events';
 
 const { default: t } = await import('tap');
-const { ask, listener, ownerOf, ProxyProcess } = await import('../helpers/proxy-process.js');
+const { ask, eventually, listener, ownerOf, ProxyProcess, serve } = await import(
+  '../helpers/proxy-process.js'
+);
 
 for (const command of [
   'link add lan type veth peer name wire',
@@ -78,4 +80,24 @@ t.test('a container that is there and does not answer, and one that is not', asy
   await t.rejects(ask('127.0.0.1', 81, 'x'), { code: 'ECONNRESET' }, 'after some time');
   await t.rejects(ask('127.0.0.1', 82, 'x'), { code: 'ECONNRESET' }, 'no route to it');
   t.match(await daemon.stats(), { connections: 0 });
+});
+
+t.test('10,000 short connections, and nothing is left of them', async (t) => {
+  const server = await serve((socket) => socket.pipe(socket));
+  t.same(await daemon.open(owner, [listener('127.0.0.1:83', server.address)]), []);
+  const before = proxy.descriptors;
+  let left = 10_000;
+  let right = 0;
+  const client = async (): Promise<void> => {
+    while (left > 0) {
+      left -= 1;
+      if ((await ask('127.0.0.1', 83, 'short')) === 'short') right += 1;
+    }
+  };
+  await Promise.all(Array.from({ length: 50 }, client));
+  t.equal(right, 10_000);
+  await eventually(async () => (await daemon.stats())?.connections === 0);
+  // Spare pipes stay.
+  t.ok(proxy.descriptors <= before + 16, 'descriptors');
+  server.close();
 });

@@ -2,7 +2,7 @@
 import dgram from 'node:dgram';
 import { once } from 'node:events';
 import t from 'tap';
-import { eventually, listener, ownerOf, ProxyProcess } from '../helpers/proxy-process.js';
+import { eventually, freePort, listener, ownerOf, ProxyProcess } from '../helpers/proxy-process.js';
 
 const proxy = new ProxyProcess({ udpIdleMs: 400 });
 const daemon = proxy.supervise();
@@ -23,8 +23,11 @@ async function echo(port = 0): Promise<{ address: string; close: () => void }> {
   await once(server, 'listening');
   return { address: `127.0.0.1:${server.address().port}`, close: () => server.close() };
 }
-const open = async (host: string, address: string): Promise<void> => {
-  t.same(await daemon.open(owner, [listener(host, address, 'udp')]), []);
+/** A published port that leads there. */
+const open = async (host: string, address: string): Promise<number> => {
+  const port = await freePort();
+  t.same(await daemon.open(owner, [listener(`${host}:${port}`, address, 'udp')]), []);
+  return port;
 };
 const client = async (): Promise<dgram.Socket> => {
   const socket = dgram.createSocket('udp4');
@@ -42,11 +45,11 @@ async function ask(socket: dgram.Socket, message: Buffer | string, port: number,
 
 t.test('answers come from the address that was asked', async (t) => {
   const server = await echo();
-  await open('0.0.0.0:21201', server.address);
+  const published = await open('0.0.0.0', server.address);
   const socket = await client();
   for (const host of ['127.0.0.1', '127.0.0.2', '127.1.2.3', '127.0.0.2']) {
-    const { text, from } = await ask(socket, host, 21201, host);
-    t.same([text, from.address, from.port], [host, host, 21201]);
+    const { text, from } = await ask(socket, host, published, host);
+    t.same([text, from.address, from.port], [host, host, published]);
   }
   t.match(await daemon.stats(), { connections: 1 }, 'one client');
   socket.close();
@@ -55,11 +58,11 @@ t.test('answers come from the address that was asked', async (t) => {
 
 t.test('of any size, in order, and each to its own', async (t) => {
   const server = await echo();
-  await open('127.0.0.1:21202', server.address);
+  const published = await open('127.0.0.1', server.address);
   const socket = await client();
-  t.equal((await ask(socket, '', 21202, '127.0.0.1')).text, '', 'empty');
+  t.equal((await ask(socket, '', published, '127.0.0.1')).text, '', 'empty');
   const large = 'x'.repeat(65_000);
-  t.equal((await ask(socket, large, 21202, '127.0.0.1')).text, large, '65,000 bytes');
+  t.equal((await ask(socket, large, published, '127.0.0.1')).text, large, '65,000 bytes');
   socket.close();
   const clients = await Promise.all(Array.from({ length: 8 }, client));
   await Promise.all(
@@ -67,7 +70,7 @@ t.test('of any size, in order, and each to its own', async (t) => {
       const got: string[] = [];
       one.on('message', (message) => got.push(String(message).replace(/^\d+:/, '')));
       const wanted = Array.from({ length: 12 }, (_, n) => `${index} ${n}`);
-      for (const message of wanted) one.send(message, 21202, '127.0.0.1');
+      for (const message of wanted) one.send(message, published, '127.0.0.1');
       await eventually(() => got.length === wanted.length);
       t.same(got, wanted);
       one.close();
@@ -78,11 +81,11 @@ t.test('of any size, in order, and each to its own', async (t) => {
 
 t.test('a client that is silent is forgotten, and may come again', async (t) => {
   const server = await echo();
-  await open('127.0.0.1:21203', server.address);
+  const published = await open('127.0.0.1', server.address);
   const socket = await client();
-  const first = await ask(socket, 'a', 21203, '127.0.0.1');
+  const first = await ask(socket, 'a', published, '127.0.0.1');
   await eventually(async () => (await daemon.stats())?.connections === 0);
-  const second = await ask(socket, 'b', 21203, '127.0.0.1');
+  const second = await ask(socket, 'b', published, '127.0.0.1');
   t.not(second.inside, first.inside, 'with another socket to the container');
   socket.close();
   server.close();
@@ -93,25 +96,25 @@ t.test('a container that listens late', async (t) => {
   const port = Number(placeholder.address.split(':')[1]);
   placeholder.close();
   await eventually(async () => (await daemon.stats())?.connections === 0);
-  await open('127.0.0.1:21204', `127.0.0.1:${port}`);
+  const published = await open('127.0.0.1', `127.0.0.1:${port}`);
   const socket = await client();
-  for (const message of ['lost', 'lost too']) socket.send(message, 21204, '127.0.0.1');
+  for (const message of ['lost', 'lost too']) socket.send(message, published, '127.0.0.1');
   await eventually(async () => (await daemon.stats())?.connections === 1);
   const server = await echo(port);
   // The kernel still owes the answer to what was lost: the first one may pay for it.
-  t.equal((await ask(socket, 'heard', 21204, '127.0.0.1')).text, 'heard');
+  t.equal((await ask(socket, 'heard', published, '127.0.0.1')).text, 'heard');
   socket.close();
   server.close();
 });
 
 t.test('made-up clients do not take all descriptors', async (t) => {
   const server = await echo();
-  await open('127.0.0.1:21205', server.address);
+  const published = await open('127.0.0.1', server.address);
   const flood = await Promise.all(Array.from({ length: 64 }, client));
   const socket = await client();
   for (let round = 0; round < 70; round += 1) {
-    for (const one of flood) one.send('flood', 21205, `127.0.0.1`);
-    await ask(socket, 'between', 21205, '127.0.0.1');
+    for (const one of flood) one.send('flood', published, `127.0.0.1`);
+    await ask(socket, 'between', published, '127.0.0.1');
   }
   t.ok(proxy.descriptors < 200, 'one for each client');
   for (const one of [...flood, socket]) one.close();

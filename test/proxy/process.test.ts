@@ -20,9 +20,9 @@ import {
   silent,
 } from '../helpers/proxy-process.js';
 
-const process = new ProxyProcess();
-const supervise = () => process.supervise();
-t.teardown(() => process.dispose());
+const shared = new ProxyProcess();
+const supervise = () => shared.supervise();
+t.teardown(() => shared.dispose());
 
 /** A server that answers with what it got, upper-cased, once the client has ended its side. */
 const echo = await serve((socket) => {
@@ -122,7 +122,7 @@ t.test('the process outlives its daemon, and a new daemon finds it', async (t) =
   t.equal(`${answer}`, 'OVER', 'the connection lived on');
   await t.rejects(ask('127.0.0.1', 21009, 'x'), { code: 'ECONNREFUSED' }, 'not wanted any more');
   // The proxy dies: its ports come back with another process.
-  process.processes.at(-1)?.kill('SIGKILL');
+  shared.processes.at(-1)?.kill('SIGKILL');
   let back = '';
   for (let attempt = 0; attempt < 200 && back === ''; attempt += 1) {
     await new Promise((resolve) => setTimeout(resolve, 25));
@@ -218,7 +218,7 @@ t.test('no program that is started later gets its sockets', async (t) => {
   ]);
   const open = net.connect({ host: '127.0.0.1', port: 21014 });
   await eventually(async () => ((await daemon.stats())?.connections ?? 0) > 0);
-  const flags = process.descriptorFlags();
+  const flags = shared.descriptorFlags();
   t.ok(flags.length > 4);
   t.same(
     flags.filter(({ target, closeOnExec }) => target.startsWith('socket:') && !closeOnExec),
@@ -235,7 +235,7 @@ t.test('a process that cannot be started', async (t) => {
     ended: Promise.resolve({ description: 'no such program' }),
   });
   const proxy = new ProxySupervisor({
-    controlPath: join(process.folder, 'none.sock'),
+    controlPath: join(shared.folder, 'none.sock'),
     startProcess: broken,
     log: silent,
   });

