@@ -120,6 +120,11 @@ export function bindingsOf(group: PortGroup, hostPort: Port): PortBinding[] {
   return group.addresses.map((addresses) => ({ protocol, hostPort, containerPort, ...addresses }));
 }
 
+interface Holder {
+  readonly hostIp: IpAddress;
+  readonly owner: string;
+}
+
 /**
  * Which host ports are given out. An unspecified address needs the port free on every address of
  * its family, a specific one on itself and on the unspecified one (as Docker does from 28.3 on).
@@ -173,13 +178,16 @@ export class PortAllocator {
     }
   }
 
-  #holder(protocol: Protocol, hostIp: IpAddress, port: Port): string | undefined {
+  /** Whoever has the port there, and on which address. */
+  #holder(protocol: Protocol, hostIp: IpAddress, port: Port): Holder | undefined {
     const holders = this.#taken.get(`${protocol} ${port}`);
     if (holders === undefined) return undefined;
     const family = familyOf(hostIp);
     for (const [other, owner] of holders) {
       if (familyOf(other) !== family) continue;
-      if (other === hostIp || isUnspecified(other) || isUnspecified(hostIp)) return owner;
+      if (other === hostIp || isUnspecified(other) || isUnspecified(hostIp)) {
+        return { hostIp: other, owner };
+      }
     }
     return undefined;
   }
@@ -194,8 +202,8 @@ export class PortAllocator {
       );
     }
     const held = group.addresses
-      .map(({ hostIp }) => ({ hostIp, owner: this.#holder(protocol, hostIp, range.first) }))
-      .find(({ owner }) => owner !== undefined);
+      .map(({ hostIp }) => this.#holder(protocol, hostIp, range.first))
+      .find((holder) => holder !== undefined);
     const where = held === undefined ? range.first : hostAndPort(held.hostIp, range.first);
     return new DriverError(
       'port-allocated',

@@ -24,7 +24,10 @@ labTest('ports that are taken', {}, async (t, lab) => {
   await attempt(['9100:80'], /listen tcp4 0\.0\.0\.0:9100: bind: address already in use/);
   await attempt(['9200:80'], /9200.*(already in use|already allocated)/);
   await attempt(['198.18.0.1:9300:80'], /198\.18\.0\.1:9300: bind: cannot assign requested addr/);
-  await attempt(['127.0.0.1:9000:80'], /127\.0\.0\.1:9000.*(in use|already allocated)/);
+  await attempt(
+    ['127.0.0.1:9000:80'],
+    /(127\.0\.0\.1|0\.0\.0\.0):9000.*(in use|already allocated)/,
+  );
 
   await lab.run({ name: 'range', network: 'app', publish: ['9000-9002:80'], serve: ['tcp/80'] });
   t.match(await lab.ask('lan', ADDRESSES.host, 9001), { name: 'range' }, 'the next of the range');

@@ -114,6 +114,10 @@ export function play(name: string, generation: Generation, found?: RuleSet): Pla
       makeBinding('0.0.0.0:8085', '10.6.0.2:80'),
       makeBinding('[::]:8085', '[fd00:6::2]:80'),
     ]);
+  } else if (name.includes('container on docker0')) {
+    const [, from = '', to = ''] = /-p ([\d.]+:\d+):([\d.]+:\d+)$/.exec(name) ?? unknown(name);
+    const endpoint = makeEndpoint(docker0, to.replace(/:.*/, '/16'));
+    container(docker0, endpoint, [makeBinding(from, to)]);
   } else if (!name.includes('startup')) {
     const u1 = network(makeNetwork('br-u1', '10.5.0.0/24', '10.5.0.1'));
     if (name.includes('c1 -p 8080:80')) {

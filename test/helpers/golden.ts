@@ -18,12 +18,15 @@ import type { NetworkSpec } from '../../src/core/network.js';
 import { parseNetwork } from '../../src/core/network-options.js';
 import { type PortBinding, type Protocol, parsePort } from '../../src/core/port.js';
 
-const file = new URL('../fixtures/docker-bridge-golden.txt', import.meta.url);
+const files = ['docker-bridge-golden.txt', 'documented-flows.txt'].map(
+  (name) => new URL(`../fixtures/${name}`, import.meta.url),
+);
 
 /** Title without `===` → save text. Sections that only say `(identical to X)` lead to X's text. */
 export function goldenSections(): Map<string, string> {
   const sections = new Map<string, string>();
-  for (const part of readFileSync(file, 'utf8').split(/^=== /m).slice(1)) {
+  const parts = files.flatMap((file) => readFileSync(file, 'utf8').split(/^=== /m).slice(1));
+  for (const part of parts) {
     const end = part.indexOf('\n');
     const title = part.slice(0, end);
     const body = part.slice(end + 1).trim();
