@@ -20,14 +20,14 @@ const crowdedNet = '172.20';
 const hostOf = (endpoint: number): string =>
   `${crowdedNet}.${(endpoint + 2) >> 8}.${(endpoint + 2) & 255}`;
 
-/** TCP ports, consecutive from `first`, of the host's IPv4 addresses. */
-export function portMap(first: number, count: number): object {
+/** TCP ports, consecutive from `first`; by default not of IPv6, to do with fewer open files. */
+export function portMap(first: number, count: number, HostIP = '0.0.0.0'): object {
   return {
     'com.docker.network.portmap': Array.from({ length: count }, (_, index) => ({
       Proto: 6,
       IP: '',
       Port: 1 + index,
-      HostIP: '0.0.0.0',
+      HostIP,
       HostPort: first + index,
       HostPortEnd: first + index,
     })),

@@ -9,8 +9,9 @@ import { BareCalls, crowded, moveInto, portMap } from './bare-calls.js';
 import type { BareRow } from './bare-names.js';
 import { type Figure, figure } from './figure.js';
 import { callsIn, longestStall, parse } from './handler-times.js';
+import { difference, rules, withoutNumber } from './kernel-rules.js';
 import { median } from './measure.js';
-import { memoryOf } from './memory.js';
+import { type Memory, memoryFigure, memoryOf } from './memory.js';
 
 export interface BareSettings {
   /** As many networks and endpoints; half of the endpoints for adoption and repair. */
@@ -36,7 +37,11 @@ export async function measureBare(
     // Python and iptables have to be read from the disk once, and our code be compiled.
     bare.idle();
     await bare.warmUp();
-    const thousand = ['publish 1000 ports: handler', 'revoke 1000 ports: handler'] as const;
+    const thousand = [
+      'publish 1000 ports: handler',
+      'revoke 1000 ports: handler',
+      'memory, 1000 ports, no engine',
+    ] as const;
     if (any(...thousand, 'longest stall: 1000 ports')) {
       await bare.thousand();
       await bare.restart('longest stall: 1000 ports');
@@ -89,7 +94,7 @@ class BareHost {
   }
 
   idle(): void {
-    this.#add('memory, idle', 'MB', memoryOf(this.#running.pid).withoutProxy);
+    this.figures.push(memoryFigure('memory, idle', memoryOf(this.#running.pid)));
   }
 
   async warmUp(): Promise<void> {
@@ -105,9 +110,11 @@ class BareHost {
 
   async thousand(): Promise<void> {
     await this.calls.createEndpoint(0);
+    let last: Memory | undefined;
     const times = await this.#during(async () => {
       for (let round = 0; round <= 7; round += 1) {
-        await this.calls.publish(0, portMap(firstPort, 1000));
+        await this.calls.publish(0, portMap(firstPort, 1000, ''));
+        last = memoryOf(this.#running.pid);
         await this.calls.revoke(0);
       }
     });
@@ -115,6 +122,7 @@ class BareHost {
     const of = (method: string) => median((times.get(method) ?? []).slice(1));
     this.#add('publish 1000 ports: handler', 'ms', of('ProgramExternalConnectivity'));
     this.#add('revoke 1000 ports: handler', 'ms', of('RevokeExternalConnectivity'));
+    if (last !== undefined) this.figures.push(memoryFigure('memory, 1000 ports, no engine', last));
   }
 
   async networks(): Promise<void> {
@@ -278,19 +286,6 @@ const echoPort = {
     { Proto: 17, IP: '', Port: echo, HostIP: '0.0.0.0', HostPort: echo, HostPortEnd: echo },
   ],
 };
-
-/** The kernel's rules with their numbers, without counters. */
-function rules(): string[] {
-  const lines = run('nft', ['-a', 'list', 'ruleset']).split('\n');
-  return lines.map((line) => line.trim().replace(/counter packets \d+ bytes \d+ /, ''));
-}
-
-const withoutNumber = (line: string): string => line.replace(/ # handle \d+$/, '');
-
-function difference(a: readonly string[], b: readonly string[]): number {
-  const [one, other] = [new Set(a), new Set(b)];
-  return a.filter((line) => !other.has(line)).length + b.filter((line) => !one.has(line)).length;
-}
 
 /** The first line of its output with this word. */
 function said(child: ChildProcess, word: string): Promise<string> {

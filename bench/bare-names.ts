@@ -10,6 +10,7 @@ export const bareRows = [
   'adoption: rules rewritten',
   'adoption: packets lost',
   'repair after iptables -F',
+  'memory, 1000 ports, no engine',
   'longest stall: 1000 ports',
   'longest stall: networks',
   'longest stall: endpoints and ports',

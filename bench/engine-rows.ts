@@ -14,7 +14,7 @@ import {
 import { type Figure, figure } from './figure.js';
 import { callsIn } from './handler-times.js';
 import { median, timed } from './measure.js';
-import { memoryOf } from './memory.js';
+import { type Memory, memoryFigure, memoryOf } from './memory.js';
 
 export interface EngineHost {
   readonly lab: Lab;
@@ -70,7 +70,7 @@ export function containers(ports: number, slowRounds: number): EngineRun {
   const [start, remove] = [`start, ${ports} ports`, `remove, ${ports} ports`];
   const held = `memory, ${ports} ports`;
   const inside: Record<'start' | 'remove', number[]> = { start: [], remove: [] };
-  const memory: number[] = [];
+  const memory: Memory[] = [];
   const slow = ports >= 1_000;
   return {
     rows: [start, remove],
@@ -95,22 +95,13 @@ export function containers(ports: number, slowRounds: number): EngineRun {
           return time;
         };
         const started = await handled('start', () => startContainer(lab, name));
-        if (driver === 'tsbridge' && slow) memory.push(memoryOf(await daemon.pid()).all);
+        if (driver === 'tsbridge' && slow) memory.push(memoryOf(await daemon.pid()));
         return [started, await handled('remove', () => removeContainer(lab, name))];
       }),
     after: () => [
       inHandlers(start, inside.start),
       inHandlers(remove, inside.remove),
-      ...(memory.length === 0
-        ? []
-        : [
-            figure({
-              row: held,
-              unit: 'MB',
-              tsbridge: Math.max(...memory),
-              note: 'all our processes, most of all rounds',
-            }),
-          ]),
+      ...memory.slice(-1).map((last) => memoryFigure(held, last)),
     ],
   };
 }

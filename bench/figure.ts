@@ -85,7 +85,7 @@ const targetRows: readonly TargetRow[] = [
   atLeast(/^network disconnect$/, 1.1),
   atLeast(/^64 containers at once$/, 2),
   atMost(/^flat: /, 1.5),
-  atMost(/^memory, 1000 ports$/, 120),
+  atMost(/^memory, 1000 ports/, 120),
   atMost(/^memory, idle$/, 75),
   atMost(/^adoption: start to serving$/, 1500),
   atMost(/^adoption: (rules rewritten|packets lost)$/, 0),

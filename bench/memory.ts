@@ -1,14 +1,35 @@
 /** What our processes have in memory: pages that are shared count by their share (PSS). */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { childrenOf } from '../test/lab/process.js';
+import { type Figure, figure } from './figure.js';
 
-/** MB of the daemon, of what it has started, and of the process that holds ports, if it runs. */
-export function memoryOf(daemon: number): { all: number; withoutProxy: number } {
+/** In MB. */
+export interface Memory {
+  readonly daemon: number;
+  /** Monitors, and commands that run or wait. */
+  readonly children: number;
+  /** The process that holds published ports; 0 if there is none. */
+  readonly proxy: number;
+}
+
+export function memoryOf(daemon: number): Memory {
   const own = family(daemon);
-  const proxies = proxiesBeside(daemon).filter((pid) => !own.includes(pid));
-  const children = own.filter((pid) => !isProxy(pid));
-  const sum = (pids: readonly number[]) => pids.reduce((total, pid) => total + pss(pid), 0);
-  return { all: sum([...new Set([...own, ...proxies])]), withoutProxy: sum(children) };
+  const proxies = new Set([...own.filter(isProxy), ...proxiesBeside(daemon)]);
+  const children = own.filter((pid) => pid !== daemon && !proxies.has(pid));
+  const sum = (pids: Iterable<number>) => [...pids].reduce((total, pid) => total + pss(pid), 0);
+  return { daemon: sum([daemon]), children: sum(children), proxy: sum(proxies) };
+}
+
+/** What a row says: the sum, and what it is made of. */
+export function memoryFigure(row: string, { daemon, children, proxy }: Memory): Figure {
+  const parts = { daemon, 'its children': children, 'holds ports': proxy };
+  const note = Object.entries(parts).map(([part, size]) => `${part} ${size.toFixed(1)}`);
+  return figure({
+    row,
+    unit: 'MB',
+    tsbridge: daemon + children + proxy,
+    note: note.join(', '),
+  });
 }
 
 function family(pid: number): number[] {
