@@ -38,14 +38,15 @@ export class Tsbridge {
     const daemon = new LabProcess(namespaces.enter('host', command), logFile, env);
     const http = new UnixHttp(namespaces.path(PLUGIN_SOCKET));
     const tsbridge = new Tsbridge(daemon, http);
-    await until('tsbridge to answer', async () => {
+    const answers = async (): Promise<true | undefined> => {
       if (daemon.ended) throw new Error(`tsbridge ended:\n${daemon.lines.slice(-20).join('\n')}`);
       if (!existsSync(namespaces.path(PLUGIN_SOCKET))) return undefined;
       return await tsbridge.call('Plugin.Activate').then(
         () => true,
         () => undefined,
       );
-    });
+    };
+    await until('tsbridge to answer', answers, 60_000);
     return tsbridge;
   }
 

@@ -1,0 +1,118 @@
+/** Operations of the model, as requests to a real engine. */
+import { IMAGE } from '../lab/engine.js';
+import type { Lab } from '../lab/lab.js';
+import type { ContainerOperation, Model, Operation } from './model.js';
+
+/** Names of what belongs to the churn; all else on the engine is left alone. */
+export const containerName = (index: number): string => `churn-c${index}`;
+export const networkName = (index: number): string => `churn-n${index}`;
+
+/** Every second container publishes; 0 for the others. */
+export const tcpPort = (container: number): number =>
+  container % 2 === 0 ? 20_000 + container : 0;
+const udpPort = (container: number): number => (container % 4 === 0 ? 30_000 + container : 0);
+export const isInternal = (network: number): boolean => network % 5 === 4;
+const hasIpv6 = (network: number): boolean => network % 5 === 1;
+
+/** Rejects with the engine's words. */
+export async function perform(lab: Lab, driver: string, operation: Operation): Promise<void> {
+  if (operation.kind === 'create-network') {
+    await lab.api('POST', '/networks/create', networkRequest(operation.network, driver));
+  } else if (operation.kind === 'remove-network') {
+    await lab.api('DELETE', `/networks/${networkName(operation.network)}`);
+  } else await performOn(lab, operation);
+}
+
+async function performOn(lab: Lab, operation: ContainerOperation): Promise<void> {
+  const name = containerName(operation.container);
+  switch (operation.kind) {
+    case 'run': {
+      const request = containerRequest(operation.container, networkName(operation.network));
+      await lab.api('POST', `/containers/create?name=${name}`, request);
+      await lab.api('POST', `/containers/${name}/start`);
+      break;
+    }
+    case 'connect':
+    case 'disconnect': {
+      const network = networkName(operation.network);
+      await lab.api('POST', `/networks/${network}/${operation.kind}`, { Container: name });
+      break;
+    }
+    case 'remove':
+      await lab.api('DELETE', `/containers/${name}?force=true`);
+      break;
+    default:
+      await lab.api('POST', `/containers/${name}/${operation.kind}`);
+  }
+}
+
+function networkRequest(network: number, driver: string): unknown {
+  const pool = { Subnet: `fd00:${(network + 1).toString(16)}::/64` };
+  return {
+    Name: networkName(network),
+    Driver: driver,
+    CheckDuplicate: true,
+    Internal: isInternal(network),
+    ...(hasIpv6(network) ? { EnableIPv6: true, IPAM: { Config: [pool] } } : {}),
+    // Without communication between containers on some.
+    Options: network % 5 === 2 ? { 'com.docker.network.bridge.enable_icc': 'false' } : {},
+  };
+}
+
+function containerRequest(container: number, network: string): unknown {
+  const ports = [
+    ...(tcpPort(container) === 0 ? [] : [['80/tcp', tcpPort(container)] as const]),
+    ...(udpPort(container) === 0 ? [] : [['53/udp', udpPort(container)] as const]),
+  ];
+  return {
+    Image: IMAGE,
+    Hostname: containerName(container),
+    Cmd: ['nc', '-ll', '-p', '80', '-e', 'hostname'],
+    // PID 1 ignores SIGTERM: every stop would take 10 s.
+    StopSignal: 'SIGKILL',
+    ExposedPorts: Object.fromEntries(ports.map(([inside]) => [inside, {}])),
+    HostConfig: {
+      NetworkMode: network,
+      PortBindings: Object.fromEntries(
+        ports.map(([inside, outside]) => [inside, [{ HostPort: String(outside) }]]),
+      ),
+    },
+  };
+}
+
+interface ListedContainer {
+  Names: string[];
+  State: string;
+  NetworkSettings: { Networks: Record<string, unknown> };
+}
+
+/**
+ * What the engine says there is becomes the model. Containers of operations that failed are removed
+ * before: an engine that was killed in the middle may not be able to go on with them.
+ */
+export async function adopt(lab: Lab, model: Model, failed: readonly Operation[]): Promise<void> {
+  for (const operation of failed) {
+    if (!('container' in operation)) continue;
+    const name = containerName(operation.container);
+    await lab.api('DELETE', `/containers/${name}?force=true`).catch(() => undefined);
+  }
+  const networks = await lab.api<{ Name: string }[]>('GET', '/networks');
+  const numbered = (pattern: RegExp, name: string) => Number(pattern.exec(name)?.[1] ?? -1);
+  const networkNumber = (name: string) => numbered(/^churn-n(\d+)$/, name);
+  model.networks.clear();
+  for (const { Name } of networks) {
+    if (networkNumber(Name) >= 0) model.networks.add(networkNumber(Name));
+  }
+  for (const container of model.containers) {
+    container.state = 'absent';
+    container.networks.clear();
+  }
+  for (const listed of await lab.api<ListedContainer[]>('GET', '/containers/json?all=true')) {
+    const container = model.containers[numbered(/^\/churn-c(\d+)$/, listed.Names[0] ?? '')];
+    if (container === undefined) continue;
+    container.state = listed.State === 'running' ? 'running' : 'stopped';
+    for (const name of Object.keys(listed.NetworkSettings.Networks)) {
+      container.networks.add(networkNumber(name));
+    }
+  }
+}

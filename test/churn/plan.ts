@@ -1,0 +1,157 @@
+/** Records → everything that they say should be on the host: a plan to hold against the kernel. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Family } from '../../src/core/address.js';
+import { parseEndpoint } from '../../src/core/endpoint-options.js';
+import type { GenerationName } from '../../src/core/firewall/generation.js';
+import { tables } from '../../src/core/firewall/rule.js';
+import { parseSave } from '../../src/core/firewall/save.js';
+import {
+  type EndpointId,
+  type NetworkId,
+  parseEndpointId,
+  parseNetworkId,
+  vethNames,
+} from '../../src/core/names.js';
+import { parseNetwork } from '../../src/core/network-options.js';
+import { hostAndPort } from '../../src/core/port.js';
+import { GenerationChoice } from '../../src/driver/generation-choice.js';
+import { decodeEndpoint, decodeNetwork } from '../../src/driver/records.js';
+import { Registry } from '../../src/driver/registry.js';
+import { WantedRules } from '../../src/driver/wanted-rules.js';
+import type { Lab } from '../lab/lab.js';
+
+/** What the daemon says of itself, as far as the plan depends on it. */
+export interface PlanSettings {
+  readonly generation: GenerationName;
+  readonly ip6tables: string;
+}
+
+/** Reads the record folders of a host. Throws on what is no record. */
+export function readIntent(lab: Lab): Registry {
+  const registry = new Registry();
+  for (const { id, value } of readRecords(lab, 'networks')) {
+    const record = decodeNetwork(value);
+    if (parseNetworkId(id) === undefined) throw new Error(`networks/${id}`);
+    registry.addNetwork(parseNetwork(record.input).spec, record);
+  }
+  for (const { id, value } of readRecords(lab, 'endpoints')) {
+    const record = decodeEndpoint(value);
+    const network = registry.network(record.input.networkId as NetworkId);
+    const endpointId = parseEndpointId(id);
+    if (network === undefined || endpointId === undefined) {
+      throw new Error(`endpoint ${id.slice(0, 12)} is on record without its network`);
+    }
+    const veth = vethNames(endpointId as EndpointId, record.nameAttempt);
+    registry.addEndpoint(
+      network,
+      { ...parseEndpoint(record.input, network.spec).spec, veth },
+      record,
+    );
+  }
+  return registry;
+}
+
+function readRecords(lab: Lab, kind: string): { id: string; value: unknown }[] {
+  const folder = lab.path(`/var/lib/tsbridge/${kind}`);
+  return readdirSync(folder)
+    .filter((name) => name.endsWith('.json'))
+    .map((name) => JSON.parse(readFileSync(join(folder, name), 'utf8')));
+}
+
+/** What the kernel has of us, and what it should have: the same lines, if all is well. */
+export interface Comparison {
+  readonly wanted: string[];
+  readonly found: string[];
+}
+
+/** Rules of our networks, by text and place; the engine's own for docker0 are left out. */
+export async function compareRules(
+  lab: Lab,
+  registry: Registry,
+  { generation, ip6tables }: PlanSettings,
+): Promise<Comparison> {
+  const families: Family[] = ip6tables === 'off' ? [4] : [4, 6];
+  const choice = new GenerationChoice(generation, ip6tables !== 'off');
+  const wanted: string[] = [];
+  const found: string[] = [];
+  const planned = new WantedRules(families, choice, { userlandProxy: true }, registry);
+  for (const family of [4, 6] as const) {
+    const listing = parseSave((await lab.saveRules(family)).join('\n'));
+    for (const table of tables) {
+      for (const chain of listing.chains(table)) {
+        const rules = listing.rules(table, chain as never);
+        found.push(...rules.filter(isOurs).map((text) => `${family} ${table} ${chain} ${text}`));
+        found.push(...repeated(rules).map((text) => `${family} ${table} ${chain} ${text} (again)`));
+      }
+    }
+    const rules = families.includes(family) ? planned.ofAll(family, listing) : [];
+    wanted.push(...rules.map(({ rule }) => `${family} ${rule.table} ${rule.chain} ${rule.text}`));
+  }
+  // Several networks can want the same rule.
+  return { wanted: [...new Set(wanted)], found };
+}
+
+/** Addresses that the engine gives to networks: docker0's are 172.17. */
+const isOurs = (text: string): boolean =>
+  /\bbr-[0-9a-f]{12}\b|\b172\.(1[89]|2\d|3[01])\.|\b192\.168\.|\bfd00:/.test(text);
+
+function repeated(rules: readonly string[]): string[] {
+  return rules.filter((text, index) => rules.indexOf(text) !== index);
+}
+
+interface KernelLink {
+  ifname: string;
+  flags: string[];
+  master?: string;
+  linkinfo?: { info_kind?: string };
+}
+
+export async function compareLinks(lab: Lab, registry: Registry): Promise<Comparison> {
+  const links = JSON.parse(await lab.hostNs('ip', '-j', '-d', 'link')) as KernelLink[];
+  const found = links
+    .filter(({ linkinfo }) => ['bridge', 'veth'].includes(linkinfo?.info_kind ?? ''))
+    .filter(({ ifname }) => !['docker0', 'eth0'].includes(ifname))
+    .map(({ ifname, flags, master = '-' }) => {
+      return `${ifname} ${flags.includes('UP') ? 'up' : 'down'} ${master}`;
+    });
+  const wanted = [
+    ...registry.networks().map(({ spec }) => `${spec.bridge} up -`),
+    ...registry.endpoints().map(({ spec, network }) => {
+      return `${spec.veth.host} up ${network.spec.bridge}`;
+    }),
+  ];
+  return { wanted, found };
+}
+
+/** Sockets of the process that holds published ports. */
+export async function compareSockets(lab: Lab, registry: Registry): Promise<Comparison> {
+  const listed = await lab.hostNs('ss', '-Hlntup');
+  const found = listed
+    .split('\n')
+    .filter((line) => line.includes('tsbridge-proxy'))
+    .map((line) => line.split(/\s+/))
+    .map(([protocol, , , , local = '']) => `${protocol} ${local.replace('*:', '[::]:')}`);
+  const wanted = registry
+    .endpoints()
+    .flatMap(({ record }) => record.bindings)
+    .map(({ protocol, hostIp, hostPort }) => `${protocol} ${hostAndPort(hostIp, hostPort)}`);
+  return { wanted, found };
+}
+
+/** Flows of containers that are not there any more. */
+export async function staleFlows(lab: Lab, registry: Registry): Promise<string[]> {
+  const listed = await lab.hostNs('conntrack', '-L');
+  const used = new Set<string>();
+  for (const { spec } of registry.endpoints()) if (spec.ipv4) used.add(spec.ipv4.address);
+  const gateways = registry.networks().map(({ spec }) => spec.ipv4?.bridgeAddress?.address ?? '');
+  for (const address of gateways) used.add(address);
+  return listed.split('\n').filter((line) => {
+    // The rest is the host's own, of bridges that are gone.
+    if (!/^(tcp|udp) /.test(line)) return false;
+    const addresses = [...line.matchAll(/\b(?:src|dst)=(\S+)/g)].map(
+      ([, address]) => address ?? '',
+    );
+    return addresses.some((address) => isOurs(address) && !used.has(address));
+  });
+}

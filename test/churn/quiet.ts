@@ -1,0 +1,158 @@
+/** A quiet point: nothing is under way. What the host, the engine, the model and the plan say then. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Registry } from '../../src/driver/registry.js';
+import { UnixHttp } from '../lab/http.js';
+import { ADDRESSES, type Lab } from '../lab/lab.js';
+import { type CommandError, NODE } from '../lab/process.js';
+import type { Model } from './model.js';
+import { containerName, isInternal, networkName, tcpPort } from './operations.js';
+import {
+  type Comparison,
+  compareLinks,
+  compareRules,
+  compareSockets,
+  type PlanSettings,
+  readIntent,
+  staleFlows,
+} from './plan.js';
+
+interface DaemonStatus extends PlanSettings {
+  readonly state: string;
+  readonly degraded: readonly string[];
+}
+
+interface InspectedNetwork {
+  readonly Id: string;
+  readonly Name: string;
+  readonly Driver: string;
+  readonly Containers: Record<string, { Name: string; EndpointID: string }>;
+}
+
+/**
+ * Everything that is not as it should be, once it has stopped changing for the better; empty: the
+ * host equals the plan, the plan equals the engine's view, and that equals the model.
+ */
+export async function deviations(lab: Lab, model: Model, patienceMs = 30_000): Promise<string[]> {
+  const end = performance.now() + patienceMs;
+  for (;;) {
+    const found = await look(lab, model).catch((error) => [`looking failed: ${error}`]);
+    if (found.length === 0 || performance.now() > end) return found;
+    await sleep(200);
+  }
+}
+
+async function look(lab: Lab, model: Model): Promise<string[]> {
+  const admin = new UnixHttp(lab.path('/run/tsbridge/admin.sock'));
+  try {
+    const status = await admin.call<DaemonStatus>('GET', '/status');
+    const registry = readIntent(lab);
+    const networks = await inspectNetworks(lab);
+    const dryRun = await admin.call<Record<string, string[]>>('POST', '/reconcile', {
+      dryRun: true,
+    });
+    const repairs = [dryRun.rules, dryRun.links, dryRun.zones].flatMap((lines) => lines ?? []);
+    return [
+      ...status.degraded.map((line) => `degraded: ${line}`),
+      ...repairs.map((line) => `reconcile --dry-run: ${line}`),
+      ...compareModel(model, networks),
+      ...differ('records', compareRecords(registry, networks)),
+      ...differ('links', await compareLinks(lab, registry)),
+      ...differ('rules', await compareRules(lab, registry, status)),
+      ...differ('sockets', await compareSockets(lab, registry)),
+      ...(await staleFlows(lab, registry)).map((flow) => `flow of nobody: ${flow}`),
+      ...(await unanswered(lab, model)),
+    ];
+  } finally {
+    admin.close();
+  }
+}
+
+/**
+ * Networks on record that the engine has forgotten, since one of the two died over their creation or
+ * removal. They go when the engine gives their subnets to others: it is made to. Answers with how
+ * many there were.
+ */
+export async function reclaimForgotten(lab: Lab): Promise<number> {
+  const forgotten = async (): Promise<string[]> => {
+    const known = new Set((await inspectNetworks(lab)).map(({ Id }) => Id));
+    return readIntent(lab)
+      .networks()
+      .filter(({ spec, endpoints }) => !known.has(spec.id) && endpoints.size === 0)
+      .map(({ spec }) => spec.id);
+  };
+  const count = (await forgotten()).length;
+  const made: string[] = [];
+  while (made.length < subnetsOfEngine && (await forgotten()).length > 0) {
+    const name = `reclaim-${made.length}`;
+    made.push(name);
+    await lab.api('POST', '/networks/create', { Name: name, Driver: 'tsbridge' });
+  }
+  for (const name of made) await lab.api('DELETE', `/networks/${name}`);
+  return count;
+}
+
+/** As many as it gives out of its own accord, less those in use. */
+const subnetsOfEngine = 16;
+
+async function inspectNetworks(lab: Lab): Promise<InspectedNetwork[]> {
+  const listed = await lab.api<InspectedNetwork[]>('GET', '/networks');
+  const ours = listed.filter(({ Driver }) => Driver === 'tsbridge');
+  return Promise.all(ours.map(({ Id }) => lab.api<InspectedNetwork>('GET', `/networks/${Id}`)));
+}
+
+function compareModel(model: Model, networks: readonly InspectedNetwork[]): string[] {
+  const inChurn = networks.filter(({ Name }) => Name.startsWith('churn-'));
+  const found = inChurn.flatMap(({ Name, Containers }) => [
+    Name,
+    ...Object.values(Containers).map((container) => `${container.Name} on ${Name}`),
+  ]);
+  const wanted = [
+    ...[...model.networks].map(networkName),
+    ...model.containers.flatMap(({ state, networks: on }, index) =>
+      state === 'running'
+        ? [...on].map((network) => `${containerName(index)} on ${networkName(network)}`)
+        : [],
+    ),
+  ];
+  return differ('engine', { wanted, found });
+}
+
+function compareRecords(registry: Registry, networks: readonly InspectedNetwork[]): Comparison {
+  return {
+    wanted: networks.flatMap(({ Id, Containers }) => [
+      `network ${Id} ready`,
+      ...Object.values(Containers).map(({ EndpointID }) => `endpoint ${EndpointID} ready`),
+    ]),
+    found: [
+      ...registry.networks().map(({ spec, record }) => `network ${spec.id} ${record.phase}`),
+      ...registry.endpoints().map(({ spec, record }) => `endpoint ${spec.id} ${record.phase}`),
+    ],
+  };
+}
+
+function differ(what: string, { wanted, found }: Comparison): string[] {
+  const rest = [...found];
+  const missing = wanted.filter((line) => {
+    const at = rest.indexOf(line);
+    if (at >= 0) rest.splice(at, 1);
+    return at < 0;
+  });
+  return [
+    ...missing.map((line) => `${what}: missing ${line}`),
+    ...rest.map((line) => `${what}: left over ${line}`),
+  ];
+}
+
+/** Published ports of running containers that do not answer on the host's address. */
+async function unanswered(lab: Lab, model: Model): Promise<string[]> {
+  const questions = model.containers.flatMap(({ state, networks }, index) => {
+    const published = tcpPort(index) !== 0 && [...networks].some((each) => !isInternal(each));
+    return state === 'running' && published ? [`${tcpPort(index)}=${containerName(index)}`] : [];
+  });
+  if (questions.length === 0) return [];
+  const command = [...NODE, '/opt/tsbridge/test/churn/ask-all.mjs', ADDRESSES.host, ...questions];
+  return lab.exec(command, 'lan').then(
+    () => [],
+    (error: CommandError) => error.stdout.split('\n').filter((line) => line !== ''),
+  );
+}
