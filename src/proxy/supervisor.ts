@@ -12,6 +12,7 @@ import { controlVersion, lineSplitter, type Reply, type Request, toWire } from '
 /** Starts the process detached, so that it outlives the daemon. */
 export type StartProcess = () => {
   unref(): void;
+  kill(signal: 'SIGKILL'): void;
   readonly ended: Promise<{ description: string }>;
 };
 
@@ -19,13 +20,15 @@ export interface SupervisorSettings {
   /** Unix socket on which the process listens. */
   readonly controlPath: string;
   readonly startProcess: StartProcess;
+  /** In place of 25 s; for tests. */
+  readonly startTimeoutMs?: number;
   readonly log: Log;
 }
 
 type Unsent<T> = T extends unknown ? Omit<T, 'id'> : never;
 
 /** Less than a call's deadline, and long: an engine does not try again what failed at boot. */
-const startTimeoutMs = 25_000;
+const defaultStartTimeoutMs = 25_000;
 const callTimeoutMs = 20_000;
 const pollMs = 15;
 /** Between attempts to bring a dead process back. */
@@ -172,7 +175,7 @@ export class ProxySupervisor implements HostPorts {
   }
 
   async #start(): Promise<net.Socket> {
-    const { controlPath, startProcess } = this.settings;
+    const { controlPath, startProcess, startTimeoutMs = defaultStartTimeoutMs } = this.settings;
     mkdirSync(dirname(controlPath), { recursive: true, mode: 0o700 });
     removeStale(controlPath);
     const child = startProcess();
@@ -189,7 +192,11 @@ export class ProxySupervisor implements HostPorts {
         return socket;
       }
       if (ended !== undefined) throw new Error(`it ended at once: ${ended}`);
-      if (Date.now() > deadline) throw new Error(`no answer on ${controlPath}`);
+      if (Date.now() > deadline) {
+        // Or it would take the ports, and the path, when the next one has them.
+        child.kill('SIGKILL');
+        throw new Error(`no answer on ${controlPath}`);
+      }
       await sleep(pollMs);
     }
   }

@@ -86,7 +86,10 @@ export async function compareRules(
       }
     }
     const rules = families.includes(family) ? planned.ofAll(family, listing) : [];
-    wanted.push(...rules.map(({ rule }) => `${family} ${rule.table} ${rule.chain} ${rule.text}`));
+    for (const { rule } of rules) {
+      if (rule.family !== family) continue;
+      wanted.push(`${family} ${rule.table} ${rule.chain} ${rule.text}`);
+    }
   }
   // Several networks can want the same rule.
   return { wanted: [...new Set(wanted)], found };

@@ -56,7 +56,7 @@ export class ProxyProcess {
     const child = spawn(file, args, { stdio: ['ignore', 'ignore', 'inherit'] });
     this.processes.push(child);
     const ended = once(child, 'exit').then(([code]) => ({ description: `exit code ${code}` }));
-    return { unref: () => child.unref(), ended };
+    return { unref: () => child.unref(), kill: () => child.kill('SIGKILL'), ended };
   };
 
   supervise(log: Log = silent): ProxySupervisor {

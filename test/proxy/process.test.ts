@@ -232,6 +232,7 @@ t.test('no program that is started later gets its sockets', async (t) => {
 t.test('a process that cannot be started', async (t) => {
   const broken = () => ({
     unref: () => undefined,
+    kill: () => undefined,
     ended: Promise.resolve({ description: 'no such program' }),
   });
   const proxy = new ProxySupervisor({
@@ -243,6 +244,25 @@ t.test('a process that cannot be started', async (t) => {
     code: 'proxy-unavailable',
     message: /no such program/,
   });
+});
+
+t.test('a process that starts and does not answer', async (t) => {
+  const killed: string[] = [];
+  const proxy = new ProxySupervisor({
+    controlPath: join(shared.folder, 'mute.sock'),
+    startProcess: () => ({
+      unref: () => undefined,
+      kill: (signal) => killed.push(signal),
+      ended: new Promise(() => {}),
+    }),
+    startTimeoutMs: 50,
+    log: silent,
+  });
+  await t.rejects(proxy.open(owner('g'), [listener('127.0.0.1:21011', container)]), {
+    code: 'proxy-unavailable',
+    message: /no answer on .*mute\.sock/,
+  });
+  t.strictSame(killed, ['SIGKILL'], 'it must not come back when another one holds the ports');
 });
 
 t.test('lines and addresses', async (t) => {
