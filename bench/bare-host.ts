@@ -83,6 +83,11 @@ class BareHost {
   async start(): Promise<void> {
     const args = ['--firewall-generation', this.settings.generation];
     this.#daemon = await Daemon.start(this.#folder, { args });
+    const daemon = this.#daemon;
+    process.once('exit', () => {
+      daemon.process.kill('SIGKILL');
+      for (const pid of daemon.proxyPids()) process.kill(pid, 'SIGKILL');
+    });
     this.#calls = new BareCalls(this.#daemon.socket);
   }
 

@@ -21,6 +21,9 @@ const { values } = parseArgs({
     generation: { type: 'string', default: 'docker20' },
   },
 });
+// So that an interrupted run leaves no daemon behind: see `exit` in bare-host.ts.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+  process.once(signal, () => process.exit(1));
 const wanted = new RegExp(values.rows);
 const figures = await measureBare(
   { size: Number(values.size), generation: values.generation },
