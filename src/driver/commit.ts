@@ -2,6 +2,7 @@
  * Group commit: calls that arrive while a commit runs share the next one, so that a thousand rules
  * or sixty-four containers cost one `iptables-restore` each (docs/adr/0003-commits-and-the-model.md).
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Family } from '../core/address.js';
 import { messageOf, wrapError } from '../core/errors.js';
 import type { BaseRules } from '../core/firewall/generation.js';
@@ -16,7 +17,8 @@ import { planRules, type RuleIntent } from '../core/firewall/plan.js';
 import type { Rule, Table } from '../core/firewall/rule.js';
 import type { RuleChange, RuleSet } from '../core/firewall/rule-set.js';
 import { parseSave } from '../core/firewall/save.js';
-import { renderDeletion } from '../render/nft-delete.js';
+import { tableOf } from '../core/firewall/transactions.js';
+import { renderDeletions } from '../render/nft-delete.js';
 import { renderRestore } from '../render/restore.js';
 import type { Firewall, Log } from './host.js';
 
@@ -30,6 +32,11 @@ interface Pending {
   readonly done: (changes: RuleChange[]) => void;
   readonly failed: (error: unknown) => void;
 }
+
+/** So many are worth waiting until the kernel has reported their numbers. */
+const manyDeletions = 1_000;
+const reportPauseMs = 100;
+const reportWaits = 100;
 
 /** The rules of one family: what is there as far as we know, and a queue of what shall be. */
 export class RuleCommits {
@@ -174,24 +181,30 @@ export class RuleCommits {
   async #apply(changes: readonly RuleChange[], byNumber: boolean): Promise<void> {
     const deletions = changes.flatMap((change) => (change.op === 'delete' ? [change.rule] : []));
     // What others have changed has other numbers now, and its order counts.
-    const handled = byNumber ? this.#handled(changes, deletions) : undefined;
+    const handled = byNumber ? await this.#handled(changes, deletions) : undefined;
     const rest = handled ? changes.filter(({ op }) => op !== 'delete') : changes;
     const text = renderRestore(rest);
     this.#tried = new Set(rest.map((change) => tableOf(change)));
     if (text !== '') {
       await this.firewall.restore(this.family, text, (pid) => this.#handles.expect(pid, rest));
     }
-    if (handled) await this.firewall.runNft(renderDeletion(this.family, handled));
+    for (const text of handled ? renderDeletions(this.family, handled) : []) {
+      await this.firewall.runNft(text);
+    }
   }
 
-  #handled(changes: readonly RuleChange[], deletions: readonly Rule[]): HandledRule[] | undefined {
+  async #handled(
+    changes: readonly RuleChange[],
+    deletions: readonly Rule[],
+  ): Promise<HandledRule[] | undefined> {
     if (deletions.length === 0 || !this.firewall.deletesByHandle(this.family)) return undefined;
     // A chain goes after its last rule, in the same transaction.
     if (changes.some(({ op }) => op === 'delete-chain')) return undefined;
+    // The kernel lists a chain of 60,000 in 15 s, which is what a deletion by text begins with.
+    for (let wait = 0; deletions.length > manyDeletions && wait < reportWaits; wait += 1) {
+      if (!this.#handles.awaits(deletions)) break;
+      await sleep(reportPauseMs);
+    }
     return this.#handles.take(deletions);
   }
-}
-
-function tableOf(change: RuleChange): Table {
-  return 'rule' in change ? change.rule.table : change.table;
 }

@@ -11,8 +11,11 @@ const firstNamespace = 'pid:[4026531836]';
 const nameLength = 15;
 /** More than can be running or waiting to be reported by the kernel at a time. */
 const remembered = 64;
-/** A report can come so long after the end of the process; later its number may be another's. */
-const lateMs = 2_000;
+/**
+ * A report can come so long after the end of the process: that of 40,000 rules takes seconds. Where
+ * only the name of the program is known, somebody else's would be taken for ours all that time.
+ */
+const lateMs = { byNumber: 30_000, byName: 2_000 };
 
 interface OwnProcess {
   readonly pid: number;
@@ -51,10 +54,12 @@ export class OwnChanges {
    * at the same time can be taken for ours; then ours is taken for somebody else's.
    */
   match(pid: number, program: string): number | undefined {
+    const late = this.sameNumbers ? lateMs.byNumber : lateMs.byName;
     const recent = this.#processes.filter(
-      ({ endedAt }) => endedAt === undefined || this.now() - endedAt < lateMs,
+      ({ endedAt }) => endedAt === undefined || this.now() - endedAt < late,
     );
-    if (this.sameNumbers) return recent.find((each) => each.pid === pid)?.pid;
+    if (this.sameNumbers)
+      return recent.findLast((each) => each.pid === pid && each.program === program)?.pid;
     const own = recent.find((each) => each.program === program && each.transactions > 0);
     if (own === undefined) return undefined;
     own.transactions -= 1;

@@ -1,7 +1,7 @@
 import t from 'tap';
 import { RuleHandles } from '../../src/core/firewall/handles.js';
 import { makeRule, type Rule } from '../../src/core/firewall/rule.js';
-import { renderDeletion } from '../../src/render/nft-delete.js';
+import { mostDeletions, renderDeletions } from '../../src/render/nft-delete.js';
 import { interfaceName } from '../helpers/golden.js';
 
 const rule = (bridge: string, table: 'filter' | 'nat' = 'filter'): Rule =>
@@ -23,13 +23,13 @@ t.test('numbers are learnt in the order of what was added, table by table', asyn
   handles.learn(5, [report(21, 'nat')]);
   const taken = handles.take([one, two, three]);
   t.equal(
-    taken && renderDeletion(4, taken),
+    taken && renderDeletions(4, taken).join(),
     'delete rule ip filter DOCKER handle 11\n' +
       'delete rule ip filter DOCKER handle 12\n' +
       'delete rule ip nat DOCKER handle 21\n',
   );
   t.equal(handles.take([one]), undefined, 'a number is good for one deletion');
-  t.equal(renderDeletion(6, [report(1) as never]), 'delete rule ip6 filter DOCKER handle 1\n');
+  t.same(renderDeletions(6, [report(1) as never]), ['delete rule ip6 filter DOCKER handle 1\n']);
 });
 
 t.test('nothing is guessed', async (t) => {
@@ -41,14 +41,44 @@ t.test('nothing is guessed', async (t) => {
   handles.expect(5, changes);
   handles.learn(5, [report(11)]);
   t.equal(handles.take([one]), undefined, 'too few');
-  handles.learn(5, [report(11, 'filter', 'OTHER'), report(12)]);
+  handles.expect(6, changes);
+  handles.learn(6, [report(11, 'filter', 'OTHER'), report(12)]);
   t.equal(handles.take([one]), undefined, 'another chain');
   t.ok(handles.take([two]));
-  handles.learn(5, [report(11), report(12)]);
+  handles.expect(7, changes);
+  handles.learn(7, [report(11), report(12)]);
   t.equal(handles.take([one, three]), undefined, 'all or none');
   handles.clear();
   t.equal(handles.take([one]), undefined, 'a new table has new numbers');
   for (let pid = 100; pid < 200; pid += 1) handles.expect(pid, changes);
   handles.learn(100, [report(1), report(2)]);
   t.equal(handles.take([one]), undefined, 'commits that are never reported are forgotten');
+});
+
+t.test('what has still to be reported', async (t) => {
+  const handles = new RuleHandles();
+  t.notOk(handles.awaits([one]));
+  handles.expect(5, [
+    { op: 'append', rule: one },
+    { op: 'append', rule: three },
+    { op: 'delete', rule: two },
+  ]);
+  t.ok(handles.awaits([one, three]));
+  handles.learn(5, [report(1)]);
+  t.ok(handles.awaits([one, three]));
+  t.notOk(handles.awaits([one]));
+  t.notOk(handles.awaits([one, two]), 'that one will never be reported');
+  handles.learn(5, [report(1, 'nat')]);
+  t.notOk(handles.awaits([one, three]));
+  t.same(handles.take([three]), [report(1, 'nat')]);
+});
+
+t.test('very many are deleted in several transactions', async (t) => {
+  const rules = Array.from({ length: 2 * mostDeletions + 1 }, (_, number) => report(number));
+  const texts = renderDeletions(4, rules as never);
+  t.same(
+    texts.map((text) => text.split('\n').length - 1),
+    [mostDeletions, mostDeletions, 1],
+  );
+  t.same(renderDeletions(4, []), []);
 });

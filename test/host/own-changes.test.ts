@@ -16,9 +16,10 @@ t.test('by number, as long as nobody else can have it', async (t) => {
   for (const _ of [1, 2, 3]) t.equal(own.match(10, reported), 10, 'however often');
   t.equal(own.match(11, reported), undefined);
   own.ended(10, true);
-  time.now = 1_999;
+  time.now = 29_999;
   t.equal(own.match(10, reported), 10, 'reports come late');
-  time.now = 2_000;
+  t.equal(own.match(10, 'iptables'), undefined, 'the number is taken again');
+  time.now = 30_000;
   t.equal(own.match(10, reported), undefined);
 });
 

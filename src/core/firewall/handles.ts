@@ -4,6 +4,7 @@
  */
 import type { Rule, Table } from './rule.js';
 import type { RuleChange } from './rule-set.js';
+import { inTransactions } from './transactions.js';
 
 /** A rule that the kernel has reported as added. */
 export interface AddedRule {
@@ -23,16 +24,21 @@ export interface HandledRule {
 const rememberedCommits = 64;
 
 export class RuleHandles {
-  readonly #known = new Map<string, number>();
-  /** What a process was given to add, until the kernel reports it. */
-  readonly #expected = new Map<number, Rule[]>();
+  /** `filter DOCKER` → text → number. */
+  readonly #known = new Map<string, Map<string, number>>();
+  /** What a process was given to add, transaction by transaction, until the kernel reports it. */
+  readonly #expected = new Map<number, Rule[][]>();
 
   /** This process is about to commit these changes. */
   expect(pid: number, changes: readonly RuleChange[]): void {
-    const added = changes.flatMap((change) =>
-      change.op === 'append' || change.op === 'insert' ? [change.rule] : [],
-    );
-    this.#expected.set(pid, added);
+    const added = inTransactions(changes)
+      .map(({ changes }) =>
+        changes.flatMap((change) =>
+          change.op === 'append' || change.op === 'insert' ? [change.rule] : [],
+        ),
+      )
+      .filter((rules) => rules.length > 0);
+    if (added.length > 0) this.#expected.set(pid, added);
     const [oldest] = this.#expected.keys();
     if (this.#expected.size > rememberedCommits && oldest !== undefined) {
       this.#expected.delete(oldest);
@@ -40,32 +46,40 @@ export class RuleHandles {
   }
 
   /**
-   * A process has added these rules, in this order. Nothing is learnt of a table in which their
-   * number is not the one that was expected.
+   * A process has added these rules, in this order. Nothing is learnt of a transaction in which
+   * their number is not the one that was expected.
    */
   learn(pid: number, added: readonly AddedRule[]): void {
-    const expected = this.#expected.get(pid);
-    if (expected === undefined) return;
     for (const table of new Set(added.map((rule) => rule.table))) {
-      const rules = expected.filter((rule) => rule.table === table);
+      const rules = this.#nextOf(pid, table);
       const reported = added.filter((rule) => rule.table === table);
       if (rules.length !== reported.length) continue;
       rules.forEach((rule, index) => {
         const { chain, handle } = reported[index] ?? {};
-        if (chain === rule.chain && handle !== undefined) this.#known.set(keyOf(rule), handle);
+        if (chain === rule.chain && handle !== undefined)
+          this.#chainOf(rule).set(rule.text, handle);
       });
     }
+  }
+
+  /** Whether the kernel has still to report one of these. */
+  awaits(rules: readonly Rule[]): boolean {
+    const missing = rules.find((rule) => !this.#chainOf(rule).has(rule.text));
+    if (missing === undefined) return false;
+    return [...this.#expected.values()].some((transactions) =>
+      transactions.some((added) => added.some((rule) => keyOf(rule) === keyOf(missing))),
+    );
   }
 
   /** The numbers of all these rules, which are forgotten; undefined if one of them is not known. */
   take(rules: readonly Rule[]): HandledRule[] | undefined {
     const found: HandledRule[] = [];
     for (const rule of rules) {
-      const handle = this.#known.get(keyOf(rule));
+      const handle = this.#chainOf(rule).get(rule.text);
       if (handle === undefined) return undefined;
       found.push({ table: rule.table, chain: rule.chain, handle });
     }
-    for (const rule of rules) this.#known.delete(keyOf(rule));
+    for (const rule of rules) this.#chainOf(rule).delete(rule.text);
     return found;
   }
 
@@ -73,6 +87,23 @@ export class RuleHandles {
   clear(): void {
     this.#known.clear();
     this.#expected.clear();
+  }
+
+  /** What the next transaction of the process in this table adds. */
+  #nextOf(pid: number, table: string): Rule[] {
+    const expected = this.#expected.get(pid) ?? [];
+    const next = expected.findIndex(([rule]) => rule?.table === table);
+    if (next < 0) return [];
+    const [rules = []] = expected.splice(next, 1);
+    if (expected.length === 0) this.#expected.delete(pid);
+    return rules;
+  }
+
+  #chainOf({ table, chain }: Rule): Map<string, number> {
+    const name = `${table} ${chain}`;
+    const known = this.#known.get(name) ?? new Map<string, number>();
+    this.#known.set(name, known);
+    return known;
   }
 }
 
