@@ -114,6 +114,7 @@ async function buildWorld(
   const firewall = config.iptables ? await FirewallIptables.detect() : undefined;
   const settings: FirewallSettings = {
     userlandProxy: config.userlandProxy,
+    bridgeAcceptFwmark: config.bridgeAcceptFwmark,
   };
   const commits = new Map<Family, RuleCommits>();
   if (firewall !== undefined) {

@@ -4,6 +4,7 @@
  * and have Docker's defaults, because the engine never tells a plugin its own (spec section 6.4).
  */
 import type { IpAddress } from '../core/address.js';
+import type { FwMark } from '../core/firewall/fw-mark.js';
 import type { GenerationName } from '../core/firewall/generation.js';
 import { generationNames } from '../core/firewall/generation.js';
 import type { ValueKind } from './values.js';
@@ -12,6 +13,7 @@ import {
   booleanOrAuto,
   file,
   folder,
+  fwMark,
   ipAddress,
   oneOf,
   seconds,
@@ -35,6 +37,7 @@ export interface Config {
   readonly ipMasq: boolean;
   readonly defaultBindingIp: IpAddress | undefined;
   readonly allowDirectRouting: boolean;
+  readonly bridgeAcceptFwmark: FwMark | undefined;
   readonly ignoreBrNetfilterError: boolean;
   readonly firewallGeneration: GenerationName | 'auto';
   readonly logLevel: LogLevel;
@@ -124,6 +127,13 @@ export const fields: { readonly [Name in FieldName]: Field<Config[Name]> } = {
     kind: boolean,
     fallback: false,
     help: 'from Docker 28 on: let other hosts reach container addresses',
+  },
+  bridgeAcceptFwmark: {
+    flag: 'bridge-accept-fwmark',
+    kind: fwMark,
+    fallback: undefined,
+    fallbackText: 'no mark',
+    help: 'from Docker 29 on: packets with this mark may pass into every network',
   },
   ignoreBrNetfilterError: {
     flag: 'ignore-br-netfilter-error',

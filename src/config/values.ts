@@ -1,6 +1,7 @@
 /** The kinds of value that a setting can have: what is accepted, and how it is read. */
 import type { IpAddress } from '../core/address.js';
 import { parseIp } from '../core/address.js';
+import { type FwMark, parseFwMark } from '../core/firewall/fw-mark.js';
 import { parseBoolean } from '../core/option-reader.js';
 
 export interface ValueKind<T> {
@@ -53,6 +54,13 @@ export const ipAddress: ValueKind<IpAddress | undefined> = {
   placeholder: 'IP',
   parse: parseIp,
   show: (address) => address ?? '',
+};
+
+export const fwMark: ValueKind<FwMark | undefined> = {
+  accepts: 'a mark or MARK/MASK, decimal or 0x…, of 32 bits',
+  placeholder: 'MARK',
+  parse: parseFwMark,
+  show: (mark) => mark ?? '',
 };
 
 /** A whole or decimal number of seconds on the outside, milliseconds on the inside. */

@@ -55,6 +55,7 @@ t.test('defaults', async (t) => {
     ipMasq: true,
     defaultBindingIp: undefined,
     allowDirectRouting: false,
+    bridgeAcceptFwmark: undefined,
     ignoreBrNetfilterError: false,
     firewallGeneration: 'auto',
     logLevel: 'info',
@@ -187,7 +188,8 @@ t.test('a flag after -- and a short flag are not settings', async (t) => {
 
 t.test('every setting can be set in every place that it has', async (t) => {
   for (const name of fieldNames) {
-    const text = name === 'defaultBindingIp' ? '192.0.2.1' : fallbackText(name);
+    const own = { defaultBindingIp: '192.0.2.1', bridgeAcceptFwmark: '1/3' };
+    const text = name in own ? own[name as keyof typeof own] : fallbackText(name);
     if (name === 'configFile') continue;
     const viaFlag = await read([`--${fields[name].flag}=${text}`]);
     const viaEnvironment = await read([], { [environmentName(name)]: text });

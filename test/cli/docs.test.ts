@@ -27,7 +27,7 @@ function flagTable(): string {
       `\`${environmentName(name)}\``,
       key === undefined ? '' : `\`${key}\``,
       kind.accepts,
-      name === 'defaultBindingIp' ? fallbackText(name) : `\`${fallbackText(name)}\``,
+      fields[name].fallbackText === undefined ? `\`${fallbackText(name)}\`` : fallbackText(name),
       help,
     ];
     return `| ${cells.join(' | ')} |\n`;

@@ -15,19 +15,27 @@ import {
   publishedPortRules,
   routedPortRules,
 } from './forward-chain.js';
-import type { FirewallSettings, Generation } from './generation.js';
+import type { BaseRules, FirewallSettings, Generation } from './generation.js';
 import { internalDrops } from './internal-drops.js';
-import type { PlacedRule } from './rule.js';
+import { type PlacedRule, place } from './rule.js';
 
 export const docker29: Generation = {
   name: 'docker29',
-  baseRules: (family, settings) => forwardChainBase(family, settings, ['DOCKER-INTERNAL']),
+  baseRules,
   networkRules,
   endpointRules: directAccessDrops,
   portRules: publishedPortRules,
   routedPortRules,
   orderBindings: orderPortGroups,
 };
+
+function baseRules(family: Family, settings: FirewallSettings): BaseRules {
+  const { bridgeAcceptFwmark: mark } = settings;
+  const { chains, rules } = forwardChainBase(family, settings, ['DOCKER-INTERNAL']);
+  if (mark === undefined) return { chains, rules };
+  const accept = place('head', family, 'filter', 'DOCKER-FORWARD', { mark }, 'ACCEPT');
+  return { chains, rules: [accept, ...rules] };
+}
 
 function networkRules(
   network: NetworkSpec,

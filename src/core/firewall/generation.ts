@@ -7,6 +7,7 @@ import type { EndpointSpec } from '../endpoint.js';
 import type { NetworkSpec } from '../network.js';
 import type { OpenRun, PublishedRun } from '../port-runs.js';
 import type { PortGroup } from '../ports.js';
+import type { FwMark } from './fw-mark.js';
 import type { Chain, DockerChain, PlacedRule, Table } from './rule.js';
 import type { RuleSet } from './rule-set.js';
 
@@ -23,6 +24,8 @@ export interface FirewallSettings {
    * unless a network was told otherwise than the daemon.
    */
   readonly loopbackSpared?: boolean;
+  /** Packets with this mark may pass everything but DOCKER-USER (29). */
+  readonly bridgeAcceptFwmark?: FwMark | undefined;
 }
 
 /** The chains and rules that all networks share. */

@@ -7,6 +7,7 @@
 import { type Cidr, cidrText, type Family, type IpAddress } from '../address.js';
 import type { InterfaceName } from '../names.js';
 import type { Port, PortMatch, Protocol } from '../port.js';
+import type { FwMark } from './fw-mark.js';
 
 export const tables = ['raw', 'mangle', 'nat', 'filter'] as const;
 export type Table = (typeof tables)[number];
@@ -43,6 +44,8 @@ export interface Matches {
   readonly localSource?: true;
   readonly localDestination?: true;
   readonly established?: true;
+  /** As {@link parseFwMark} gives it. */
+  readonly mark?: FwMark;
 }
 
 export type Target =
@@ -119,6 +122,7 @@ function ruleText(matches: Matches, target: Target): string {
   if (protocol !== undefined) words.push('-p', protocol === 'icmpv6' ? 'ipv6-icmp' : protocol);
   if (matches.localSource) words.push('-m addrtype --src-type LOCAL');
   if (matches.localDestination) words.push('-m addrtype --dst-type LOCAL');
+  if (matches.mark !== undefined) words.push(`-m mark --mark ${matches.mark}`);
   if (matches.established) words.push('-m conntrack --ctstate RELATED,ESTABLISHED');
   if (matches.sourcePort !== undefined || matches.destinationPort !== undefined) {
     words.push(`-m ${protocol}`);
