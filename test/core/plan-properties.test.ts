@@ -190,7 +190,7 @@ t.test('whatever was taken away or moved is right again after one plan', async (
       );
       for (const key of Object.keys(after)) {
         const texts = after[key] ?? [];
-        const own = new Set(wanted.map(({ rule }) => rule.text));
+        const own = new Set<string>(wanted.map(({ rule }) => rule.text));
         const foreign = (lines: readonly string[] = []) => lines.filter((one) => !own.has(one));
         t.strictSame(foreign(texts), foreign(harmed[key]), `${key}: what others have there`);
         const heads = wanted.filter(

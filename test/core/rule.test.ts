@@ -1,6 +1,7 @@
 import t from 'tap';
 import type { Cidr, IpAddress } from '../../src/core/address.js';
 import { type Matches, makeRule, place, type Target } from '../../src/core/firewall/rule.js';
+import type { RuleChange } from '../../src/core/firewall/rule-set.js';
 import type { Port } from '../../src/core/port.js';
 import { interfaceName } from '../helpers/golden.js';
 
@@ -56,4 +57,21 @@ t.test('a placed rule', async (t) => {
     place: 'head',
     rule: { family: 6, table: 'filter', chain: 'FORWARD', text: '-j DOCKER-USER' },
   });
+});
+
+t.test('only validated values can be rendered: what follows does not compile', async (t) => {
+  const text = '-j ACCEPT\nCOMMIT';
+  // @ts-expect-error a name from outside is no InterfaceName
+  t.type(makeRule(4, 'filter', 'FORWARD', { inInterface: text }, 'ACCEPT'), 'object');
+  // @ts-expect-error a number from outside is no Port
+  const matches: Matches = { protocol: 'tcp', destinationPort: 80 };
+  t.type(matches, 'object');
+  // @ts-expect-error a text is no address
+  t.type(makeRule(4, 'nat', 'POSTROUTING', {}, { snat: text }), 'object');
+  // @ts-expect-error chains and targets are those that we know
+  t.type(makeRule(4, 'filter', text, {}, 'ACCEPT'), 'object');
+  const rule = makeRule(4, 'filter', 'FORWARD', {}, 'ACCEPT');
+  // @ts-expect-error nobody else makes the text of a rule
+  const forged: RuleChange = { op: 'append', rule: { ...rule, text } };
+  t.equal(forged.op, 'append');
 });

@@ -75,7 +75,7 @@ function misplacedHeads(
 ): RuleChange[] {
   const changes: RuleChange[] = [];
   for (const first of heads.filter((head, index) => heads.findIndex(sameChainAs(head)) === index)) {
-    const own = new Set(
+    const own = new Set<string>(
       ours.filter(({ rule }) => sameChain(rule, first)).map(({ rule }) => rule.text),
     );
     let limit = found.rules(first.table, first.chain).findIndex((text) => own.has(text));

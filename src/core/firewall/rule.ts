@@ -4,7 +4,7 @@
  * The text is the one that `iptables-save` prints for the rule (iptables 1.8), so that wanted and
  * found rules are equal exactly if their texts are.
  */
-import { type Cidr, cidrText, type Family, type IpAddress } from '../address.js';
+import { type Brand, type Cidr, cidrText, type Family, type IpAddress } from '../address.js';
 import type { InterfaceName } from '../names.js';
 import type { Port, PortMatch, Protocol } from '../port.js';
 import type { FwMark } from './fw-mark.js';
@@ -74,8 +74,11 @@ export interface Rule {
   readonly matches: Matches;
   readonly target: Target;
   /** Without `-A CHAIN`: `-i br-0 ! -o br-0 -j ACCEPT`. */
-  readonly text: string;
+  readonly text: RuleText;
 }
+
+/** Only {@link makeRule} makes one, of validated values: no text from outside reaches a restore. */
+export type RuleText = Brand<string, 'RuleText'>;
 
 /**
  * Where a rule goes that is not there yet.
@@ -112,7 +115,7 @@ export function place(
   return { place: where, rule: makeRule(family, table, chain, matches, target) };
 }
 
-function ruleText(matches: Matches, target: Target): string {
+function ruleText(matches: Matches, target: Target): RuleText {
   const words: string[] = [];
   option(words, '-s', matches.source, cidrText);
   option(words, '-d', matches.destination, cidrText);
@@ -132,7 +135,7 @@ function ruleText(matches: Matches, target: Target): string {
     }
   }
   words.push('-j', targetText(target));
-  return words.join(' ');
+  return words.join(' ') as RuleText;
 }
 
 function option<T>(
