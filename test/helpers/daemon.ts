@@ -35,7 +35,13 @@ export class Daemon {
         this.#stderr += String(text);
       });
     }
-    this.ended = events.once(process, 'close');
+    this.ended = events.once(process, 'exit').then(() => this.#readToTheEnd());
+  }
+
+  /** Its last words; but the proxy process that it has started may keep its output open for long. */
+  async #readToTheEnd(): Promise<void> {
+    const closed = events.once(this.process, 'close');
+    await Promise.race([closed, sleep(100)]);
   }
 
   get pid(): number {
@@ -131,9 +137,17 @@ export function hostState(folder: string) {
   });
   const save = run('iptables-save', []);
   return {
-    links: ipJson('link').map(
-      ({ ifname, operstate: _, ...link }) => `${ifname} ${link.master ?? ''}`,
-    ),
+    links: ipJson('addr').map(({ ifname, flags, master = '-', addr_info }) => {
+      const up = (flags as string[]).includes('UP') ? 'up' : 'down';
+      const ipv4 = (addr_info as { local: string }[])
+        .map(({ local }) => local)
+        .filter((address) => !address.includes(':'));
+      return `${ifname} ${up} ${master} ${ipv4}`;
+    }),
+    forwarding: readFileSync('/proc/sys/net/ipv4/ip_forward', 'utf8').trim(),
+    flows: run('conntrack', ['-L'])
+      .split('\n')
+      .filter((line) => /^(tcp|udp) .*\b10\.\d+\.0\./.test(line)),
     rules: save.split('\n').filter((line) => /^-A .*(?:br-|veth|10\.\d+\.0)/.test(line)),
     sockets: run('ss', ['-Hlntu'])
       .split('\n')
