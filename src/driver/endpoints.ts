@@ -7,7 +7,7 @@ import { DriverError, ErrorList, wrapError } from '../core/errors.js';
 import type { EndpointInput } from '../core/input.js';
 import { vethLinkOf } from '../core/links.js';
 import { shortId, vethNames } from '../core/names.js';
-import { freePorts } from './publish.js';
+import { forgetFlows, freePorts } from './publish.js';
 import { type EndpointRecord, encodeEndpoint } from './records.js';
 import type { EndpointState, NetworkState } from './registry.js';
 import type { World } from './world.js';
@@ -126,7 +126,10 @@ export async function removeEndpoint(world: World, state: EndpointState): Promis
     },
   );
   await Promise.all([
-    errors.attempt(() => freePorts(world, state)),
+    errors.attempt(async () => {
+      // Its address is given to another one: also the flows that it has begun itself must go.
+      if (!(await freePorts(world, state))) await forgetFlows(world, state, []);
+    }),
     errors.attempt(() => world.rules.remove(world.rules.ofEndpoint(network.spec, spec))),
   ]);
   if (!errors.failed) world.registry.removeEndpoint(state);

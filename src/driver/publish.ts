@@ -187,7 +187,7 @@ function lacksIpv6(failure: ListenFailure | undefined): boolean {
 }
 
 /** As Docker does when ports come and go (spec section 3.6), and by host port on both occasions. */
-async function forgetFlows(
+export async function forgetFlows(
   world: World,
   { spec }: EndpointState,
   bindings: readonly PortBinding[],

@@ -1,7 +1,7 @@
 #!/bin/bash
 # The first process of a lab: PID 1 of its own mount, pid, network, uts and ipc namespaces.
 #
-#   unshare --mount --pid --net --uts --ipc --fork --kill-child bash init.sh ROOT DIR NODE REPO IPTABLES FORWARD
+#   unshare --mount --pid --net --uts --ipc --fork --kill-child bash init.sh ROOT DIR NODE REPO IPTABLES FORWARD [SUITE=ROOT]…
 #
 # It makes the throwaway host (ROOT under an overlay, so many labs share one root and none sees
 # another) and the network namespace of the second host, says "ready", and waits for the end of
@@ -10,6 +10,7 @@
 # an empty directory and the cgroups.
 set -euo pipefail
 root=$1 dir=$2 node=$3 repo=$4 iptables=$5 forward=$6
+shift 6
 
 mount --make-rprivate /
 mount -t tmpfs -o mode=755 tsbridge-lab "$dir"
@@ -33,6 +34,12 @@ mount --bind "$node" usr/bin/node
 mount -o remount,bind,ro usr/bin/node
 mount --bind "$repo" opt/tsbridge
 mount -o remount,bind,ro opt/tsbridge
+# What this host can be upgraded to (upgrade.sh).
+for later; do
+  mkdir -p "opt/engines/${later%%=*}"
+  mount --bind "${later#*=}" "opt/engines/${later%%=*}"
+  mount -o remount,bind,ro "opt/engines/${later%%=*}"
+done
 for command in iptables ip6tables; do
   for suffix in '' -save -restore; do
     ln -sfn "/usr/sbin/$command-$iptables$suffix" "etc/alternatives/$command$suffix"

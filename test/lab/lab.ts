@@ -35,6 +35,8 @@ export const ADDRESSES = {
 export interface LabOptions extends EngineOptions {
   /** Docker 20.10, 26.1 or 28.5. */
   suite?: Suite;
+  /** What {@link Lab.upgrade} can upgrade it to. */
+  upgrades?: readonly Suite[];
   /** Which iptables the host's `iptables` is. */
   iptables?: 'nft' | 'legacy';
   /** Whether the host forwards before anything ran (default: no, as on a fresh machine). */
@@ -58,9 +60,10 @@ export class Lab {
   /** Makes the lab and starts its engine; the first time, the engine's root is built. */
   static async create(options: LabOptions = {}): Promise<Lab> {
     const { suite = 'bookworm', iptables = 'nft', forwarding = false } = options;
-    const builder = join(REPOSITORY, 'scripts/engine-root');
-    const root = (await promisify(execFile)(builder, [suite])).stdout.trim();
-    const namespaces = await Namespaces.create({ root, iptables, forwarding });
+    const root = await engineRoot(suite);
+    const upgrades: Record<string, string> = {};
+    for (const later of options.upgrades ?? []) upgrades[later] = await engineRoot(later);
+    const namespaces = await Namespaces.create({ root, iptables, forwarding, upgrades });
     const lab = new Lab(suite, namespaces, new Engine(namespaces, options));
     endWithOwner(lab);
     try {
@@ -95,6 +98,13 @@ export class Lab {
   async restartDockerd(options?: EngineOptions): Promise<void> {
     await this.engine.stop();
     await this.engine.start(options);
+  }
+
+  /** As a distribution does it: the engine is stopped, its programs are replaced, it starts again. */
+  async upgrade(suite: Suite): Promise<void> {
+    await this.engine.stop();
+    await this.hostNs('/opt/tsbridge/test/lab/upgrade.sh', suite);
+    await this.engine.start();
   }
 
   /** `docker run -d` of the one image; gives the container's id. */
@@ -236,4 +246,10 @@ export class Lab {
     this.engine.close();
     await this.namespaces.dispose();
   }
+}
+
+/** Built the first time. */
+async function engineRoot(suite: Suite): Promise<string> {
+  const builder = join(REPOSITORY, 'scripts/engine-root');
+  return (await promisify(execFile)(builder, [suite])).stdout.trim();
 }

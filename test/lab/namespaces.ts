@@ -20,6 +20,8 @@ export interface NamespaceOptions {
   iptables: 'nft' | 'legacy';
   /** Whether the host forwards packets before any engine or driver ran. */
   forwarding: boolean;
+  /** Engine roots that the host can be upgraded to, by suite. */
+  upgrades?: Readonly<Record<string, string>>;
 }
 
 /** Where a command runs: the throwaway host, the second host, or a container of that process id. */
@@ -52,6 +54,7 @@ export class Namespaces {
         ...['--mount', '--pid', '--net', '--uts', '--ipc', '--fork', '--kill-child=KILL'],
         ...['bash', join(REPOSITORY, 'test/lab/init.sh'), options.root, directory],
         ...[process.execPath, REPOSITORY, options.iptables, options.forwarding ? '1' : '0'],
+        ...Object.entries(options.upgrades ?? {}).map(([suite, root]) => `${suite}=${root}`),
       ],
       { stdio: ['pipe', 'pipe', 'pipe'], env: LAB_ENV },
     );
