@@ -45,6 +45,16 @@ export interface ChurnCounts {
   mostRunning: number;
 }
 
+export const emptyCounts = (): ChurnCounts => ({
+  bursts: 0,
+  quietPoints: 0,
+  operations: {},
+  refused: {},
+  forgotten: 0,
+  largestBurst: 0,
+  mostRunning: 0,
+});
+
 /** Deviations at a quiet point, or operations that failed. */
 export class ChurnError extends Error {
   override readonly name = 'ChurnError';
@@ -185,16 +195,8 @@ export async function churn(
   lab: Lab,
   options: ChurnOptions,
   onEmpty: (round: number) => Promise<void> = async () => {},
+  counts = emptyCounts(),
 ): Promise<ChurnCounts> {
-  const counts: ChurnCounts = {
-    bursts: 0,
-    quietPoints: 0,
-    operations: {},
-    refused: {},
-    forgotten: 0,
-    largestBurst: 0,
-    mostRunning: 0,
-  };
   const real: Real = { lab, options, counts };
   const model = new Model(options);
   await onEmpty(0);

@@ -29,7 +29,12 @@ try {
   console.log(`Docker ${version}, Linux ${release()}, Node.js ${process.version}, seed ${seed}`);
   const summary = await soak(lab, { ...sizes, seed, isOver: after(minutes), say });
   console.log(JSON.stringify({ ...summary, load: loadavg().map((n) => n.toFixed(1)) }, null, 2));
-  if (summary.grown.length > 0 || summary.left.length > 0) process.exitCode = 1;
+  if (summary.failure !== undefined) {
+    lab.printLogs(80);
+    console.error(summary.failure);
+  }
+  const wrong = summary.failure !== undefined || summary.grown.length + summary.left.length > 0;
+  if (wrong) process.exitCode = 1;
 } catch (error) {
   lab.printLogs(80);
   console.error(String(error));

@@ -1,7 +1,7 @@
 /** Churn with faults, while clients keep connections open and count. */
 import fc from 'fast-check';
 import { ADDRESSES, type Lab } from '../lab/lab.js';
-import { type ChurnCounts, type ChurnOptions, churn } from './churn.js';
+import { type ChurnCounts, type ChurnOptions, churn, emptyCounts } from './churn.js';
 import { type HostFault, hostFaults, type Struck } from './faults.js';
 import { type Figures, measure } from './figures.js';
 import { removeSteady, SteadyClient, type SteadyCounts, startSteady } from './steady.js';
@@ -34,6 +34,8 @@ export interface SoakSummary {
   readonly figures: readonly Figures[];
   /** What has grown, in words. */
   readonly grown: readonly string[];
+  /** Why it ended before its time. */
+  readonly failure: string | undefined;
   readonly left: readonly string[];
 }
 
@@ -53,7 +55,9 @@ export async function soak(lab: Lab, options: SoakOptions): Promise<SoakSummary>
   const costs = new Costs(dnat, proxy);
   const figures: Figures[] = [];
   const draw = drawFaults(options.faults ?? hostFaults, options.seed);
-  const counts = await churn(
+  let failure: string | undefined;
+  const progress = emptyCounts();
+  await churn(
     lab,
     {
       ...options,
@@ -75,11 +79,15 @@ export async function soak(lab: Lab, options: SoakOptions): Promise<SoakSummary>
       figures.push(now);
       say(JSON.stringify(now));
     },
-  );
+    progress,
+  ).catch((error) => {
+    failure = String(error);
+  });
   const held = { dnat: await dnat.end(), proxy: await proxy.end() };
   await removeSteady(lab);
   return {
-    churn: counts,
+    churn: progress,
+    failure,
     faults: costs.byFault,
     ...held,
     figures,

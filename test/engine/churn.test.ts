@@ -78,11 +78,9 @@ t.test('faults, while connections are held', { skip: SKIP_BUILT_IN }, async (t) 
     .filter(({ name }) => names.includes(name))
     .map((fault) => ({ ...fault, weight: 1 }));
   const sizes = { containers: 8, networks: 4, leastFaults: names.length };
-  const summary = await soak(lab, { ...sizes, seed, faults, isOver: () => true }).catch((error) => {
-    lab.printLogs();
-    throw error;
-  });
+  const summary = await soak(lab, { ...sizes, seed, faults, isOver: () => true });
   t.comment(JSON.stringify(summary));
+  t.equal(summary.failure, undefined);
   t.strictSame(summary.grown, []);
   t.strictSame(summary.left, []);
   t.strictSame(Object.keys(summary.faults).sort(), [...names, 'nothing'].sort());
@@ -91,4 +89,5 @@ t.test('faults, while connections are held', { skip: SKIP_BUILT_IN }, async (t) 
   }
   t.equal(summary.dnat.open, 8, 'all are open again');
   t.equal(summary.proxy.open, 8);
+  if (!t.passing()) lab.printLogs();
 });
