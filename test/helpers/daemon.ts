@@ -79,6 +79,10 @@ export class Daemon {
     const daemon = Daemon.spawn(folder, options);
     while (!daemon.log.includes('"recovered"')) {
       if (!daemon.alive) throw new Error(`the daemon ended: ${daemon.log}`);
+      if (daemon.log.includes('recovery failed')) {
+        await daemon.kill('SIGKILL');
+        throw new Error(`the daemon did not recover: ${daemon.log}`);
+      }
       await sleep(20);
     }
     return daemon;
