@@ -1,5 +1,5 @@
-/** What stands in the way of a new network: other networks, and routes of the host. */
-import { type Cidr, cidrText, overlaps } from './address.js';
+/** What stands in the way of a new network: other networks. */
+import { cidrText, overlaps } from './address.js';
 import { DriverError } from './errors.js';
 import { shortId } from './names.js';
 import { familiesOf, familyIn, type NetworkSpec } from './network.js';
@@ -40,19 +40,3 @@ function reasonsAgainst(spec: NetworkSpec, other: NetworkSpec): string[] {
 }
 
 const label = (network: NetworkSpec) => `${shortId(network.id)} (${network.bridge})`;
-
-/**
- * Routes that lead to a part of the network's subnets elsewhere. Docker allows such a network (the
- * more specific route wins); whoever wonders where the packets go wants to read of it in the log.
- *
- * @param routes without default routes; those over the network's own bridge do not count
- */
-export function overlappingRoutes<
-  Route extends { readonly destination: Cidr; readonly interface: string },
->(spec: NetworkSpec, routes: readonly Route[]): Route[] {
-  return routes.filter(
-    (route) =>
-      route.interface !== spec.bridge &&
-      familiesOf(spec).some(({ subnet }) => overlaps(subnet, route.destination)),
-  );
-}

@@ -65,6 +65,10 @@ export function familiesOf(network: NetworkSpec): NetworkFamily[] {
   return [network.ipv4, network.ipv6].filter((family) => family !== undefined);
 }
 
+export function subnetsOf(network: NetworkSpec): Cidr[] {
+  return familiesOf(network).map(({ subnet }) => subnet);
+}
+
 export function familyIn(network: NetworkSpec, family: Family): NetworkFamily | undefined {
   return family === 4 ? network.ipv4 : network.ipv6;
 }

@@ -8,7 +8,7 @@ import { cidrText, overlaps } from '../core/address.js';
 import { DriverError } from '../core/errors.js';
 import type { IpamPool } from '../core/input.js';
 import { type NetworkId, shortId } from '../core/names.js';
-import { familiesOf, familyIn, type NetworkSpec } from '../core/network.js';
+import { familiesOf, familyIn, type NetworkSpec, subnetsOf } from '../core/network.js';
 import { collectIfDead } from './dead-endpoints.js';
 import type { NetworkState } from './registry.js';
 import { remedy } from './unreadable.js';
@@ -57,11 +57,8 @@ export async function refuseUnknownClash(
   const [unreadable] = world.registry.unreadable.networks();
   if (unreadable === undefined) return;
   const own = new Set<string>(world.registry.networks().map((network) => network.spec.bridge));
-  const route = (await world.links.listRoutes()).find(
-    (each) =>
-      !own.has(each.interface) &&
-      familiesOf(spec).some(({ subnet }) => overlaps(subnet, each.destination)),
-  );
+  const routes = await world.links.routesInto(subnetsOf(spec));
+  const route = routes.find((each) => !own.has(each.interface));
   if (bridge === undefined && route === undefined) return;
   const what =
     route === undefined

@@ -23,8 +23,11 @@ export interface Links {
   find(name: string): Promise<ObservedLink | undefined>;
   /** Every link with its addresses, from one consistent dump. */
   list(): Promise<ObservedLink[]>;
-  /** Unicast routes of the main table, IPv4 and IPv6, without the default routes. */
-  listRoutes(): Promise<ObservedRoute[]>;
+  /**
+   * Unicast routes of the main table, without the default routes, whose destination shares an
+   * address with one of these. The kernel sends all of its routes for it: not while somebody waits.
+   */
+  routesInto(subnets: readonly Cidr[]): Promise<ObservedRoute[]>;
   /** A bridge with its MTU and MAC, down and without addresses. Fails if the name is taken. */
   createBridge(bridge: BridgeLink): Promise<void>;
   /** Both ends, MTU set, the host end on its bridge and up. Undone if any of it fails. */

@@ -1,12 +1,12 @@
 /** CreateNetwork and DeleteNetwork: bridge, addresses, sysctls, rules, record. */
 import { isDeepStrictEqual } from 'node:util';
 import { cidrText, sameCidr } from '../core/address.js';
-import { conflictsWith, overlappingRoutes } from '../core/conflicts.js';
+import { conflictsWith } from '../core/conflicts.js';
 import { DriverError, ErrorList, messageOf, wrapError } from '../core/errors.js';
 import type { NetworkInput } from '../core/input.js';
 import { bridgeLinkOf, type ObservedLink, planBridge, planLinkUp } from '../core/links.js';
 import { type NetworkId, shortId } from '../core/names.js';
-import type { NetworkSpec } from '../core/network.js';
+import { type NetworkSpec, subnetsOf } from '../core/network.js';
 import { parseNetwork } from '../core/network-options.js';
 import { bridgeSysctls } from '../core/sysctls.js';
 import { applyLinkSteps, applySysctls } from './apply.js';
@@ -51,11 +51,11 @@ export async function createNetwork(world: World, input: NetworkInput): Promise<
     await refuseUnknownClash(world, spec, found?.name);
     if (found !== undefined) checkExistingBridge(spec, found);
     state.record = { ...state.record, bridgeMade: found === undefined };
-    void warnOfRoutes(world, spec);
     await world.store.write('network', spec.id, state.record);
     await ensureNetwork(world, spec, found);
     state.record = { ...state.record, phase: 'ready' };
     await world.store.write('network', spec.id, state.record);
+    void warnOfRoutes(world, spec);
     // The first port that somebody publishes shall not wait for the start of the proxy process.
     if (!spec.internal) world.hostPorts.prepare();
   } catch (error) {
@@ -166,10 +166,14 @@ function checkExistingBridge(spec: NetworkSpec, found: ObservedLink): void {
   );
 }
 
-/** Overlapping with a host route is allowed, as with Docker, but seldom meant. */
+/**
+ * Overlapping with a host route is allowed, as with Docker (the more specific route wins), but seldom
+ * meant: whoever wonders where the packets go wants to read of it.
+ */
 async function warnOfRoutes(world: World, spec: NetworkSpec): Promise<void> {
   try {
-    for (const route of overlappingRoutes(spec, await world.links.listRoutes())) {
+    for (const route of await world.links.routesInto(subnetsOf(spec))) {
+      if (route.interface === spec.bridge) continue;
       world.log.warn(
         { network: shortId(spec.id), bridge: spec.bridge },
         `subnet of the network overlaps the host's route to ${cidrText(route.destination)} ` +

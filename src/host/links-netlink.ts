@@ -1,5 +1,5 @@
 /** Links, addresses and routes of one network namespace, by rtnetlink. */
-import { type Cidr, cidrText } from '../core/address.js';
+import { type Cidr, cidrText, overlaps } from '../core/address.js';
 import { DriverError, messageOf } from '../core/errors.js';
 import type { BridgeLink, LinkChange, ObservedLink, VethLink } from '../core/links.js';
 import type { InterfaceName } from '../core/names.js';
@@ -63,20 +63,20 @@ export class LinksNetlink implements Links {
     });
   }
 
-  async listRoutes(): Promise<ObservedRoute[]> {
+  async routesInto(subnets: readonly Cidr[]): Promise<ObservedRoute[]> {
     return this.#doing('listing the routes', async () => {
-      const names = new Map((await this.#links()).map((link) => [link.index, link.name]));
-      const replies = [
-        ...(await this.#socket.request(listRoutesRequest(4))),
-        ...(await this.#socket.request(listRoutesRequest(6))),
-      ];
-      return replies.flatMap(({ type, body }) => {
-        const route = parseRoute(type, body);
-        const name = names.get(route?.interfaceIndex ?? 0);
-        // Without a name the interface went away between the two dumps, and its routes with it.
-        if (route === undefined || name === undefined) return [];
-        return [{ destination: route.destination, interface: name }];
-      });
+      const found: ObservedRoute[] = [];
+      for (const family of new Set(subnets.map((subnet) => subnet.family))) {
+        for (const { type, body } of await this.#socket.request(listRoutesRequest(family))) {
+          const route = parseRoute(type, body);
+          if (route === undefined) continue;
+          if (!subnets.some((subnet) => overlaps(subnet, route.destination))) continue;
+          const name = await this.#nameOf(route.interfaceIndex);
+          // Without a name the interface went away meanwhile, and its routes with it.
+          if (name !== undefined) found.push({ destination: route.destination, interface: name });
+        }
+      }
+      return found;
     });
   }
 
@@ -154,6 +154,13 @@ export class LinksNetlink implements Links {
     const link = await this.#lookUp(name);
     if (link !== undefined) return link.index;
     throw new DriverError('link-failed', `there is no interface ${name}`);
+  }
+
+  async #nameOf(index: number | undefined): Promise<string | undefined> {
+    if (index === undefined) return undefined;
+    const replies = await this.#socket.request(getLinkRequest(index)).catch(unless('ENODEV'));
+    const [reply] = replies ?? [];
+    return reply === undefined ? undefined : parseLink(reply.type, reply.body)?.name;
   }
 
   async #links(): Promise<LinkReply[]> {

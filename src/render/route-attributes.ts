@@ -17,7 +17,7 @@ import {
 } from './netlink-message.js';
 
 const rtm = { newRoute: 24, getRoute: 26 } as const;
-const rta = { destination: 1, oif: 4, gateway: 5, multipath: 9, table: 15 } as const;
+const rta = { destination: 1, oif: 4, gateway: 5, multipath: 9 } as const;
 const mainTable = 254;
 const unicast = 1;
 /** RTPROT_BOOT, what `ip` and Docker's engine use for routes that a program adds. */
@@ -72,10 +72,12 @@ export interface RouteReply {
 export function parseRoute(type: number, body: Buffer): RouteReply | undefined {
   if (type !== rtm.newRoute || body.length < 12) return undefined;
   const family = body[0] === familyNumber[4] ? 4 : body[0] === familyNumber[6] ? 6 : undefined;
+  // First what the header tells: three of four routes are in the table of local addresses. (A table
+  // whose number does not fit there has another one there than the main table's.)
+  if (body[4] !== mainTable) return undefined;
   const attributes = readAttributes(body.subarray(12));
-  const table = readU32(attributes, rta.table) ?? body[4];
   const isCached = (body.readUInt32LE(8) & cloned) !== 0;
-  if (family === undefined || table !== mainTable || body[7] !== unicast || isCached) {
+  if (family === undefined || body[7] !== unicast || isCached) {
     return undefined;
   }
   const bytes = attributes.get(rta.destination);

@@ -1,6 +1,5 @@
 import t from 'tap';
-import { parseCidr } from '../../src/core/address.js';
-import { conflictsWith, overlappingRoutes } from '../../src/core/conflicts.js';
+import { conflictsWith } from '../../src/core/conflicts.js';
 import { DriverError } from '../../src/core/errors.js';
 import type { NetworkSpec } from '../../src/core/network.js';
 import { messageFrom, networkSpec } from '../helpers/inputs.js';
@@ -52,18 +51,4 @@ t.test('conflicts name the other party', async (t) => {
   t.notMatch(message, '555555555555');
   const twice = messageFrom(() => conflictsWith(one, [network('2', 'br1', '10.0.0.0/8')]));
   t.match(twice, /same bridge name, and networks have overlapping IPv4/);
-});
-
-t.test('routes that lead elsewhere', async (t) => {
-  const route = (text: string, name: string) => {
-    const destination = parseCidr(text);
-    if (destination === undefined) throw new Error(text);
-    return { destination, interface: name };
-  };
-  const near = route('10.1.2.0/24', 'eth0');
-  const six = route('fd00:1::/48', 'wg0');
-  const routes = [near, six, route('10.2.0.0/16', 'eth0'), route('10.1.0.0/16', 'br1')];
-  const one = network('1', 'br1', '10.1.0.0/16', 'fd00:1::/64');
-  t.strictSame(overlappingRoutes(one, routes), [near, six]);
-  t.strictSame(overlappingRoutes(network('2', 'br2', '10.9.0.0/16'), routes), []);
 });

@@ -1,6 +1,6 @@
 /** The outside world in memory, for the faults that cannot be provoked for real. */
 import type { Cidr } from '../../src/core/address.js';
-import { networkOf, sameCidr } from '../../src/core/address.js';
+import { networkOf, overlaps, sameCidr } from '../../src/core/address.js';
 import { DriverError, messageOf } from '../../src/core/errors.js';
 import type { GenerationName } from '../../src/core/firewall/generation.js';
 import type { BridgeLink, LinkChange, ObservedLink, VethLink } from '../../src/core/links.js';
@@ -63,12 +63,14 @@ export class FakeLinks implements Links {
     return [...this.links.values()];
   }
 
-  async listRoutes(): Promise<ObservedRoute[]> {
-    this.faults.check('links.listRoutes');
+  async routesInto(subnets: readonly Cidr[]): Promise<ObservedRoute[]> {
+    this.faults.check('links.routesInto');
     const own = [...this.links.values()].flatMap((link) =>
       link.addresses.map((address) => ({ destination: networkOf(address), interface: link.name })),
     );
-    return [...this.routes, ...own];
+    return [...this.routes, ...own].filter(({ destination }) =>
+      subnets.some((subnet) => overlaps(subnet, destination)),
+    );
   }
 
   async createBridge(bridge: BridgeLink): Promise<void> {

@@ -5,7 +5,7 @@ import type { Interpose } from './fake-host.js';
 const looks = new Set([
   'find',
   'list',
-  'listRoutes',
+  'routesInto',
   'read',
   'load',
   'supports',

@@ -146,7 +146,8 @@ t.test('lists of links and routes', async (t) => {
     ...['route', 'add', '100.64.0.0/10'],
     ...['nexthop', 'via', '10.5.0.8', 'nexthop', 'via', '10.5.0.9'],
   ]);
-  const routes = await links.listRoutes();
+  const everything = ['0.0.0.0/0', '::/0'].map(cidr);
+  const routes = await links.routesInto(everything);
   const expected = ['10.5.0.0/24', '192.0.2.0/24', '100.64.0.0/10', 'fd00:5::/64'];
   for (const text of expected) {
     t.ok(
@@ -164,6 +165,8 @@ t.test('lists of links and routes', async (t) => {
       text,
     );
   }
+  const some = await links.routesInto([cidr('192.0.0.0/16'), cidr('100.64.7.0/24')]);
+  t.same(some.map((route) => route.destination.address).sort(), ['100.64.0.0', '192.0.2.0']);
 });
 
 t.test('many calls at a time', async (t) => {
