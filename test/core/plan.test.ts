@@ -215,3 +215,27 @@ t.test('the policy of FORWARD', async (t) => {
   t.same(planRules(found, base, intent), []);
   t.equal(found.policy('filter', 'FORWARD'), 'DROP');
 });
+
+t.test('of a head that is there twice the upper one stays', async (t) => {
+  const theirs = '-i theirs -j ACCEPT';
+  for (const [before, after] of [
+    [
+      [user, chain, theirs, chain],
+      [user, chain, top, theirs, end],
+    ],
+    [
+      [user, chain, theirs, user, chain, theirs],
+      [user, chain, top, theirs, theirs, end],
+    ],
+    [
+      [ingress, user, user, '-j X', chain, chain, chain],
+      [ingress, user, '-j X', chain, top, end],
+    ],
+  ] as const) {
+    const found = forward(...before);
+    const onHost = forward(...before);
+    onHost.apply(planRules(found, base, both));
+    t.same(texts(found), after);
+    t.same(texts(onHost), after, 'as the host carries it out');
+  }
+});

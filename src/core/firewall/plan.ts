@@ -35,7 +35,10 @@ export function planRules(found: RuleSet, base: BaseRules, intent: RuleIntent): 
     }
     const heads = base.rules.filter(({ place }) => place === 'head').map(({ rule }) => rule);
     commit(copies(found, intent.lift ?? []));
-    commit(secondCopies(found, base));
+    // What is in DOCKER-USER is the administrator's.
+    for (const shared of base.rules) {
+      if (shared.rule.chain !== 'DOCKER-USER') commit(secondCopies(found, shared));
+    }
     commit(misplacedHeads(found, heads, intent.add));
     for (const { rule, place } of [...base.rules, ...intent.add]) {
       if (found.has(rule)) continue;
@@ -56,15 +59,18 @@ export function planRules(found: RuleSet, base: BaseRules, intent: RuleIntent): 
 }
 
 /**
- * An engine that starts takes its jumps away and puts them on top again, without looking: one that
- * we have put back in between is then there twice. What is in DOCKER-USER is the administrator's.
+ * An engine that starts, or makes a network, takes its jumps away and puts them on top again, without
+ * looking: one that we have put back in between is then there twice. A deletion takes the first of
+ * them, and a head has to stay there: further down, networks of the engine's own would stand above
+ * their isolation.
  */
-function secondCopies(found: RuleSet, base: BaseRules): RuleChange[] {
-  const shared = base.rules.filter(({ rule }) => rule.chain !== 'DOCKER-USER');
-  return shared.flatMap(({ rule }) => {
-    const copies = found.rules(rule.table, rule.chain).filter((text) => text === rule.text);
-    return copies.slice(1).map((): RuleChange => ({ op: 'delete', rule }));
-  });
+function secondCopies(found: RuleSet, { rule, place }: PlacedRule): RuleChange[] {
+  const count = found.count(rule);
+  if (count < 2) return [];
+  const removed = place === 'head' ? count : count - 1;
+  const deletions = Array.from({ length: removed }, (): RuleChange => ({ op: 'delete', rule }));
+  if (place !== 'head') return deletions;
+  return [...deletions, { op: 'insert', rule, position: found.positionOf(rule) ?? 0 }];
 }
 
 /** Deletes the heads that stand below a later head or below a rule of ours; they come back above. */
