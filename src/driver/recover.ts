@@ -5,6 +5,7 @@
 
 import { parseEndpoint } from '../core/endpoint-options.js';
 import { ErrorList, messageOf } from '../core/errors.js';
+import type { ObservedLink } from '../core/links.js';
 import { parseEndpointId, parseNetworkId, shortId, vethNames } from '../core/names.js';
 import { parseNetwork } from '../core/network-options.js';
 import { expectMove } from './dead-endpoints.js';
@@ -18,6 +19,9 @@ import type { EndpointState } from './registry.js';
 import { remedy } from './unreadable.js';
 import type { World } from './world.js';
 
+/** Without the interfaces nothing can be decided, and nothing is served until the next start. */
+const listAttempts = 5;
+
 /**
  * Rejects only if it cannot be found out which records there are; whatever fails for one object is
  * logged.
@@ -28,13 +32,25 @@ export async function recover(world: World): Promise<void> {
   if (world.registry.networks().some(({ spec }) => !spec.internal)) world.hostPorts.prepare();
   // What is left of an endpoint is taken away in the words of today.
   if (haveOtherTerms(world)) await attempt(world, 'rules', () => repairRules(world));
-  const links = new Set((await world.links.list()).map((link) => link.name));
+  const links = new Set((await listLinks(world)).map((link) => link.name));
   await collectLeftovers(world, links);
   await Promise.all([
     attempt(world, 'published ports', () => holdPorts(world, world.registry.endpoints())),
     attempt(world, 'rules', () => repairRules(world)),
     attempt(world, 'links', () => repairLinks(world, 'start')),
   ]);
+}
+
+/** On a host that boots, or hardly gets along, the kernel may be late with its answer. */
+async function listLinks(world: World): Promise<ObservedLink[]> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await world.links.list();
+    } catch (error) {
+      if (attempt === listAttempts) throw error;
+      world.log.warn({ attempt, error: messageOf(error) }, 'listing the interfaces failed; again');
+    }
+  }
 }
 
 async function loadRecords(world: World): Promise<void> {

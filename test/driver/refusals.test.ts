@@ -136,3 +136,18 @@ const difference = (found: State, wanted: State) => ({
     (chain) => JSON.stringify(found.rules[chain]) !== JSON.stringify(wanted.rules[chain]),
   ),
 });
+
+t.test('a start that cannot list the interfaces at once tries again', async (t) => {
+  const host = makeHost();
+  const engine = new Engine(host);
+  await engine.start();
+  await engine.driver.createNetwork(engine.network(6));
+  const wanted = stateOf(host);
+  for (let time = 0; time < 4; time += 1) host.faults.plan('links.list', 'ETIMEDOUT');
+  await engine.start();
+  t.same(stateOf(host), wanted);
+  for (let time = 0; time < 5; time += 1) host.faults.plan('links.list', 'ETIMEDOUT');
+  await t.rejects(engine.start(), { message: /ETIMEDOUT/ });
+  await engine.start();
+  t.same(stateOf(host), wanted);
+});
