@@ -57,17 +57,35 @@ export async function publishPorts(
     // Only now: a client that goes on sending would bring the old flow back before the rules.
     await forgetFlows(world, state, state.record.bindings);
   } catch (error) {
-    await releasePorts(world, state).catch(() => {});
+    // Also if that cannot be recorded.
+    await releasePorts(world, state).catch(() => freePorts(world, state).catch(() => {}));
     throw error;
   } finally {
     state.publishing = undefined;
   }
 }
 
-/** What {@link freePorts} does, and puts it on record. */
+/**
+ * What {@link freePorts} does, on record before: if that fails nothing is released, and a start does
+ * not publish again what was.
+ */
 export async function releasePorts(world: World, state: EndpointState): Promise<void> {
-  if (!(await freePorts(world, state))) return;
-  await world.store.write('endpoint', state.spec.id, encodeEndpoint(state.record));
+  const { bindings, opened, exposed } = state.record;
+  if (bindings.length === 0 && opened.length === 0 && exposed.length === 0) return;
+  const bare = { ...state.record, bindings: [], opened: [], exposed: [] };
+  const record = { ...bare, released: { bindings, opened } };
+  await world.store.write('endpoint', state.spec.id, encodeEndpoint(record));
+  await freePorts(world, state);
+}
+
+/** Finishes at a start what {@link releasePorts} had on record. */
+export async function finishRelease(world: World, state: EndpointState): Promise<void> {
+  const { released, ...record } = state.record;
+  if (released === undefined) return;
+  await world.rules.remove(world.rules.ofPorts(state.network.spec, released));
+  await forgetFlows(world, state, released.bindings);
+  state.record = record;
+  await world.store.write('endpoint', state.spec.id, encodeEndpoint(record));
 }
 
 /**

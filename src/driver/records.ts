@@ -63,20 +63,30 @@ export interface EndpointRecord {
   /** Published without a host port: those of a network in mode `routed`. */
   readonly opened: readonly OpenPort[];
   readonly exposed: readonly ExposedPort[];
+  /** No longer published; written before their rules go, which may be there still. */
+  readonly released?: Pick<EndpointRecord, 'bindings' | 'opened'>;
 }
 
 export function encodeEndpoint(record: EndpointRecord): unknown {
+  const { released, ...rest } = record;
   return {
-    ...record,
-    bindings: record.bindings.map((b) => [
+    ...rest,
+    ...encodePorts(record),
+    ...(released === undefined ? {} : { released: encodePorts(released) }),
+    exposed: record.exposed.map(({ protocol, port }) => [protocol, port]),
+  };
+}
+
+function encodePorts({ bindings, opened }: Pick<EndpointRecord, 'bindings' | 'opened'>) {
+  return {
+    bindings: bindings.map((b) => [
       b.protocol,
       b.hostIp,
       b.hostPort,
       b.containerIp,
       b.containerPort,
     ]),
-    opened: record.opened.map((port) => [port.protocol, port.containerIp, port.containerPort]),
-    exposed: record.exposed.map(({ protocol, port }) => [protocol, port]),
+    opened: opened.map((port) => [port.protocol, port.containerIp, port.containerPort]),
   };
 }
 
@@ -107,8 +117,10 @@ export function decodeEndpoint(value: unknown): EndpointRecord {
     sequence: number(fields.sequence, 'sequence'),
     nameAttempt: number(fields.nameAttempt, 'nameAttempt'),
     sandboxKey: fields.sandboxKey === undefined ? undefined : text(fields.sandboxKey, 'sandboxKey'),
-    bindings: list(fields.bindings, 'bindings').map(binding),
-    opened: list(fields.opened ?? [], 'opened').map(opened),
+    ...decodePorts(fields),
+    ...(fields.released === undefined
+      ? {}
+      : { released: decodePorts(object(fields.released, 'released')) }),
     exposed: list(fields.exposed, 'exposed').map((entry) => {
       const [name, port] = list(entry, 'exposed');
       return { protocol: protocol(name), port: number(port, 'exposed') };
@@ -121,6 +133,13 @@ export function decodeEndpoint(value: unknown): EndpointRecord {
       mac: text(input.mac, 'mac'),
       options: object(input.options, 'options'),
     },
+  };
+}
+
+function decodePorts(fields: Record<string, unknown>): Pick<EndpointRecord, 'bindings' | 'opened'> {
+  return {
+    bindings: list(fields.bindings, 'bindings').map(binding),
+    opened: list(fields.opened ?? [], 'opened').map(opened),
   };
 }
 

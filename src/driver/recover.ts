@@ -12,7 +12,7 @@ import { expectMove } from './dead-endpoints.js';
 import { removeEndpoint, save } from './endpoints.js';
 import type { Listener, StoredRecord } from './host.js';
 import { takeAway } from './networks.js';
-import { listenerOf } from './publish.js';
+import { finishRelease, listenerOf } from './publish.js';
 import { haveOtherTerms, repairLinks, repairRules } from './reconcile.js';
 import { decodeEndpoint, decodeNetwork, type EndpointRecord } from './records.js';
 import type { EndpointState } from './registry.js';
@@ -122,6 +122,7 @@ async function collectLeftovers(world: World, links: ReadonlySet<string>): Promi
     const gone = !links.has(state.spec.veth.host);
     const { phase, sandboxKey } = state.record;
     if (!gone && links.has(state.spec.veth.container)) expectMove(world, state);
+    await attempt(world, 'ports that were released', () => finishRelease(world, state));
     if (phase === 'ready' && !gone) continue;
     // Somebody has deleted its link; its container lives.
     if (phase === 'ready' && sandboxKey && (await world.sandboxes.isThere(sandboxKey))) continue;

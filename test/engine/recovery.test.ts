@@ -1,6 +1,8 @@
 /**
  * What happens when the driver, the engine or the whole host goes down.
  */
+import { readdirSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { DRIVER, labTest, SKIP_BUILT_IN, type Test } from '../lab/fixture.js';
 import { ADDRESSES, type Lab } from '../lab/lab.js';
 import { losePower } from '../lab/power-loss.js';
@@ -106,6 +108,30 @@ labTest('the engine is killed, and its containers with it', {}, async (t, lab) =
   await reach(t, lab, 'after the restart');
   await remove(lab);
 });
+
+labTest(
+  'what a killed engine leaves goes with its containers, not before',
+  ours,
+  async (t, lab) => {
+    await publish(lab);
+    const records = () => readdirSync(lab.path('/var/lib/tsbridge/endpoints')).length;
+    await lab.killDockerd('SIGKILL');
+    // Longer than the daemon waits with what it takes for dead.
+    await sleep(8_000);
+    t.equal(records(), 2, 'the containers run on');
+    t.match(await lab.ask('lan', ADDRESSES.host, 8080), { name: 'web' }, 'and are reached');
+    await lab.startDockerd();
+    await until('the endpoints to be collected', () => records() === 0 || undefined, 60_000);
+    // On another network, with another address: nothing but the collection has freed the port.
+    await lab.docker('network', 'create', '-d', DRIVER, 'next');
+    const port = { publish: ['8080:80'], serve: ['tcp/80'] };
+    await lab.run({ name: 'heir', network: 'next', ...port });
+    t.match(await lab.ask('lan', ADDRESSES.host, 8080), { name: 'heir' });
+    await lab.docker('rm', '-f', 'heir');
+    await lab.docker('network', 'rm', 'next');
+    await remove(lab);
+  },
+);
 
 labTest('somebody flushes the firewall', ours, async (t, lab) => {
   await publish(lab);
