@@ -7,6 +7,7 @@ import { release } from 'node:os';
 import { parseArgs } from 'node:util';
 import { Lab, type Suite } from '../lab/lab.js';
 import { after, churn } from './churn.js';
+import { leftAfter } from './quiet.js';
 
 const { values } = parseArgs({
   options: {
@@ -34,7 +35,7 @@ try {
     isOver: after(minutes),
     say: console.log,
   });
-  const left = await lab.leftovers(before);
+  const left = await leftAfter(lab, before);
   console.log(JSON.stringify({ ...counts, left }, null, 2));
   if (left.length > 0) process.exitCode = 1;
 } catch (error) {

@@ -4,6 +4,7 @@ import type { Registry } from '../../src/driver/registry.js';
 import { UnixHttp } from '../lab/http.js';
 import { ADDRESSES, type Lab } from '../lab/lab.js';
 import { type CommandError, NODE } from '../lab/process.js';
+import type { Snapshot } from '../lab/snapshot.js';
 import type { Model } from './model.js';
 import { containerName, isInternal, networkName, tcpPort } from './operations.js';
 import {
@@ -65,6 +66,15 @@ async function look(lab: Lab, model: Model): Promise<string[]> {
   } finally {
     admin.close();
   }
+}
+
+/**
+ * What a churn has left. The engine's rules for its own network come back when it starts; and with
+ * the first network that has IPv6 FORWARD gets the policy DROP and keeps it, as with the engine's own.
+ */
+export async function leftAfter(lab: Lab, before: Snapshot): Promise<string[]> {
+  const left = await lab.leftovers(before);
+  return left.filter((line) => !line.includes('docker0') && !/ rules6: :FORWARD /.test(line));
 }
 
 /**

@@ -4,6 +4,7 @@ import { ADDRESSES, type Lab } from '../lab/lab.js';
 import { type ChurnCounts, type ChurnOptions, churn, emptyCounts } from './churn.js';
 import { type HostFault, hostFaults, type Struck } from './faults.js';
 import { type Figures, measure } from './figures.js';
+import { leftAfter } from './quiet.js';
 import { removeSteady, SteadyClient, type SteadyCounts, startSteady } from './steady.js';
 
 export interface SoakOptions extends Omit<ChurnOptions, 'draw' | 'onQuiet'> {
@@ -92,8 +93,7 @@ export async function soak(lab: Lab, options: SoakOptions): Promise<SoakSummary>
     ...held,
     figures,
     grown: whatHasGrown(figures),
-    // What the engine has for its own network comes back when it starts.
-    left: (await lab.leftovers(before)).filter((line) => !line.includes('docker0')),
+    left: await leftAfter(lab, before),
   };
 }
 

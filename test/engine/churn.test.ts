@@ -4,7 +4,7 @@ import { after, churn } from '../churn/churn.js';
 import { hostFaults } from '../churn/faults.js';
 import { Model } from '../churn/model.js';
 import { adopt } from '../churn/operations.js';
-import { deviations } from '../churn/quiet.js';
+import { deviations, leftAfter } from '../churn/quiet.js';
 import { soak } from '../churn/soak.js';
 import { SKIP_BUILT_IN, SUITE } from '../lab/fixture.js';
 import { Lab } from '../lab/lab.js';
@@ -21,7 +21,7 @@ t.test('64 containers at once, against a model', { skip: SKIP_BUILT_IN }, async 
   t.comment(JSON.stringify(counts));
   t.strictSame(counts.refused, {}, 'whatever was asked for was done');
   t.ok(counts.largestBurst >= 64, `${counts.largestBurst} operations at once`);
-  t.strictSame(await lab.leftovers(before), [], 'nothing is left');
+  t.strictSame(await leftAfter(lab, before), [], 'nothing is left');
 });
 
 t.test('a quiet point sees what is wrong', { skip: SKIP_BUILT_IN }, async (t) => {
