@@ -14,8 +14,14 @@ import {
   type FlowFilter,
   listFlowsRequest,
   parseFlow,
+  removeFlowsRequest,
 } from '../render/conntrack-messages.js';
-import { type FlowSelector, flowMatcher, planDumps } from '../render/flow-selection.js';
+import {
+  type FlowSelector,
+  flowMatcher,
+  planDumps,
+  planRemovals,
+} from '../render/flow-selection.js';
 import { NetlinkError, NetlinkSocket, netlinkProtocol } from './netlink-socket.js';
 
 const countFile = '/proc/sys/net/netfilter/nf_conntrack_count';
@@ -29,13 +35,20 @@ interface Removal {
 }
 
 /**
- * Calls in the same turn of the event loop, and those that arrive while others are worked on, share
- * one walk through the kernel's table: that walk is what it all costs.
+ * Where the kernel can, it is told which flows to remove; otherwise they are listed first. Calls in the
+ * same turn of the event loop, and those that arrive while others are worked on, share one walk
+ * through the kernel's table: that walk is what a list costs.
  */
 export class ConntrackNetlink implements Conntrack {
   #socket: NetlinkSocket | undefined;
   #waiting: Removal[] = [];
   #running = false;
+  #removesByFilter: boolean;
+
+  /** @param removesByFilter false: as with a kernel before 6.10; for tests */
+  constructor(removesByFilter = true) {
+    this.#removesByFilter = removesByFilter;
+  }
 
   close(): void {
     this.#socket?.close();
@@ -81,10 +94,28 @@ export class ConntrackNetlink implements Conntrack {
     const tracked = trackedFlows();
     const socket = tracked === 0 ? undefined : this.#open();
     if (socket === undefined) return;
+    if (await this.#removeByFilter(socket, selectors)) return;
     const matches = flowMatcher(selectors);
     for (const filter of planDumps(selectors, tracked)) {
       const flows = await list(socket, filter);
       for (const flow of flows.filter(matches)) await forget(socket, flow);
+    }
+  }
+
+  /** false: nothing, or not all, was removed. */
+  async #removeByFilter(
+    socket: NetlinkSocket,
+    selectors: readonly FlowSelector[],
+  ): Promise<boolean> {
+    const filters = this.#removesByFilter ? planRemovals(selectors) : undefined;
+    if (filters === undefined) return false;
+    try {
+      for (const filter of filters) await socket.request(removeFlowsRequest(filter));
+      return true;
+    } catch (error) {
+      if (!isUnsupported(error)) throw error;
+      this.#removesByFilter = false;
+      return false;
     }
   }
 

@@ -36,8 +36,9 @@ const filterPart = { original: 1, reply: 2 } as const;
 const compare = { source: 1, destination: 2, protocol: 8, destinationPort: 32 } as const;
 
 /** Which flows a dump should have. Kernels before 5.8 send more: all of the family. */
-export type FlowFilter =
-  | { readonly kind: 'all' }
+export type FlowFilter = { readonly kind: 'all' } | NarrowFilter;
+
+export type NarrowFilter =
   /** UDP, as the first packet was addressed. */
   | { readonly kind: 'udp-to'; readonly family: Family; readonly port: Port }
   /** By the tuple of the replies, in which a container's own address stands behind any NAT. */
@@ -61,6 +62,14 @@ function header(family: Family | undefined): Buffer {
 
 export function listFlowsRequest(filter: FlowFilter): NetlinkRequest {
   return { type: message.get, flags: flag.dump, body: Buffer.concat(filterParts(filter)) };
+}
+
+/**
+ * Removes the flows in the kernel, without a list of them: Linux 6.10 and later. Earlier ones refuse
+ * it (`EOPNOTSUPP`, and before 5.8 `EINVAL`, since the tuple is not a whole one).
+ */
+export function removeFlowsRequest(filter: NarrowFilter): NetlinkRequest {
+  return { type: message.delete, flags: flag.ack, body: Buffer.concat(filterParts(filter)) };
 }
 
 function filterParts(filter: FlowFilter): Buffer[] {

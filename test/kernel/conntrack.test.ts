@@ -74,78 +74,84 @@ const tracked = (family: 'ipv4' | 'ipv6') =>
   run('conntrack', ['-L', '-f', family, '-o', 'extended'])
     .split('\n')
     .filter((line) => line !== '');
-const conntrack = new ConntrackNetlink();
-t.teardown(() => conntrack.close());
 
-t.test('without any flow', async () => {
-  await conntrack.removeUdpFlowsTo([{ family: 4, port: port(5353) }]);
-  await conntrack.removeFlowsOf([ip('10.9.0.2')]);
-});
+/** As this kernel can, and as those before 6.10 can. */
+for (const removesByFilter of [true, false]) {
+  const conntrack = new ConntrackNetlink(removesByFilter);
+  t.teardown(() => conntrack.close());
+  const how = removesByFilter ? 'by filter' : 'listed first';
 
-t.test('UDP flows to a host port, whatever became of them', async (t) => {
-  send('client', ['10.8.0.1', 5353], ['10.9.0.1', 5353], ['10.8.0.1', 5354], ['fd00:8::1', 5353]);
-  t.equal(tracked('ipv4').length, 3);
-  t.match(tracked('ipv4').join('\n'), /dst=10\.8\.0\.1 .*dport=5353 .*src=10\.9\.0\.2/, 'a DNAT');
-  await conntrack.removeUdpFlowsTo([{ family: 4, port: port(5353) }]);
-  t.equal(tracked('ipv4').length, 1);
-  t.match(tracked('ipv4')[0], /dport=5354/);
-  t.equal(tracked('ipv6').length, 1, 'of the other family nothing goes');
-  await conntrack.removeUdpFlowsTo([{ family: 6, port: port(5353) }]);
-  t.same(tracked('ipv6'), []);
-});
+  t.test(`${how}: without any flow`, async () => {
+    run('conntrack', ['-F']);
+    await conntrack.removeUdpFlowsTo([{ family: 4, port: port(5353) }]);
+    await conntrack.removeFlowsOf([ip('10.9.0.2')]);
+  });
 
-t.test('several ports', async (t) => {
-  send('client', ['10.8.0.1', 6001], ['10.8.0.1', 6002], ['10.8.0.1', 6003]);
-  const ports = [6001, 6002].map((value) => ({ family: 4 as const, port: port(value) }));
-  await conntrack.removeUdpFlowsTo(ports);
-  const left = tracked('ipv4').join('\n');
-  t.notMatch(left, /dport=600[12]/);
-  t.match(left, /dport=6003/);
-});
+  t.test(`${how}: UDP flows to a host port, whatever became of them`, async (t) => {
+    send('client', ['10.8.0.1', 5353], ['10.9.0.1', 5353], ['10.8.0.1', 5354], ['fd00:8::1', 5353]);
+    t.equal(tracked('ipv4').length, 3);
+    t.match(tracked('ipv4').join('\n'), /dst=10\.8\.0\.1 .*dport=5353 .*src=10\.9\.0\.2/, 'a DNAT');
+    await conntrack.removeUdpFlowsTo([{ family: 4, port: port(5353) }]);
+    t.equal(tracked('ipv4').length, 1);
+    t.match(tracked('ipv4')[0], /dport=5354/);
+    t.equal(tracked('ipv6').length, 1, 'of the other family nothing goes');
+    await conntrack.removeUdpFlowsTo([{ family: 6, port: port(5353) }]);
+    t.same(tracked('ipv6'), []);
+  });
 
-t.test('flows of containers', async (t) => {
-  run('conntrack', ['-F']);
-  // Through the DNAT: the container's address is the source of the replies. Out of the container:
-  // it is their destination.
-  send('client', ['10.8.0.1', 5353], ['10.8.0.1', 7000], ['fd00:8::1', 5353]);
-  send('server', ['10.8.0.2', 7001], ['10.9.0.1', 7002]);
-  t.equal(tracked('ipv4').length, 4);
-  await conntrack.removeFlowsOf([ip('10.9.0.2')]);
-  const left = tracked('ipv4');
-  t.equal(left.length, 1);
-  t.match(left[0], /dport=7000/);
-  t.equal(tracked('ipv6').length, 1);
+  t.test(`${how}: several ports`, async (t) => {
+    send('client', ['10.8.0.1', 6001], ['10.8.0.1', 6002], ['10.8.0.1', 6003]);
+    const ports = [6001, 6002].map((value) => ({ family: 4 as const, port: port(value) }));
+    await conntrack.removeUdpFlowsTo(ports);
+    const left = tracked('ipv4').join('\n');
+    t.notMatch(left, /dport=600[12]/);
+    t.match(left, /dport=6003/);
+  });
 
-  send('client', ['10.8.0.1', 5353]);
-  await conntrack.removeFlowsOf([ip('10.9.0.2'), ip('10.9.0.77'), ip('fd00:9::2')]);
-  t.equal(tracked('ipv4').length, 1);
-  t.same(tracked('ipv6'), []);
-});
+  t.test(`${how}: flows of containers`, async (t) => {
+    run('conntrack', ['-F']);
+    // Through the DNAT: the container's address is the source of the replies. Out of the container:
+    // it is their destination.
+    send('client', ['10.8.0.1', 5353], ['10.8.0.1', 7000], ['fd00:8::1', 5353]);
+    send('server', ['10.8.0.2', 7001], ['10.9.0.1', 7002]);
+    t.equal(tracked('ipv4').length, 4);
+    await conntrack.removeFlowsOf([ip('10.9.0.2')]);
+    const left = tracked('ipv4');
+    t.equal(left.length, 1);
+    t.match(left[0], /dport=7000/);
+    t.equal(tracked('ipv6').length, 1);
 
-t.test('calls at a time share the work, and each is done when it says so', async (t) => {
-  run('conntrack', ['-F']);
-  send('client', ['10.8.0.1', 5353], ['10.8.0.1', 6001], ['10.8.0.1', 6002], ['fd00:8::1', 6003]);
-  await Promise.all([
-    conntrack.removeFlowsOf([ip('10.9.0.2')]),
-    conntrack.removeUdpFlowsTo([{ family: 4, port: port(6001) }]),
-    conntrack.removeUdpFlowsTo([]),
-    conntrack.removeUdpFlowsTo([{ family: 6, port: port(6003) }]),
-  ]);
-  t.equal(tracked('ipv4').length, 1);
-  t.match(tracked('ipv4')[0], /dport=6002/);
-  t.same(tracked('ipv6'), []);
-});
+    send('client', ['10.8.0.1', 5353]);
+    await conntrack.removeFlowsOf([ip('10.9.0.2'), ip('10.9.0.77'), ip('fd00:9::2')]);
+    t.equal(tracked('ipv4').length, 1);
+    t.same(tracked('ipv6'), []);
+  });
 
-t.test('a table with many flows', async (t) => {
-  run('conntrack', ['-F']);
-  const others = Array.from(
-    { length: 2500 },
-    (_, number) => ['10.8.0.1', 10_000 + number] as const,
-  );
-  send('client', ['10.8.0.1', 5353], ['10.8.0.1', 6001], ...others);
-  await Promise.all([
-    conntrack.removeFlowsOf([ip('10.9.0.2')]),
-    conntrack.removeUdpFlowsTo([{ family: 4, port: port(6001) }]),
-  ]);
-  t.equal(tracked('ipv4').length, others.length);
-});
+  t.test(`${how}: calls at a time share the work, and each is done when it says so`, async (t) => {
+    run('conntrack', ['-F']);
+    send('client', ['10.8.0.1', 5353], ['10.8.0.1', 6001], ['10.8.0.1', 6002], ['fd00:8::1', 6003]);
+    await Promise.all([
+      conntrack.removeFlowsOf([ip('10.9.0.2')]),
+      conntrack.removeUdpFlowsTo([{ family: 4, port: port(6001) }]),
+      conntrack.removeUdpFlowsTo([]),
+      conntrack.removeUdpFlowsTo([{ family: 6, port: port(6003) }]),
+    ]);
+    t.equal(tracked('ipv4').length, 1);
+    t.match(tracked('ipv4')[0], /dport=6002/);
+    t.same(tracked('ipv6'), []);
+  });
+
+  t.test(`${how}: a table with many flows`, async (t) => {
+    run('conntrack', ['-F']);
+    const others = Array.from(
+      { length: 2500 },
+      (_, number) => ['10.8.0.1', 10_000 + number] as const,
+    );
+    send('client', ['10.8.0.1', 5353], ['10.8.0.1', 6001], ...others);
+    await Promise.all([
+      conntrack.removeFlowsOf([ip('10.9.0.2')]),
+      conntrack.removeUdpFlowsTo([{ family: 4, port: port(6001) }]),
+    ]);
+    t.equal(tracked('ipv4').length, others.length);
+  });
+}

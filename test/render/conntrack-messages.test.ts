@@ -8,8 +8,14 @@ import {
   type FlowFilter,
   listFlowsRequest,
   parseFlow,
+  removeFlowsRequest,
 } from '../../src/render/conntrack-messages.js';
-import { type FlowSelector, flowMatcher, planDumps } from '../../src/render/flow-selection.js';
+import {
+  type FlowSelector,
+  flowMatcher,
+  planDumps,
+  planRemovals,
+} from '../../src/render/flow-selection.js';
 
 const known = <T>(value: T | undefined): T => {
   if (value === undefined) throw new Error('the test gives a value that does not parse');
@@ -105,6 +111,27 @@ t.test('one dump, or filtered ones where that is less work', async (t) => {
   t.same(kinds([toPort, ipv4], 50_000), ['udp-to', 'reply-source', 'reply-destination']);
   t.same(kinds([ipv6], 50_000), ['all'], 'the kernel cannot filter by IPv6 addresses');
   t.same(kinds([toPort, ipv6], 50_000), ['all']);
+});
+
+t.test('what the kernel removes by itself', async (t) => {
+  const toPort = (value: number): FlowSelector => ({
+    kind: 'udp-to',
+    family: 6,
+    port: port(value),
+  });
+  const ipv4: FlowSelector = { kind: 'container', address: ip('10.0.0.2') };
+  const ipv6: FlowSelector = { kind: 'container', address: ip('fd00::2') };
+  const kinds = (...selectors: readonly FlowSelector[]) =>
+    planRemovals(selectors)?.map(({ kind }) => kind);
+  t.same(kinds(ipv4, toPort(53)), ['reply-source', 'reply-destination', 'udp-to']);
+  t.equal(kinds(ipv4, ipv6), undefined, 'not by IPv6 addresses');
+  const many = Array.from({ length: 31 }, (_, index) => toPort(index + 1));
+  t.equal(kinds(...many.slice(1))?.length, 30);
+  t.equal(kinds(...many), undefined, 'one dump is less work');
+  const request = removeFlowsRequest({ kind: 'udp-to', family: 4, port: port(53) });
+  const dump = listFlowsRequest({ kind: 'udp-to', family: 4, port: port(53) });
+  t.equal(request.type, 0x102);
+  t.same(request.body, dump.body);
 });
 
 t.test('any bytes can be parsed', async (t) => {
