@@ -35,6 +35,15 @@ const packageUsers: Readonly<Record<string, readonly string[]>> = {
 /** Node modules that pure code may not import. */
 const pureLayers = ['core', 'render'];
 
+/** What would bring a shell in, or stop the event loop for the time of a child. */
+const shells = [
+  /\bshell\s*:/,
+  /\bexecaCommand|\b(?:execSync|spawnSync|execFileSync|execaSync)\b/,
+  /['"`](?:\/(?:usr\/)?bin\/)?(?:sh|bash|dash)['"`]/,
+];
+/** Types may come from anywhere: they start nothing. */
+const childProcess = /^import\s+(?!type\b)[^;]*?\bfrom\s+'(?:node:)?child_process'/m;
+
 function sourceFiles(folder: string): string[] {
   return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
     const path = join(folder, entry.name);
@@ -79,6 +88,10 @@ for (const file of files) {
     }
   }
   t.ok(text.split('\n').length <= 400, `${module} has at most 400 lines`);
+  t.notOk(
+    childProcess.test(text) || shells.some((shell) => shell.test(text)),
+    `${module} starts no shell and no synchronous child; others only by host/exec`,
+  );
 }
 
 t.test('no cycles', (t) => {
