@@ -67,7 +67,7 @@ export async function runDaemon(config: Config, version: string): Promise<number
       ruleTransaction: ({ pid, added, tableDeleted }) => {
         world.rules.noteTransaction(pid, added, tableDeleted);
       },
-      rulesChanged: (author) => repairs.rulesChanged(author),
+      rulesChanged: (author, families) => repairs.rulesChanged(author, families),
       linkChanged: (name) => repairs.linkChanged(name),
     },
     firewall,

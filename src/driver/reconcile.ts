@@ -3,6 +3,7 @@
  * every start; touches only what is missing or wrong, and nothing of others.
  */
 import { isDeepStrictEqual } from 'node:util';
+import type { Family } from '../core/address.js';
 import { ErrorList, messageOf, wrapError } from '../core/errors.js';
 import type { RuleChange } from '../core/firewall/rule-set.js';
 import {
@@ -61,16 +62,22 @@ async function recordTerms(world: World): Promise<void> {
  * has been quiet for long enough, nothing is done that takes making a chain.
  *
  * @param settled it has been quiet
+ * @param families whose rules somebody has changed; the others are not looked at
  */
 export async function repairRulesRunning(
   world: World,
   settled: boolean,
+  families: readonly Family[] = [4, 6],
 ): Promise<string[] | 'unsettled'> {
   let unsettled = false;
-  const changes = await world.rules.repair(world.log, (planned) => {
-    unsettled ||= !settled && planned.some(({ op }) => op === 'create-chain');
-    return !unsettled;
-  });
+  const changes = await world.rules.repair(
+    world.log,
+    (planned) => {
+      unsettled ||= !settled && planned.some(({ op }) => op === 'create-chain');
+      return !unsettled;
+    },
+    families,
+  );
   if (unsettled) return 'unsettled';
   await recordTerms(world);
   return changes.map(describeRuleChange);

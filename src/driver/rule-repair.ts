@@ -29,11 +29,17 @@ export class RuleRepair {
    * had to be changed, apart from what calls are about to do.
    *
    * @param wants told what is planned for a family; false: neither that nor anything else is done
+   * @param families the others are looked at only if the generation has changed
    */
-  async run(log: Log, wants: (changes: readonly RuleChange[]) => boolean): Promise<RuleChange[]> {
+  async run(
+    log: Log,
+    wants: (changes: readonly RuleChange[]) => boolean,
+    families: readonly Family[],
+  ): Promise<RuleChange[]> {
     const changes: RuleChange[] = [];
     let refused = false;
     for (const [family, commits] of this.commits) {
+      if (!families.includes(family) && this.#former.size === 0) continue;
       let underway = new Set<string>();
       const repaired = await commits.repair(
         (found) => {

@@ -91,8 +91,9 @@ export class HostRules {
   repair(
     log: Log,
     wants: (changes: readonly RuleChange[]) => boolean = () => true,
+    families: readonly Family[] = [4, 6],
   ): Promise<RuleChange[]> {
-    return this.#repair.run(log, wants);
+    return this.#repair.run(log, wants, families);
   }
 
   /** See {@link RuleCommits.onRefusal}. */

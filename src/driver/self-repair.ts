@@ -1,4 +1,5 @@
 /** What watches over rules, links and settings while the daemon runs, and puts them right. */
+import type { Family } from '../core/address.js';
 import { DeadWatch } from './dead-endpoints.js';
 import type { Author, Log } from './host.js';
 import { LinkWatch } from './link-watch.js';
@@ -24,10 +25,12 @@ export class SelfRepair {
   readonly #settings: SysctlWatch;
   readonly #zones: Watch;
   readonly #dead: DeadWatch;
+  /** Whose rules somebody has changed since they were right. */
+  readonly #touched = new Set<Family>();
   #started = false;
 
   constructor(world: World, log: Log) {
-    this.#rules = new Watch('rules', (settled) => repairRulesRunning(world, settled), log);
+    this.#rules = new Watch('rules', (settled) => this.#repairRules(world, settled), log);
     this.#links = new LinkWatch(world, log);
     this.#settings = new SysctlWatch(world, log);
     this.#zones = new Watch('zones', (settled) => repairZonesRunning(world, settled), log);
@@ -45,9 +48,11 @@ export class SelfRepair {
     this.#zones.changed();
   }
 
-  rulesChanged(author?: Author): void {
+  /** @param families without it: of any; of none, if only other tables than ours changed */
+  rulesChanged(author?: Author, families: readonly Family[] = [4, 6]): void {
     if (!this.#started) return;
-    this.#rules.changed(author);
+    for (const family of families) this.#touched.add(family);
+    if (families.length > 0) this.#rules.changed(author);
     if (author?.program === 'firewalld') this.#zones.changed(author);
   }
 
@@ -56,6 +61,23 @@ export class SelfRepair {
     if (!this.#started) return;
     this.#links.changed(name);
     this.#dead.changed(name);
+  }
+
+  /** Of the other family nothing is read, which is what a look costs. */
+  async #repairRules(world: World, settled: boolean): ReturnType<typeof repairRulesRunning> {
+    const families = [...this.#touched];
+    this.#touched.clear();
+    const again = (): void => {
+      for (const family of families) this.#touched.add(family);
+    };
+    try {
+      const done = await repairRulesRunning(world, settled, families);
+      if (done === 'unsettled') again();
+      return done;
+    } catch (error) {
+      again();
+      throw error;
+    }
   }
 
   status(): RepairStatus {

@@ -3,6 +3,7 @@
  * overruns, which an in-process netlink monitor of the netlink package does not. What they print is
  * a sign to look again, and tells who did it and the numbers of the rules that we have added.
  */
+import type { Family } from '../core/address.js';
 import type { Author, Log } from '../driver/host.js';
 import { isInstalled } from './exec.js';
 import type { FirewallIptables } from './firewall-iptables.js';
@@ -13,8 +14,11 @@ import { RulePoll } from './rule-poll.js';
 export interface MonitorEvents {
   /** Every transaction; `pid` is our number of the process, or 0 if it is not ours. nft only. */
   ruleTransaction(transaction: RuleTransaction): void;
-  /** Rules changed, by a process that is not ours; without it: nobody knows. */
-  rulesChanged(author?: Author): void;
+  /**
+   * Rules of these families changed, by a process that is not ours; without them or it: nobody
+   * knows. Of none, if the tables are not those of iptables.
+   */
+  rulesChanged(author?: Author, families?: readonly Family[]): void;
   /** A link or one of its addresses changed, by anyone; without a name: any of them. */
   linkChanged(name?: string): void;
 }
@@ -70,10 +74,10 @@ function rulePart(events: MonitorEvents, firewall: FirewallIptables, log: Log): 
   const line = (text: string): void => {
     const transaction = reader.read(text);
     if (transaction === undefined) return;
-    const { pid, program } = transaction;
+    const { pid, program, families } = transaction;
     const own = firewall.ownProcess(pid, program);
     events.ruleTransaction({ ...transaction, pid: own ?? 0 });
-    if (own === undefined) events.rulesChanged({ program, pid });
+    if (own === undefined) events.rulesChanged({ program, pid }, families);
   };
   const lostTrack = (): void => events.rulesChanged();
   return new KeptChild('nft', ['-a', 'monitor'], { line, lostTrack }, log);

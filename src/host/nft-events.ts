@@ -6,19 +6,36 @@ export interface RuleTransaction {
   readonly pid: number;
   /** The first 15 characters of the program's name. */
   readonly program: string;
+  /** Whose tables changed; neither for tables that are not iptables' own (`inet`, `bridge`, …). */
+  readonly families: readonly Family[];
   readonly added: readonly (AddedRule & { readonly family: Family })[];
   /** A table was deleted: numbers of its rules mean nothing any more. */
   readonly tableDeleted: boolean;
 }
 
+/** What a line is about: `add rule ip filter …`, `delete chain ip6 nat …`. */
+const familiesOf: Readonly<Record<string, readonly Family[]>> = {
+  ip: [4],
+  ip6: [6],
+  inet: [],
+  arp: [],
+  bridge: [],
+  netdev: [],
+};
+
 /** Feed it every line; it answers at the end of each transaction. */
 export class TransactionReader {
+  readonly #families = new Set<Family>();
   #added: (AddedRule & { family: Family })[] = [];
   #tableDeleted = false;
 
   read(line: string): RuleTransaction | undefined {
     if (line.startsWith('# new generation')) return this.#end(line);
     if (line.startsWith('delete table ')) this.#tableDeleted = true;
+    const [, , name = ''] = line.split(' ', 3);
+    // Whatever cannot be read may concern both. Indented lines go on with the one before.
+    if (!/^[\s}]/.test(line))
+      for (const each of familiesOf[name] ?? [4, 6]) this.#families.add(each);
     const rule = /^(?:add|insert) rule (ip6?) (\S+) (\S+) .*# handle (\d+)$/.exec(line);
     if (rule?.[2] !== undefined) {
       const [, family, table, chain = '', handle] = rule;
@@ -31,10 +48,12 @@ export class TransactionReader {
   #end(line: string): RuleTransaction | undefined {
     const added = this.#added;
     const tableDeleted = this.#tableDeleted;
+    const families = [...this.#families];
+    this.#families.clear();
     this.#added = [];
     this.#tableDeleted = false;
     const found = /^# new generation \d+ by process (\d+) \((.*)\)$/.exec(line);
     if (found === null) return undefined;
-    return { pid: Number(found[1]), program: found[2] ?? '', added, tableDeleted };
+    return { pid: Number(found[1]), program: found[2] ?? '', families, added, tableDeleted };
   }
 }

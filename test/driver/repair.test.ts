@@ -1,9 +1,11 @@
 /** What a repair does and leaves, on a host in memory. */
 import { createHash } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import { BridgeDriver, parseIds } from '../../src/driver/driver.js';
 import { repairLinks, repairRules, repairRulesRunning } from '../../src/driver/reconcile.js';
 import { recover } from '../../src/driver/recover.js';
+import { SelfRepair } from '../../src/driver/self-repair.js';
 import { SysctlWatch } from '../../src/driver/sysctl-watch.js';
 import { repairZones, repairZonesRunning } from '../../src/driver/zone-repair.js';
 import { FakeClock } from '../helpers/fake-clock.js';
@@ -102,6 +104,33 @@ t.test('a chain is made only when it has been quiet', async (t) => {
   host.firewall.flush();
   t.not(await repairRulesRunning(world, false), 'unsettled', 'rules alone do not wait');
   t.strictSame(host.firewall.dump(), before);
+});
+
+t.test('only the families that somebody has changed are read', async (t) => {
+  const { host, world } = await start();
+  const before = host.firewall.dump();
+  host.firewall.flush();
+  const broken = host.firewall.dump();
+  const { reads } = host.firewall;
+  t.same(await repairRulesRunning(world, true, [6]), []);
+  t.same(host.firewall.dump(), broken);
+  t.equal(host.firewall.reads, reads, 'this host has IPv4 alone');
+  const repairs = new SelfRepair(world, world.log);
+  t.teardown(() => repairs.stop());
+  const repaired = async (times: number): Promise<void> => {
+    const count = () => host.logged.filter(({ message }) => /^repaired rules/.test(message)).length;
+    while (count() < times) await sleep(10);
+  };
+  repairs.start();
+  await repaired(1);
+  t.same(host.firewall.dump(), before, 'at a start, all of them');
+  host.firewall.flush();
+  repairs.rulesChanged({ program: 'nft', pid: 1 }, []);
+  t.equal(repairs.status().rules.repairs.nft, undefined);
+  repairs.rulesChanged({ program: 'iptables', pid: 2 }, [4]);
+  await repaired(2);
+  t.same(host.firewall.dump(), before);
+  t.same(repairs.status().rules.repairs, { unknown: 1, iptables: 1 });
 });
 
 t.test('rules that are there twice come right', async (t) => {

@@ -1,0 +1,58 @@
+/** What `nft -a monitor` (1.0.6, Linux 6.18) printed while iptables and nft changed rules. */
+import t from 'tap';
+import { type RuleTransaction, TransactionReader } from '../../src/host/nft-events.js';
+
+function read(...lines: readonly string[]): RuleTransaction[] {
+  const reader = new TransactionReader();
+  return lines.flatMap((line) => reader.read(line) ?? []);
+}
+
+t.test('who, in which families, and the numbers of rules', async (t) => {
+  const [first, second, third, ...rest] = read(
+    'add table ip nat # handle 1',
+    'create chain ip nat DOCKER # handle 1',
+    '# new generation 2 by process 30361 (iptables)',
+    'add rule ip nat DOCKER tcp dport 80 counter packets 0 bytes 0 dnat to 10.0.0.2:80 # handle 2',
+    'insert rule ip6 filter FORWARD iifname "br0" counter packets 0 bytes 0 accept # handle 7',
+    '# new generation 3 by process 30362 (iptables-nft-re)',
+    'add table inet foo # handle 3',
+    'add set inet foo s { # handle 1 type ipv4_addr; flags interval; } ',
+    'add element inet foo s { 10.0.0.0/8 }',
+    '# new generation 5 by process 30364 (nft)',
+  );
+  t.same(first, { pid: 30361, program: 'iptables', families: [4], added: [], tableDeleted: false });
+  t.same(second, {
+    pid: 30362,
+    program: 'iptables-nft-re',
+    families: [4, 6],
+    added: [
+      { family: 4, table: 'nat', chain: 'DOCKER', handle: 2 },
+      { family: 6, table: 'filter', chain: 'FORWARD', handle: 7 },
+    ],
+    tableDeleted: false,
+  });
+  t.same(third?.families, [], 'no table of iptables');
+  t.same(rest, []);
+});
+
+t.test('a flush of everything', async (t) => {
+  const flushed = read(
+    'delete rule ip6 filter FORWARD handle 2',
+    'delete chain ip6 filter FORWARD',
+    'delete table ip6 filter # handle 2',
+    '# new generation 13 by process 30380 (nft)',
+    'delete rule ip nat DOCKER handle 2',
+    '# new generation 14 by process 30381 (iptables)',
+  );
+  t.match(flushed, [
+    { families: [6], tableDeleted: true },
+    { families: [4], tableDeleted: false },
+  ]);
+});
+
+t.test('what is not understood may concern both families', async (t) => {
+  t.match(read('frobnicate the rules', '# new generation 3 by process 1 (nft)'), [
+    { families: [4, 6] },
+  ]);
+  t.same(read('add rule ip filter FORWARD accept # handle 2', '# new generation three'), []);
+});
