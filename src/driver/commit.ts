@@ -18,7 +18,6 @@ import type { Rule, Table } from '../core/firewall/rule.js';
 import type { RuleChange, RuleSet } from '../core/firewall/rule-set.js';
 import { parseSave } from '../core/firewall/save.js';
 import { tableOf } from '../core/firewall/transactions.js';
-import { renderDeletions } from '../render/nft-delete.js';
 import { renderRestore } from '../render/restore.js';
 import type { Firewall, Log } from './host.js';
 
@@ -188,9 +187,7 @@ export class RuleCommits {
     if (text !== '') {
       await this.firewall.restore(this.family, text, (pid) => this.#handles.expect(pid, rest));
     }
-    for (const text of handled ? renderDeletions(this.family, handled) : []) {
-      await this.firewall.runNft(text);
-    }
+    if (handled) await this.firewall.deleteRules(this.family, handled);
   }
 
   async #handled(

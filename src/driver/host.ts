@@ -6,6 +6,7 @@
  */
 import type { Cidr, Family, IpAddress } from '../core/address.js';
 import type { DriverError } from '../core/errors.js';
+import type { HandledRule } from '../core/firewall/handles.js';
 import type { Table } from '../core/firewall/rule.js';
 import type { BridgeLink, LinkChange, ObservedLink, VethLink } from '../core/links.js';
 import type { EndpointId, InterfaceName } from '../core/names.js';
@@ -75,8 +76,11 @@ export interface Firewall {
   hasTable(family: Family, table: Table): Promise<boolean>;
   /** Whether rules can be deleted by the kernel's numbers for them (nf_tables). */
   deletesByHandle(family: Family): boolean;
-  /** Text for `nft -f -`: one transaction. Throws if a rule is not there, and then changes nothing. */
-  runNft(text: string): Promise<void>;
+  /**
+   * Deletes them in one transaction, or, if there are very many, in a few. Throws if a rule is not
+   * there; then its transaction has changed nothing.
+   */
+  deleteRules(family: Family, rules: readonly HandledRule[]): Promise<void>;
 }
 
 /** firewalld, where it guards the host: bridges in no zone of the engine's are cut off. */

@@ -3,9 +3,11 @@ import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Family } from '../core/address.js';
 import { DriverError, messageOf } from '../core/errors.js';
+import type { HandledRule } from '../core/firewall/handles.js';
 import { tableProbe } from '../core/firewall/missing-tables.js';
 import type { Table } from '../core/firewall/rule.js';
 import type { Firewall } from '../driver/host.js';
+import { renderDeletions } from '../render/nft-delete.js';
 import { CommandError, type CommandResult, runCommand } from './exec.js';
 import {
   detectVariant,
@@ -14,6 +16,7 @@ import {
   type Variant,
 } from './firewall-variant.js';
 import { OwnChanges } from './own-changes.js';
+import { mostOverSocket, RuleDeletion } from './rule-deletion.js';
 import { SpareCommand } from './spare-command.js';
 
 /** iptables waits this long for the lock of another one; then we try again. */
@@ -31,6 +34,7 @@ export interface IptablesOptions {
 
 export class FirewallIptables implements Firewall {
   readonly #own = new OwnChanges();
+  readonly #deletion = new RuleDeletion(this.#own);
   readonly #restores = new Map<Family, SpareCommand>();
   readonly #nft = new SpareCommand('nft', ['-f', '-']);
 
@@ -109,13 +113,23 @@ export class FirewallIptables implements Firewall {
     return this.variant(family) === 'nft';
   }
 
-  async runNft(text: string): Promise<void> {
-    await this.#change('deleting rules with nft', this.#nft, text);
+  async deleteRules(family: Family, rules: readonly HandledRule[]): Promise<void> {
+    if (rules.length <= mostOverSocket) {
+      const action = 'deleting rules by their numbers';
+      await this.#deletion.delete(family, rules).catch((cause: unknown) => {
+        throw new DriverError('firewall-failed', `${action}: ${messageOf(cause)}`, { cause });
+      });
+      return;
+    }
+    for (const text of renderDeletions(family, rules)) {
+      await this.#change('deleting rules with nft', this.#nft, text);
+    }
   }
 
   /** Ends the processes that wait for the next change. */
   close(): void {
     for (const spare of [...this.#restores.values(), this.#nft]) spare.close();
+    this.#deletion.close();
   }
 
   get #timeoutMs(): number {

@@ -48,17 +48,22 @@ export interface Reply {
 }
 
 interface Pending {
-  readonly request: NetlinkRequest;
+  /** More than one: a transaction, whose last request with NLM_F_ACK is answered last. */
+  readonly requests: readonly NetlinkRequest[];
   readonly timeoutMs: number;
   readonly resolve: (replies: Reply[]) => void;
   readonly reject: (error: Error) => void;
 }
 
 interface InFlight extends Pending {
+  readonly first: number;
+  /** Of the request whose answer is the last. */
   readonly sequence: number;
   readonly timer: NodeJS.Timeout;
   readonly replies: Reply[];
   torn: boolean;
+  /** Of a transaction: why it fails. */
+  errno: number;
 }
 
 const dumpAttempts = 5;
@@ -93,12 +98,22 @@ export class NetlinkSocket {
   async request(request: NetlinkRequest, timeoutMs = defaultTimeoutMs): Promise<Reply[]> {
     for (let attempt = 1; ; attempt += 1) {
       try {
-        return await this.#enqueue(request, timeoutMs);
+        return await this.#enqueue([request], timeoutMs);
       } catch (error) {
         const torn = error instanceof NetlinkError && error.code === 'EINTR';
         if (!torn || attempt === dumpAttempts) throw error;
       }
     }
+  }
+
+  /**
+   * Requests that the kernel takes together, or none of them (nfnetlink batches). The last but the
+   * frame's end asks for an acknowledgement.
+   *
+   * @throws {NetlinkError} with the first reason
+   */
+  async transaction(requests: readonly NetlinkRequest[]): Promise<void> {
+    await this.#enqueue(requests, defaultTimeoutMs);
   }
 
   /** Requests that wait are rejected. */
@@ -111,13 +126,13 @@ export class NetlinkSocket {
     this.#raw.close();
   }
 
-  #enqueue(request: NetlinkRequest, timeoutMs: number): Promise<Reply[]> {
+  #enqueue(requests: readonly NetlinkRequest[], timeoutMs: number): Promise<Reply[]> {
     return new Promise((resolve, reject) => {
       if (this.#closed) {
         reject(new NetlinkError('ECANCELED', 'netlink socket closed (ECANCELED)'));
         return;
       }
-      this.#queue.push({ request, timeoutMs, resolve, reject });
+      this.#queue.push({ requests, timeoutMs, resolve, reject });
       if (this.#current === undefined) this.#sendNext();
     });
   }
@@ -125,15 +140,19 @@ export class NetlinkSocket {
   #sendNext(): void {
     const pending = this.#queue.shift();
     if (pending === undefined || this.#closed) return;
-    this.#sequence = (this.#sequence % 0xffffffff) + 1;
-    const { request, timeoutMs } = pending;
+    const { requests, timeoutMs } = pending;
+    if (this.#sequence + requests.length > 0xffffffff) this.#sequence = 0;
+    const first = this.#sequence + 1;
+    this.#sequence += requests.length;
     const timer = setTimeout(() => {
       this.#fail(new NetlinkError('ETIMEDOUT', `no answer after ${timeoutMs} ms (ETIMEDOUT)`));
     }, timeoutMs);
-    const sequence = this.#sequence;
-    this.#current = { ...pending, sequence, timer, replies: [], torn: false };
+    const acknowledged = requests.findLastIndex(({ flags }) => (flags & flag.ack) !== 0);
+    const sequence = first + Math.max(0, acknowledged);
+    this.#current = { ...pending, first, sequence, timer, replies: [], torn: false, errno: 0 };
     this.#raw.ref();
-    this.#raw.send(formatRequest(request, sequence), undefined, (error) => {
+    const bytes = requests.map((request, index) => formatRequest(request, first + index));
+    this.#raw.send(Buffer.concat(bytes), undefined, (error) => {
       if (error !== undefined && this.#current?.sequence === sequence) this.#fail(error);
     });
   }
@@ -145,14 +164,18 @@ export class NetlinkSocket {
   #take(frame: NetlinkFrame): void {
     const current = this.#current;
     // Late replies to a request that timed out have its number, not this one's.
-    if (current === undefined || frame.sequence !== current.sequence) return;
+    if (current === undefined) return;
+    if (frame.sequence < current.first || frame.sequence > current.sequence) return;
     if ((frame.flags & flag.dumpInterrupted) !== 0) current.torn = true;
     if (frame.type !== controlType.error && frame.type !== controlType.done) {
       current.replies.push({ type: frame.type, body: frame.body });
       return;
     }
-    const errno = frameErrno(frame);
-    if (errno !== 0) this.#fail(NetlinkError.fromErrno(errno));
+    current.errno ||= frameErrno(frame);
+    // The frame of a transaction is answered only if it fails, and maybe nothing else then.
+    const last = frame.sequence === current.sequence || frame.sequence === current.first;
+    if (!last) return;
+    if (current.errno !== 0) this.#fail(NetlinkError.fromErrno(current.errno));
     else if (current.torn) {
       this.#fail(new NetlinkError('EINTR', 'changed again and again while it was read (EINTR)'));
     } else this.#settle()?.resolve(current.replies);

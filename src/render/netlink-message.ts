@@ -69,6 +69,12 @@ export function u32Be(value: number): Buffer {
   return bytes;
 }
 
+export function u64Be(value: number): Buffer {
+  const bytes = Buffer.alloc(8);
+  bytes.writeBigUInt64BE(BigInt(value));
+  return bytes;
+}
+
 /** UTF-8 with the zero byte at the end that the kernel wants. */
 export function text(value: string): Buffer {
   return Buffer.from(`${value}\0`);

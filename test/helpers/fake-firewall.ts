@@ -49,7 +49,7 @@ export class FakeFirewall implements Firewall {
     return false;
   }
 
-  async runNft(): Promise<void> {
+  async deleteRules(): Promise<void> {
     throw new Error('no nft here');
   }
 

@@ -7,6 +7,8 @@ const { spawn } = await import('node:child_process');
 const { default: events } = await import('node:events');
 const { existsSync, readdirSync, readFileSync } = await import('node:fs');
 const { setTimeout: sleep } = await import('node:timers/promises');
+type HandledRule = import('../../src/core/firewall/handles.js').HandledRule;
+const { mostOverSocket } = await import('../../src/host/rule-deletion.js');
 const { FirewallIptables } = await import('../../src/host/firewall-iptables.js');
 const { SpareCommand } = await import('../../src/host/spare-command.js');
 
@@ -110,17 +112,27 @@ for (const variant of ['nft', 'legacy'] as const) {
 }
 
 t.test('nft -f - sees the numbers of when it is used', { skip: !isInstalled('nft') }, async (t) => {
-  run('nft', ['add', 'table', 'ip', 'spare']);
-  run('nft', ['add', 'chain', 'ip', 'spare', 'c']);
+  const chain = ['ip', 'filter', 'SPARE'];
+  const count = mostOverSocket + 1;
+  const fill = (first: number): void => {
+    const ports = Array.from({ length: count }, (_, index) => first + index);
+    const rules = ports.map((port) => `add rule ip filter SPARE tcp dport ${port} drop\n`);
+    run('nft', ['-f', '-'], rules.join(''));
+  };
+  const handled = (): HandledRule[] =>
+    [...run('nft', ['-a', 'list', 'chain', ...chain]).matchAll(/drop # handle (\d+)/g)].map(
+      ([, handle]) => ({ table: 'filter', chain: 'SPARE', handle: Number(handle) }),
+    );
+  run('nft', ['add', 'table', 'ip', 'filter']);
+  run('nft', ['add', 'chain', ...chain]);
   const firewall = await FirewallIptables.detect();
-  await firewall.runNft('add rule ip spare c tcp dport 1 drop\n');
+  fill(1);
+  await firewall.deleteRules(4, handled());
+  t.same(handled(), []);
   await waiting('nft -f -');
-  run('nft', ['flush', 'chain', 'ip', 'spare', 'c']);
-  run('nft', ['add', 'rule', 'ip', 'spare', 'c', 'tcp', 'dport', '2', 'drop']);
-  const handle = /dport 2 drop # handle (\d+)/.exec(
-    run('nft', ['-a', 'list', 'table', 'ip', 'spare']),
-  );
-  await firewall.runNft(`delete rule ip spare c handle ${handle?.[1]}\n`);
-  t.notMatch(run('nft', ['list', 'table', 'ip', 'spare']), 'dport');
+  fill(1000);
+  t.equal(handled().length, count);
+  await firewall.deleteRules(4, handled());
+  t.same(handled(), []);
   firewall.close();
 });
