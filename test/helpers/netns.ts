@@ -50,6 +50,8 @@ export function run(file: string, args: readonly string[], input?: string): stri
   const result = spawnSync(file, args, {
     encoding: 'utf8',
     env: { ...process.env, LC_ALL: 'C' },
+    // A listing of all rules can be longer than the megabyte that Node.js takes by itself.
+    maxBuffer: 256 * 1024 * 1024,
     ...(input === undefined ? {} : { input }),
   });
   if (result.error !== undefined) throw result.error;
