@@ -84,11 +84,18 @@ export function contains(cidr: Cidr, address: IpAddress): boolean {
   return ipaddr.parse(address).match(ipaddr.parse(cidr.address), cidr.prefixLength);
 }
 
-/** 0 to 2^32 - 1. */
+/** 0 to 2^32 - 1. Digit by digit: with 1,000 networks, each new one asks for 8,000 of them. */
 function ipv4Number(address: IpAddress): number {
   let number = 0;
-  for (const octet of address.split('.')) number = number * 256 + Number(octet);
-  return number;
+  let octet = 0;
+  for (let index = 0; index < address.length; index += 1) {
+    const code = address.charCodeAt(index);
+    if (code === 46) {
+      number = number * 256 + octet;
+      octet = 0;
+    } else octet = octet * 10 + code - 48;
+  }
+  return number * 256 + octet;
 }
 
 /** Whether the two networks share an address. */
@@ -107,10 +114,9 @@ export function addressBytes(address: IpAddress): Uint8Array {
 
 /** Inverse of {@link addressBytes}. `bytes` has 4 or 16 entries. */
 export function addressFromBytes(bytes: Uint8Array): IpAddress {
-  const parsed = ipaddr.fromByteArray([...bytes]);
-  return (
-    parsed.kind() === 'ipv4' ? parsed.toString() : (parsed as ipaddr.IPv6).toRFC5952String()
-  ) as IpAddress;
+  // Asked for every address and route of the host.
+  if (bytes.length === 4) return bytes.join('.') as Ipv4Address;
+  return (ipaddr.fromByteArray([...bytes]) as ipaddr.IPv6).toRFC5952String() as Ipv6Address;
 }
 
 export function isLoopback(address: IpAddress): boolean {

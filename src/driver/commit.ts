@@ -16,10 +16,10 @@ import {
 import { planRules, type RuleIntent } from '../core/firewall/plan.js';
 import type { Rule, Table } from '../core/firewall/rule.js';
 import type { RuleChange, RuleSet } from '../core/firewall/rule-set.js';
-import { parseSave } from '../core/firewall/save.js';
 import { tableOf } from '../core/firewall/transactions.js';
 import { renderRestore } from '../render/restore.js';
 import type { Firewall, Log } from './host.js';
+import { readInPieces } from './read-rules.js';
 
 interface Pending {
   /** Asked for right before the plan, so that a repair wants what is wanted then. */
@@ -152,7 +152,7 @@ export class RuleCommits {
     if (batch.some(({ fresh }) => fresh)) this.#found = undefined;
     this.#tried.clear();
     try {
-      this.#found ??= parseSave(await this.firewall.read(this.family));
+      this.#found ??= await readInPieces(await this.firewall.read(this.family));
       const found = this.#found;
       const refused = new Set<RuleChange[]>();
       const changes = batch.map(({ intent, fresh, wants }) => {

@@ -29,6 +29,11 @@ export class Registry {
   readonly #byLink = new Map<string, EndpointState>();
   readonly #byAddress = new Map<string, EndpointState>();
   #sequence = 0;
+  /** In their order; undefined after a change. */
+  #inOrder: {
+    networks?: readonly NetworkState[] | undefined;
+    endpoints?: readonly EndpointState[] | undefined;
+  } = {};
   readonly unreadable = new UnreadableRecords();
 
   /** Larger than that of everything registered so far. */
@@ -46,13 +51,15 @@ export class Registry {
   }
 
   /** In the order in which they were made. */
-  networks(): NetworkState[] {
-    return [...this.#networks.values()].sort((a, b) => a.record.sequence - b.record.sequence);
+  networks(): readonly NetworkState[] {
+    this.#inOrder.networks ??= bySequence(this.#networks.values());
+    return this.#inOrder.networks;
   }
 
   /** In the order in which they were made. */
-  endpoints(): EndpointState[] {
-    return [...this.#endpoints.values()].sort((a, b) => a.record.sequence - b.record.sequence);
+  endpoints(): readonly EndpointState[] {
+    this.#inOrder.endpoints ??= bySequence(this.#endpoints.values());
+    return this.#inOrder.endpoints;
   }
 
   /** The endpoint of the network that has this address. */
@@ -74,6 +81,7 @@ export class Registry {
   addNetwork(spec: NetworkSpec, record: NetworkRecord, former = false): NetworkState {
     const state: NetworkState = { spec, record, endpoints: new Map(), former };
     this.#networks.set(spec.id, state);
+    this.#inOrder = {};
     this.#byBridge.set(spec.bridge, state);
     this.#sequence = Math.max(this.#sequence, record.sequence);
     return state;
@@ -82,12 +90,14 @@ export class Registry {
   removeNetwork(id: NetworkId): void {
     const state = this.#networks.get(id);
     this.#networks.delete(id);
+    this.#inOrder = {};
     if (state !== undefined) this.#byBridge.delete(state.spec.bridge);
   }
 
   addEndpoint(network: NetworkState, spec: EndpointSpec, record: EndpointRecord): EndpointState {
     const state: EndpointState = { spec, network, record };
     this.#endpoints.set(spec.id, state);
+    this.#inOrder = {};
     network.endpoints.set(spec.id, state);
     this.#byLink.set(spec.veth.host, state);
     for (const address of addresses(spec)) {
@@ -99,6 +109,7 @@ export class Registry {
 
   removeEndpoint(state: EndpointState): void {
     this.#endpoints.delete(state.spec.id);
+    this.#inOrder = {};
     state.network.endpoints.delete(state.spec.id);
     this.#byLink.delete(state.spec.veth.host);
     for (const address of addresses(state.spec)) {
@@ -106,6 +117,11 @@ export class Registry {
       if (this.#byAddress.get(key) === state) this.#byAddress.delete(key);
     }
   }
+}
+
+/** The number never changes while something is registered. */
+function bySequence<T extends NetworkState | EndpointState>(states: Iterable<T>): readonly T[] {
+  return [...states].sort((a, b) => a.record.sequence - b.record.sequence);
 }
 
 function addresses(spec: EndpointSpec): IpAddress[] {

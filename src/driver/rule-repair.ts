@@ -74,7 +74,8 @@ export class RuleRepair {
     }
     const ofFamily = (rules: PlacedRule[]) => rules.filter(({ rule }) => rule.family === family);
     const add = ofFamily(this.wanted.ofAll(family, found));
-    const unwanted = without(ofFamily(this.wanted.ofFormerTerms(family, found)), add);
+    const former = ofFamily(this.wanted.ofFormerTerms(family, found));
+    const unwanted = former.length === 0 ? [] : without(former, add);
     const { networks } = this.wanted;
     return {
       add,

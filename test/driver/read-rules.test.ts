@@ -1,0 +1,34 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import t from 'tap';
+import { parseSave } from '../../src/core/firewall/save.js';
+import { readInPieces } from '../../src/driver/read-rules.js';
+
+const rules = Array.from(
+  { length: 8_000 },
+  (_, port) => `-A DOCKER -d 172.20.0.2/32 -o br-0 -p tcp -m tcp --dport ${port} -j ACCEPT`,
+);
+const text = ['*filter', ':DOCKER - [0:0]', ...rules, 'COMMIT', '*nat', '-A OUTPUT -j DOCKER'];
+
+t.test('a long listing is the same in pieces, and others get their turns', async (t) => {
+  for (const end of ['', '\n', '\nCOMMIT\n']) {
+    const listing = text.join('\n') + end;
+    let turns = 0;
+    let reading = true;
+    const others = (async () => {
+      for (; reading; turns += 1) await nextTurn();
+    })();
+    const found = await readInPieces(listing);
+    reading = false;
+    await others;
+    const expected = parseSave(listing);
+    for (const [table, chain] of [
+      ['filter', 'DOCKER'],
+      ['nat', 'OUTPUT'],
+    ] as const) {
+      t.same(found.rules(table, chain), expected.rules(table, chain));
+    }
+    t.equal(found.rules('filter', 'DOCKER').length, rules.length);
+    t.ok(turns > 2);
+  }
+  t.same((await readInPieces('')).chains('filter'), []);
+});
