@@ -210,6 +210,15 @@ t.test('routes', async (t) => {
   t.equal(parseRoute(25, body), undefined, 'another type');
   t.equal(parseRoute(24, body.subarray(0, 11)), undefined, 'cut off');
   t.equal(parseRoute(24, body.subarray(0, 12)), undefined, 'a default route');
+  for (const [offset, value, why] of [
+    [0, 7, 'no family of ours'],
+    [7, 2, 'an address of the host'],
+    [9, 2, 'an entry of the cache'],
+  ] as const) {
+    const other = Buffer.from(body);
+    other[offset] = value;
+    t.equal(parseRoute(24, other), undefined, why);
+  }
   const noLink = parseRoute(24, body.subarray(0, 28));
   t.equal(noLink?.interfaceIndex, undefined);
 });

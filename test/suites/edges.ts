@@ -1,3 +1,3 @@
 import { runFolders } from './run-folders.js';
 
-await runFolders(['protocol', 'cli', 'proxy', 'admin', 'host']);
+await runFolders(['protocol', 'cli', 'admin']);

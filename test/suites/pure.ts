@@ -1,4 +1,5 @@
 import '../architecture.test.js';
+import { slow } from './long.js';
 import { runFolders } from './run-folders.js';
 
-await runFolders(['core', 'render', 'driver']);
+await runFolders(['core', 'render', 'driver'], slow);
