@@ -1,5 +1,7 @@
 /** A quiet point: nothing is under way. What the host, the engine, the model and the plan say then. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { cidrText } from '../../src/core/address.js';
+import { subnetsOf } from '../../src/core/network.js';
 import type { Registry } from '../../src/driver/registry.js';
 import { UnixHttp } from '../lab/http.js';
 import { ADDRESSES, type Lab } from '../lab/lab.js';
@@ -79,30 +81,23 @@ export async function leftAfter(lab: Lab, before: Snapshot): Promise<string[]> {
 
 /**
  * Networks on record that the engine has forgotten, since one of the two died over their creation or
- * removal. They go when the engine gives their subnets to others: it is made to. Answers with how
- * many there were.
+ * removal. They go when the engine gives their subnets to others, which it does only if it is asked
+ * for them: of its own accord it passes over what the host has a route to. Answers with how many
+ * there were.
  */
 export async function reclaimForgotten(lab: Lab): Promise<number> {
-  const forgotten = async (): Promise<string[]> => {
-    const known = new Set((await inspectNetworks(lab)).map(({ Id }) => Id));
-    return readIntent(lab)
-      .networks()
-      .filter(({ spec, endpoints }) => !known.has(spec.id) && endpoints.size === 0)
-      .map(({ spec }) => spec.id);
-  };
-  const count = (await forgotten()).length;
-  const made: string[] = [];
-  while (made.length < subnetsOfEngine && (await forgotten()).length > 0) {
-    const name = `reclaim-${made.length}`;
-    made.push(name);
-    await lab.api('POST', '/networks/create', { Name: name, Driver: 'tsbridge' });
+  const known = new Set((await inspectNetworks(lab)).map(({ Id }) => Id));
+  const forgotten = readIntent(lab)
+    .networks()
+    .filter(({ spec, endpoints }) => !known.has(spec.id) && endpoints.size === 0);
+  for (const { spec } of forgotten) {
+    const subnets = subnetsOf(spec).map((subnet) => ({ Subnet: cidrText(subnet) }));
+    const request = { Name: 'reclaim', Driver: 'tsbridge', EnableIPv6: subnets.length > 1 };
+    await lab.api('POST', '/networks/create', { ...request, IPAM: { Config: subnets } });
+    await lab.api('DELETE', '/networks/reclaim');
   }
-  for (const name of made) await lab.api('DELETE', `/networks/${name}`);
-  return count;
+  return forgotten.length;
 }
-
-/** As many as it gives out of its own accord, less those in use. */
-const subnetsOfEngine = 16;
 
 async function inspectNetworks(lab: Lab): Promise<InspectedNetwork[]> {
   const listed = await lab.api<InspectedNetwork[]>('GET', '/networks');

@@ -48,7 +48,7 @@ crashIn(
   'remove',
 );
 crashIn(SysctlFiles.prototype, 'write');
-crashIn(FirewallIptables.prototype, 'restore', 'runNft');
+crashIn(FirewallIptables.prototype, 'restore', 'deleteRules');
 crashIn(ConntrackNetlink.prototype, 'removeUdpFlowsTo', 'removeFlowsOf');
 crashIn(ProxySupervisor.prototype, 'open', 'close', 'sync');
 crashIn(RecordFiles.prototype, 'write', 'remove');
