@@ -155,3 +155,22 @@ labTest('somebody flushes the firewall', ours, async (t, lab) => {
   await reach(t, lab, 'afterwards');
   await remove(lab);
 });
+
+labTest('the engine forgets a network while the driver is away', ours, async (t, lab) => {
+  const subnetOf = async (name: string): Promise<string> =>
+    lab.docker('network', 'inspect', '-f', '{{(index .IPAM.Config 0).Subnet}}', name);
+  await lab.docker('network', 'create', '-d', DRIVER, 'app');
+  const subnet = await subnetOf('app');
+  await lab.killTsbridge('SIGKILL');
+  // It asks for 15 s, and then goes on without the driver.
+  await lab.docker('network', 'rm', 'app');
+  await lab.spawnTsbridge();
+  const records = () => readdirSync(lab.path('/var/lib/tsbridge/networks'));
+  t.equal(records().length, 1, 'nobody told the driver');
+  await lab.docker('network', 'create', '-d', DRIVER, 'other');
+  t.not(await subnetOf('other'), subnet, 'the host has a route to the old one');
+  t.equal(records().length, 2, 'it may still be in use, for all that is known');
+  await lab.docker('network', 'create', '-d', DRIVER, '--subnet', subnet, 'again');
+  t.equal(records().length, 2, 'now the engine has given its subnet to another');
+  await lab.docker('network', 'rm', 'again', 'other');
+});
