@@ -37,6 +37,8 @@ export class FirewallIptables implements Firewall {
   readonly #deletion = new RuleDeletion(this.#own);
   readonly #restores = new Map<Family, SpareCommand>();
   readonly #nft = new SpareCommand('nft', ['-f', '-']);
+  /** Of processes that are at work. */
+  readonly #changes = new Set<Promise<unknown>>();
 
   private constructor(
     private readonly commands: ReadonlyMap<Family, FirewallCommands>,
@@ -116,6 +118,8 @@ export class FirewallIptables implements Firewall {
   async deleteRules(family: Family, rules: readonly HandledRule[]): Promise<void> {
     if (rules.length <= mostOverSocket) {
       const action = 'deleting rules by their numbers';
+      // The kernel lets one transaction after the other in, and ours would wait on the event loop.
+      while (this.#changes.size > 0) await Promise.allSettled(this.#changes);
       await this.#deletion.delete(family, rules).catch((cause: unknown) => {
         throw new DriverError('firewall-failed', `${action}: ${messageOf(cause)}`, { cause });
       });
@@ -153,7 +157,11 @@ export class FirewallIptables implements Firewall {
       };
       let changed = false;
       try {
-        const result = await command.run({ input, timeoutMs: this.#timeoutMs, onStart });
+        const change = command.run({ input, timeoutMs: this.#timeoutMs, onStart });
+        this.#changes.add(change);
+        const over = (): boolean => this.#changes.delete(change);
+        change.then(over, over);
+        const result = await change;
         changed = true;
         return result;
       } finally {
