@@ -45,7 +45,7 @@ export class ConntrackNetlink implements Conntrack {
   #running = false;
   #removesByFilter: boolean;
 
-  /** @param removesByFilter false: as with a kernel before 6.10; for tests */
+  /** @param removesByFilter false: as with an older kernel; for tests */
   constructor(removesByFilter = true) {
     this.#removesByFilter = removesByFilter;
   }

@@ -65,7 +65,7 @@ export function listFlowsRequest(filter: FlowFilter): NetlinkRequest {
 }
 
 /**
- * Removes the flows in the kernel, without a list of them: Linux 6.10 and later. Earlier ones refuse
+ * Removes the flows in the kernel, without a list of them (seen on Linux 6.18). Kernels that cannot refuse
  * it (`EOPNOTSUPP`, and before 5.8 `EINVAL`, since the tuple is not a whole one).
  */
 export function removeFlowsRequest(filter: NarrowFilter): NetlinkRequest {

@@ -11,12 +11,12 @@ export type FlowSelector =
 
 /**
  * A removal by filter skips empty buckets without a lock: 0.3 ms for 262,144 of them, where a dump
- * takes 11 ms (Linux 6.18, 2026-11-25). From so many on, one dump is less work.
+ * takes 11 ms (Linux 6.18, 2026-11-25). For more than so many, one dump is less work.
  */
 const mostRemovals = 30;
 
 /**
- * The flows of all selectors, as filters that the kernel itself removes by (Linux 6.10 and later);
+ * The flows of all selectors, as filters that the kernel itself removes by, if it is new enough;
  * undefined if it cannot, or if a dump is less work.
  */
 export function planRemovals(selectors: readonly FlowSelector[]): NarrowFilter[] | undefined {

@@ -75,7 +75,7 @@ const tracked = (family: 'ipv4' | 'ipv6') =>
     .split('\n')
     .filter((line) => line !== '');
 
-/** As this kernel can, and as those before 6.10 can. */
+/** As this kernel can, and as older ones can. */
 for (const removesByFilter of [true, false]) {
   const conntrack = new ConntrackNetlink(removesByFilter);
   t.teardown(() => conntrack.close());

@@ -3,8 +3,7 @@
 
 parity_checks() {
   same 'a network' '' ''
-  # One kind at a time: Docker 20.10 sorts ports by a comparison that holds both ways for some pairs
-  # (a higher host port, or a lower port of the container), so their order is another one each time.
+  # One kind at a time: the order in which an engine hands out several ports is not stable.
   same 'a published port of one address' '' '-p 127.0.0.1:53:53/udp'
   same 'published ports' '' '-p 7000-7002:7000-7002'
   same 'an internal network' --internal ''
