@@ -1,4 +1,5 @@
 /** firewalld lets through what it has in the engine's zone: our bridges belong there (spec 8.1). */
+import type { InterfaceName } from '../core/names.js';
 import type { NetworkSpec } from '../core/network.js';
 import type { When } from './reconcile.js';
 import type { World } from './world.js';
@@ -11,11 +12,15 @@ export function isZoned({ rules }: World, { internal }: NetworkSpec): boolean {
 
 /** Answers with what had to be done: `put br-0 into the zone of firewalld`. */
 export async function repairZones(world: World, when: When): Promise<string[]> {
-  const bridges = world.registry
-    .networks()
-    .filter(({ spec, record }) => record.phase === 'ready' && isZoned(world, spec))
-    .map(({ spec }) => spec.bridge);
-  const unplaced = await world.zones.unplaced(bridges);
+  const wanted = (): InterfaceName[] =>
+    world.registry
+      .networks()
+      .filter(({ spec, record }) => record.phase === 'ready' && isZoned(world, spec))
+      .map(({ spec }) => spec.bridge);
+  const absent = await world.zones.unplaced(wanted());
+  // A network may have been deleted meanwhile, and its bridge taken out of the zone.
+  const still = new Set(wanted());
+  const unplaced = absent.filter((bridge) => still.has(bridge));
   if (when !== 'dry-run') await world.zones.place(unplaced);
   return unplaced.map((bridge) => `put ${bridge} into the zone of firewalld`);
 }

@@ -4,7 +4,8 @@
  * everything is accepted (spec section 8.1).
  *
  * Asked by its own command, which takes a fifth of a second: only when a network comes or goes, and
- * when firewalld has changed something.
+ * when firewalld has changed something. One command after the other, so that a removal which comes
+ * after an addition is also carried out after it.
  */
 import { DriverError, messageOf } from '../core/errors.js';
 import type { InterfaceName } from '../core/names.js';
@@ -20,6 +21,7 @@ const exitCodes = { notRunning: 252, unknownInterface: 20, unknownZone: 112 } as
 export class Firewalld implements Zones {
   /** As far as we know; its start and its end are changes of the rules. undefined: not asked yet. */
   #running: boolean | undefined;
+  #last: Promise<unknown> = Promise.resolve();
 
   constructor(
     private readonly log: Log,
@@ -27,11 +29,13 @@ export class Firewalld implements Zones {
   ) {}
 
   async unplaced(bridges: readonly InterfaceName[]): Promise<InterfaceName[]> {
-    this.#running = false;
-    if (!this.installed()) return [];
+    if (!this.installed()) {
+      this.#running = false;
+      return [];
+    }
     const zones = await this.#run(['--get-active-zones'], [exitCodes.notRunning]);
+    this.#running = zones !== undefined;
     if (zones === undefined) return [];
-    this.#running = true;
     // Also one that the administrator has put into another zone.
     const placed = new Set(parseActiveZones(zones));
     return bridges.filter((bridge) => !placed.has(bridge));
@@ -59,8 +63,14 @@ export class Firewalld implements Zones {
     await this.#run([`--zone=${zone}`, `--remove-interface=${bridge}`], absent);
   }
 
-  /** undefined if it ended with one of these exit codes. */
-  async #run(args: readonly string[], expected: readonly number[]): Promise<string | undefined> {
+  /** In its turn; undefined if it ended with one of these exit codes. */
+  #run(args: readonly string[], expected: readonly number[]): Promise<string | undefined> {
+    const done = this.#last.then(() => this.#runNow(args, expected));
+    this.#last = done.catch(() => {});
+    return done;
+  }
+
+  async #runNow(args: readonly string[], expected: readonly number[]): Promise<string | undefined> {
     try {
       return (await runCommand(command, args, { timeoutMs })).stdout;
     } catch (error) {

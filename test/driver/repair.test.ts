@@ -305,6 +305,18 @@ t.test('firewalld: bridges are in its zone', async (t) => {
 
   const ids = parseIds(networkId, endpointId);
   if (ids === undefined) throw new Error('bad ids');
+  host.zones.placed.clear();
+  const ask = host.zones.unplaced.bind(host.zones);
+  host.zones.unplaced = async (bridges) => {
+    host.zones.unplaced = ask;
+    const absent = await ask(bridges);
+    await driver.deleteNetwork(ids.networkId);
+    return absent;
+  };
+  t.strictSame(await repairZones(world, 'running'), [], 'deleted while firewalld was asked');
+  t.equal(host.zones.placed.size, 0);
+
+  await create('a', 5, {});
   host.faults.plan('zones.remove', 'no such zone');
   await driver.deleteNetwork(ids.networkId);
   t.match(host.logged.at(-1), { level: 'warn', fields: { bridge } }, 'no reason to keep a network');

@@ -1,5 +1,7 @@
 import { spawn } from 'node:child_process';
 import { openSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
@@ -40,6 +42,13 @@ t.test('no child gets the socket', async (t) => {
 
 const skip = !isInstalled('python3') && 'needs python3';
 
+/** Not below this file: a path of a socket has 108 bytes, wherever the repository lies. */
+async function shortDirectory(t: { teardown(f: () => Promise<void>): void }): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'tsbridge-'));
+  t.teardown(() => rm(directory, { recursive: true }));
+  return directory;
+}
+
 /** Listens at `path` (`@…`: an abstract one) until somebody is ready; reads when told to. */
 async function receiver(t: { teardown(f: () => void): void }, path: string) {
   const script = [
@@ -71,7 +80,7 @@ async function receiver(t: { teardown(f: () => void): void }, path: string) {
 t.test('readiness', { skip }, async (t) => {
   const libc = loadLibc();
   await notifyReady(libc, {});
-  for (const path of [join(t.testdir(), 'notify'), `@tsbridge-test-${process.pid}`]) {
+  for (const path of [join(await shortDirectory(t), 'notify'), `@tsbridge-test-${process.pid}`]) {
     const received = await receiver(t, path);
     await notifyReady(libc, { NOTIFY_SOCKET: path });
     t.same(await received(), ['READY=1'], path);
@@ -81,7 +90,7 @@ t.test('readiness', { skip }, async (t) => {
 
 t.test('readiness, when the queue of systemd is full', { skip }, async (t) => {
   const libc = loadLibc();
-  const path = join(t.testdir(), 'notify');
+  const path = join(await shortDirectory(t), 'notify');
   let count = 0;
   const received = await receiver(t, path);
   while (libc.trySendDatagram(path, `X=${count}`)) count += 1;

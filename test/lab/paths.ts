@@ -4,6 +4,7 @@
  */
 import { ADDRESSES, type Lab } from './lab.js';
 import type { Place } from './namespaces.js';
+import { until } from './process.js';
 
 /** What the server saw: whose address, or that the question never came there. */
 export type Seen = 'lan' | 'host' | 'gateway' | 'docker0' | 'client' | 'web' | 'nobody' | string;
@@ -64,6 +65,10 @@ export async function populate(
     lab.run({ name: 'other', network: 'back', serve: ['tcp/80'], args: at(other, other6) }),
     lab.run({ name: 'zero', publish: ['8090:80'], serve: ['tcp/80'] }),
   ]);
+  // A proxy takes another address of the host for as long as the bridge's own is tentative.
+  await until('duplicate address detection', async () =>
+    (await lab.hostNs('ip', '-6', 'addr', 'show', 'tentative')) === '' ? true : undefined,
+  );
 }
 
 /** Networks that let others reach container addresses, for engines from 28 on. */
