@@ -1,6 +1,4 @@
-import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import type { Terminal } from '../../src/cli/command.js';
 import { columns } from '../../src/cli/command.js';
@@ -104,21 +102,3 @@ t.test('columns', (t) => {
 });
 
 /** `tsbridge ARGS` in a process of its own. */
-async function spawnTsbridge(...args: string[]) {
-  const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
-  const child = spawn(process.execPath, [...process.execArgv, main, ...args], {
-    env: {},
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
-  let err = '';
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    err += text;
-  });
-  const code = await new Promise((resolve) => child.on('close', resolve));
-  return { code, err };
-}
-
-t.test('as a process', async (t) => {
-  const wrong = await spawnTsbridge('daemon', '--lgo-level=info');
-  t.match(wrong, { code: 2, err: 'did you mean --log-level?' });
-});

@@ -1,3 +1,4 @@
+import { slow } from './long.js';
 import { runFolders } from './run-folders.js';
 
-await runFolders(['protocol', 'cli', 'admin']);
+await runFolders(['protocol', 'cli', 'admin'], slow);

@@ -1,2 +1,7 @@
 /** Without root, and too long to be waited for after each change: real processes, a thousand deaths. */
-export const slow: readonly string[] = ['driver/crash.test.ts'];
+export const slow: readonly string[] = [
+  'cli/log.test.ts',
+  'cli/process.test.ts',
+  'driver/crash.test.ts',
+  'protocol/activation.test.ts',
+];
