@@ -111,7 +111,11 @@ async function buildWorld(
   firewall: FirewallIptables | undefined;
 }> {
   const sysctls = new SysctlFiles();
-  const firewall = config.iptables ? await FirewallIptables.detect() : undefined;
+  const [firewall, store, ports] = await Promise.all([
+    config.iptables ? FirewallIptables.detect() : undefined,
+    RecordFiles.open(config.stateDir),
+    sysctls.read(ephemeralPorts),
+  ]);
   const settings: FirewallSettings = {
     userlandProxy: config.userlandProxy,
     bridgeAcceptFwmark: config.bridgeAcceptFwmark,
@@ -151,8 +155,8 @@ async function buildWorld(
     zones: new Firewalld(log),
     rules: new HostRules(commits, choice, settings, registry),
     hostPorts,
-    allocator: new PortAllocator(parseEphemeralRange(await sysctls.read(ephemeralPorts))),
-    store: await RecordFiles.open(config.stateDir),
+    allocator: new PortAllocator(parseEphemeralRange(ports)),
+    store,
     registry,
     networkLocks: new KeyedLocks<string>(),
     settings: {

@@ -3,9 +3,9 @@
 import { environmentName, fallbackText, fieldNames, fields } from '../config/fields.js';
 import { type Config, readConfig } from '../config.js';
 import { DriverError } from '../core/errors.js';
+import { readVersion } from '../version.js';
 import type { Command } from './command.js';
 import { columns, exitCodes } from './command.js';
-import { readVersion } from './version.js';
 
 type Load = () => Promise<{ runDaemon(config: Config, version: string): Promise<number> }>;
 

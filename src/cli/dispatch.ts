@@ -1,12 +1,12 @@
 /** From a command line to the subcommand that it names. */
 import { messageOf } from '../core/errors.js';
+import { readVersion } from '../version.js';
 import type { Command, Terminal } from './command.js';
 import { asksForHelp, exitCodes } from './command.js';
 import { daemonCommand } from './daemon.js';
 import { helpCommand, unknownCommand } from './help.js';
 import { reconcileCommand } from './reconcile.js';
 import { statusCommand } from './status.js';
-import { readVersion } from './version.js';
 
 /** In the order of `tsbridge --help`. */
 const commands: readonly Command[] = [daemonCommand(), statusCommand, reconcileCommand];

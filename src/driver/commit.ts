@@ -13,17 +13,18 @@ import {
   optionalTables,
   withoutTables,
 } from '../core/firewall/missing-tables.js';
-import { planRules, type RuleIntent } from '../core/firewall/plan.js';
+import { planInSteps, type RuleIntent } from '../core/firewall/plan.js';
 import type { Rule, Table } from '../core/firewall/rule.js';
 import type { RuleChange, RuleSet } from '../core/firewall/rule-set.js';
 import { tableOf } from '../core/firewall/transactions.js';
 import { renderRestore } from '../render/restore.js';
 import type { Firewall, Log } from './host.js';
+import { Pieces } from './pieces.js';
 import { readInPieces } from './read-rules.js';
 
 interface Pending {
   /** Asked for right before the plan, so that a repair wants what is wanted then. */
-  readonly intent: (found: RuleSet) => RuleIntent;
+  readonly intent: (found: RuleSet) => RuleIntent | Promise<RuleIntent>;
   /** Read the rules again first: somebody else has changed them. */
   readonly fresh: boolean;
   /** Told what is planned; false: it is not done. */
@@ -41,6 +42,7 @@ const reportWaits = 100;
 export class RuleCommits {
   /** undefined: not known, to be read before the next plan. */
   #found: RuleSet | undefined;
+  #listing: Promise<string> | undefined;
   readonly #handles = new RuleHandles();
   readonly #queue: Pending[] = [];
   readonly #missing = new Set<Table>();
@@ -66,10 +68,17 @@ export class RuleCommits {
    * would be if `wants` did not refuse it.
    */
   repair(
-    intent: (found: RuleSet) => RuleIntent,
+    intent: (found: RuleSet) => Promise<RuleIntent>,
     wants: (changes: readonly RuleChange[]) => boolean,
   ): Promise<RuleChange[]> {
     return this.#enqueue(intent, true, wants);
+  }
+
+  /** The next look is at what the host has from now on: for a start, where a listing takes its time. */
+  readAhead(): void {
+    this.#listing = this.firewall.read(this.family);
+    // Whoever waits for it is told.
+    this.#listing.catch(() => undefined);
   }
 
   /** Tables that this kernel turned out to lack: what belongs there is left out. */
@@ -152,21 +161,28 @@ export class RuleCommits {
     if (batch.some(({ fresh }) => fresh)) this.#found = undefined;
     this.#tried.clear();
     try {
-      this.#found ??= await readInPieces(await this.firewall.read(this.family));
-      const found = this.#found;
+      const pieces = new Pieces();
+      this.#found ??= await this.#read(pieces);
+      let found = this.#found;
       const refused = new Set<RuleChange[]>();
-      const changes = batch.map(({ intent, fresh, wants }) => {
-        // The intent comes first: it may find out that the base is another one.
-        const wanted = intentWithoutTables(this.#missing, intent(found));
+      const changes: RuleChange[][] = [];
+      for (const { intent, fresh, wants } of batch) {
+        // The intent comes first: it may find out that the base is another one. What is no longer
+        // wanted when the plan is made will be taken back by a later commit, which waits for this one.
+        const wanted = intentWithoutTables(this.#missing, await intent(found));
         const base = withoutTables(this.#missing, this.base());
-        if (!fresh) return planRules(found, base, wanted);
-        const planned = planRules(found.copy(), base, wanted);
-        if (wants(planned)) found.apply(planned);
-        else refused.add(planned);
-        return planned;
-      });
+        await pieces.pause();
+        const picture = fresh ? found.copy() : found;
+        const planned = await pieces.run(planInSteps(picture, base, wanted));
+        changes.push(planned);
+        if (!fresh) continue;
+        if (!wants(planned)) refused.add(planned);
+        else found = picture;
+      }
+      this.#found = found;
+      await pieces.pause();
       const byNumber = !batch.some(({ fresh }) => fresh);
-      await this.#apply(changes.filter((each) => !refused.has(each)).flat(), byNumber);
+      await this.#apply(changes.filter((each) => !refused.has(each)).flat(), byNumber, pieces);
       return changes;
     } catch (error) {
       // The plan went into our picture before the host refused it.
@@ -176,13 +192,21 @@ export class RuleCommits {
     }
   }
 
+  /** Started ahead, or now. */
+  async #read(pieces: Pieces): Promise<RuleSet> {
+    const listing = this.#listing ?? this.firewall.read(this.family);
+    this.#listing = undefined;
+    return readInPieces(await listing, pieces);
+  }
+
   /** Additions before deletions; the latter by number, where all the numbers are known. */
-  async #apply(changes: readonly RuleChange[], byNumber: boolean): Promise<void> {
+  async #apply(changes: readonly RuleChange[], byNumber: boolean, pieces: Pieces): Promise<void> {
     const deletions = changes.flatMap((change) => (change.op === 'delete' ? [change.rule] : []));
     // What others have changed has other numbers now, and its order counts.
     const handled = byNumber ? await this.#handled(changes, deletions) : undefined;
     const rest = handled ? changes.filter(({ op }) => op !== 'delete') : changes;
     const text = renderRestore(rest);
+    await pieces.pause();
     this.#tried = new Set(rest.map((change) => tableOf(change)));
     if (text !== '') {
       await this.firewall.restore(this.family, text, (pid) => this.#handles.expect(pid, rest));

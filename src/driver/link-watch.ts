@@ -1,6 +1,6 @@
 /** Link events → repair of the networks that they concern, and of no other. */
 import type { Log } from './host.js';
-import { repairLinks } from './reconcile.js';
+import { repairLinks } from './link-repair.js';
 import type { NetworkState } from './registry.js';
 import { Watch, type WatchStatus } from './watch.js';
 import type { World } from './world.js';

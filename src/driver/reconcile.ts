@@ -1,24 +1,12 @@
 /**
- * Repair: what should be there, is. Runs when something outside has changed rules or links, and at
+ * Repair of rules: what should be there, is. Runs when something outside has changed them, and at
  * every start; touches only what is missing or wrong, and nothing of others.
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { Family } from '../core/address.js';
-import { ErrorList, messageOf, wrapError } from '../core/errors.js';
+import { messageOf } from '../core/errors.js';
 import type { RuleChange } from '../core/firewall/rule-set.js';
-import {
-  bridgeLinkOf,
-  describeLinkStep,
-  type LinkStep,
-  planBridge,
-  planLinkUp,
-  planVethRepair,
-  vethLinkOf,
-} from '../core/links.js';
 import { shortId } from '../core/names.js';
-import { applyLinkSteps } from './apply.js';
-import type { NetworkState } from './registry.js';
-import { repairSysctls, setBridgeSysctls } from './sysctl-repair.js';
 import type { World } from './world.js';
 
 /** With `dry-run` the answer is what would be done, and nothing is. */
@@ -87,62 +75,4 @@ function describeRuleChange(change: RuleChange): string {
   return 'rule' in change
     ? `${change.op} ${change.rule.table} ${change.rule.chain} ${change.rule.text}`
     : `${change.op} ${change.table} ${change.chain}`;
-}
-
-/**
- * Bridges, addresses, ports on the bridge and sysctls. Answers with what had to be done:
- * `create bridge br-0`. A network that fails does not keep the others from repair.
- *
- * @param touched the links to look at, by network; without it all of all networks
- */
-export async function repairLinks(
-  world: World,
-  when: When,
-  touched?: ReadonlyMap<NetworkState, ReadonlySet<string>>,
-): Promise<string[]> {
-  const done: string[] = [];
-  const errors = new ErrorList();
-  for (const state of touched?.keys() ?? world.registry.networks()) {
-    await errors.attempt(() =>
-      // Shared is enough: it keeps the network from being deleted meanwhile.
-      world.networkLocks.shared(state.spec.id, async () => {
-        if (state.record.phase !== 'ready') return;
-        await repairNetwork(world, state, when, touched?.get(state), done);
-      }),
-    );
-  }
-  if (errors.failed) {
-    throw wrapError('repairing networks', new Error(errors.message), 'link-failed');
-  }
-  return done;
-}
-
-async function repairNetwork(
-  world: World,
-  state: NetworkState,
-  when: When,
-  touched: ReadonlySet<string> | undefined,
-  done: string[],
-): Promise<void> {
-  const { spec } = state;
-  const apply = async (steps: readonly LinkStep[]): Promise<void> => {
-    if (when !== 'dry-run') await applyLinkSteps(world.links, steps);
-    done.push(...steps.map(describeLinkStep));
-  };
-  const found = await world.links.find(spec.bridge);
-  await apply(planBridge(bridgeLinkOf(spec), found));
-  // While we run, all others are looked at by SysctlWatch.
-  if (touched === undefined) done.push(...(await repairSysctls(world, spec, when)));
-  else if (found === undefined) done.push(...(await setBridgeSysctls(world, spec)));
-  await apply(planLinkUp(spec.bridge, found));
-  const bridge = (found ?? (await world.links.find(spec.bridge)))?.index;
-  for (const { spec: endpoint, record } of state.endpoints.values()) {
-    const { host } = endpoint.veth;
-    // A bridge that had to be made again has lost all its ports.
-    if (record.phase !== 'ready' || (found && touched && !touched.has(host))) continue;
-    const link = await world.links.find(host);
-    if (link === undefined) continue;
-    const wanted = vethLinkOf(spec, endpoint);
-    await apply(planVethRepair(wanted, bridge, link));
-  }
 }

@@ -11,9 +11,10 @@ import { parseNetwork } from '../core/network-options.js';
 import { expectMove } from './dead-endpoints.js';
 import { removeEndpoint, save } from './endpoints.js';
 import type { Listener, StoredRecord } from './host.js';
+import { repairLinks } from './link-repair.js';
 import { takeAway } from './networks.js';
 import { finishRelease, listenerOf } from './publish.js';
-import { haveOtherTerms, repairLinks, repairRules } from './reconcile.js';
+import { haveOtherTerms, repairRules } from './reconcile.js';
 import { decodeEndpoint, decodeNetwork, type EndpointRecord } from './records.js';
 import type { EndpointState } from './registry.js';
 import { remedy } from './unreadable.js';
@@ -27,6 +28,8 @@ const listAttempts = 5;
  * logged.
  */
 export async function recover(world: World): Promise<void> {
+  // What changes from here on is looked at when the watch begins, right after recovery.
+  world.rules.readAhead();
   await loadRecords(world);
   // At boot the engine starts all containers at once: the proxy process must not begin with them.
   if (world.registry.networks().some(({ spec }) => !spec.internal)) world.hostPorts.prepare();

@@ -8,6 +8,7 @@ import type { RuleChange, RuleSet } from '../core/firewall/rule-set.js';
 import type { RuleCommits } from './commit.js';
 import type { GenerationChoice } from './generation-choice.js';
 import type { Log } from './host.js';
+import { Pieces } from './pieces.js';
 import type { WantedRules } from './wanted-rules.js';
 
 export class RuleRepair {
@@ -38,6 +39,7 @@ export class RuleRepair {
   ): Promise<RuleChange[]> {
     const changes: RuleChange[] = [];
     let refused = false;
+    await this.wanted.makeAhead();
     for (const [family, commits] of this.commits) {
       if (!families.includes(family) && this.#former.size === 0) continue;
       let underway = new Set<string>();
@@ -62,7 +64,8 @@ export class RuleRepair {
     this.#dropping.add(family);
   }
 
-  #intent(family: Family, found: RuleSet, log: Log): RuleIntent {
+  async #intent(family: Family, found: RuleSet, log: Log): Promise<RuleIntent> {
+    const pieces = new Pieces();
     const before = this.choice.current;
     for (const former of this.choice.observe(family, found)) this.#former.add(former);
     const { current } = this.choice;
@@ -76,16 +79,17 @@ export class RuleRepair {
     const add = ofFamily(this.wanted.ofAll(family, found));
     const former = ofFamily(this.wanted.ofFormerTerms(family, found));
     const unwanted = former.length === 0 ? [] : without(former, add);
-    const { networks } = this.wanted;
+    const disordered = this.wanted.networks.flatMap((network) =>
+      disorderedRules(found, this.wanted.ofNetwork(network, family, found)),
+    );
+    // All that is wanted now has been asked for.
+    await pieces.pause();
+    const repeated = repeatedRules(found, add);
+    await pieces.pause();
     return {
       add,
       remove: unwanted.map(({ rule }) => rule),
-      lift: [
-        ...networks.flatMap((network) =>
-          disorderedRules(found, this.wanted.ofNetwork(network, family, found)),
-        ),
-        ...repeatedRules(found, add),
-      ],
+      lift: [...disordered, ...repeated],
       retire: [...this.#former]
         .filter((each) => each !== current)
         .map((each) => each.baseRules(family, this.settings)),

@@ -87,6 +87,11 @@ export class HostRules {
     await this.#commit(() => [[], rules]);
   }
 
+  /** See {@link RuleCommits.readAhead}. */
+  readAhead(): void {
+    for (const commits of this.commits.values()) commits.readAhead();
+  }
+
   /** See {@link RuleRepair.run}. */
   repair(
     log: Log,

@@ -11,6 +11,7 @@ import type { NetworkSpec } from '../core/network.js';
 import type { OpenPort, PortBinding } from '../core/port.js';
 import { joinBindings, joinOpened } from '../core/port-runs.js';
 import type { GenerationChoice } from './generation-choice.js';
+import { Pieces } from './pieces.js';
 import type { RuleTerms } from './records.js';
 import type { Registry } from './registry.js';
 
@@ -67,6 +68,15 @@ export class WantedRules {
     const rules = portRules(network, { bindings, opened }, terms);
     this.#ofPorts.set(bindings, { network, generation, opened, rules });
     return rules;
+  }
+
+  /** Makes the rules of all ports, in pieces: what comes next then finds them made. */
+  async makeAhead(): Promise<void> {
+    const pieces = new Pieces();
+    for (const { network, record } of this.registry.endpoints()) {
+      this.#rulesOfPorts(network.spec, record);
+      await pieces.pause();
+    }
   }
 
   ofNetwork(network: NetworkSpec, family: Family, found: RuleSet): PlacedRule[] {

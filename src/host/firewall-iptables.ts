@@ -58,7 +58,12 @@ export class FirewallIptables implements Firewall {
    */
   static async detect(options: IptablesOptions = {}): Promise<FirewallIptables> {
     const commands = new Map<Family, FirewallCommands>();
-    const ipv4 = await detectVariant(4);
+    // With ipv6.disable=1 the commands are there, but what they change has no effect.
+    const hasIpv6 = existsSync('/proc/net/if_inet6');
+    const [ipv4, ipv6] = await Promise.all([
+      detectVariant(4),
+      hasIpv6 ? detectVariant(6) : undefined,
+    ]);
     if (ipv4 === undefined) {
       throw new DriverError(
         'firewall-failed',
@@ -67,8 +72,6 @@ export class FirewallIptables implements Firewall {
       );
     }
     commands.set(4, ipv4);
-    // With ipv6.disable=1 the commands are there, but what they change has no effect.
-    const ipv6 = existsSync('/proc/net/if_inet6') ? await detectVariant(6) : undefined;
     if (ipv6 !== undefined) commands.set(6, ipv6);
     return new FirewallIptables(commands, options);
   }

@@ -37,12 +37,17 @@ const dockerChain = /^:DOCKER(-ISOLATION\S*|-FORWARD|-BRIDGE|-CT)? /m;
  */
 export async function detectVariant(family: Family): Promise<FirewallCommands | undefined> {
   const tool = toolOf[family];
-  const standard = await standardVariant(tool);
-  const nft = await inspect(tool, 'nft', standard);
+  // Listing takes a tenth of a second where there are many rules, and a start waits for it.
+  const [standard, named] = await Promise.all([
+    standardVariant(tool),
+    inspect(`${tool}-nft`, 'nft'),
+  ]);
+  const nft = named ?? (standard === 'nft' ? await inspect(tool, 'nft') : undefined);
   // Only reading makes the kernel load the legacy modules, where nothing used them before.
   const legacy =
     standard === 'legacy' || legacyTables(family) !== ''
-      ? await inspect(tool, 'legacy', standard)
+      ? ((await inspect(`${tool}-legacy`, 'legacy')) ??
+        (standard === 'legacy' ? await inspect(tool, 'legacy') : undefined))
       : undefined;
   if (nft?.hasDocker === true && legacy?.hasDocker === true) throw split(tool, standard);
   const chosen = [nft, legacy].find((found) => found?.hasDocker) ?? firstOf(standard, nft, legacy);
@@ -73,26 +78,19 @@ async function standardVariant(tool: string): Promise<Variant | undefined> {
   }
 }
 
-/** undefined if the variant is not installed, or the kernel does not have it. */
-async function inspect(
-  tool: string,
-  variant: Variant,
-  standard: Variant | undefined,
-): Promise<Inspected | undefined> {
-  const names = [`${tool}-${variant}`, ...(standard === variant ? [tool] : [])];
-  for (const name of names) {
-    try {
-      const args = ['-t', 'filter'];
-      const { stdout } = await runCommand(`${name}-save`, args, { timeoutMs: firewallTimeoutMs });
-      return {
-        commands: { variant, save: `${name}-save`, restore: `${name}-restore` },
-        hasDocker: dockerChain.test(stdout),
-      };
-    } catch (error) {
-      if (!(error instanceof CommandError)) throw error;
-    }
+/** undefined if there is no such command, or the kernel does not have the variant. */
+async function inspect(name: string, variant: Variant): Promise<Inspected | undefined> {
+  try {
+    const args = ['-t', 'filter'];
+    const { stdout } = await runCommand(`${name}-save`, args, { timeoutMs: firewallTimeoutMs });
+    return {
+      commands: { variant, save: `${name}-save`, restore: `${name}-restore` },
+      hasDocker: dockerChain.test(stdout),
+    };
+  } catch (error) {
+    if (error instanceof CommandError) return undefined;
+    throw error;
   }
-  return undefined;
 }
 
 /** Names of the legacy tables in use; empty also if the kernel has none. */

@@ -57,7 +57,7 @@ export class LinksNetlink implements Links {
 
   async list(): Promise<ObservedLink[]> {
     return this.#doing('listing the interfaces', async () => {
-      const links = await this.#links();
+      const links = await this.#socket.dump(listLinksRequest(), parseLink);
       const addresses = await this.#addresses();
       return links.map((link) => ({ ...link, addresses: addresses.get(link.index) ?? [] }));
     });
@@ -163,16 +163,9 @@ export class LinksNetlink implements Links {
     return reply === undefined ? undefined : parseLink(reply.type, reply.body)?.name;
   }
 
-  async #links(): Promise<LinkReply[]> {
-    const replies = await this.#socket.request(listLinksRequest());
-    return replies.flatMap(({ type, body }) => parseLink(type, body) ?? []);
-  }
-
   async #addresses(): Promise<Map<number, Cidr[]>> {
     const byLink = new Map<number, Cidr[]>();
-    for (const { type, body } of await this.#socket.request(listAddressesRequest())) {
-      const found = parseAddress(type, body);
-      if (found === undefined) continue;
+    for (const found of await this.#socket.dump(listAddressesRequest(), parseAddress)) {
       const others = byLink.get(found.index);
       if (others === undefined) byLink.set(found.index, [found.cidr]);
       else others.push(found.cidr);

@@ -51,6 +51,8 @@ interface Pending {
   /** More than one: a transaction, whose last request with NLM_F_ACK is answered last. */
   readonly requests: readonly NetlinkRequest[];
   readonly timeoutMs: number;
+  /** Told each message as it comes, in place of collecting them; must not throw. */
+  readonly each?: ((reply: Reply) => void) | undefined;
   readonly resolve: (replies: Reply[]) => void;
   readonly reject: (error: Error) => void;
 }
@@ -95,15 +97,30 @@ export class NetlinkSocket {
    * @throws {NetlinkError} with the kernel's reason, `ETIMEDOUT`, or `EINTR` for a dump that stayed
    * torn in five attempts
    */
-  async request(request: NetlinkRequest, timeoutMs = defaultTimeoutMs): Promise<Reply[]> {
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        return await this.#enqueue([request], timeoutMs);
-      } catch (error) {
-        const torn = error instanceof NetlinkError && error.code === 'EINTR';
-        if (!torn || attempt === dumpAttempts) throw error;
-      }
-    }
+  request(request: NetlinkRequest, timeoutMs = defaultTimeoutMs): Promise<Reply[]> {
+    return untorn(() => this.#enqueue([request], timeoutMs));
+  }
+
+  /**
+   * As {@link request}, for many messages: each is parsed when it comes, so that the event loop is
+   * not held up by all of them at the end.
+   *
+   * @param parse must not throw; what it has no value for is left out
+   */
+  async dump<Item>(
+    request: NetlinkRequest,
+    parse: (type: number, body: Buffer) => Item | undefined,
+  ): Promise<Item[]> {
+    let items: Item[] = [];
+    const each = ({ type, body }: Reply): void => {
+      const item = parse(type, body);
+      if (item !== undefined) items.push(item);
+    };
+    await untorn(() => {
+      items = [];
+      return this.#enqueue([request], defaultTimeoutMs, each);
+    });
+    return items;
   }
 
   /**
@@ -126,13 +143,17 @@ export class NetlinkSocket {
     this.#raw.close();
   }
 
-  #enqueue(requests: readonly NetlinkRequest[], timeoutMs: number): Promise<Reply[]> {
+  #enqueue(
+    requests: readonly NetlinkRequest[],
+    timeoutMs: number,
+    each?: (reply: Reply) => void,
+  ): Promise<Reply[]> {
     return new Promise((resolve, reject) => {
       if (this.#closed) {
         reject(new NetlinkError('ECANCELED', 'netlink socket closed (ECANCELED)'));
         return;
       }
-      this.#queue.push({ requests, timeoutMs, resolve, reject });
+      this.#queue.push({ requests, timeoutMs, each, resolve, reject });
       if (this.#current === undefined) this.#sendNext();
     });
   }
@@ -168,7 +189,9 @@ export class NetlinkSocket {
     if (frame.sequence < current.first || frame.sequence > current.sequence) return;
     if ((frame.flags & flag.dumpInterrupted) !== 0) current.torn = true;
     if (frame.type !== controlType.error && frame.type !== controlType.done) {
-      current.replies.push({ type: frame.type, body: frame.body });
+      const reply = { type: frame.type, body: frame.body };
+      if (current.each === undefined) current.replies.push(reply);
+      else current.each(reply);
       return;
     }
     current.errno ||= frameErrno(frame);
@@ -197,5 +220,17 @@ export class NetlinkSocket {
       if (this.#current === undefined) this.#sendNext();
     });
     return current;
+  }
+}
+
+/** Again and again, as long as a change of others tears the answer. */
+async function untorn<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await ask();
+    } catch (error) {
+      const torn = error instanceof NetlinkError && error.code === 'EINTR';
+      if (!torn || attempt === dumpAttempts) throw error;
+    }
   }
 }

@@ -4,9 +4,12 @@
  * A record is replaced by renaming a complete, synced file over it, and the folder is synced then:
  * whenever the machine stops, the old or the new record is there, never a part of one.
  */
+
+import { readFileSync } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
-import { mkdir, open, readdir, readFile, rename, unlink } from 'node:fs/promises';
+import { mkdir, open, readdir, rename, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { DriverError, messageOf } from '../core/errors.js';
 import type { RecordKind, RecordStore, StoredRecord } from '../driver/host.js';
 
@@ -20,6 +23,11 @@ const kinds = ['network', 'endpoint'] as const;
 /** Ids of the engine, and nothing that could lead to another folder. */
 const idPattern = /^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$/;
 const temporarySuffix = '.tmp';
+/**
+ * At a start, files are read one after the other for so long before something else gets its turn: the
+ * asynchronous way takes 0.8 ms of processor time for a file, this one 0.05.
+ */
+const pieceMs = 5;
 
 export class RecordFiles implements RecordStore {
   #counter = 0;
@@ -58,15 +66,20 @@ export class RecordFiles implements RecordStore {
    */
   async load(): Promise<StoredRecord[]> {
     const records: StoredRecord[] = [];
+    let pieceBegan = performance.now();
     for (const kind of kinds) {
       const folder = this.#folder(kind).path;
       const names = await doing('listing the records in', folder, () => readdir(folder));
       for (const name of names.sort()) {
         const path = join(folder, name);
+        if (performance.now() - pieceBegan > pieceMs) {
+          await nextTurn();
+          pieceBegan = performance.now();
+        }
         if (name.endsWith(temporarySuffix)) {
           await unlink(path).catch(() => undefined);
         } else if (name.endsWith('.json')) {
-          records.push(await readRecord(kind, name.slice(0, -'.json'.length), path));
+          records.push(readRecord(kind, name.slice(0, -'.json'.length), path));
         }
       }
     }
@@ -143,9 +156,9 @@ async function writeSynced(path: string, text: string): Promise<void> {
   }
 }
 
-async function readRecord(kind: RecordKind, id: string, path: string): Promise<StoredRecord> {
+function readRecord(kind: RecordKind, id: string, path: string): StoredRecord {
   try {
-    return { kind, id, path, value: await readValue(kind, id, path) };
+    return { kind, id, path, value: readValue(kind, id, path) };
   } catch (error) {
     if (error instanceof DriverError) return { kind, id, path, unreadable: error };
     throw error;
@@ -153,10 +166,10 @@ async function readRecord(kind: RecordKind, id: string, path: string): Promise<S
 }
 
 /** @throws {DriverError} `record-unreadable`; the file stays as it is */
-async function readValue(kind: RecordKind, id: string, path: string): Promise<unknown> {
+function readValue(kind: RecordKind, id: string, path: string): unknown {
   let wrapper: unknown;
   try {
-    wrapper = JSON.parse(await readFile(path, 'utf8'));
+    wrapper = JSON.parse(readFileSync(path, 'utf8'));
   } catch (error) {
     throw unreadable(path, messageOf(error), error);
   }

@@ -35,7 +35,15 @@ export function createServer(settings: ServerSettings): PluginServer {
     return503OnClosing: false,
     // Engines up to 20.10 send an empty Host; somebody with `nc` sends none.
     http: { requireHostHeader: false },
-    ajv: { customOptions: { coerceTypes: false, useDefaults: false, removeAdditional: false } },
+    ajv: {
+      // Schemas are not checked themselves at each start, which takes 0.1 s; a test does it.
+      customOptions: {
+        coerceTypes: false,
+        useDefaults: false,
+        removeAdditional: false,
+        validateSchema: false,
+      },
+    },
     frameworkErrors: (error, request, reply) => {
       onError(error, request, reply);
       // A URL that cannot be read does not get as far as the hooks.

@@ -2,13 +2,13 @@
  * The real daemon, which SIGKILLs itself before or after the CRASH_AT-th effect that follows a
  * SIGUSR2: odd numbers before, even ones after. Arguments as for `tsbridge`.
  */
-import { dispatch } from '../../dist/cli/dispatch.js';
-import { ConntrackNetlink } from '../../dist/host/conntrack.js';
-import { FirewallIptables } from '../../dist/host/firewall-iptables.js';
-import { LinksNetlink } from '../../dist/host/links-netlink.js';
-import { RecordFiles } from '../../dist/host/store-file.js';
-import { SysctlFiles } from '../../dist/host/sysctl.js';
-import { ProxySupervisor } from '../../dist/proxy/supervisor.js';
+import { dispatch } from '../../build/cli/dispatch.js';
+import { ConntrackNetlink } from '../../build/host/conntrack.js';
+import { FirewallIptables } from '../../build/host/firewall-iptables.js';
+import { LinksNetlink } from '../../build/host/links-netlink.js';
+import { RecordFiles } from '../../build/host/store-file.js';
+import { SysctlFiles } from '../../build/host/sysctl.js';
+import { ProxySupervisor } from '../../build/proxy/supervisor.js';
 
 const at = Number(process.env.CRASH_AT ?? 0);
 let armed = process.env.CRASH_FROM_START === '1';

@@ -29,5 +29,5 @@ export function disorderedRules(found: RuleSet, group: readonly PlacedRule[]): R
 
 /** Those that are there more than once, as after `iptables-restore --noflush` of a dump. */
 export function repeatedRules(found: RuleSet, group: readonly PlacedRule[]): Rule[] {
-  return group.map(({ rule }) => rule).filter((rule) => found.count(rule) > 1);
+  return group.flatMap(({ rule }) => (found.count(rule) > 1 ? [rule] : []));
 }

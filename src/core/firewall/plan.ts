@@ -3,6 +3,9 @@ import type { BaseRules } from './generation.js';
 import type { PlacedRule, Rule } from './rule.js';
 import type { RuleChange, RuleSet } from './rule-set.js';
 
+/** Rules that are looked at between two yields of {@link planInSteps}. */
+const stepSize = 200;
+
 /** What a call wants of one family's rules. Additions come first. */
 export interface RuleIntent {
   readonly add: readonly PlacedRule[];
@@ -24,6 +27,19 @@ export interface RuleIntent {
  * keeps its place.
  */
 export function planRules(found: RuleSet, base: BaseRules, intent: RuleIntent): RuleChange[] {
+  const steps = planInSteps(found, base, intent);
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+  }
+}
+
+/** {@link planRules} with a yield after every few hundred rules; nobody else may use `found` meanwhile. */
+export function* planInSteps(
+  found: RuleSet,
+  base: BaseRules,
+  intent: RuleIntent,
+): Generator<void, RuleChange[]> {
   const changes: RuleChange[] = [];
   const commit = (next: readonly RuleChange[]): void => {
     changes.push(...next);
@@ -40,7 +56,10 @@ export function planRules(found: RuleSet, base: BaseRules, intent: RuleIntent): 
       if (shared.rule.chain !== 'DOCKER-USER') commit(secondCopies(found, shared));
     }
     commit(misplacedHeads(found, heads, intent.add));
+    let looked = 0;
     for (const { rule, place } of [...base.rules, ...intent.add]) {
+      looked += 1;
+      if (looked % stepSize === 0) yield;
       if (found.has(rule)) continue;
       if (place === 'end') commit([{ op: 'append', rule }]);
       else {

@@ -25,47 +25,51 @@ interface ChainState {
 /** So many rules to delete are worth a walk through their chains. */
 const many = 32;
 
-const key = (table: Table, chain: string): string => `${table} ${chain}`;
-
 export class RuleSet {
-  readonly #chains = new Map<string, ChainState>();
+  /** A map of maps: to look for a rule must not cost a new string. */
+  readonly #tables = new Map<Table, Map<string, ChainState>>();
 
   /** For plans that may not come true. */
   copy(): RuleSet {
     const copy = new RuleSet();
-    for (const [name, { policy, rules, counts }] of this.#chains) {
-      copy.#chains.set(name, { policy, rules: [...rules], counts: new Map(counts) });
+    for (const [table, chains] of this.#tables) {
+      const copies = new Map<string, ChainState>();
+      for (const [name, { policy, rules, counts }] of chains) {
+        copies.set(name, { policy, rules: [...rules], counts: new Map(counts) });
+      }
+      copy.#tables.set(table, copies);
     }
     return copy;
   }
 
   addChain(table: Table, chain: string, policy?: string): void {
-    if (this.#chains.has(key(table, chain))) return;
-    this.#chains.set(key(table, chain), { policy, rules: [], counts: new Map() });
+    const chains = this.#tables.get(table) ?? new Map<string, ChainState>();
+    this.#tables.set(table, chains);
+    if (!chains.has(chain)) chains.set(chain, { policy, rules: [], counts: new Map() });
   }
 
   append(table: Table, chain: string, text: string): void {
-    this.addChain(table, chain);
+    if (this.#find(table, chain) === undefined) this.addChain(table, chain);
     const state = this.#state(table, chain);
     state.rules.push(text);
     count(state, text, 1);
   }
 
   hasChain(table: Table, chain: Chain): boolean {
-    return this.#chains.has(key(table, chain));
+    return this.#find(table, chain) !== undefined;
   }
 
   policy(table: Table, chain: Chain): string | undefined {
-    return this.#chains.get(key(table, chain))?.policy;
+    return this.#find(table, chain)?.policy;
   }
 
   has(rule: Rule): boolean {
-    return this.#chains.get(key(rule.table, rule.chain))?.counts.has(rule.text) ?? false;
+    return this.#find(rule.table, rule.chain)?.counts.has(rule.text) ?? false;
   }
 
   /** How often the rule is there. */
   count(rule: Rule): number {
-    return this.#chains.get(key(rule.table, rule.chain))?.counts.get(rule.text) ?? 0;
+    return this.#find(rule.table, rule.chain)?.counts.get(rule.text) ?? 0;
   }
 
   /** Counts from 0; undefined if the rule is not there. */
@@ -76,7 +80,7 @@ export class RuleSet {
 
   /** The chain's rules from top to bottom, as `iptables-save` prints them without `-A CHAIN`. */
   rules(table: Table, chain: Chain): readonly string[] {
-    return this.#chains.get(key(table, chain))?.rules ?? [];
+    return this.#find(table, chain)?.rules ?? [];
   }
 
   /**
@@ -102,10 +106,7 @@ export class RuleSet {
 
   /** Names of all chains of a table, built-in ones included. */
   chains(table: Table): string[] {
-    const prefix = `${table} `;
-    return [...this.#chains.keys()]
-      .filter((name) => name.startsWith(prefix))
-      .map((name) => name.slice(prefix.length));
+    return [...(this.#tables.get(table)?.keys() ?? [])];
   }
 
   /** Brings this set to what the host has once `changes` are committed. */
@@ -113,7 +114,7 @@ export class RuleSet {
     const deleted = new Map<ChainState, Map<string, number>>();
     for (const change of changes) {
       if (change.op === 'create-chain') this.addChain(change.table, change.chain);
-      else if (change.op === 'delete-chain') this.#chains.delete(key(change.table, change.chain));
+      else if (change.op === 'delete-chain') this.#tables.get(change.table)?.delete(change.chain);
       else if (change.op === 'policy') {
         this.addChain(change.table, change.chain);
         this.#state(change.table, change.chain).policy = change.policy;
@@ -139,8 +140,12 @@ export class RuleSet {
     for (const state of [...deleted.keys()]) sweep(state, deleted);
   }
 
+  #find(table: Table, chain: string): ChainState | undefined {
+    return this.#tables.get(table)?.get(chain);
+  }
+
   #state(table: Table, chain: string): ChainState {
-    const state = this.#chains.get(key(table, chain));
+    const state = this.#find(table, chain);
     if (state === undefined) throw new Error(`no chain ${chain} in table ${table}`);
     return state;
   }

@@ -41,8 +41,10 @@ export class SaveReader {
 
 /** Levels what differs between iptables versions for the rules that Docker writes. */
 function canonical(text: string): string {
-  return text
-    .trimEnd()
+  const trimmed = text.trimEnd();
+  const other = /(?:^| )-p (?:icmpv6|58|132)\b/.exec(trimmed);
+  if (other === null) return trimmed;
+  return trimmed
     .replace(/(^| )-p (icmpv6|58)\b/, '$1-p ipv6-icmp')
     .replace(/(^| )-p 132\b/, '$1-p sctp');
 }

@@ -15,9 +15,16 @@ export interface RuleTransaction {
 const order: readonly Table[] = ['raw', 'mangle', 'filter', 'nat'];
 
 export function inTransactions(changes: readonly RuleChange[]): RuleTransaction[] {
+  const byTable = new Map<Table, RuleChange[]>();
+  for (const change of changes) {
+    const table = tableOf(change);
+    const own = byTable.get(table);
+    if (own === undefined) byTable.set(table, [change]);
+    else own.push(change);
+  }
   return order.flatMap((table) => {
-    const own = changes.filter((change) => tableOf(change) === table);
-    return own.length === 0 ? [] : [{ table, changes: own }];
+    const own = byTable.get(table);
+    return own === undefined ? [] : [{ table, changes: own }];
   });
 }
 

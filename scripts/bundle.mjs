@@ -1,0 +1,37 @@
+/**
+ * build/ (one module for each source, by tsc) → dist/ (what is installed): our modules and the
+ * libraries in pure JavaScript in a few files, since Node.js takes a millisecond for each file that it
+ * loads, and the daemon has 500 of them. See docs/adr/0006-bundle.md.
+ */
+import { chmodSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+
+process.chdir(fileURLToPath(new URL('..', import.meta.url)));
+const { metafile } = await build({
+  entryPoints: ['build/main.js', 'build/proxy/main.js'],
+  outdir: 'dist',
+  outbase: 'build',
+  bundle: true,
+  // What only the daemon needs is in a file of its own, and what both programs need, in others.
+  splitting: true,
+  format: 'esm',
+  platform: 'node',
+  target: 'node20.19',
+  // They load binaries that lie beside them.
+  external: ['netlink', 'koffi'],
+  // Libraries in CommonJS ask for the modules of Node.js by this name.
+  banner: {
+    js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);",
+  },
+  sourcemap: true,
+  metafile: true,
+  logLevel: 'warning',
+});
+// Not before: a daemon may be running from there, and starts the process that holds ports.
+for (const name of readdirSync('dist', { recursive: true })) {
+  const path = join('dist', name);
+  if (statSync(path).isFile() && !(path in metafile.outputs)) rmSync(path);
+}
+chmodSync('dist/main.js', 0o755);

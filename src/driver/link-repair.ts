@@ -1,0 +1,113 @@
+/**
+ * Repair of bridges, addresses, ports on the bridge and, with all of a network, its sysctls. Runs when
+ * something outside has changed links, and at every start.
+ */
+import { ErrorList, wrapError } from '../core/errors.js';
+import {
+  bridgeLinkOf,
+  describeLinkStep,
+  type LinkStep,
+  type ObservedLink,
+  planBridge,
+  planLinkUp,
+  planVethRepair,
+  vethLinkOf,
+} from '../core/links.js';
+import { applyLinkSteps } from './apply.js';
+import type { When } from './reconcile.js';
+import type { NetworkState } from './registry.js';
+import { repairSysctls, setBridgeSysctls } from './sysctl-repair.js';
+import type { World } from './world.js';
+
+/** So many are not asked for one by one, but with a list of all of the host's. */
+const manyLinks = 10;
+
+/** Names of the links to look at, by network. */
+type TouchedLinks = ReadonlyMap<NetworkState, ReadonlySet<string>>;
+
+/**
+ * Answers with what had to be done: `create bridge br-0`. A network that fails does not keep the
+ * others from repair.
+ *
+ * @param touched without it all links of all networks, and their sysctls
+ */
+export async function repairLinks(
+  world: World,
+  when: When,
+  touched?: TouchedLinks,
+): Promise<string[]> {
+  const done: string[] = [];
+  const errors = new ErrorList();
+  const networks = [...(touched?.keys() ?? world.registry.networks())];
+  const count = [...(touched?.values() ?? [])].reduce((sum, names) => sum + names.size, 0);
+  const listed = touched && count < manyLinks ? undefined : await listLinks(world);
+  for (const state of networks) {
+    await errors.attempt(() =>
+      // Shared is enough: it keeps the network from being deleted meanwhile.
+      world.networkLocks.shared(state.spec.id, async () => {
+        if (state.record.phase !== 'ready') return;
+        const names = listed ? wrongLinks(state, listed) : (touched?.get(state) ?? new Set());
+        // While we run, settings are looked at by SysctlWatch.
+        const wholly = touched === undefined;
+        done.push(...(await repairNetwork(world, state, when, names, wholly)));
+      }),
+    );
+  }
+  if (errors.failed) {
+    throw wrapError('repairing networks', new Error(errors.message), 'link-failed');
+  }
+  return done;
+}
+
+async function listLinks(world: World): Promise<ReadonlyMap<string, ObservedLink>> {
+  return new Map((await world.links.list()).map((link) => [link.name, link]));
+}
+
+/** Those that a list shows to be otherwise than they should; what is done goes by a look at each. */
+function wrongLinks(
+  { spec, endpoints }: NetworkState,
+  listed: ReadonlyMap<string, ObservedLink>,
+): Set<string> {
+  const wrong = new Set<string>();
+  const bridge = listed.get(spec.bridge);
+  const steps = [...planBridge(bridgeLinkOf(spec), bridge), ...planLinkUp(spec.bridge, bridge)];
+  if (steps.length > 0) wrong.add(spec.bridge);
+  for (const { spec: endpoint, record } of endpoints.values()) {
+    const link = listed.get(endpoint.veth.host);
+    if (record.phase !== 'ready' || link === undefined) continue;
+    const wanted = vethLinkOf(spec, endpoint);
+    if (planVethRepair(wanted, bridge?.index, link).length > 0) wrong.add(link.name);
+  }
+  return wrong;
+}
+
+async function repairNetwork(
+  world: World,
+  state: NetworkState,
+  when: When,
+  names: ReadonlySet<string>,
+  withSysctls: boolean,
+): Promise<string[]> {
+  const { spec } = state;
+  if (names.size === 0) return withSysctls ? repairSysctls(world, spec, when) : [];
+  const done: string[] = [];
+  const apply = async (steps: readonly LinkStep[]): Promise<void> => {
+    if (when !== 'dry-run') await applyLinkSteps(world.links, steps);
+    done.push(...steps.map(describeLinkStep));
+  };
+  const found = await world.links.find(spec.bridge);
+  await apply(planBridge(bridgeLinkOf(spec), found));
+  if (withSysctls) done.push(...(await repairSysctls(world, spec, when)));
+  else if (found === undefined) done.push(...(await setBridgeSysctls(world, spec)));
+  await apply(planLinkUp(spec.bridge, found));
+  const bridge = (found ?? (await world.links.find(spec.bridge)))?.index;
+  for (const { spec: endpoint, record } of state.endpoints.values()) {
+    const { host } = endpoint.veth;
+    // A bridge that had to be made again has lost all its ports.
+    if (record.phase !== 'ready' || (found && !names.has(host))) continue;
+    const link = await world.links.find(host);
+    if (link === undefined) continue;
+    await apply(planVethRepair(vethLinkOf(spec, endpoint), bridge, link));
+  }
+  return done;
+}
