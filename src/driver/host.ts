@@ -140,11 +140,11 @@ export type StoredRecord = {
   readonly path: string;
 } & ({ readonly value: unknown } | { readonly unreadable: DriverError });
 
-/** Durable records, one JSON document for each network and endpoint. */
+/** Records, one JSON document for each network and endpoint. */
 export interface RecordStore {
   /** Networks first. Throws only if it cannot be found out which records there are. */
   load(): Promise<StoredRecord[]>;
-  /** Durable when it resolves. */
+  /** Survives our own death when it resolves; a network's record also that of the machine. */
   write(kind: RecordKind, id: string, value: unknown): Promise<void>;
   remove(kind: RecordKind, id: string): Promise<void>;
 }

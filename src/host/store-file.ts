@@ -1,24 +1,25 @@
 /**
  * Records as files: `networks/ID.json` and `endpoints/ID.json` in the state folder.
  *
- * A record is replaced by renaming a complete, synced file over it, and the folder is synced then:
- * whenever the machine stops, the old or the new record is there, never a part of one.
+ * A record is replaced by renaming a complete file over it: whenever the daemon is killed, the old or
+ * the new one is there, never a part of one. File and folder of a network's are synced, so that this
+ * holds for the machine, too. Endpoints do not survive a machine that stops, and a container's start
+ * does not wait for the disk (1.4 ms a record) to keep what would only be thrown away then.
  */
-
-import { readFileSync } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import { mkdir, open, readdir, rename, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { DriverError, messageOf } from '../core/errors.js';
 import type { RecordKind, RecordStore, StoredRecord } from '../driver/host.js';
+import { readRecord, recordVersion } from './read-record.js';
 
-/** Of the wrapper and of what the driver writes into `value`. */
-const version = 1;
 const folderOf: Readonly<Record<RecordKind, string>> = {
   network: 'networks',
   endpoint: 'endpoints',
 };
+/** Whether its records survive a power cut. */
+const synced: Readonly<Record<RecordKind, boolean>> = { network: true, endpoint: false };
 const kinds = ['network', 'endpoint'] as const;
 /** Ids of the engine, and nothing that could lead to another folder. */
 const idPattern = /^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$/;
@@ -79,7 +80,8 @@ export class RecordFiles implements RecordStore {
         if (name.endsWith(temporarySuffix)) {
           await unlink(path).catch(() => undefined);
         } else if (name.endsWith('.json')) {
-          records.push(readRecord(kind, name.slice(0, -'.json'.length), path));
+          const record = readRecord(kind, name.slice(0, -'.json'.length), path);
+          if (record !== undefined) records.push(record);
         }
       }
     }
@@ -87,19 +89,19 @@ export class RecordFiles implements RecordStore {
   }
 
   write(kind: RecordKind, id: string, value: unknown): Promise<void> {
-    const text = `${JSON.stringify({ version, id, value })}\n`;
+    const text = `${JSON.stringify({ version: recordVersion, id, value })}\n`;
     return this.#inTurn(kind, id, async (path, handle) => {
       this.#counter += 1;
       const temporary = `${path}.${process.pid}-${this.#counter}${temporarySuffix}`;
       await doing('writing the record', path, async () => {
         try {
-          await writeSynced(temporary, text);
+          await writeFile(temporary, text, synced[kind]);
           await rename(temporary, path);
         } catch (error) {
           await unlink(temporary).catch(() => undefined);
           throw error;
         }
-        await handle.sync();
+        if (synced[kind]) await handle.sync();
       });
     });
   }
@@ -114,7 +116,7 @@ export class RecordFiles implements RecordStore {
           if (codeOf(error) === 'ENOENT') return;
           throw error;
         }
-        await handle.sync();
+        if (synced[kind]) await handle.sync();
       });
     });
   }
@@ -146,48 +148,14 @@ export class RecordFiles implements RecordStore {
   }
 }
 
-async function writeSynced(path: string, text: string): Promise<void> {
+async function writeFile(path: string, text: string, sync: boolean): Promise<void> {
   const file = await open(path, 'wx', 0o600);
   try {
     await file.writeFile(text);
-    await file.sync();
+    if (sync) await file.sync();
   } finally {
     await file.close();
   }
-}
-
-function readRecord(kind: RecordKind, id: string, path: string): StoredRecord {
-  try {
-    return { kind, id, path, value: readValue(kind, id, path) };
-  } catch (error) {
-    if (error instanceof DriverError) return { kind, id, path, unreadable: error };
-    throw error;
-  }
-}
-
-/** @throws {DriverError} `record-unreadable`; the file stays as it is */
-function readValue(kind: RecordKind, id: string, path: string): unknown {
-  let wrapper: unknown;
-  try {
-    wrapper = JSON.parse(readFileSync(path, 'utf8'));
-  } catch (error) {
-    throw unreadable(path, messageOf(error), error);
-  }
-  if (typeof wrapper !== 'object' || wrapper === null || !('version' in wrapper)) {
-    throw unreadable(path, 'it is no record of tsbridge');
-  }
-  if (wrapper.version !== version) {
-    const text = JSON.stringify(wrapper.version);
-    throw unreadable(path, `it has version ${text}, and this tsbridge knows only ${version}`);
-  }
-  if (!('id' in wrapper) || wrapper.id !== id || !('value' in wrapper)) {
-    throw unreadable(path, `it is not the record of ${kind} ${id}`);
-  }
-  return wrapper.value;
-}
-
-function unreadable(path: string, why: string, cause?: unknown): DriverError {
-  return new DriverError('record-unreadable', `reading the record ${path}: ${why}`, { cause });
 }
 
 function codeOf(error: unknown): unknown {

@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { RawClient } from '../fuzz/client.js';
 import { ipJson, run } from './netns.js';
+import { nodeFlags } from './node-flags.js';
 
 const built = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 const crashing = fileURLToPath(new URL('./crash-daemon.mjs', import.meta.url));
@@ -67,7 +68,7 @@ export class Daemon {
     const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('TSBRIDGE_'));
     // tap puts its loaders into NODE_OPTIONS of whatever is spawned: 45 MB of a process in which there
     // is nothing to load or cover. env(1) becomes the daemon, so that the pid is its own.
-    const child = spawn('env', ['-u', 'NODE_OPTIONS', process.execPath, ...all], {
+    const child = spawn('env', ['-u', 'NODE_OPTIONS', process.execPath, ...nodeFlags, ...all], {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...Object.fromEntries(inherited), ...env, CRASH_AT: String(crashAt ?? 0) },
     });

@@ -50,7 +50,10 @@ function makeClone(): string {
     writeFileSync(join(clone, path), JSON.stringify(value));
   }
   mkdirSync(join(clone, 'dist'));
-  writeFileSync(join(clone, 'dist/main.js'), '#!/usr/bin/env node\nconsole.log("installed");\n');
+  writeFileSync(
+    join(clone, 'dist/main.js'),
+    '#!/usr/bin/env -S node --stack-size=900\nconsole.log("installed");\n',
+  );
   return clone;
 }
 
@@ -121,10 +124,11 @@ t.test('the installed unit runs the Node.js that was found', async (t) => {
   const root = makeTarget();
   await install('--destdir', root, '--prefix', '/opt/bridge');
   const unit = readFileSync(join(root, 'etc/systemd/system/tsbridge.service'), 'utf8');
-  const [, node = '', main = ''] = /^ExecStart=(\S+) (\S+) daemon$/m.exec(unit) ?? [];
+  const start = /^ExecStart=(\S+) (--stack-size=900) (\S+) daemon$/m.exec(unit) ?? [];
+  const [, node = '', flag = '', main = ''] = start;
   t.ok(existsSync(node), node);
   t.equal(main, '/opt/bridge/lib/tsbridge/dist/main.js');
-  t.equal((await run(node, [join(root, main)])).stdout, 'installed\n');
+  t.equal((await run(node, [flag, join(root, main)])).stdout, 'installed\n');
 });
 
 t.test('again without a change, and after one', async (t) => {

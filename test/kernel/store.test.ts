@@ -5,6 +5,7 @@ const { default: t } = await import('tap');
 const { spawn } = await import('node:child_process');
 const { default: events } = await import('node:events');
 const fs = await import('node:fs');
+const { default: os } = await import('node:os');
 const { join } = await import('node:path');
 const { loadLibc } = await import('../../src/host/libc.js');
 const { lockState } = await import('../../src/host/state-lock.js');
@@ -88,6 +89,35 @@ t.test('what cannot be understood is named and left as it is', async (t) => {
     ],
     'and the others are read',
   );
+});
+
+t.test('an endpoint that was being written when the machine stopped is no endpoint', async (t) => {
+  const file = (kind: string, id: string) => join(folder, kind, `${id}.json`);
+  const folder = t.testdir({
+    networks: { [`${id}.json`]: '' },
+    endpoints: {
+      [`${id}.json`]: '\0'.repeat(4096),
+      [`${otherId}.json`]: '',
+      [`${'c'.repeat(64)}.json`]: '{"version":1,',
+    },
+  });
+  const before = Date.now() / 1000 - os.uptime() - 60;
+  // All but one are from before this machine's start.
+  for (const path of [
+    file('networks', id),
+    file('endpoints', id),
+    file('endpoints', 'c'.repeat(64)),
+  ])
+    fs.utimesSync(path, before, before);
+  const store = await RecordFiles.open(folder);
+  t.teardown(() => store.close());
+  t.match(await store.load(), [
+    { kind: 'network', id, unreadable: { code: 'record-unreadable' } },
+    { kind: 'endpoint', id: otherId, unreadable: { code: 'record-unreadable' } },
+    { kind: 'endpoint', id: 'c'.repeat(64), unreadable: { code: 'record-unreadable' } },
+  ]);
+  t.notOk(fs.existsSync(file('endpoints', id)));
+  t.ok(fs.existsSync(file('networks', id)));
 });
 
 t.test('leftovers of interrupted writes go; files of others stay', async (t) => {

@@ -3,6 +3,7 @@
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { nodeFlags } from '../helpers/node-flags.js';
 import { UnixHttp } from './http.js';
 import { type Namespaces, REPOSITORY } from './namespaces.js';
 import { LabProcess, NODE, until } from './process.js';
@@ -33,7 +34,7 @@ export class Tsbridge {
     if (!existsSync(join(REPOSITORY, 'dist/main.js'))) {
       throw new Error('dist/main.js is missing: npm run build');
     }
-    const command = [...NODE, '/opt/tsbridge/dist/main.js', 'daemon', ...args];
+    const command = [...NODE, ...nodeFlags, '/opt/tsbridge/dist/main.js', 'daemon', ...args];
     const logFile = join(namespaces.directory, 'tsbridge.log');
     const daemon = new LabProcess(namespaces.enter('host', command), logFile, env);
     const http = new UnixHttp(namespaces.path(PLUGIN_SOCKET));

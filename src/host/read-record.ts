@@ -1,0 +1,76 @@
+/** One record's file → what it says, or why that cannot be known. */
+import { readFileSync, statSync, unlinkSync } from 'node:fs';
+import { DriverError, messageOf } from '../core/errors.js';
+import type { RecordKind, StoredRecord } from '../driver/host.js';
+
+/** Of the wrapper and of what the driver writes into `value`. */
+export const recordVersion = 1;
+
+/**
+ * What cannot be understood stays as it is. undefined: a power cut has left a file without content,
+ * which was that of an endpoint, and has been deleted.
+ */
+export function readRecord(kind: RecordKind, id: string, path: string): StoredRecord | undefined {
+  try {
+    const text = readText(path);
+    if (kind === 'endpoint' && isCutOff(text, path)) {
+      unlinkSync(path);
+      return undefined;
+    }
+    return { kind, id, path, value: readValue(kind, id, path, text) };
+  } catch (error) {
+    if (error instanceof DriverError) return { kind, id, path, unreadable: error };
+    throw error;
+  }
+}
+
+/**
+ * File systems that allocate late (ext4, xfs) know a file that was not synced by its name and length
+ * before they have its content. Only if it is older than the machine's start: nobody else's damage is
+ * taken for that.
+ */
+function isCutOff(text: string, path: string): boolean {
+  return /^\0*$/.test(text) && statSync(path).mtimeMs < startOfMachineMs();
+}
+
+/** By the clock of today; 0 if the kernel does not say. */
+function startOfMachineMs(): number {
+  const seconds = /^btime (\d+)$/m.exec(readText('/proc/stat'))?.[1];
+  return Number(seconds ?? 0) * 1000;
+}
+
+/** @throws {DriverError} `record-unreadable` */
+function readValue(kind: RecordKind, id: string, path: string, text: string): unknown {
+  let wrapper: unknown;
+  try {
+    wrapper = JSON.parse(text);
+  } catch (error) {
+    throw unreadable(path, messageOf(error), error);
+  }
+  if (typeof wrapper !== 'object' || wrapper === null || !('version' in wrapper)) {
+    throw unreadable(path, 'it is no record of tsbridge');
+  }
+  if (wrapper.version !== recordVersion) {
+    const found = JSON.stringify(wrapper.version);
+    throw unreadable(
+      path,
+      `it has version ${found}, and this tsbridge knows only ${recordVersion}`,
+    );
+  }
+  if (!('id' in wrapper) || wrapper.id !== id || !('value' in wrapper)) {
+    throw unreadable(path, `it is not the record of ${kind} ${id}`);
+  }
+  return wrapper.value;
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw unreadable(path, messageOf(error), error);
+  }
+}
+
+function unreadable(path: string, why: string, cause?: unknown): DriverError {
+  return new DriverError('record-unreadable', `reading the record ${path}: ${why}`, { cause });
+}
