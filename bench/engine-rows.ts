@@ -137,6 +137,9 @@ export function rowsOf({ rows, more = [] }: EngineRun): string[] {
   return [...rows, ...more];
 }
 
+/** Between turns; a link on its way out is gone after some 30. */
+const restMs = 300;
+
 /** The drivers take turns within a round, so that drift of the machine hits both. */
 export async function compare(host: EngineHost, run: EngineRun, rounds: number): Promise<Figure[]> {
   const times: Record<Driver, (readonly number[])[]> = { bridge: [], tsbridge: [] };
@@ -146,6 +149,8 @@ export async function compare(host: EngineHost, run: EngineRun, rounds: number):
     const drivers: readonly Driver[] = ['bridge', 'tsbridge'];
     for (const driver of round % 2 === 0 ? drivers : drivers.toReversed()) {
       if (round > wanted[driver]) continue;
+      // What the turn before has left to the kernel must not cost this one.
+      await sleep(restMs);
       const time = await run.run(host, driver);
       // The first call of each kind loads modules and fills caches.
       if (round > 0) times[driver].push(time);

@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import ipaddr from 'ipaddr.js';
 import t from 'tap';
 import {
   addressBytes,
@@ -30,6 +31,21 @@ const ip = (text: string) => {
   return parsed;
 };
 const bytesOf = (length: 4 | 16) => fc.uint8Array({ minLength: length, maxLength: length });
+
+t.test('IPv4: exactly what the library takes', async (t) => {
+  const octet = fc.oneof(fc.nat(300).map(String), fc.stringMatching(/^[0-9 x+-]{0,4}$/));
+  const quad = fc.array(octet, { minLength: 3, maxLength: 5 }).map((octets) => octets.join('.'));
+  fc.assert(
+    fc.property(fc.oneof(quad, fc.string()), (text) => {
+      const wanted = ipaddr.IPv4.isValidFourPartDecimal(text);
+      return wanted ? parseIp(text) === text : !(parseIp(text) ?? ':').includes('.');
+    }),
+  );
+  const taken = Array.from({ length: 300 }, (_, value) => value).filter((value) =>
+    parseIp(`10.${value}.0.1`),
+  );
+  t.strictSame(taken, [...Array(256).keys()]);
+});
 
 t.test('only whole, plain addresses are taken', async (t) => {
   t.equal(parseIp('10.5.0.1'), '10.5.0.1');
