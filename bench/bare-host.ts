@@ -120,6 +120,8 @@ class BareHost {
       for (let round = 0; round <= 7; round += 1) {
         await this.calls.publish(0, portMap(firstPort, 1000, ''));
         last = memoryOf(this.#running.pid);
+        // As a container that lives for some time: the numbers of its rules are known then.
+        await sleep(1_000);
         await this.calls.revoke(0);
       }
     });

@@ -13,7 +13,7 @@ import { BridgeDriver } from './driver/driver.js';
 import { GenerationChoice } from './driver/generation-choice.js';
 import type { Log } from './driver/host.js';
 import { KeyedLocks } from './driver/locks.js';
-import { recover } from './driver/recover.js';
+import { type FoundAtStart, look, recover } from './driver/recover.js';
 import { Registry } from './driver/registry.js';
 import { Removals } from './driver/removals.js';
 import { HostRules } from './driver/rules.js';
@@ -44,8 +44,8 @@ export async function runDaemon(config: Config, version: string): Promise<number
   const libc = loadLibc();
   const lock = await lockState(config.stateDir, libc);
   const choice = new GenerationChoice(config.firewallGeneration, config.ip6tables);
-  const { world, firewall } = await buildWorld(config, log, choice);
-  const recovered = recover(world);
+  const { world, firewall, found } = await buildWorld(config, log, choice);
+  const recovered = recover(world, found);
   recovered.catch((error) =>
     log.error({ error }, 'recovery failed; no call that changes state is served'),
   );
@@ -109,11 +109,15 @@ async function buildWorld(
 ): Promise<{
   world: World & { hostPorts: ProxySupervisor };
   firewall: FirewallIptables | undefined;
+  found: FoundAtStart;
 }> {
   const sysctls = new SysctlFiles();
-  const [firewall, store, ports] = await Promise.all([
+  const links = new LinksNetlink();
+  const store = await RecordFiles.open(config.stateDir);
+  // Meanwhile: finding the firewall takes a process that lists all rules.
+  const found = look(store, links, log);
+  const [firewall, ports] = await Promise.all([
     config.iptables ? FirewallIptables.detect() : undefined,
-    RecordFiles.open(config.stateDir),
     sysctls.read(ephemeralPorts),
   ]);
   const settings: FirewallSettings = {
@@ -143,7 +147,6 @@ async function buildWorld(
       ),
     log,
   });
-  const links = new LinksNetlink();
   const registry = new Registry();
   const world = {
     links,
@@ -172,7 +175,7 @@ async function buildWorld(
     },
     log,
   };
-  return { world, firewall };
+  return { world, firewall, found };
 }
 
 /** IPv6 rules are written if told so; with `auto`, wherever the engine writes its own. */

@@ -2,7 +2,6 @@
  * Group commit: calls that arrive while a commit runs share the next one, so that a thousand rules
  * or sixty-four containers cost one `iptables-restore` each (docs/adr/0003-commits-and-the-model.md).
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Family } from '../core/address.js';
 import { messageOf, wrapError } from '../core/errors.js';
 import type { BaseRules } from '../core/firewall/generation.js';
@@ -35,8 +34,7 @@ interface Pending {
 
 /** So many are worth waiting until the kernel has reported their numbers. */
 const manyDeletions = 1_000;
-const reportPauseMs = 100;
-const reportWaits = 100;
+const reportTimeoutMs = 10_000;
 
 /** The rules of one family: what is there as far as we know, and a queue of what shall be. */
 export class RuleCommits {
@@ -50,6 +48,8 @@ export class RuleCommits {
   #tried = new Set<Table>();
   #running = false;
   #refused: () => void = () => {};
+  /** Whoever waits for the numbers of rules. */
+  #reported: () => void = () => {};
 
   constructor(
     private readonly family: Family,
@@ -95,6 +95,7 @@ export class RuleCommits {
   noteTransaction(pid: number, added: readonly AddedRule[], tableDeleted: boolean): void {
     if (tableDeleted) this.#handles.clear();
     this.#handles.learn(pid, added);
+    this.#reported();
   }
 
   #enqueue(
@@ -222,10 +223,21 @@ export class RuleCommits {
     // A chain goes after its last rule, in the same transaction.
     if (changes.some(({ op }) => op === 'delete-chain')) return undefined;
     // The kernel lists a chain of 60,000 in 15 s, which is what a deletion by text begins with.
-    for (let wait = 0; deletions.length > manyDeletions && wait < reportWaits; wait += 1) {
-      if (!this.#handles.awaits(deletions)) break;
-      await sleep(reportPauseMs);
-    }
+    if (deletions.length > manyDeletions) await this.#untilReported(deletions);
     return this.#handles.take(deletions);
+  }
+
+  async #untilReported(rules: readonly Rule[]): Promise<void> {
+    let late = false;
+    const timer = setTimeout(() => {
+      late = true;
+      this.#reported();
+    }, reportTimeoutMs);
+    while (!late && this.#handles.awaits(rules)) {
+      await new Promise<void>((resolve) => {
+        this.#reported = resolve;
+      });
+    }
+    clearTimeout(timer);
   }
 }

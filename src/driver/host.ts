@@ -22,7 +22,7 @@ export interface ObservedRoute {
 /** Links, addresses and routes of the namespace that the daemon runs in. */
 export interface Links {
   find(name: string): Promise<ObservedLink | undefined>;
-  /** Every link with its addresses, from one consistent dump. */
+  /** Every link, bridges with their addresses. */
   list(): Promise<ObservedLink[]>;
   /**
    * Unicast routes of the main table, without the default routes, whose destination shares an

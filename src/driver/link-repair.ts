@@ -19,8 +19,10 @@ import type { NetworkState } from './registry.js';
 import { repairSysctls, setBridgeSysctls } from './sysctl-repair.js';
 import type { World } from './world.js';
 
-/** So many are not asked for one by one, but with a list of all of the host's. */
-const manyLinks = 10;
+/** A list of all links costs less than asking for a quarter of them one by one. */
+const listedInTheTimeOf = 4;
+/** Below, nothing is saved. */
+const fewLinks = 10;
 
 /** Names of the links to look at, by network. */
 type TouchedLinks = ReadonlyMap<NetworkState, ReadonlySet<string>>;
@@ -30,17 +32,21 @@ type TouchedLinks = ReadonlyMap<NetworkState, ReadonlySet<string>>;
  * others from repair.
  *
  * @param touched without it all links of all networks, and their sysctls
+ * @param known a list of all links that somebody has made just before
  */
 export async function repairLinks(
   world: World,
   when: When,
   touched?: TouchedLinks,
+  known?: readonly ObservedLink[],
 ): Promise<string[]> {
   const done: string[] = [];
   const errors = new ErrorList();
   const networks = [...(touched?.keys() ?? world.registry.networks())];
-  const count = [...(touched?.values() ?? [])].reduce((sum, names) => sum + names.size, 0);
-  const listed = touched && count < manyLinks ? undefined : await listLinks(world);
+  const listed =
+    touched === undefined || areMany(world, touched)
+      ? new Map((known ?? (await world.links.list())).map((link) => [link.name, link]))
+      : undefined;
   for (const state of networks) {
     await errors.attempt(() =>
       // Shared is enough: it keeps the network from being deleted meanwhile.
@@ -59,8 +65,10 @@ export async function repairLinks(
   return done;
 }
 
-async function listLinks(world: World): Promise<ReadonlyMap<string, ObservedLink>> {
-  return new Map((await world.links.list()).map((link) => [link.name, link]));
+function areMany({ registry }: World, touched: TouchedLinks): boolean {
+  const count = [...touched.values()].reduce((sum, names) => sum + names.size, 0);
+  const all = registry.networks().length + registry.endpoints().length;
+  return count > fewLinks && count * listedInTheTimeOf > all;
 }
 
 /** Those that a list shows to be otherwise than they should; what is done goes by a look at each. */

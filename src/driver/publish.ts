@@ -3,22 +3,17 @@
  * bound never gets a rule, so that no packet of another program is led astray.
  */
 import { familyOf } from '../core/address.js';
-import { bindFailure } from '../core/bind-failure.js';
 import { refuseSeparate } from '../core/compact-requests.js';
 import { DriverError, ErrorList } from '../core/errors.js';
-import type { PlacedRule } from '../core/firewall/rule.js';
 import { shortId } from '../core/names.js';
 import { routedFamilies } from '../core/network.js';
 import type { PortBinding } from '../core/port.js';
 import type { PublishRequest } from '../core/port-options.js';
-import { expandRequests, type PortGroup, type PublishContext, routedPorts } from '../core/ports.js';
-import type { Listener, ListenFailure } from './host.js';
+import { expandRequests, type PublishContext, routedPorts } from '../core/ports.js';
+import { bindPorts } from './bind-ports.js';
 import { encodeEndpoint } from './records.js';
 import type { EndpointState } from './registry.js';
 import type { World } from './world.js';
-
-/** How often a range or ephemeral port is tried again with the next number. */
-const maxAttempts = 100;
 
 /** Replaces what the endpoint has published. On failure nothing is published. */
 export async function publishPorts(
@@ -51,7 +46,7 @@ export async function publishPorts(
   state.record = { ...state.record, opened, exposed: request.exposed };
   try {
     state.publishing = 'sockets';
-    const rules = await bind(world, state, groups);
+    const rules = await bindPorts(world, state, groups);
     state.publishing = 'rules';
     await world.rules.add(rules);
     // Only now: a client that goes on sending would bring the old flow back before the rules.
@@ -110,98 +105,6 @@ export async function freePorts(world: World, state: EndpointState): Promise<boo
   }
   world.allocator.release(bindings);
   return true;
-}
-
-/** What a binding needs of the proxy process. */
-export function listenerOf(userlandProxy: boolean, binding: PortBinding): Listener {
-  return { binding, mode: userlandProxy ? 'forward' : 'reserve' };
-}
-
-/**
- * One socket for each address of each group; the groups that fail move on within their range. What
- * is chosen is on record before it is known whether it can be had: sockets and record take their
- * time together, and whoever releases the record releases them.
- *
- * @returns the rules of what was chosen, made out while the sockets are opened
- */
-async function bind(
-  world: World,
-  state: EndpointState,
-  groups: readonly PortGroup[],
-): Promise<PlacedRule[]> {
-  const { userlandProxy, bridge } = state.network.spec;
-  const owner = `endpoint ${shortId(state.spec.id)} on ${bridge}`;
-  const chosen = new Map<PortGroup, PortBinding[]>();
-  const record = (): Promise<void> => {
-    const bindings = groups.flatMap((group) => chosen.get(group) ?? []);
-    state.record = { ...state.record, bindings };
-    return world.store.write('endpoint', state.spec.id, encodeEndpoint(state.record));
-  };
-  let open: readonly PortGroup[] = groups;
-  for (let attempt = 1; open.length > 0 || attempt === 1; attempt += 1) {
-    try {
-      for (const group of open) chosen.set(group, world.allocator.take(group, owner));
-    } finally {
-      // Whatever happens next, they are released with the record.
-      state.record = { ...state.record, bindings: [...chosen.values()].flat() };
-    }
-    const wanted = open.flatMap((group) => chosen.get(group) ?? []);
-    const listeners = wanted.map((binding) => listenerOf(userlandProxy, binding));
-    const opening = Promise.all([world.hostPorts.open(state.spec.id, listeners), record()]);
-    const rules = world.rules.ofPorts(state.network.spec, state.record);
-    const [failures] = await opening;
-    if (failures.length === 0) return rules;
-    open = await retry(world, state, chosen, failures, attempt);
-  }
-  await record();
-  return world.rules.ofPorts(state.network.spec, state.record);
-}
-
-/** The groups to try again with other ports. Throws if one of them has no other. */
-async function retry(
-  world: World,
-  state: EndpointState,
-  chosen: Map<PortGroup, PortBinding[]>,
-  failures: readonly ListenFailure[],
-  attempt: number,
-): Promise<PortGroup[]> {
-  if (failures.length === 0) return [];
-  const { userlandProxy } = state.network.spec;
-  const failed = new Map(failures.map((failure) => [failure.listener.binding, failure]));
-  const again: PortGroup[] = [];
-  const siblings: Listener[] = [];
-  for (const [group, bindings] of chosen) {
-    const own = bindings.filter((binding) => failed.has(binding));
-    if (own.length === 0) continue;
-    const { hostIp, hostPorts } = group.request;
-    const rest = bindings.filter((binding) => !failed.has(binding));
-    if (hostIp === undefined && rest.length > 0 && own.every((b) => lacksIpv6(failed.get(b)))) {
-      // A host without IPv6: the `::` that nobody asked for is left out, as Docker does.
-      world.allocator.release(own);
-      chosen.set(group, rest);
-      continue;
-    }
-    const first = own[0] === undefined ? undefined : failed.get(own[0]);
-    if (first !== undefined && hostPorts?.first === hostPorts?.last && hostPorts !== undefined) {
-      throw bindFailure(first, userlandProxy, world.rules.generationName);
-    }
-    if (first !== undefined && (attempt >= maxAttempts || first.code !== 'EADDRINUSE')) {
-      throw bindFailure(first, userlandProxy, world.rules.generationName);
-    }
-    siblings.push(...rest.map((binding) => listenerOf(userlandProxy, binding)));
-    world.allocator.release(bindings);
-    again.push(group);
-  }
-  if (siblings.length > 0) await world.hostPorts.close(state.spec.id, siblings);
-  return again;
-}
-
-function lacksIpv6(failure: ListenFailure | undefined): boolean {
-  return (
-    failure !== undefined &&
-    familyOf(failure.listener.binding.hostIp) === 6 &&
-    (failure.code === 'EAFNOSUPPORT' || failure.code === 'EADDRNOTAVAIL')
-  );
 }
 
 /** As Docker does when ports come and go (spec section 3.6), and by host port on both occasions. */

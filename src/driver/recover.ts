@@ -8,12 +8,14 @@ import { ErrorList, messageOf } from '../core/errors.js';
 import type { ObservedLink } from '../core/links.js';
 import { parseEndpointId, parseNetworkId, shortId, vethNames } from '../core/names.js';
 import { parseNetwork } from '../core/network-options.js';
+import { listenerOf } from './bind-ports.js';
 import { expectMove } from './dead-endpoints.js';
 import { removeEndpoint, save } from './endpoints.js';
-import type { Listener, StoredRecord } from './host.js';
+import type { Links, Listener, Log, RecordStore, StoredRecord } from './host.js';
 import { repairLinks } from './link-repair.js';
 import { takeAway } from './networks.js';
-import { finishRelease, listenerOf } from './publish.js';
+import { Pieces } from './pieces.js';
+import { finishRelease } from './publish.js';
 import { haveOtherTerms, repairRules } from './reconcile.js';
 import { decodeEndpoint, decodeNetwork, type EndpointRecord } from './records.js';
 import type { EndpointState } from './registry.js';
@@ -23,42 +25,58 @@ import type { World } from './world.js';
 /** Without the interfaces nothing can be decided, and nothing is served until the next start. */
 const listAttempts = 5;
 
+/** What a start begins with; it can be asked for before the rest of the world is there. */
+export interface FoundAtStart {
+  readonly records: Promise<readonly StoredRecord[]>;
+  readonly links: Promise<readonly ObservedLink[]>;
+}
+
+export function look(store: RecordStore, links: Links, log: Log): FoundAtStart {
+  const found = { records: store.load(), links: listLinks(links, log) };
+  // Whoever waits for them is told.
+  for (const each of Object.values(found)) each.catch(() => undefined);
+  return found;
+}
+
 /**
  * Rejects only if it cannot be found out which records there are; whatever fails for one object is
  * logged.
  */
-export async function recover(world: World): Promise<void> {
+export async function recover(
+  world: World,
+  found = look(world.store, world.links, world.log),
+): Promise<void> {
   // What changes from here on is looked at when the watch begins, right after recovery.
   world.rules.readAhead();
-  await loadRecords(world);
+  await understandAll(world, await found.records);
   // At boot the engine starts all containers at once: the proxy process must not begin with them.
   if (world.registry.networks().some(({ spec }) => !spec.internal)) world.hostPorts.prepare();
   // What is left of an endpoint is taken away in the words of today.
   if (haveOtherTerms(world)) await attempt(world, 'rules', () => repairRules(world));
-  const links = new Set((await listLinks(world)).map((link) => link.name));
-  await collectLeftovers(world, links);
+  const links = await found.links;
+  await collectLeftovers(world, new Set(links.map(({ name }) => name)));
   await Promise.all([
     attempt(world, 'published ports', () => holdPorts(world, world.registry.endpoints())),
     attempt(world, 'rules', () => repairRules(world)),
-    attempt(world, 'links', () => repairLinks(world, 'start')),
+    attempt(world, 'links', () => repairLinks(world, 'start', undefined, links)),
   ]);
 }
 
 /** On a host that boots, or hardly gets along, the kernel may be late with its answer. */
-async function listLinks(world: World): Promise<ObservedLink[]> {
+async function listLinks(links: Links, log: Log): Promise<ObservedLink[]> {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await world.links.list();
+      return await links.list();
     } catch (error) {
       if (attempt === listAttempts) throw error;
-      world.log.warn({ attempt, error: messageOf(error) }, 'listing the interfaces failed; again');
+      log.warn({ attempt, error: messageOf(error) }, 'listing the interfaces failed; again');
     }
   }
 }
 
-async function loadRecords(world: World): Promise<void> {
-  const { registry, store, settings } = world;
-  const records = await store.load();
+async function understandAll(world: World, records: readonly StoredRecord[]): Promise<void> {
+  const { registry, settings } = world;
+  const pieces = new Pieces();
   for (const stored of records) {
     if (stored.kind !== 'network') continue;
     await understand(world, stored, (value) => {
@@ -71,6 +89,7 @@ async function loadRecords(world: World): Promise<void> {
   for (const stored of records) {
     if (stored.kind !== 'endpoint') continue;
     await understand(world, stored, (value) => loadEndpoint(world, decodeEndpoint(value)));
+    await pieces.pause();
   }
 }
 

@@ -39,7 +39,7 @@ export class RuleRepair {
   ): Promise<RuleChange[]> {
     const changes: RuleChange[] = [];
     let refused = false;
-    await this.wanted.makeAhead();
+    await this.wanted.makeAllAhead();
     for (const [family, commits] of this.commits) {
       if (!families.includes(family) && this.#former.size === 0) continue;
       let underway = new Set<string>();

@@ -67,6 +67,11 @@ export class HostRules {
     return this.#wanted.ofPorts(network, ports);
   }
 
+  /** Before {@link ofPorts}, where there are many. */
+  makePortsAhead(network: NetworkSpec, ports: PublishedPorts): Promise<void> {
+    return this.#wanted.makeAhead(network, ports);
+  }
+
   async addNetwork(network: NetworkSpec): Promise<void> {
     await this.#commit((family, found) => [this.#wanted.ofNetwork(network, family, found), []]);
   }

@@ -59,22 +59,45 @@ export class WantedRules {
   }
 
   #rulesOfPorts(network: NetworkSpec, { bindings, opened }: PublishedPorts): readonly PlacedRule[] {
+    const made = this.#madeOf(network, { bindings, opened });
+    if (made !== undefined) return made;
     const terms = this.#terms(network);
-    const { generation } = terms;
-    const made = this.#ofPorts.get(bindings);
-    const fits =
-      made?.network === network && made.generation === generation && made.opened === opened;
-    if (made !== undefined && fits) return made.rules;
-    const rules = portRules(network, { bindings, opened }, terms);
-    this.#ofPorts.set(bindings, { network, generation, opened, rules });
+    const rules = [...portRules(network, { bindings, opened }, terms)].flat();
+    this.#ofPorts.set(bindings, { network, generation: terms.generation, opened, rules });
     return rules;
   }
 
-  /** Makes the rules of all ports, in pieces: what comes next then finds them made. */
-  async makeAhead(): Promise<void> {
+  #madeOf(
+    network: NetworkSpec,
+    { bindings, opened }: PublishedPorts,
+  ): readonly PlacedRule[] | undefined {
+    const made = this.#ofPorts.get(bindings);
+    const { current } = this.choice;
+    const fits = made?.network === network && made.generation === current && made.opened === opened;
+    return fits ? made.rules : undefined;
+  }
+
+  /** Makes the rules of an endpoint's ports, in pieces: whoever asks for them then finds them made. */
+  async makeAhead(
+    network: NetworkSpec,
+    { bindings, opened }: PublishedPorts,
+    pieces = new Pieces(),
+  ): Promise<void> {
+    if (this.#madeOf(network, { bindings, opened }) !== undefined) return;
+    const terms = this.#terms(network);
+    const rules: PlacedRule[] = [];
+    for (const some of portRules(network, { bindings, opened }, terms)) {
+      rules.push(...some);
+      await pieces.pause();
+    }
+    this.#ofPorts.set(bindings, { network, generation: terms.generation, opened, rules });
+  }
+
+  /** {@link makeAhead} for all endpoints. */
+  async makeAllAhead(): Promise<void> {
     const pieces = new Pieces();
     for (const { network, record } of this.registry.endpoints()) {
-      this.#rulesOfPorts(network.spec, record);
+      await this.makeAhead(network.spec, record, pieces);
       await pieces.pause();
     }
   }
@@ -139,7 +162,7 @@ export class WantedRules {
           ...this.#networkRules(network, family, found, { generation, settings }),
           ...[...endpoints.values()].flatMap((endpoint) => [
             ...generation.endpointRules(network, endpoint.spec, family),
-            ...portRules(network, endpoint.record, { generation, settings }),
+            ...[...portRules(network, endpoint.record, { generation, settings })].flat(),
           ]),
         ];
       });
@@ -179,17 +202,16 @@ export class WantedRules {
   }
 }
 
-function portRules(
+/** Port by port. */
+function* portRules(
   network: NetworkSpec,
   { bindings, opened }: PublishedPorts,
   { generation, settings }: Terms,
-): PlacedRule[] {
-  return [
-    ...joinBindings(bindings, network.portRules).flatMap((ports) =>
-      generation.portRules(network, ports, settings),
-    ),
-    ...joinOpened(opened, network.portRules).flatMap(
-      (ports) => generation.routedPortRules?.(network, ports) ?? [],
-    ),
-  ];
+): Generator<readonly PlacedRule[]> {
+  for (const ports of joinBindings(bindings, network.portRules)) {
+    yield generation.portRules(network, ports, settings);
+  }
+  for (const ports of joinOpened(opened, network.portRules)) {
+    yield generation.routedPortRules?.(network, ports) ?? [];
+  }
 }

@@ -51,14 +51,14 @@ export class LinksNetlink implements Links {
   async find(name: string): Promise<ObservedLink | undefined> {
     const link = await this.#lookUp(name);
     if (link === undefined) return undefined;
-    const addresses = link.kind === 'bridge' ? await this.#addresses() : undefined;
+    const addresses = link.kind === 'bridge' ? await this.#addresses([link]) : undefined;
     return { ...link, addresses: addresses?.get(link.index) ?? [] };
   }
 
   async list(): Promise<ObservedLink[]> {
     return this.#doing('listing the interfaces', async () => {
       const links = await this.#socket.dump(listLinksRequest(), parseLink);
-      const addresses = await this.#addresses();
+      const addresses = await this.#addresses(links.filter(({ kind }) => kind === 'bridge'));
       return links.map((link) => ({ ...link, addresses: addresses.get(link.index) ?? [] }));
     });
   }
@@ -163,9 +163,11 @@ export class LinksNetlink implements Links {
     return reply === undefined ? undefined : parseLink(reply.type, reply.body)?.name;
   }
 
-  async #addresses(): Promise<Map<number, Cidr[]>> {
+  async #addresses(links: readonly LinkReply[]): Promise<Map<number, Cidr[]>> {
     const byLink = new Map<number, Cidr[]>();
-    for (const found of await this.#socket.dump(listAddressesRequest(), parseAddress)) {
+    const wanted = new Set(links.map(({ index }) => index));
+    const parse = (type: number, body: Buffer) => parseAddress(type, body, wanted);
+    for (const found of await this.#socket.dump(listAddressesRequest(), parse)) {
       const others = byLink.get(found.index);
       if (others === undefined) byLink.set(found.index, [found.cidr]);
       else others.push(found.cidr);

@@ -79,8 +79,8 @@ export class Sockets {
     return this.system.accept4(fd, null, null, linux.nonBlocking | linux.closeOnExec);
   }
 
-  /** What every connection inherits that this TCP socket accepts. */
-  inheritOptions(fd: number): void {
+  /** Of a TCP connection, or of the socket that it is accepted from: then it has them, too. */
+  setConnectionOptions(fd: number): void {
     this.#option(fd, protocolNumber.tcp, linux.tcpNoDelay);
     this.#option(fd, linux.solSocket, linux.keepAlive);
     this.#option(fd, protocolNumber.tcp, linux.tcpKeepIdle, keepAliveTime);

@@ -44,10 +44,12 @@ export class Dialing {
 }
 
 export class TcpForwarder implements Forwarder, Watcher, Pausable {
-  /** Made for the first client: most ports of thousands never have one. */
+  /** Made for the first client. */
   #container: Uint8Array | undefined;
   readonly #relays = new Set<Relay>();
   #listening = true;
+  /** Every connection that comes from now on has its options from the listening socket. */
+  #inherited = false;
 
   /** `fd` is bound and listening; it belongs to the forwarder from here on. */
   constructor(
@@ -55,7 +57,6 @@ export class TcpForwarder implements Forwarder, Watcher, Pausable {
     private readonly fd: number,
     private readonly binding: PortBinding,
   ) {
-    parts.sockets.inheritOptions(fd);
     parts.loop.watch(fd, epoll.in, this);
   }
 
@@ -65,12 +66,16 @@ export class TcpForwarder implements Forwarder, Watcher, Pausable {
 
   ready(): void {
     const { system, sockets, admission } = this.parts;
+    // Not before the first client: of thousands of ports, most never have one.
+    if (!this.#inherited) sockets.setConnectionOptions(this.fd);
     for (let count = 0; count < acceptedAtOnce; count += 1) {
       const client = sockets.accept(this.fd);
       if (client >= 0) {
+        if (!this.#inherited) sockets.setConnectionOptions(client);
         this.#join(client);
         if (!admission.isFull(client)) continue;
       } else if (!isScarcity(system.errno())) {
+        this.#inherited = true;
         return;
       }
       this.parts.loop.rewatch(this.fd, 0);

@@ -175,10 +175,17 @@ export interface LinkReply {
   readonly hairpin: boolean | undefined;
 }
 
+const shownOfLinks: ReadonlySet<number> = new Set([
+  ifla.name,
+  ifla.mtu,
+  ifla.master,
+  ifla.linkInfo,
+]);
+
 /** undefined for what is not a link. */
 export function parseLink(type: number, body: Buffer): LinkReply | undefined {
   if (type !== rtm.newLink || body.length < 16) return undefined;
-  const attributes = readAttributes(body.subarray(16));
+  const attributes = readAttributes(body.subarray(16), shownOfLinks);
   const linkInfo = readNested(attributes, ifla.linkInfo);
   const isPort = readText(linkInfo, info.slaveKind) === 'bridge';
   const mode = isPort ? readU8(readNested(linkInfo, info.slaveData), portHairpin) : undefined;
@@ -230,12 +237,18 @@ export function listAddressesRequest(): NetlinkRequest {
   return { type: rtm.getAddress, flags: flag.dump, body: Buffer.alloc(8) };
 }
 
-/** undefined for what is not an IPv4 or IPv6 address. */
+/**
+ * undefined for what is not an IPv4 or IPv6 address.
+ *
+ * @param links without it those of all links
+ */
 export function parseAddress(
   type: number,
   body: Buffer,
+  links?: ReadonlySet<number>,
 ): { index: number; cidr: Cidr } | undefined {
   if (type !== rtm.newAddress || body.length < 8) return undefined;
+  if (links !== undefined && !links.has(body.readUInt32LE(4))) return undefined;
   const family = body[0] === familyNumber[4] ? 4 : body[0] === familyNumber[6] ? 6 : undefined;
   if (family === undefined) return undefined;
   const attributes = readAttributes(body.subarray(8));

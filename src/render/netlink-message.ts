@@ -99,15 +99,21 @@ export function group(type: number, ...attributes: readonly Uint8Array[]): Buffe
   return attribute(type, Buffer.concat(attributes));
 }
 
-/** The attributes in `bytes` by type; what is cut off at the end is left out. */
-export function readAttributes(bytes: Buffer): Attributes {
+/**
+ * The attributes in `bytes` by type; what is cut off at the end is left out.
+ *
+ * @param wanted for long lists: a link has 50 of them, and a look at each costs more than the rest
+ */
+export function readAttributes(bytes: Buffer, wanted?: ReadonlySet<number>): Attributes {
   const attributes = new Map<number, Buffer>();
   let offset = 0;
   while (offset + 4 <= bytes.length) {
     const length = bytes.readUInt16LE(offset);
     if (length < 4 || offset + length > bytes.length) break;
     const type = bytes.readUInt16LE(offset + 2) & typeMask;
-    attributes.set(type, bytes.subarray(offset + 4, offset + length));
+    if (wanted === undefined || wanted.has(type)) {
+      attributes.set(type, bytes.subarray(offset + 4, offset + length));
+    }
     offset += align(length);
   }
   return attributes;

@@ -1,0 +1,119 @@
+/**
+ * The host ports of an endpoint: choose, bind, record. Sockets and record take their time together,
+ * and meanwhile the rules are made out.
+ */
+import { familyOf } from '../core/address.js';
+import { bindFailure } from '../core/bind-failure.js';
+import type { PlacedRule } from '../core/firewall/rule.js';
+import { shortId } from '../core/names.js';
+import type { PortBinding } from '../core/port.js';
+import type { PortGroup } from '../core/ports.js';
+import type { Listener, ListenFailure } from './host.js';
+import { encodeEndpoint } from './records.js';
+import type { EndpointState } from './registry.js';
+import type { World } from './world.js';
+
+/** How often a range or ephemeral port is tried again with the next number. */
+const maxAttempts = 100;
+
+/** What a binding needs of the proxy process. */
+export function listenerOf(userlandProxy: boolean, binding: PortBinding): Listener {
+  return { binding, mode: userlandProxy ? 'forward' : 'reserve' };
+}
+
+/**
+ * One socket for each address of each group; the groups that fail move on within their range. What
+ * is chosen is on record before it is known whether it can be had, and whoever releases the record
+ * releases it.
+ *
+ * @returns the rules of what was chosen, made out while the sockets are opened
+ */
+export async function bindPorts(
+  world: World,
+  state: EndpointState,
+  groups: readonly PortGroup[],
+): Promise<PlacedRule[]> {
+  const { userlandProxy, bridge } = state.network.spec;
+  const owner = `endpoint ${shortId(state.spec.id)} on ${bridge}`;
+  const chosen = new Map<PortGroup, PortBinding[]>();
+  const record = (): Promise<void> => {
+    const bindings = groups.flatMap((group) => chosen.get(group) ?? []);
+    state.record = { ...state.record, bindings };
+    return world.store.write('endpoint', state.spec.id, encodeEndpoint(state.record));
+  };
+  let open: readonly PortGroup[] = groups;
+  for (let attempt = 1; open.length > 0 || attempt === 1; attempt += 1) {
+    try {
+      for (const group of open) chosen.set(group, world.allocator.take(group, owner));
+    } finally {
+      // Whatever happens next, they are released with the record.
+      state.record = { ...state.record, bindings: [...chosen.values()].flat() };
+    }
+    const wanted = open.flatMap((group) => chosen.get(group) ?? []);
+    const listeners = wanted.map((binding) => listenerOf(userlandProxy, binding));
+    // Whatever becomes of one, the others are waited for: what is on its way cannot be released.
+    const [opened, recorded, made] = await Promise.allSettled([
+      world.hostPorts.open(state.spec.id, listeners),
+      record(),
+      rulesOf(world, state),
+    ]);
+    if (recorded.status === 'rejected') throw recorded.reason;
+    if (opened.status === 'rejected') throw opened.reason;
+    if (made.status === 'rejected') throw made.reason;
+    if (opened.value.length === 0) return made.value;
+    open = await retry(world, state, chosen, opened.value, attempt);
+  }
+  await record();
+  return rulesOf(world, state);
+}
+
+async function rulesOf(world: World, { network, record }: EndpointState): Promise<PlacedRule[]> {
+  await world.rules.makePortsAhead(network.spec, record);
+  return world.rules.ofPorts(network.spec, record);
+}
+
+/** The groups to try again with other ports. Throws if one of them has no other. */
+async function retry(
+  world: World,
+  state: EndpointState,
+  chosen: Map<PortGroup, PortBinding[]>,
+  failures: readonly ListenFailure[],
+  attempt: number,
+): Promise<PortGroup[]> {
+  const { userlandProxy } = state.network.spec;
+  const failed = new Map(failures.map((failure) => [failure.listener.binding, failure]));
+  const again: PortGroup[] = [];
+  const siblings: Listener[] = [];
+  for (const [group, bindings] of chosen) {
+    const own = bindings.filter((binding) => failed.has(binding));
+    if (own.length === 0) continue;
+    const { hostIp, hostPorts } = group.request;
+    const rest = bindings.filter((binding) => !failed.has(binding));
+    if (hostIp === undefined && rest.length > 0 && own.every((b) => lacksIpv6(failed.get(b)))) {
+      // A host without IPv6: the `::` that nobody asked for is left out, as Docker does.
+      world.allocator.release(own);
+      chosen.set(group, rest);
+      continue;
+    }
+    const first = own[0] === undefined ? undefined : failed.get(own[0]);
+    if (first !== undefined && hostPorts?.first === hostPorts?.last && hostPorts !== undefined) {
+      throw bindFailure(first, userlandProxy, world.rules.generationName);
+    }
+    if (first !== undefined && (attempt >= maxAttempts || first.code !== 'EADDRINUSE')) {
+      throw bindFailure(first, userlandProxy, world.rules.generationName);
+    }
+    siblings.push(...rest.map((binding) => listenerOf(userlandProxy, binding)));
+    world.allocator.release(bindings);
+    again.push(group);
+  }
+  if (siblings.length > 0) await world.hostPorts.close(state.spec.id, siblings);
+  return again;
+}
+
+function lacksIpv6(failure: ListenFailure | undefined): boolean {
+  return (
+    failure !== undefined &&
+    familyOf(failure.listener.binding.hostIp) === 6 &&
+    (failure.code === 'EAFNOSUPPORT' || failure.code === 'EADDRNOTAVAIL')
+  );
+}
