@@ -79,11 +79,18 @@ function sourceFiles(folder: string): string[] {
 const moduleName = (path: string) => relative(root, path).replace(/\.(ts|js)$/, '');
 const layerOf = (module: string) => module.split('/')[0] ?? module;
 const importsOf = (text: string) =>
-  [...text.matchAll(/^(?:import|export)\b[^;]*?\bfrom\s+'([^']+)'|\bimport\('([^']+)'\)/gm)].map(
-    (match) => match[1] ?? match[2] ?? '',
-  );
+  [
+    ...text.matchAll(
+      /^(?:import|export)\b[^;]*?\bfrom\s+'([^']+)'|\bimport\('([^']+)'\)|^import\s+'([^']+)'/gm,
+    ),
+  ].map((match) => match[1] ?? match[2] ?? match[3] ?? '');
 
 const files = sourceFiles(root);
+/** What breaks a rule, in words. */
+const broken: string[] = [];
+const must = (holds: boolean, rule: string): void => {
+  if (!holds) broken.push(rule);
+};
 const graph = new Map<string, string[]>();
 
 for (const file of files) {
@@ -97,26 +104,29 @@ for (const file of files) {
       own.push(target);
       const layer = layerOf(module);
       const allowed = [layer, ...(mayImport[layer] ?? [])];
-      t.ok(
+      must(
         allowed.some((name) => target === name || layerOf(target) === name),
         `${module} may import ${target}`,
       );
     } else if (specifier.startsWith('node:')) {
-      t.notOk(pureLayers.includes(layerOf(module)), `${module} is pure: no ${specifier}`);
+      must(!pureLayers.includes(layerOf(module)), `${module} is pure: no ${specifier}`);
     } else {
       const users = packageUsers[specifier] ?? [];
-      t.ok(
+      must(
         users.includes(module) || users.includes(layerOf(module)),
         `${module} may import ${specifier}`,
       );
     }
   }
-  t.ok(text.split('\n').length <= 400, `${module} has at most 400 lines`);
-  t.notOk(
-    childProcess.test(text) || shells.some((shell) => shell.test(text)),
+  must(text.split('\n').length <= 400, `${module} has at most 400 lines`);
+  must(
+    !childProcess.test(text) && !shells.some((shell) => shell.test(text)),
     `${module} starts no shell and no synchronous child; others only by host/exec`,
   );
 }
+
+t.ok(files.length > 100, 'the sources are found');
+t.strictSame(broken, []);
 
 t.test('no cycles', (t) => {
   const done = new Set<string>();

@@ -7,7 +7,7 @@ import t from 'tap';
 import type { Family } from '../../src/core/address.js';
 import type { Generation } from '../../src/core/firewall/generation.js';
 import { generations } from '../../src/core/firewall/generations.js';
-import { type GatewayMode, gatewayModes } from '../../src/core/network.js';
+import { type GatewayMode, gatewayModes, type NetworkSpec } from '../../src/core/network.js';
 import { listing, makeBinding, makeEndpoint, makeNetwork } from '../helpers/golden.js';
 import { GoldenFile } from '../helpers/golden-file.js';
 import { RuleHost } from '../helpers/rule-host.js';
@@ -99,12 +99,12 @@ function features(name: string, family: Family, chain: string, c: Combination): 
   }
 }
 
-function play(generation: Generation, family: Family, c: Combination): RuleHost {
-  const host = new RuleHost(generation, family, {
-    userlandProxy: c.proxy,
-  });
-  const ipv6 = (subnet: string) => ({ ipv6: { subnet: `${subnet}/64`, gateway: `${subnet}1/64` } });
-  host.addNetwork(makeNetwork('docker0', '172.17.0.0/16', '172.17.0.1', {}, ipv6('fd00:17::')));
+const ipv6 = (subnet: string) => ({ ipv6: { subnet: `${subnet}/64`, gateway: `${subnet}1/64` } });
+const docker0 = makeNetwork('docker0', '172.17.0.0/16', '172.17.0.1', {}, ipv6('fd00:17::'));
+/** Their options are parsed once, which is where most of the time would go. */
+const networks = new Map<string, NetworkSpec>();
+
+function networkOf(c: Combination): NetworkSpec {
   const labels: Record<string, string> = {
     'bridge.enable_icc': String(c.icc),
     'bridge.enable_ip_masquerade': String(c.masquerade),
@@ -115,10 +115,21 @@ function play(generation: Generation, family: Family, c: Combination): RuleHost 
   const options = Object.fromEntries(
     Object.entries(labels).map(([label, value]) => [`com.docker.network.${label}`, value]),
   );
-  const brx = makeNetwork('br-x', '10.6.0.0/24', '10.6.0.1', options, {
+  const key = JSON.stringify([c.internal, options]);
+  const known = networks.get(key);
+  if (known !== undefined) return known;
+  const made = makeNetwork('br-x', '10.6.0.0/24', '10.6.0.1', options, {
     internal: c.internal,
     ...ipv6('fd00:6::'),
   });
+  networks.set(key, made);
+  return made;
+}
+
+function play(generation: Generation, family: Family, c: Combination): RuleHost {
+  const host = new RuleHost(generation, family, { userlandProxy: c.proxy });
+  host.addNetwork(docker0);
+  const brx = networkOf(c);
   host.addNetwork(brx);
   const ip = bindings[c.binding];
   // The engine asks for no ports on an internal network.

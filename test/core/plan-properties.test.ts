@@ -1,4 +1,5 @@
 /** What must hold for any networks, in any generation, beside any rules of others. */
+import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import t from 'tap';
 import type { Family } from '../../src/core/address.js';
@@ -85,33 +86,33 @@ const isSubsequence = (part: readonly string[], whole: readonly string[]): boole
 
 const runs = { numRuns: 150 };
 
-t.test('removal undoes addition', async (t) => {
+t.test('removal undoes addition', async () => {
   fc.assert(
     fc.property(world, (w) => {
       const host = start(w);
       const before = listing(host.found);
       addAll(host, w);
       removeAll(host, w);
-      t.strictSame(listing(host.found), before);
+      assert.deepEqual(listing(host.found), before);
     }),
     runs,
   );
 });
 
-t.test('planning twice changes nothing', async (t) => {
+t.test('planning twice changes nothing', async () => {
   fc.assert(
     fc.property(world, (w) => {
       const host = start(w);
       addAll(host, w);
       const again = new RuleHost(w.generation, w.family, w.settings, host.found);
       addAll(again, w);
-      t.strictSame(again.commits.flat(), []);
+      assert.deepEqual(again.commits.flat(), []);
     }),
     runs,
   );
 });
 
-t.test('what was there keeps its order; ours stand below the heads', async (t) => {
+t.test('what was there keeps its order; ours stand below the heads', async () => {
   fc.assert(
     fc.property(world, (w) => {
       const host = start(w);
@@ -119,7 +120,7 @@ t.test('what was there keeps its order; ours stand below the heads', async (t) =
       addAll(host, w);
       const after = listing(host.found);
       for (const [chain, texts] of Object.entries(before)) {
-        if (!isSubsequence(texts, after[chain] ?? [])) t.same(after[chain], texts, chain);
+        if (!isSubsequence(texts, after[chain] ?? [])) assert.deepEqual(after[chain], texts, chain);
       }
       const heads = w.generation
         .baseRules(w.family, w.settings)
@@ -128,15 +129,14 @@ t.test('what was there keeps its order; ours stand below the heads', async (t) =
         const key = `${rule.table} ${rule.chain}`;
         const own = (after[key] ?? []).findIndex((text) => !(before[key] ?? []).includes(text));
         const head = (after[key] ?? []).indexOf(rule.text);
-        if (own >= 0 && head > own) t.fail(`${rule.text} below ${after[key]?.[own]}`);
+        if (own >= 0 && head > own) assert.fail(`${rule.text} below ${after[key]?.[own]}`);
       }
     }),
     runs,
   );
-  t.pass();
 });
 
-t.test('iptables-restore makes of a commit what the plan says', async (t) => {
+t.test('iptables-restore makes of a commit what the plan says', async () => {
   await fc.assert(
     fc.asyncProperty(world, async (w) => {
       const host = start(w);
@@ -146,13 +146,13 @@ t.test('iptables-restore makes of a commit what the plan says', async (t) => {
       for (const changes of host.commits) {
         await firewall.restore(w.family, renderRestore(changes));
       }
-      t.strictSame(listing(parseSave(await firewall.read(w.family))), listing(host.found));
+      assert.deepEqual(listing(parseSave(await firewall.read(w.family))), listing(host.found));
     }),
     { numRuns: 60 },
   );
 });
 
-t.test('whatever was taken away or moved is right again after one plan', async (t) => {
+t.test('whatever was taken away or moved is right again after one plan', async () => {
   const damage = fc.array(
     fc.record({
       chain: fc.nat(30),
@@ -181,10 +181,10 @@ t.test('whatever was taken away or moved is right again after one plan', async (
       const intent = { add, remove: [] };
       planRules(found, base, intent);
       const after = listing(found);
-      t.strictSame(planRules(found, base, intent), [], 'one plan is enough');
+      assert.deepEqual(planRules(found, base, intent), [], 'one plan is enough');
       // Without a rule of ours nothing of the base is wanted either.
       const wanted = add.length === 0 ? [] : [...base.rules, ...add];
-      t.ok(
+      assert.ok(
         wanted.every(({ rule }) => found.has(rule)),
         'everything is there',
       );
@@ -192,12 +192,12 @@ t.test('whatever was taken away or moved is right again after one plan', async (
         const texts = after[key] ?? [];
         const own = new Set<string>(wanted.map(({ rule }) => rule.text));
         const foreign = (lines: readonly string[] = []) => lines.filter((one) => !own.has(one));
-        t.strictSame(foreign(texts), foreign(harmed[key]), `${key}: what others have there`);
+        assert.deepEqual(foreign(texts), foreign(harmed[key]), `${key}: what others have there`);
         const heads = wanted.filter(
           ({ rule, place }) => place === 'head' && `${rule.table} ${rule.chain}` === key,
         );
         const positions = heads.map(({ rule }) => texts.indexOf(rule.text));
-        t.strictSame(
+        assert.deepEqual(
           positions,
           positions.toSorted((a, b) => a - b),
           `${key}: heads in order`,
@@ -205,7 +205,7 @@ t.test('whatever was taken away or moved is right again after one plan', async (
         const first = add
           .filter(({ rule }) => `${rule.table} ${rule.chain}` === key)
           .map(({ rule }) => texts.indexOf(rule.text));
-        t.ok(Math.max(-1, ...positions) < Math.min(...first, Number.POSITIVE_INFINITY), key);
+        assert.ok(Math.max(-1, ...positions) < Math.min(...first, Number.POSITIVE_INFINITY), key);
       }
     }),
     { numRuns: 60 },

@@ -1,4 +1,5 @@
+/** See pure.ts. */
 import { slow } from './long.js';
 import { runFolders } from './run-folders.js';
 
-await runFolders(['protocol', 'cli', 'admin'], slow);
+await runFolders(['render', 'driver', 'protocol', 'admin'], slow);
