@@ -39,7 +39,10 @@ export class FakeClock implements Clock {
   }
 }
 
-/** Lets everything run that only waits for promises. */
+/** More turns than long work is cut into, on a machine where all of it takes long. */
+const turns = 50;
+
+/** Lets everything run that only waits for promises, and for its next turn. */
 async function settle(): Promise<void> {
-  await new Promise((resolve) => setImmediate(resolve));
+  for (let turn = 0; turn < turns; turn += 1) await new Promise((resolve) => setImmediate(resolve));
 }
