@@ -33,6 +33,7 @@ export interface ObservedLink {
   readonly master: number | undefined;
   /** Only for ports of a bridge. */
   readonly hairpin: boolean | undefined;
+  /** Only of bridges; empty for others. */
   readonly addresses: readonly Cidr[];
 }
 

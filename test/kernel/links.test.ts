@@ -136,8 +136,12 @@ t.test('lists of links and routes', async (t) => {
   t.same(all.map((link) => link.name).sort(), ['br-b', 'lo', 'vc0', 'vc1', 'vh0', 'vh1']);
   t.match(
     all.find((link) => link.name === 'lo'),
-    { kind: undefined, up: true, addresses: [cidr('127.0.0.1/8'), cidr('::1/128')] },
+    { kind: undefined, up: true, addresses: [] },
+    'addresses are looked for on bridges only',
   );
+  const { addresses = [] } = all.find((link) => link.name === 'br-b') ?? {};
+  t.strictSame(addresses, (await links.find('br-b'))?.addresses);
+  t.match(addresses, [cidr('10.5.0.1/24')]);
   run('ip', ['route', 'add', '192.0.2.0/24', 'via', '10.5.0.9']);
   run('ip', ['route', 'add', 'default', 'via', '10.5.0.9']);
   run('ip', ['route', 'add', '198.51.100.0/24', 'via', '10.5.0.9', 'table', '99']);
