@@ -44,17 +44,20 @@ export async function runDaemon(config: Config, version: string): Promise<number
   const libc = loadLibc();
   const lock = await lockState(config.stateDir, libc);
   const choice = new GenerationChoice(config.firewallGeneration, config.ip6tables);
-  const { world, firewall, found } = await buildWorld(config, log, choice);
-  const recovered = recover(world, found);
-  recovered.catch((error) =>
-    log.error({ error }, 'recovery failed; no call that changes state is served'),
-  );
+  const { world, found, findingFirewall } = await buildWorld(config, log, choice);
+  const recovered = findingFirewall.then(() => recover(world, found));
+  recovered.catch(() => undefined); // told below
   const server = createServer({
     driver: new BridgeDriver(world, recovered),
     log,
     deadlineMs: config.callTimeoutMs,
     collectGarbage: garbageCollector(),
   });
+  // The server gets ready while a process lists the rules to find out whose they are.
+  const [firewall] = await Promise.all([findingFirewall, server.app.ready()]);
+  recovered.catch((error) =>
+    log.error({ error }, 'recovery failed; no call that changes state is served'),
+  );
   // Before recovery is done: the engine must not wait for the greeting.
   const inherited = inheritedSocket();
   await server.listen(inherited === undefined ? { path: config.socket } : { fd: inherited });
@@ -108,29 +111,31 @@ async function buildWorld(
   choice: GenerationChoice,
 ): Promise<{
   world: World & { hostPorts: ProxySupervisor };
-  firewall: FirewallIptables | undefined;
   found: FoundAtStart;
+  /** Until then no rule can be read or written. */
+  findingFirewall: Promise<FirewallIptables | undefined>;
 }> {
   const sysctls = new SysctlFiles();
   const links = new LinksNetlink();
   const store = await RecordFiles.open(config.stateDir);
-  // Meanwhile: finding the firewall takes a process that lists all rules.
-  const found = look(store, links, log);
-  const [firewall, ports] = await Promise.all([
-    config.iptables ? FirewallIptables.detect() : undefined,
-    sysctls.read(ephemeralPorts),
-  ]);
   const settings: FirewallSettings = {
     userlandProxy: config.userlandProxy,
     bridgeAcceptFwmark: config.bridgeAcceptFwmark,
   };
   const commits = new Map<Family, RuleCommits>();
-  if (firewall !== undefined) {
-    for (const family of await writtenFamilies(config, firewall, log)) {
+  const findFirewall = async (): Promise<FirewallIptables | undefined> => {
+    if (!config.iptables) return undefined;
+    const firewall = await FirewallIptables.detect();
+    for (const family of writtenFamilies(config, firewall, log)) {
       const base = () => choice.current.baseRules(family, settings);
       commits.set(family, new RuleCommits(family, firewall, base, log));
     }
-  }
+    return firewall;
+  };
+  const findingFirewall = findFirewall();
+  // Whoever waits for it is told.
+  findingFirewall.catch(() => undefined);
+  const found = look(store, links, log);
   const hostPorts = new ProxySupervisor({
     controlPath: `${config.runtimeDir}/proxy.sock`,
     startProcess: () =>
@@ -158,7 +163,7 @@ async function buildWorld(
     zones: new Firewalld(log),
     rules: new HostRules(commits, choice, settings, registry),
     hostPorts,
-    allocator: new PortAllocator(parseEphemeralRange(ports)),
+    allocator: new PortAllocator(parseEphemeralRange(await sysctls.read(ephemeralPorts))),
     store,
     registry,
     networkLocks: new KeyedLocks<string>(),
@@ -175,15 +180,11 @@ async function buildWorld(
     },
     log,
   };
-  return { world, firewall, found };
+  return { world, found, findingFirewall };
 }
 
 /** IPv6 rules are written if told so; with `auto`, wherever the engine writes its own. */
-async function writtenFamilies(
-  config: Config,
-  firewall: FirewallIptables,
-  log: Log,
-): Promise<Family[]> {
+function writtenFamilies(config: Config, firewall: FirewallIptables, log: Log): Family[] {
   if (config.ip6tables === false) return [4];
   if (firewall.supports(6)) return [4, 6];
   const level = config.ip6tables === true ? 'error' : 'info';

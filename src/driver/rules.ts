@@ -22,13 +22,13 @@ export class HostRules {
   readonly #repair: RuleRepair;
 
   constructor(
-    /** Only the families whose rules we write (`--iptables`, `--ip6tables`). */
+    /** Only the families whose rules we write (`--iptables`, `--ip6tables`); complete at the first call. */
     private readonly commits: ReadonlyMap<Family, RuleCommits>,
     private readonly choice: GenerationChoice,
     settings: FirewallSettings,
     registry: Registry,
   ) {
-    this.#wanted = new WantedRules([...commits.keys()], choice, settings, registry);
+    this.#wanted = new WantedRules(commits, choice, settings, registry);
     this.#repair = new RuleRepair(commits, choice, settings, this.#wanted);
   }
 

@@ -39,8 +39,8 @@ export class WantedRules {
   readonly #ofPorts = new WeakMap<PublishedPorts['bindings'], MadeRules>();
 
   constructor(
-    /** Only those whose rules we can write. */
-    private readonly families: readonly Family[],
+    /** Its keys: those whose rules we can write. */
+    private readonly commits: ReadonlyMap<Family, unknown>,
     private readonly choice: GenerationChoice,
     private readonly settings: FirewallSettings,
     private readonly registry: Registry,
@@ -48,13 +48,13 @@ export class WantedRules {
 
   ofEndpoint(network: NetworkSpec, endpoint: EndpointSpec): PlacedRule[] {
     const { current } = this.choice;
-    return this.families
+    return [...this.commits.keys()]
       .filter((family) => this.#writes(network, family))
       .flatMap((family) => current.endpointRules(network, endpoint, family));
   }
 
   ofPorts(network: NetworkSpec, ports: PublishedPorts): PlacedRule[] {
-    const written = this.families.filter((family) => this.#writes(network, family));
+    const written = [...this.commits.keys()].filter((family) => this.#writes(network, family));
     return this.#rulesOfPorts(network, ports).filter(({ rule }) => written.includes(rule.family));
   }
 

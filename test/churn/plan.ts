@@ -75,7 +75,12 @@ export async function compareRules(
   const choice = new GenerationChoice(generation, ip6tables !== 'off');
   const wanted: string[] = [];
   const found: string[] = [];
-  const planned = new WantedRules(families, choice, { userlandProxy: true }, registry);
+  const planned = new WantedRules(
+    new Map(families.map((family) => [family, undefined])),
+    choice,
+    { userlandProxy: true },
+    registry,
+  );
   for (const family of [4, 6] as const) {
     const listing = parseSave((await lab.saveRules(family)).join('\n'));
     for (const table of tables) {
