@@ -90,6 +90,43 @@ t.test('a dry run tells what is missing, and changes nothing', async (t) => {
   t.strictSame(await repairLinks(world, 'running'), []);
 });
 
+t.test('of many links that changed, those that are wrong are looked at', async (t) => {
+  const { host, world, driver } = await start();
+  for (let number = 3; number < 15; number += 1) {
+    const ids = parseIds(networkId, id(`b${number}`));
+    if (ids === undefined) throw new Error('bad ids');
+    const rest = { addressIpv6: '', mac: '', options: {} };
+    await driver.createEndpoint({ ...ids, address: `10.5.0.${number}/24`, ...rest });
+    await driver.join(ids, `/run/docker/netns/${number}`);
+  }
+  const [network] = world.registry.networks();
+  if (network === undefined) throw new Error('no network');
+  const hosts = [...network.endpoints.values()].map(({ spec }) => spec.veth.host);
+  const [wrong = ''] = hosts.slice(5);
+  const looked: string[] = [];
+  const find = host.links.find.bind(host.links);
+  host.links.find = (name) => {
+    looked.push(name);
+    return find(name);
+  };
+  const touched = new Map([[network, new Set<string>([bridge, ...hosts])]]);
+  t.strictSame(await repairLinks(world, 'running', touched), []);
+  t.strictSame(looked, [], 'a list shows that all is right');
+
+  const link = host.links.links.get(wrong);
+  if (link === undefined) throw new Error('no link');
+  host.links.links.set(wrong, { ...link, master: undefined });
+  t.strictSame(await repairLinks(world, 'running', touched), [
+    `set ${wrong} {"master":"${bridge}"}`,
+  ]);
+  t.strictSame(looked, [bridge, wrong]);
+
+  looked.length = 0;
+  const few = new Map([[network, new Set<string>(hosts.slice(0, 2))]]);
+  t.strictSame(await repairLinks(world, 'running', few), []);
+  t.strictSame(looked, [bridge, ...hosts.slice(0, 2)], 'a few are looked at one by one');
+});
+
 t.test('a chain is made only when it has been quiet', async (t) => {
   const { host, world } = await start();
   const before = host.firewall.dump();
