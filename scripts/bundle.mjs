@@ -1,7 +1,7 @@
 /**
  * build/ (one module for each source, by tsc) → dist/ (what is installed): our modules and the
- * libraries in pure JavaScript in a few files, since Node.js takes a millisecond for each file that it
- * loads, and the daemon has 500 of them. See docs/adr/0006-bundle.md.
+ * libraries in pure JavaScript in a few files, since Node.js takes most of a millisecond for each file
+ * that it loads, and there are nearly 600. See docs/adr/0006-bundle.md.
  */
 import { chmodSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';

@@ -16,9 +16,9 @@ import { planInSteps, type RuleIntent } from '../core/firewall/plan.js';
 import type { Rule, Table } from '../core/firewall/rule.js';
 import type { RuleChange, RuleSet } from '../core/firewall/rule-set.js';
 import { tableOf } from '../core/firewall/transactions.js';
+import { Pieces } from '../pieces.js';
 import { renderRestore } from '../render/restore.js';
 import type { Firewall, Log } from './host.js';
-import { Pieces } from './pieces.js';
 import { readInPieces } from './read-rules.js';
 
 interface Pending {

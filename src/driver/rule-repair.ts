@@ -5,10 +5,10 @@ import type { FirewallSettings, Generation } from '../core/firewall/generation.j
 import type { RuleIntent } from '../core/firewall/plan.js';
 import type { PlacedRule, Rule } from '../core/firewall/rule.js';
 import type { RuleChange, RuleSet } from '../core/firewall/rule-set.js';
+import { Pieces } from '../pieces.js';
 import type { RuleCommits } from './commit.js';
 import type { GenerationChoice } from './generation-choice.js';
 import type { Log } from './host.js';
-import { Pieces } from './pieces.js';
 import type { WantedRules } from './wanted-rules.js';
 
 export class RuleRepair {

@@ -10,8 +10,8 @@ import type { RuleSet } from '../core/firewall/rule-set.js';
 import type { NetworkSpec } from '../core/network.js';
 import type { OpenPort, PortBinding } from '../core/port.js';
 import { joinBindings, joinOpened } from '../core/port-runs.js';
+import { Pieces } from '../pieces.js';
 import type { GenerationChoice } from './generation-choice.js';
-import { Pieces } from './pieces.js';
 import type { RuleTerms } from './records.js';
 import type { Registry } from './registry.js';
 

@@ -9,9 +9,9 @@
 import type { FileHandle } from 'node:fs/promises';
 import { mkdir, open, readdir, rename, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { DriverError, messageOf } from '../core/errors.js';
 import type { RecordKind, RecordStore, StoredRecord } from '../driver/host.js';
+import { Pieces } from '../pieces.js';
 import { readRecord, recordVersion } from './read-record.js';
 
 const folderOf: Readonly<Record<RecordKind, string>> = {
@@ -24,11 +24,6 @@ const kinds = ['network', 'endpoint'] as const;
 /** Ids of the engine, and nothing that could lead to another folder. */
 const idPattern = /^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$/;
 const temporarySuffix = '.tmp';
-/**
- * At a start, files are read one after the other for so long before something else gets its turn: the
- * asynchronous way takes 0.8 ms of processor time for a file, this one 0.05.
- */
-const pieceMs = 5;
 
 export class RecordFiles implements RecordStore {
   #counter = 0;
@@ -67,16 +62,14 @@ export class RecordFiles implements RecordStore {
    */
   async load(): Promise<StoredRecord[]> {
     const records: StoredRecord[] = [];
-    let pieceBegan = performance.now();
+    // Each file is read synchronously: the other way takes 0.8 ms of processor time for one, this 0.05.
+    const pieces = new Pieces();
     for (const kind of kinds) {
       const folder = this.#folder(kind).path;
       const names = await doing('listing the records in', folder, () => readdir(folder));
       for (const name of names.sort()) {
         const path = join(folder, name);
-        if (performance.now() - pieceBegan > pieceMs) {
-          await nextTurn();
-          pieceBegan = performance.now();
-        }
+        await pieces.pause();
         if (name.endsWith(temporarySuffix)) {
           await unlink(path).catch(() => undefined);
         } else if (name.endsWith('.json')) {

@@ -75,7 +75,8 @@ export class TcpForwarder implements Forwarder, Watcher, Pausable {
         this.#join(client);
         if (!admission.isFull(client)) continue;
       } else if (!isScarcity(system.errno())) {
-        this.#inherited = true;
+        // None is left of those that came before the options.
+        if (system.errno() === errors.EAGAIN) this.#inherited = true;
         return;
       }
       this.parts.loop.rewatch(this.fd, 0);

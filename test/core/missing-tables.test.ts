@@ -7,11 +7,11 @@ import {
   tableProbe,
   withoutTables,
 } from '../../src/core/firewall/missing-tables.js';
-import { planRules } from '../../src/core/firewall/plan.js';
 import { type Table, tables } from '../../src/core/firewall/rule.js';
 import { RuleSet } from '../../src/core/firewall/rule-set.js';
 import { renderRestore } from '../../src/render/restore.js';
 import { makeBinding, makeEndpoint, makeNetwork } from '../helpers/golden.js';
+import { planRules } from '../helpers/plan-rules.js';
 
 const settings = { userlandProxy: false };
 const ipv6 = { subnet: 'fd00:6::/64', gateway: 'fd00:6::1/64' };

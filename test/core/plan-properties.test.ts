@@ -4,7 +4,6 @@ import fc from 'fast-check';
 import t from 'tap';
 import type { Family } from '../../src/core/address.js';
 import { generations } from '../../src/core/firewall/generations.js';
-import { planRules } from '../../src/core/firewall/plan.js';
 import {
   builtInChains,
   type Chain,
@@ -18,6 +17,7 @@ import { renderRestore } from '../../src/render/restore.js';
 import { networksWithPorts } from '../helpers/arbitrary.js';
 import { FakeFirewall } from '../helpers/fake-firewall.js';
 import { listing, makeEndpoint } from '../helpers/golden.js';
+import { planRules } from '../helpers/plan-rules.js';
 import { RuleHost } from '../helpers/rule-host.js';
 
 const world = fc.record({

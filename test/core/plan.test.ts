@@ -1,10 +1,10 @@
 import t from 'tap';
 import type { BaseRules } from '../../src/core/firewall/generation.js';
-import { planRules } from '../../src/core/firewall/plan.js';
 import { type DockerChain, type Place, place } from '../../src/core/firewall/rule.js';
 import { RuleSet } from '../../src/core/firewall/rule-set.js';
 import { renderRestore } from '../../src/render/restore.js';
 import { interfaceName } from '../helpers/golden.js';
+import { planRules } from '../helpers/plan-rules.js';
 
 const jump = (chain: 'DOCKER-USER' | 'DOCKER-FORWARD') =>
   place('head', 4, 'filter', 'FORWARD', {}, { jump: chain });

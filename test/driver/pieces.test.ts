@@ -1,5 +1,5 @@
 import t from 'tap';
-import { Pieces } from '../../src/driver/pieces.js';
+import { Pieces } from '../../src/pieces.js';
 
 /** How often others got their turn meanwhile. */
 async function turnsDuring(work: () => Promise<unknown>): Promise<number> {

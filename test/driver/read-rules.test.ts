@@ -1,8 +1,8 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import t from 'tap';
 import { parseSave } from '../../src/core/firewall/save.js';
-import { Pieces } from '../../src/driver/pieces.js';
 import { readInPieces } from '../../src/driver/read-rules.js';
+import { Pieces } from '../../src/pieces.js';
 
 let clock = 0;
 /** Of a machine on which everything takes 10 ms. */

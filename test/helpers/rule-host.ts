@@ -2,13 +2,13 @@
 import type { Family } from '../../src/core/address.js';
 import type { EndpointSpec } from '../../src/core/endpoint.js';
 import type { FirewallSettings, Generation } from '../../src/core/firewall/generation.js';
-import { planRules } from '../../src/core/firewall/plan.js';
 import type { PlacedRule } from '../../src/core/firewall/rule.js';
 import { type RuleChange, RuleSet } from '../../src/core/firewall/rule-set.js';
 import type { NetworkSpec } from '../../src/core/network.js';
 import type { PortBinding } from '../../src/core/port.js';
 import { joinBindings } from '../../src/core/port-runs.js';
 import { bindingsOf, type PortGroup } from '../../src/core/ports.js';
+import { planRules } from './plan-rules.js';
 
 export class RuleHost {
   /** What was changed since the start, commit by commit. */

@@ -17,7 +17,7 @@ const { ruleOf } = await import('../helpers/arbitrary.js');
 const { goldenSections, listing, listingOf, makeBinding, makeEndpoint, makeNetwork } = await import(
   '../helpers/golden.js'
 );
-const { planRules } = await import('../../src/core/firewall/plan.js');
+const { planRules } = await import('../helpers/plan-rules.js');
 const { RuleHost } = await import('../helpers/rule-host.js');
 const { play } = await import('../helpers/golden-tour.js');
 

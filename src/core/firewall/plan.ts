@@ -25,16 +25,9 @@ export interface RuleIntent {
  * Of a chain's heads (the jumps that must stay above our rules) none is moved as long as their
  * order is right and none of ours stands above them: whatever others put between or before them
  * keeps its place.
+ *
+ * Yields after every few hundred rules; nobody else may use `found` until it has returned.
  */
-export function planRules(found: RuleSet, base: BaseRules, intent: RuleIntent): RuleChange[] {
-  const steps = planInSteps(found, base, intent);
-  for (;;) {
-    const step = steps.next();
-    if (step.done === true) return step.value;
-  }
-}
-
-/** {@link planRules} with a yield after every few hundred rules; nobody else may use `found` meanwhile. */
 export function* planInSteps(
   found: RuleSet,
   base: BaseRules,
