@@ -70,6 +70,7 @@ export async function runDaemon(config: Config, version: string): Promise<number
       ruleTransaction: ({ pid, added, tableDeleted }) => {
         world.rules.noteTransaction(pid, added, tableDeleted);
       },
+      transactionsLost: () => world.rules.noteGap(),
       rulesChanged: (author, families) => repairs.rulesChanged(author, families),
       linkChanged: (name) => repairs.linkChanged(name),
     },

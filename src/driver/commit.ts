@@ -5,7 +5,7 @@
 import type { Family } from '../core/address.js';
 import { messageOf, wrapError } from '../core/errors.js';
 import type { BaseRules } from '../core/firewall/generation.js';
-import { type AddedRule, type HandledRule, RuleHandles } from '../core/firewall/handles.js';
+import type { AddedRule, HandledRule } from '../core/firewall/handles.js';
 import {
   describeMissing,
   intentWithoutTables,
@@ -15,11 +15,12 @@ import {
 import { planInSteps, type RuleIntent } from '../core/firewall/plan.js';
 import type { Rule, Table } from '../core/firewall/rule.js';
 import type { RuleChange, RuleSet } from '../core/firewall/rule-set.js';
-import { tableOf } from '../core/firewall/transactions.js';
+import { addedBy, inParts, tableOf } from '../core/firewall/transactions.js';
 import { Pieces } from '../pieces.js';
 import { renderRestore } from '../render/restore.js';
 import type { Firewall, Log } from './host.js';
 import { readInPieces } from './read-rules.js';
+import { RuleNumbers } from './rule-numbers.js';
 
 interface Pending {
   /** Asked for right before the plan, so that a repair wants what is wanted then. */
@@ -32,24 +33,18 @@ interface Pending {
   readonly failed: (error: unknown) => void;
 }
 
-/** So many are worth waiting until the kernel has reported their numbers. */
-const manyDeletions = 1_000;
-const reportTimeoutMs = 10_000;
-
 /** The rules of one family: what is there as far as we know, and a queue of what shall be. */
 export class RuleCommits {
   /** undefined: not known, to be read before the next plan. */
   #found: RuleSet | undefined;
   #listing: Promise<string> | undefined;
-  readonly #handles = new RuleHandles();
+  readonly #numbers = new RuleNumbers();
   readonly #queue: Pending[] = [];
   readonly #missing = new Set<Table>();
   /** Of the commit that was tried last. */
   #tried = new Set<Table>();
   #running = false;
   #refused: () => void = () => {};
-  /** Whoever waits for the numbers of rules. */
-  #reported: () => void = () => {};
 
   constructor(
     private readonly family: Family,
@@ -93,9 +88,12 @@ export class RuleCommits {
 
   /** What the kernel reports of a transaction of somebody's in this family. */
   noteTransaction(pid: number, added: readonly AddedRule[], tableDeleted: boolean): void {
-    if (tableDeleted) this.#handles.clear();
-    this.#handles.learn(pid, added);
-    this.#reported();
+    this.#numbers.note(pid, added, tableDeleted);
+  }
+
+  /** Some of the kernel's reports are missing. */
+  noteGap(): void {
+    this.#numbers.forget();
   }
 
   #enqueue(
@@ -188,7 +186,7 @@ export class RuleCommits {
     } catch (error) {
       // The plan went into our picture before the host refused it.
       this.#found = undefined;
-      this.#handles.clear();
+      this.#numbers.forget();
       throw error;
     }
   }
@@ -206,13 +204,22 @@ export class RuleCommits {
     // What others have changed has other numbers now, and its order counts.
     const handled = byNumber ? await this.#handled(changes, deletions) : undefined;
     const rest = handled ? changes.filter(({ op }) => op !== 'delete') : changes;
-    const text = renderRestore(rest);
-    await pieces.pause();
-    this.#tried = new Set(rest.map((change) => tableOf(change)));
-    if (text !== '') {
-      await this.firewall.restore(this.family, text, (pid) => this.#handles.expect(pid, rest));
-    }
+    await this.#restore(inParts(rest), pieces);
     if (handled) await this.firewall.deleteRules(this.family, handled);
+  }
+
+  async #restore(parts: readonly (readonly RuleChange[])[], pieces: Pieces): Promise<void> {
+    const { family, firewall } = this;
+    let reported = firewall.deletesByHandle(family);
+    for (const [index, part] of parts.entries()) {
+      // What one part leads to in the kernel's buffer has to be out before the next.
+      const before = parts[index - 1];
+      if (before && reported) reported = await this.#numbers.untilReported(addedBy(before));
+      const text = renderRestore(part);
+      await pieces.pause();
+      this.#tried = new Set(part.map((change) => tableOf(change)));
+      await firewall.restore(family, text, (pid) => this.#numbers.expect(pid, part));
+    }
   }
 
   async #handled(
@@ -222,22 +229,6 @@ export class RuleCommits {
     if (deletions.length === 0 || !this.firewall.deletesByHandle(this.family)) return undefined;
     // A chain goes after its last rule, in the same transaction.
     if (changes.some(({ op }) => op === 'delete-chain')) return undefined;
-    // The kernel lists a chain of 60,000 in 15 s, which is what a deletion by text begins with.
-    if (deletions.length > manyDeletions) await this.#untilReported(deletions);
-    return this.#handles.take(deletions);
-  }
-
-  async #untilReported(rules: readonly Rule[]): Promise<void> {
-    let late = false;
-    const timer = setTimeout(() => {
-      late = true;
-      this.#reported();
-    }, reportTimeoutMs);
-    while (!late && this.#handles.awaits(rules)) {
-      await new Promise<void>((resolve) => {
-        this.#reported = resolve;
-      });
-    }
-    clearTimeout(timer);
+    return this.#numbers.take(deletions);
   }
 }

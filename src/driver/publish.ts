@@ -37,10 +37,16 @@ export async function publishPorts(
   const groups = world.rules.orderBindings(expanded);
   const { ports: opened, ignored } = routedPorts(request.requests, context);
   if (groups.length === 0 && opened.length === 0 && request.exposed.length === 0) return;
-  for (const { protocol, containerPort, hostPorts } of ignored) {
+  const [first] = ignored;
+  if (first !== undefined) {
+    const { protocol, containerPort, hostPorts } = first;
     world.log.info(
-      { endpoint: shortId(spec.id), protocol, containerPort, hostPort: hostPorts?.first },
-      'Host port ignored, because NAT is disabled',
+      {
+        endpoint: shortId(spec.id),
+        ports: ignored.length,
+        first: { protocol, containerPort, hostPort: hostPorts?.first },
+      },
+      'host ports ignored, because NAT is disabled (gateway mode routed)',
     );
   }
   state.record = { ...state.record, opened, exposed: request.exposed };

@@ -123,6 +123,11 @@ export class HostRules {
     }
   }
 
+  /** Some of the kernel's reports are missing. */
+  noteGap(): void {
+    for (const commits of this.commits.values()) commits.noteGap();
+  }
+
   /**
    * Nothing is forwarded that no rule accepts. Of a family whose rules are left to others, the
    * policy is, too: engines up to 27 do not touch ip6tables unless they are told to.

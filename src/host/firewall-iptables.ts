@@ -8,7 +8,7 @@ import { tableProbe } from '../core/firewall/missing-tables.js';
 import type { Table } from '../core/firewall/rule.js';
 import type { Firewall } from '../driver/host.js';
 import { renderDeletions } from '../render/nft-delete.js';
-import { CommandError, type CommandResult, runCommand } from './exec.js';
+import { CommandError, type CommandResult, isInstalled, runCommand } from './exec.js';
 import {
   detectVariant,
   type FirewallCommands,
@@ -37,6 +37,8 @@ export class FirewallIptables implements Firewall {
   readonly #deletion = new RuleDeletion(this.#own);
   readonly #restores = new Map<Family, SpareCommand>();
   readonly #nft = new SpareCommand('nft', ['-f', '-']);
+  /** Reports the numbers of rules, and deletes by them. */
+  readonly #hasNft = isInstalled('nft');
   /** Of processes that are at work. */
   readonly #changes = new Set<Promise<unknown>>();
 
@@ -115,7 +117,7 @@ export class FirewallIptables implements Firewall {
   }
 
   deletesByHandle(family: Family): boolean {
-    return this.variant(family) === 'nft';
+    return this.variant(family) === 'nft' && this.#hasNft;
   }
 
   async deleteRules(family: Family, rules: readonly HandledRule[]): Promise<void> {

@@ -7,6 +7,8 @@ export interface ChildEvents {
   line(text: string): void;
   /** The child complained, has ended, or was started: what happened meanwhile is not known. */
   lostTrack(): void;
+  /** The child complained or has ended: some of what it would have told is missing. */
+  gap?(): void;
 }
 
 /** Between the end of a child and the start of the next: doubled each time, up to the last. */
@@ -55,12 +57,16 @@ export class KeptChild {
     }
     // "No buffer space available": events were lost, so something changed.
     if (child.stderr !== undefined) {
-      createInterface({ input: child.stderr }).on('line', () => events.lostTrack());
+      createInterface({ input: child.stderr }).on('line', () => {
+        events.gap?.();
+        events.lostTrack();
+      });
     }
     this.#later(listensMs, () => events.lostTrack());
     void child.ended.then(({ description }) => {
       this.#running = false;
       if (this.#stopped) return;
+      events.gap?.();
       const steady = performance.now() - started > steadyMs;
       const wait = steady ? restartMs.first : delay;
       this.log.warn({ program: file, error: description, restartMs: wait }, 'monitor ended');

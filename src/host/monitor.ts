@@ -14,6 +14,8 @@ import { RulePoll } from './rule-poll.js';
 export interface MonitorEvents {
   /** Every transaction; `pid` is our number of the process, or 0 if it is not ours. nft only. */
   ruleTransaction(transaction: RuleTransaction): void;
+  /** Some transactions have not been told. */
+  transactionsLost(): void;
   /**
    * Rules of these families changed, by a process that is not ours; without them or it: nobody
    * knows. Of none, if the tables are not those of iptables.
@@ -74,13 +76,19 @@ function rulePart(events: MonitorEvents, firewall: FirewallIptables, log: Log): 
   const line = (text: string): void => {
     const transaction = reader.read(text);
     if (transaction === undefined) return;
+    if (transaction === 'lost') {
+      gap();
+      lostTrack();
+      return;
+    }
     const { pid, program, families } = transaction;
     const own = firewall.ownProcess(pid, program);
     events.ruleTransaction({ ...transaction, pid: own ?? 0 });
     if (own === undefined) events.rulesChanged({ program, pid }, families);
   };
   const lostTrack = (): void => events.rulesChanged();
-  return new KeptChild('nft', ['-a', 'monitor'], { line, lostTrack }, log);
+  const gap = (): void => events.transactionsLost();
+  return new KeptChild('nft', ['-a', 'monitor'], { line, lostTrack, gap }, log);
 }
 
 /** `12: veth1@if11: <…`, `Deleted 3: br-0    inet 10.5.0.1/24 …`, as `ip -o monitor` prints them. */

@@ -23,14 +23,22 @@ const familiesOf: Readonly<Record<string, readonly Family[]>> = {
   netdev: [],
 };
 
-/** Feed it every line; it answers at the end of each transaction. */
+/**
+ * Feed it every line; it answers at the end of each transaction, or with `lost`: the kernel had more
+ * to report than nft could take, so that the ends of some are missing.
+ */
 export class TransactionReader {
   readonly #families = new Set<Family>();
   #added: (AddedRule & { family: Family })[] = [];
   #tableDeleted = false;
 
-  read(line: string): RuleTransaction | undefined {
+  read(line: string): RuleTransaction | 'lost' | undefined {
     if (line.startsWith('# new generation')) return this.#end(line);
+    // "# ERROR: We lost some netlink events!", on the standard output (nft 1.0 and 1.1).
+    if (line.startsWith('# ERROR')) {
+      this.#end(line);
+      return 'lost';
+    }
     if (line.startsWith('delete table ')) this.#tableDeleted = true;
     const [, , name = ''] = line.split(' ', 3);
     // Whatever cannot be read may concern both. Indented lines go on with the one before.

@@ -29,13 +29,19 @@ t.test('a child that ends is started again', async (t) => {
   const log = new RecordingLog();
   const lines: string[] = [];
   const lost = counter();
-  const events = { line: (text: string) => void lines.push(text), lostTrack: lost.hit };
+  const gaps = counter();
+  const events = {
+    line: (text: string) => void lines.push(text),
+    lostTrack: lost.hit,
+    gap: gaps.hit,
+  };
   const child = new KeptChild('sh', ['-c', 'echo one; echo two; exit 3'], events, log);
   t.equal(child.missing, 'sh', 'not started yet');
   child.start();
   await lost.reached(2);
   child.stop();
   t.strictSame(lines.slice(0, 4), ['one', 'two', 'one', 'two']);
+  t.ok(gaps.count >= 2, 'an end is a gap, a start is not');
   t.match(log.lines[0], {
     level: 'warn',
     message: 'monitor ended',

@@ -2,7 +2,7 @@
 import t from 'tap';
 import { type RuleTransaction, TransactionReader } from '../../src/host/nft-events.js';
 
-function read(...lines: readonly string[]): RuleTransaction[] {
+function read(...lines: readonly string[]): (RuleTransaction | 'lost')[] {
   const reader = new TransactionReader();
   return lines.flatMap((line) => reader.read(line) ?? []);
 }
@@ -31,7 +31,7 @@ t.test('who, in which families, and the numbers of rules', async (t) => {
     ],
     tableDeleted: false,
   });
-  t.same(third?.families, [], 'no table of iptables');
+  t.match(third, { families: [] }, 'no table of iptables');
   t.same(rest, []);
 });
 
@@ -55,4 +55,14 @@ t.test('what is not understood may concern both families', async (t) => {
     { families: [4, 6] },
   ]);
   t.same(read('add rule ip filter FORWARD accept # handle 2', '# new generation three'), []);
+});
+
+t.test('more than nft could take', async (t) => {
+  const events = read(
+    'add rule ip filter DOCKER counter packets 0 bytes 0 accept # handle 2',
+    '# ERROR: We lost some netlink events!',
+    'add rule ip filter DOCKER counter packets 0 bytes 0 accept # handle 9',
+    '# new generation 9 by process 7 (nft)',
+  );
+  t.match(events, ['lost', { added: [{ handle: 9 }] }]);
 });

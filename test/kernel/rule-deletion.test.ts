@@ -86,6 +86,8 @@ t.test('they are known as our own', async (t) => {
   while (!text.includes(ended) || !text.endsWith('\n')) await sleep(20);
   const reader = new TransactionReader();
   const last = text.split('\n').flatMap((line) => reader.read(line) ?? []);
-  const { pid = 0, program = '' } = last.at(-1) ?? {};
+  const event = last.at(-1);
+  if (event === undefined || event === 'lost') throw new Error('its deletion is reported');
+  const { pid, program } = event;
   t.equal(own.match(pid, program), process.pid);
 });

@@ -4,7 +4,7 @@
  */
 import type { Rule, Table } from './rule.js';
 import type { RuleChange } from './rule-set.js';
-import { inTransactions } from './transactions.js';
+import { addedBy, inTransactions } from './transactions.js';
 
 /** A rule that the kernel has reported as added. */
 export interface AddedRule {
@@ -32,11 +32,7 @@ export class RuleHandles {
   /** This process is about to commit these changes. */
   expect(pid: number, changes: readonly RuleChange[]): void {
     const added = inTransactions(changes)
-      .map(({ changes }) =>
-        changes.flatMap((change) =>
-          change.op === 'append' || change.op === 'insert' ? [change.rule] : [],
-        ),
-      )
+      .map(({ changes }) => addedBy(changes))
       .filter((rules) => rules.length > 0);
     if (added.length > 0) this.#expected.set(pid, added);
     const [oldest] = this.#expected.keys();

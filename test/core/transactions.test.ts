@@ -1,0 +1,42 @@
+import t from 'tap';
+import { makeRule, type Rule } from '../../src/core/firewall/rule.js';
+import type { RuleChange } from '../../src/core/firewall/rule-set.js';
+import { addedBy, inParts } from '../../src/core/firewall/transactions.js';
+import { interfaceName } from '../helpers/golden.js';
+
+const rule = (table: 'filter' | 'nat', bridge: string): Rule =>
+  makeRule(4, table, 'DOCKER', { inInterface: interfaceName(bridge) }, 'RETURN');
+const append = (rule: Rule): RuleChange => ({ op: 'append', rule });
+
+t.test('the rules that changes add', async (t) => {
+  const [one, two] = [rule('nat', 'br-1'), rule('filter', 'br-2')];
+  const added = addedBy([
+    append(one),
+    { op: 'delete', rule: one },
+    { op: 'insert', rule: two, position: 0 },
+    { op: 'create-chain', table: 'nat', chain: 'DOCKER' },
+  ]);
+  t.strictSame(added, [one, two]);
+});
+
+t.test('as many as the kernel can report at once stay together', async (t) => {
+  t.strictSame(inParts([]), []);
+  const nat = Array(10_000).fill(append(rule('nat', 'br-1')));
+  const filter = Array(10_000).fill(append(rule('filter', 'br-1')));
+  const changes = [...nat, ...filter];
+  const [only, ...rest] = inParts(changes);
+  t.equal(only, changes);
+  t.strictSame(rest, []);
+});
+
+t.test('more come in parts, in the order of the tables', async (t) => {
+  const nat = Array.from({ length: 12_000 }, (_, at) => append(rule('nat', `br-${at}`)));
+  const filter = Array.from({ length: 12_001 }, (_, at) => append(rule('filter', `br-${at}`)));
+  const parts = inParts([...nat, ...filter]);
+  t.strictSame(
+    parts.map((part) => part.length),
+    [10_000, 10_000, 4_001],
+  );
+  const sorted = [...filter, ...nat];
+  t.ok(parts.flat().every((change, at) => change === sorted[at]));
+});
