@@ -140,7 +140,9 @@ async function loadEndpoint(world: World, record: EndpointRecord): Promise<void>
  * only with the container's namespace, or with the host at a reboot.
  */
 async function collectLeftovers(world: World, links: ReadonlySet<string>): Promise<void> {
+  const pieces = new Pieces();
   for (const state of world.registry.endpoints()) {
+    await pieces.pause();
     const gone = !links.has(state.spec.veth.host);
     const { phase, sandboxKey } = state.record;
     if (!gone && links.has(state.spec.veth.container)) expectMove(world, state);
@@ -177,7 +179,9 @@ async function collectLeftovers(world: World, links: ReadonlySet<string>): Promi
 
 async function holdPorts(world: World, endpoints: readonly EndpointState[]): Promise<void> {
   const wanted = new Map<EndpointState['spec']['id'], Listener[]>();
+  const pieces = new Pieces();
   for (const { spec, record, network } of endpoints) {
+    await pieces.pause();
     if (record.bindings.length === 0) continue;
     wanted.set(
       spec.id,

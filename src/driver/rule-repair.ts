@@ -75,15 +75,16 @@ export class RuleRepair {
         'the engine writes another generation of rules; ours move over',
       );
     }
-    const ofFamily = (rules: PlacedRule[]) => rules.filter(({ rule }) => rule.family === family);
-    const add = ofFamily(this.wanted.ofAll(family, found));
-    const former = ofFamily(this.wanted.ofFormerTerms(family, found));
+    const add = await this.wanted.ofAll(family, found, pieces);
+    const former = this.wanted
+      .ofFormerTerms(family, found)
+      .filter(({ rule }) => rule.family === family);
     const unwanted = former.length === 0 ? [] : without(former, add);
-    const disordered = this.wanted.networks.flatMap((network) =>
-      disorderedRules(found, this.wanted.ofNetwork(network, family, found)),
-    );
-    // All that is wanted now has been asked for.
-    await pieces.pause();
+    const disordered: Rule[] = [];
+    for (const network of this.wanted.networks) {
+      disordered.push(...disorderedRules(found, this.wanted.ofNetwork(network, family, found)));
+      await pieces.pause();
+    }
     const repeated = repeatedRules(found, add);
     await pieces.pause();
     return {

@@ -125,20 +125,25 @@ export class WantedRules {
     return [...own, ...pairs];
   }
 
-  /** Everything that the intent asks for, in the order in which it was asked for. */
-  ofAll(family: Family, found: RuleSet): PlacedRule[] {
+  /**
+   * Everything that the intent asks for, in the order in which it was asked for. What a call changes
+   * meanwhile is in its own commit, which comes after the one that this is for.
+   */
+  async ofAll(family: Family, found: RuleSet, pieces: Pieces): Promise<PlacedRule[]> {
     if (!this.choice.writes(family)) return [];
-    const endpoints = this.registry
-      .endpoints()
-      .filter(({ record, network }) => ![record.phase, network.record.phase].includes('removing'));
-    return [
-      ...this.networks.flatMap((spec) => this.ofNetwork(spec, family, found)),
-      ...endpoints.flatMap(({ spec, network, record, publishing }) => [
-        ...this.ofEndpoint(network.spec, spec),
-        // A port that turns out to be another program's must not get a rule.
-        ...(publishing === 'sockets' ? [] : this.ofPorts(network.spec, record)),
-      ]),
-    ];
+    const rules: PlacedRule[] = [];
+    const add = async (some: readonly PlacedRule[]): Promise<void> => {
+      for (const each of some) if (each.rule.family === family) rules.push(each);
+      await pieces.pause();
+    };
+    for (const spec of this.networks) await add(this.ofNetwork(spec, family, found));
+    for (const { spec, network, record, publishing } of this.registry.endpoints()) {
+      if ([record.phase, network.record.phase].includes('removing')) continue;
+      await add(this.ofEndpoint(network.spec, spec));
+      // A port that turns out to be another program's must not get a rule.
+      if (publishing !== 'sockets') await add(this.ofPorts(network.spec, record));
+    }
+    return rules;
   }
 
   /** In which words the rules of the network are written now. */

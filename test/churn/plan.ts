@@ -19,6 +19,7 @@ import { GenerationChoice } from '../../src/driver/generation-choice.js';
 import { decodeEndpoint, decodeNetwork } from '../../src/driver/records.js';
 import { Registry } from '../../src/driver/registry.js';
 import { WantedRules } from '../../src/driver/wanted-rules.js';
+import { Pieces } from '../../src/pieces.js';
 import type { Lab } from '../lab/lab.js';
 
 /** What the daemon says of itself, as far as the plan depends on it. */
@@ -92,9 +93,10 @@ export async function compareRules(
         found.push(...repeated(rules).map((text) => `${family} ${table} ${chain} ${text} (again)`));
       }
     }
-    const rules = families.includes(family) ? planned.ofAll(family, listing) : [];
+    const rules = families.includes(family)
+      ? await planned.ofAll(family, listing, new Pieces())
+      : [];
     for (const { rule } of rules) {
-      if (rule.family !== family) continue;
       wanted.push(`${family} ${rule.table} ${rule.chain} ${rule.text}`);
     }
   }
