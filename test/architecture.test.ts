@@ -31,6 +31,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 const packageUsers: Readonly<Record<string, readonly string[]>> = {
   netlink: ['host/netlink-socket'],
   execa: ['host/exec'],
+  ajv: ['protocol/lazy-validation'],
   fastify: ['protocol', 'admin'],
   pino: ['log'],
   'ipaddr.js': ['core/address'],

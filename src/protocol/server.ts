@@ -6,6 +6,7 @@ import type { Log } from '../driver/host.js';
 import { asDriverError, rawBadRequest, sendAnswer, sendError } from './answer.js';
 import { budgetBodies } from './body-budget.js';
 import { parseJson } from './json.js';
+import { lazyValidation } from './lazy-validation.js';
 import { type Call, type Route, routes } from './routes.js';
 import { bodyMissing, type CallSettings, logIds, serveCall } from './serve-call.js';
 import { type ListenOn, listenOn } from './socket.js';
@@ -35,15 +36,6 @@ export function createServer(settings: ServerSettings): PluginServer {
     return503OnClosing: false,
     // Engines up to 20.10 send an empty Host; somebody with `nc` sends none.
     http: { requireHostHeader: false },
-    ajv: {
-      // Schemas are not checked themselves at each start, which takes 0.1 s; a test does it.
-      customOptions: {
-        coerceTypes: false,
-        useDefaults: false,
-        removeAdditional: false,
-        validateSchema: false,
-      },
-    },
     frameworkErrors: (error, request, reply) => {
       onError(error, request, reply);
       // A URL that cannot be read does not get as far as the hooks.
@@ -76,6 +68,8 @@ export function createServer(settings: ServerSettings): PluginServer {
       done(error as DriverError);
     }
   });
+  // Schemas are not checked themselves at each start, which takes 0.1 s; a test does it.
+  app.setValidatorCompiler(lazyValidation({ validateSchema: false }));
   app.setErrorHandler(onError);
   app.setNotFoundHandler((request, reply) => {
     const method = `${request.method === 'POST' ? '' : `${request.method} `}${methodOf(request)}`;

@@ -81,12 +81,13 @@ def ask(proto, host, port, text="hello", seconds=None):
 
 
 def hold(proto, host, port, path):
-    stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    # No threading.Event: its set() in a handler waits for ever if the signal comes inside of wait().
+    stopped = []
+    signal.signal(signal.SIGTERM, lambda *_: stopped.append(True))
     asked = failed = 0
     why = ""
     kept = connect(proto, host, port)
-    while not stop.is_set():
+    while not stopped:
         for new in (False, True):
             asked += 1
             try:
@@ -98,7 +99,7 @@ def hold(proto, host, port, path):
             except OSError as error:
                 failed += 1
                 why = f" (last: {'new' if new else 'kept'} connection, {error})"
-        stop.wait(0.05)
+        time.sleep(0.05)
     with open(path, "w") as file:
         print(f"{asked} asked, {failed} failed{why}", file=file)
 
