@@ -48,7 +48,8 @@ export class FirewallIptables implements Firewall {
   ) {
     const args = ['--noflush', '-w', String(options.lockWaitSeconds ?? lockWaitSeconds)];
     for (const [family, { restore }] of commands) {
-      this.#restores.set(family, new SpareCommand(restore, args));
+      // Engines from 28 on have rules for an endpoint, and some milliseconds later for its ports.
+      this.#restores.set(family, new SpareCommand(restore, args, 2));
     }
   }
 

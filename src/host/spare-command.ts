@@ -16,22 +16,24 @@ import {
 
 /** After a use, so that the start of the next one does not compete with what the call led to. */
 const pauseMs = 50;
+/** Between two starts, each of which holds the event loop up for some milliseconds. */
+const betweenMs = 10;
 
 export class SpareCommand {
-  #spare: StartedCommand | undefined;
+  readonly #spares: StartedCommand[] = [];
   #timer: NodeJS.Timeout | undefined;
 
   constructor(
     /** Name of the program. */
     readonly file: string,
     private readonly args: readonly string[],
+    /** How many wait: as many as are needed one right after the other. */
+    private readonly count = 1,
   ) {}
 
   /** As `runCommand`; runs beside others if several are asked for at a time. */
   async run(options: Omit<CommandOptions, 'env'>): Promise<CommandResult> {
-    const spare = this.#spare;
-    this.#spare = undefined;
-    const started = spare === undefined || spare.ended ? startCommand(this.file, this.args) : spare;
+    const started = this.#take() ?? startCommand(this.file, this.args);
     const result = await started.finish(options).catch((error: unknown) => {
       // Whatever is wrong with this one may be wrong with the next.
       this.close();
@@ -41,21 +43,31 @@ export class SpareCommand {
     return result;
   }
 
-  /** Starts the next one, soon. */
-  prepare(): void {
+  /** Starts the next ones, soon. */
+  prepare(afterMs = pauseMs): void {
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
-      if (this.#spare !== undefined && !this.#spare.ended) return;
-      this.#spare = startCommand(this.file, this.args);
-      this.#spare.unref();
-    }, pauseMs).unref();
+      const alive = this.#spares.filter(({ ended }) => !ended);
+      this.#spares.splice(0, Number.POSITIVE_INFINITY, ...alive);
+      if (alive.length >= this.count) return;
+      const spare = startCommand(this.file, this.args);
+      spare.unref();
+      this.#spares.push(spare);
+      this.prepare(betweenMs);
+    }, afterMs).unref();
   }
 
-  /** Ends the one that waits; the next {@link run} starts its own. */
+  /** Ends those that wait; the next {@link run} starts its own. */
   close(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    this.#spare?.discard();
-    this.#spare = undefined;
+    for (const spare of this.#spares.splice(0)) spare.discard();
+  }
+
+  #take(): StartedCommand | undefined {
+    for (;;) {
+      const spare = this.#spares.shift();
+      if (spare === undefined || !spare.ended) return spare;
+    }
   }
 }

@@ -65,6 +65,24 @@ t.test('the next one waits, and is used', async (t) => {
   while (children('cat -u -').length > 0) await sleep(20);
 });
 
+t.test('as many wait as are wanted', async (t) => {
+  const command = new SpareCommand('cat', ['-u', '-'], 2);
+  command.prepare();
+  while (children('cat -u -').length < 2) await sleep(20);
+  const spares = children('cat -u -');
+  const used: number[] = [];
+  const onStart = (pid: number) => void used.push(pid);
+  for (const input of ['one', 'two']) {
+    t.equal((await command.run({ input, timeoutMs, onStart })).stdout, input);
+  }
+  t.same(used.sort(), spares.sort(), 'one right after the other');
+  while (children('cat -u -').length < 2) await sleep(20);
+  await sleep(200);
+  t.equal(children('cat -u -').length, 2, 'and no more');
+  command.close();
+  while (children('cat -u -').length > 0) await sleep(20);
+});
+
 t.test('after a failure none waits', async (t) => {
   const command = new SpareCommand('sed', ['q3']);
   command.prepare();
