@@ -42,11 +42,17 @@ export class RuleRepair {
     await this.wanted.makeAllAhead();
     for (const [family, commits] of this.commits) {
       if (!families.includes(family) && this.#former.size === 0) continue;
-      let underway = new Set<string>();
+      const underway = new Set<string>();
+      const noteCalls = (found: RuleSet): void => {
+        for (const each of this.wanted.ofCallsUnderway(family, found)) underway.add(idOf(each));
+      };
       const repaired = await commits.repair(
-        (found) => {
-          underway = new Set(this.wanted.ofCallsUnderway(family, found).map(idOf));
-          return this.#intent(family, found, log);
+        async (found) => {
+          noteCalls(found);
+          const intent = await this.#intent(family, found, log);
+          // Those that came meanwhile wait for this commit, and may be part of it.
+          noteCalls(found);
+          return intent;
         },
         (planned) => {
           refused = !wants(planned) || refused;

@@ -9,6 +9,8 @@ export interface ChildEvents {
   lostTrack(): void;
   /** The child complained or has ended: some of what it would have told is missing. */
   gap?(): void;
+  /** Complaints after which nothing is missing. */
+  readonly harmless?: RegExp;
 }
 
 /** Between the end of a child and the start of the next: doubled each time, up to the last. */
@@ -57,7 +59,8 @@ export class KeptChild {
     }
     // "No buffer space available": events were lost, so something changed.
     if (child.stderr !== undefined) {
-      createInterface({ input: child.stderr }).on('line', () => {
+      createInterface({ input: child.stderr }).on('line', (text) => {
+        if (events.harmless?.test(text)) return;
         events.gap?.();
         events.lostTrack();
       });

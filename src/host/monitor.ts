@@ -88,8 +88,12 @@ function rulePart(events: MonitorEvents, firewall: FirewallIptables, log: Log): 
   };
   const lostTrack = (): void => events.rulesChanged();
   const gap = (): void => events.transactionsLost();
-  return new KeptChild('nft', ['-a', 'monitor'], { line, lostTrack, gap }, log);
+  const told = { line, lostTrack, gap, harmless: unknownExtension };
+  return new KeptChild('nft', ['-a', 'monitor'], told, log);
 }
+
+/** Debian's nft does not know what iptables adds to nf_tables, and says so for each such rule. */
+const unknownExtension = /^XT (?:match|target) \S+ not found$/;
 
 /** `12: veth1@if11: <…`, `Deleted 3: br-0    inet 10.5.0.1/24 …`, as `ip -o monitor` prints them. */
 export function parseLinkLine(line: string): string | undefined {

@@ -44,7 +44,13 @@ export class SpareCommand {
   }
 
   /** Starts the next ones, soon. */
-  prepare(afterMs = pauseMs): void {
+  prepare(): void {
+    this.#startSoon(pauseMs, this.count);
+  }
+
+  /** @param most so that a program that ends by itself is not started again and again */
+  #startSoon(afterMs: number, most: number): void {
+    if (most === 0) return;
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
       const alive = this.#spares.filter(({ ended }) => !ended);
@@ -53,7 +59,7 @@ export class SpareCommand {
       const spare = startCommand(this.file, this.args);
       spare.unref();
       this.#spares.push(spare);
-      this.prepare(betweenMs);
+      this.#startSoon(betweenMs, most - 1);
     }, afterMs).unref();
   }
 

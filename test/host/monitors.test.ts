@@ -63,6 +63,18 @@ t.test('what it complains of means that something was missed', async (t) => {
   child.stop();
 });
 
+t.test('not every complaint means that', async (t) => {
+  const lost = counter();
+  const gaps = counter();
+  const events = { line: () => {}, lostTrack: lost.hit, gap: gaps.hit, harmless: /^XT / };
+  const command = 'echo "XT target DNAT not found" >&2; echo "No buffer space" >&2; exec sleep 60';
+  const child = new KeptChild('sh', ['-c', command], events, new RecordingLog());
+  child.start();
+  await lost.reached(2);
+  child.stop();
+  t.equal(gaps.count, 1, 'the second line; a start is none');
+});
+
 t.test('a program that is not there', async (t) => {
   const log = new RecordingLog();
   const lost = counter();

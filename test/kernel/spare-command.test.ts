@@ -5,7 +5,7 @@ inFreshNamespace();
 const { default: t } = await import('tap');
 const { spawn } = await import('node:child_process');
 const { default: events } = await import('node:events');
-const { existsSync, readdirSync, readFileSync } = await import('node:fs');
+const { existsSync, mkdtempSync, readdirSync, readFileSync } = await import('node:fs');
 const { setTimeout: sleep } = await import('node:timers/promises');
 type HandledRule = import('../../src/core/firewall/handles.js').HandledRule;
 const { mostOverSocket } = await import('../../src/host/rule-deletion.js');
@@ -81,6 +81,15 @@ t.test('as many wait as are wanted', async (t) => {
   t.equal(children('cat -u -').length, 2, 'and no more');
   command.close();
   while (children('cat -u -').length > 0) await sleep(20);
+});
+
+t.test('one that does not wait is not started again and again', async (t) => {
+  const folder = mkdtempSync('/run/spare-');
+  const command = new SpareCommand('sh', ['-c', `echo >> ${folder}/starts`], 2);
+  command.prepare();
+  await sleep(1_000);
+  command.close();
+  t.equal(readFileSync(`${folder}/starts`, 'utf8'), '\n\n');
 });
 
 t.test('after a failure none waits', async (t) => {
