@@ -33,8 +33,8 @@ export async function bindPorts(
   state: EndpointState,
   groups: readonly PortGroup[],
 ): Promise<PlacedRule[]> {
-  const { userlandProxy, bridge } = state.network.spec;
-  const owner = `endpoint ${shortId(state.spec.id)} on ${bridge}`;
+  const { userlandProxy } = state.network.spec;
+  const owner = ownerOf(state);
   const chosen = new Map<PortGroup, PortBinding[]>();
   const record = (): Promise<void> => {
     const bindings = groups.flatMap((group) => chosen.get(group) ?? []);
@@ -65,6 +65,31 @@ export async function bindPorts(
   }
   await record();
   return rulesOf(world, state);
+}
+
+const ownerOf = ({ spec, network }: EndpointState): string =>
+  `endpoint ${shortId(spec.id)} on ${network.spec.bridge}`;
+
+/**
+ * As if the endpoint had published nothing yet. Throws {@link DriverError} `port-allocated` if others
+ * have one of the ports.
+ */
+export function refuseTaken(
+  { allocator }: World,
+  state: EndpointState,
+  groups: readonly PortGroup[],
+): void {
+  const { bindings } = state.record;
+  if (bindings.length === 0) return;
+  const owner = ownerOf(state);
+  const tried: PortBinding[] = [];
+  allocator.release(bindings);
+  try {
+    for (const group of groups) tried.push(...allocator.take(group, owner));
+  } finally {
+    allocator.release(tried);
+    allocator.add(bindings, owner);
+  }
 }
 
 async function rulesOf(world: World, { network, record }: EndpointState): Promise<PlacedRule[]> {

@@ -10,18 +10,20 @@ import { routedFamilies } from '../core/network.js';
 import type { PortBinding } from '../core/port.js';
 import type { PublishRequest } from '../core/port-options.js';
 import { expandRequests, type PublishContext, routedPorts } from '../core/ports.js';
-import { bindPorts } from './bind-ports.js';
+import { bindPorts, refuseTaken } from './bind-ports.js';
 import { encodeEndpoint } from './records.js';
 import type { EndpointState } from './registry.js';
 import type { World } from './world.js';
 
-/** Replaces what the endpoint has published. On failure nothing is published. */
+/**
+ * Replaces what the endpoint has published. A request that is refused changes nothing; after a failure
+ * of the host nothing is published.
+ */
 export async function publishPorts(
   world: World,
   state: EndpointState,
   request: PublishRequest,
 ): Promise<void> {
-  await releasePorts(world, state);
   const { spec, network } = state;
   const context: PublishContext = {
     containerIpv4: spec.ipv4?.address,
@@ -35,6 +37,9 @@ export async function publishPorts(
   const expanded = expandRequests(request.requests, context);
   refuseSeparate(expanded, network.spec.portRules);
   const groups = world.rules.orderBindings(expanded);
+  // All that can be refused is, before what is published goes.
+  refuseTaken(world, state, groups);
+  await releasePorts(world, state);
   const { ports: opened, ignored } = routedPorts(request.requests, context);
   if (groups.length === 0 && opened.length === 0 && request.exposed.length === 0) return;
   const [first] = ignored;

@@ -49,7 +49,7 @@ export async function snapshot(namespaces: Namespaces): Promise<Snapshot> {
   const daemon = found.some((line) => line.includes('main.js daemon'));
   const withProxy = daemon && proxy !== -1;
   if (withProxy) found.splice(proxy, 1);
-  // And one process of each kind for its next change of the rules.
+  // And some processes for its next changes of the rules.
   for (const spare of daemon ? SPARES : []) {
     const at = found.findIndex((line) => spare.test(line));
     if (at !== -1) found.splice(at, 1);
@@ -118,11 +118,10 @@ function describeSocket(line: string): string {
   return `${protocol} ${local} ${/"([^"]+)"/.exec(owner)?.[1] ?? '?'}`;
 }
 
-const SPARES = [
-  /^iptables-\w+-restore --noflush /,
-  /^ip6tables-\w+-restore --noflush /,
-  /^nft -f -$/,
-];
+const IPV4 = /^iptables-\w+-restore --noflush /;
+const IPV6 = /^ip6tables-\w+-restore --noflush /;
+/** Of each as many as wait. */
+const SPARES = [IPV4, IPV4, IPV6, IPV6, /^nft -f -$/];
 
 /** Programs that come and go with every command the lab itself runs. */
 const PASSING = /^(nsenter|ip|ss|runc|docker|ip6?tables|ip6?tables-save|xtables)\b(?!-)/;
