@@ -226,6 +226,22 @@ t.test('a failure anywhere undoes the rest', async (t) => {
   }
 });
 
+t.test('what was published stays if its successor is refused', async (t) => {
+  const host = makeHost();
+  const { driver } = await start(host);
+  await driver.createNetwork(network());
+  await driver.createEndpoint(endpoint());
+  await driver.createEndpoint(endpoint(3, id('c')));
+  await driver.publishPorts(ids(), publish([6, 80, 8080]));
+  const other = ids(networkId, id('c'));
+  await driver.publishPorts(other, publish([6, 82, 8082]));
+  const before = state(host);
+  const refused = driver.publishPorts(other, publish([6, 83, 8083], [6, 80, 8080]));
+  await t.rejects(refused, { code: 'port-allocated' });
+  t.same(state(host), before);
+  await driver.publishPorts(other, publish([6, 82, 8082], [6, 83, 8083]));
+});
+
 t.test('ports that cannot be had', async (t) => {
   const host = makeHost();
   const { driver } = await start(host);
