@@ -226,13 +226,19 @@ t.test('a failure anywhere undoes the rest', async (t) => {
   }
 });
 
-t.test('what was published stays if its successor is refused', async (t) => {
+/** Port 8080 is one endpoint's, and another one has none. */
+async function publishedBesideAnother() {
   const host = makeHost();
   const { driver } = await start(host);
   await driver.createNetwork(network());
   await driver.createEndpoint(endpoint());
   await driver.createEndpoint(endpoint(3, id('c')));
   await driver.publishPorts(ids(), publish([6, 80, 8080]));
+  return { host, driver };
+}
+
+t.test('what was published stays if its successor is refused', async (t) => {
+  const { host, driver } = await publishedBesideAnother();
   const other = ids(networkId, id('c'));
   await driver.publishPorts(other, publish([6, 82, 8082]));
   const before = state(host);
@@ -243,12 +249,7 @@ t.test('what was published stays if its successor is refused', async (t) => {
 });
 
 t.test('ports that cannot be had', async (t) => {
-  const host = makeHost();
-  const { driver } = await start(host);
-  await driver.createNetwork(network());
-  await driver.createEndpoint(endpoint());
-  await driver.createEndpoint(endpoint(3, id('c')));
-  await driver.publishPorts(ids(), publish([6, 80, 8080]));
+  const { host, driver } = await publishedBesideAnother();
   const before = state(host);
   const other = ids(networkId, id('c'));
   await t.rejects(driver.publishPorts(other, publish([6, 81, 8081], [6, 80, 8080])), {
