@@ -8,8 +8,8 @@ import type { SelfRepair } from '../driver/self-repair.js';
 import type { World } from '../driver/world.js';
 import type { FirewallIptables } from '../host/firewall-iptables.js';
 import type { Monitor } from '../host/monitor.js';
-import { listenOn } from '../protocol/socket.js';
 import type { ProxySupervisor } from '../proxy/supervisor.js';
+import { listenOn } from '../unix-socket.js';
 import type { Stalls } from './stalls.js';
 
 export interface AdminParts {

@@ -3,13 +3,13 @@ import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import { DriverError } from '../core/errors.js';
 import { show } from '../core/problems.js';
 import type { Log } from '../driver/host.js';
+import { type ListenOn, listenOn } from '../unix-socket.js';
 import { asDriverError, rawBadRequest, sendAnswer, sendError } from './answer.js';
 import { budgetBodies } from './body-budget.js';
 import { parseJson } from './json.js';
 import { lazyValidation } from './lazy-validation.js';
 import { type Call, type Route, routes } from './routes.js';
 import { bodyMissing, type CallSettings, logIds, serveCall } from './serve-call.js';
-import { type ListenOn, listenOn } from './socket.js';
 
 export interface ServerSettings extends CallSettings {
   /** A container with 60,000 ports sends 6.4 MB. Also for all large bodies together. */

@@ -2,7 +2,7 @@
 import { lstat, mkdir, unlink } from 'node:fs/promises';
 import { connect, type Server } from 'node:net';
 import { dirname } from 'node:path';
-import { DriverError } from '../core/errors.js';
+import { DriverError } from './core/errors.js';
 
 /** sockaddr_un(7), without the zero at its end. libuv would cut what is longer, and not say so. */
 const maxPathBytes = 107;
