@@ -2,6 +2,8 @@
  * Group commit: calls that arrive while a commit runs share the next one, so that a thousand rules
  * or sixty-four containers cost one `iptables-restore` each (docs/adr/0003-commits-and-the-model.md).
  */
+
+import { renderRestore } from '../codec/iptables-restore.js';
 import type { Family } from '../core/address.js';
 import { messageOf, wrapError } from '../core/errors.js';
 import type { BaseRules } from '../core/firewall/generation.js';
@@ -17,7 +19,6 @@ import type { Rule, Table } from '../core/firewall/rule.js';
 import type { RuleChange, RuleSet } from '../core/firewall/rule-set.js';
 import { addedBy, inParts, tableOf } from '../core/firewall/transactions.js';
 import { Pieces } from '../pieces.js';
-import { renderRestore } from '../render/restore.js';
 import type { Firewall, Log } from './host.js';
 import { readInPieces } from './read-rules.js';
 import { RuleNumbers } from './rule-numbers.js';

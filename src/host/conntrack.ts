@@ -4,10 +4,6 @@
  * nobody, for as long as it sends.
  */
 import { readFileSync } from 'node:fs';
-import type { Family, IpAddress } from '../core/address.js';
-import { DriverError, messageOf } from '../core/errors.js';
-import type { Port } from '../core/port.js';
-import type { Conntrack } from '../driver/host.js';
 import {
   deleteFlowRequest,
   type Flow,
@@ -15,7 +11,11 @@ import {
   listFlowsRequest,
   parseFlow,
   removeFlowsRequest,
-} from '../render/conntrack-messages.js';
+} from '../codec/conntrack-messages.js';
+import type { Family, IpAddress } from '../core/address.js';
+import { DriverError, messageOf } from '../core/errors.js';
+import type { Port } from '../core/port.js';
+import type { Conntrack } from '../driver/host.js';
 import {
   type FlowSelector,
   flowMatcher,

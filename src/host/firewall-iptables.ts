@@ -1,13 +1,13 @@
 /** The host's iptables, read as a whole and changed as a whole: text out, text in. */
 import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { renderDeletions } from '../codec/nft-script.js';
 import type { Family } from '../core/address.js';
 import { DriverError, messageOf } from '../core/errors.js';
 import type { HandledRule } from '../core/firewall/handles.js';
 import { tableProbe } from '../core/firewall/missing-tables.js';
 import type { Table } from '../core/firewall/rule.js';
 import type { Firewall } from '../driver/host.js';
-import { renderDeletions } from '../render/nft-delete.js';
 import { CommandError, type CommandResult, isInstalled, runCommand } from './exec.js';
 import {
   detectVariant,

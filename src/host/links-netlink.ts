@@ -1,9 +1,5 @@
 /** Links, addresses and routes of one network namespace, by rtnetlink. */
-import { type Cidr, cidrText, overlaps } from '../core/address.js';
-import { DriverError, messageOf } from '../core/errors.js';
-import type { BridgeLink, LinkChange, ObservedLink, VethLink } from '../core/links.js';
-import type { InterfaceName } from '../core/names.js';
-import type { Links, ObservedRoute } from '../driver/host.js';
+
 import {
   addAddressRequest,
   createBridgeRequest,
@@ -17,8 +13,13 @@ import {
   parseLink,
   removeAddressRequest,
   setLinkRequest,
-} from '../render/link-attributes.js';
-import { listRoutesRequest, parseRoute } from '../render/route-attributes.js';
+} from '../codec/link-messages.js';
+import { listRoutesRequest, parseRoute } from '../codec/route-messages.js';
+import { type Cidr, cidrText, overlaps } from '../core/address.js';
+import { DriverError, messageOf } from '../core/errors.js';
+import type { BridgeLink, LinkChange, ObservedLink, VethLink } from '../core/links.js';
+import type { InterfaceName } from '../core/names.js';
+import type { Links, ObservedRoute } from '../driver/host.js';
 import { LinkRemoval } from './link-removal.js';
 import { NetlinkError, NetlinkSocket, netlinkProtocol } from './netlink-socket.js';
 

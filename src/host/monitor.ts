@@ -3,12 +3,13 @@
  * overruns, which an in-process netlink monitor of the netlink package does not. What they print is
  * a sign to look again, and tells who did it and the numbers of the rules that we have added.
  */
+
+import { type RuleTransaction, TransactionReader } from '../codec/nft-monitor.js';
 import type { Family } from '../core/address.js';
 import type { Author, Log } from '../driver/host.js';
 import { isInstalled } from './exec.js';
 import type { FirewallIptables } from './firewall-iptables.js';
 import { KeptChild } from './kept-child.js';
-import { type RuleTransaction, TransactionReader } from './nft-events.js';
 import { RulePoll } from './rule-poll.js';
 
 export interface MonitorEvents {

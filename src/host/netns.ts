@@ -4,6 +4,16 @@
  */
 import { closeSync, constants, fstatSync, openSync, statSync } from 'node:fs';
 import {
+  addAddressRequest,
+  getLinkRequest,
+  type LinkReply,
+  listLinksRequest,
+  parseLink,
+  setLinkRequest,
+} from '../codec/link-messages.js';
+import type { NetlinkRequest } from '../codec/netlink-message.js';
+import { addRouteRequest } from '../codec/route-messages.js';
+import {
   anyIpv4,
   anyIpv6,
   type Cidr,
@@ -14,16 +24,6 @@ import {
 } from '../core/address.js';
 import { DriverError, messageOf } from '../core/errors.js';
 import type { InterfaceName, InterfacePrefix } from '../core/names.js';
-import {
-  addAddressRequest,
-  getLinkRequest,
-  type LinkReply,
-  listLinksRequest,
-  parseLink,
-  setLinkRequest,
-} from '../render/link-attributes.js';
-import type { NetlinkRequest } from '../render/netlink-message.js';
-import { addRouteRequest } from '../render/route-attributes.js';
 import { CommandError, runCommand } from './exec.js';
 import type { Libc } from './libc.js';
 import { NetlinkError, NetlinkSocket, netlinkProtocol } from './netlink-socket.js';

@@ -1,11 +1,11 @@
 /** Records → everything that they say should be on the host: a plan to hold against the kernel. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { parseSave } from '../../src/codec/iptables-save.js';
 import type { Family } from '../../src/core/address.js';
 import { parseEndpoint } from '../../src/core/endpoint-options.js';
 import type { GenerationName } from '../../src/core/firewall/generation.js';
 import { tables } from '../../src/core/firewall/rule.js';
-import { parseSave } from '../../src/core/firewall/save.js';
 import {
   type EndpointId,
   type NetworkId,

@@ -1,9 +1,9 @@
 import t from 'tap';
+import { parseSave } from '../../src/codec/iptables-save.js';
 import { forwardedBridges } from '../../src/core/firewall/forwarded-bridges.js';
 import { generationNames, seenGenerations } from '../../src/core/firewall/generation.js';
 import { generations, ipv6Ways } from '../../src/core/firewall/generations.js';
 import { RuleSet } from '../../src/core/firewall/rule-set.js';
-import { parseSave } from '../../src/core/firewall/save.js';
 import { goldenSections, makeBinding, makeEndpoint, makeNetwork } from '../helpers/golden.js';
 import { groupOf, RuleHost } from '../helpers/rule-host.js';
 

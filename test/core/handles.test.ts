@@ -1,7 +1,7 @@
 import t from 'tap';
+import { mostDeletions, renderDeletions } from '../../src/codec/nft-script.js';
 import { RuleHandles } from '../../src/core/firewall/handles.js';
 import { makeRule, type Rule } from '../../src/core/firewall/rule.js';
-import { mostDeletions, renderDeletions } from '../../src/render/nft-delete.js';
 import { interfaceName } from '../helpers/golden.js';
 
 const rule = (bridge: string, table: 'filter' | 'nat' = 'filter'): Rule =>

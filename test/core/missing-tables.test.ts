@@ -1,4 +1,5 @@
 import t from 'tap';
+import { renderRestore } from '../../src/codec/iptables-restore.js';
 import { generations } from '../../src/core/firewall/generations.js';
 import {
   describeMissing,
@@ -9,7 +10,6 @@ import {
 } from '../../src/core/firewall/missing-tables.js';
 import { type Table, tables } from '../../src/core/firewall/rule.js';
 import { RuleSet } from '../../src/core/firewall/rule-set.js';
-import { renderRestore } from '../../src/render/restore.js';
 import { makeBinding, makeEndpoint, makeNetwork } from '../helpers/golden.js';
 import { planRules } from '../helpers/plan-rules.js';
 

@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import t from 'tap';
+import { renderRestore } from '../../src/codec/iptables-restore.js';
+import { parseSave } from '../../src/codec/iptables-save.js';
 import type { Family } from '../../src/core/address.js';
 import { generations } from '../../src/core/firewall/generations.js';
 import {
@@ -12,8 +14,6 @@ import {
   tables,
 } from '../../src/core/firewall/rule.js';
 import { RuleSet } from '../../src/core/firewall/rule-set.js';
-import { parseSave } from '../../src/core/firewall/save.js';
-import { renderRestore } from '../../src/render/restore.js';
 import { networksWithPorts } from '../helpers/arbitrary.js';
 import { FakeFirewall } from '../helpers/fake-firewall.js';
 import { listing, makeEndpoint } from '../helpers/golden.js';

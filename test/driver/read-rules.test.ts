@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import t from 'tap';
-import { parseSave } from '../../src/core/firewall/save.js';
+import { parseSave } from '../../src/codec/iptables-save.js';
 import { readInPieces } from '../../src/driver/read-rules.js';
 import { Pieces } from '../../src/pieces.js';
 

@@ -1,12 +1,12 @@
 /** The rule dumps of real engines in `test/fixtures/docker-bridge-golden.txt`, section by section. */
 import { readFileSync } from 'node:fs';
+import { parseSave } from '../../src/codec/iptables-save.js';
 import type { IpAddress } from '../../src/core/address.js';
 import { parseCidr, parseIp } from '../../src/core/address.js';
 import type { EndpointSpec } from '../../src/core/endpoint.js';
 import { defaultMac } from '../../src/core/endpoint.js';
 import { tables } from '../../src/core/firewall/rule.js';
 import type { RuleSet } from '../../src/core/firewall/rule-set.js';
-import { parseSave } from '../../src/core/firewall/save.js';
 import {
   type InterfaceName,
   parseEndpointId,

@@ -17,7 +17,7 @@ const { setTimeout: sleep } = await import('node:timers/promises');
 const { isDeepStrictEqual } = await import('node:util');
 const { fileURLToPath } = await import('node:url');
 const { Daemon } = await import('../helpers/daemon.js');
-const { parseSave } = await import('../../src/core/firewall/save.js');
+const { parseSave } = await import('../../src/codec/iptables-save.js');
 const { listing } = await import('../helpers/golden.js');
 
 // /run/xtables.lock of our own, and a place for the names of namespaces.

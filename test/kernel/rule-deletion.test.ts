@@ -11,7 +11,7 @@ const { spawn } = await import('node:child_process');
 const { setTimeout: sleep } = await import('node:timers/promises');
 const { OwnChanges } = await import('../../src/host/own-changes.js');
 const { RuleDeletion } = await import('../../src/host/rule-deletion.js');
-const { TransactionReader } = await import('../../src/host/nft-events.js');
+const { TransactionReader } = await import('../../src/codec/nft-monitor.js');
 
 const families = [
   { family: 4, ip: 'ip', tool: 'iptables-nft' },

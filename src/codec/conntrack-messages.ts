@@ -7,7 +7,7 @@ import {
   type Ipv4Address,
 } from '../core/address.js';
 import { type Port, protocolNumber } from '../core/port.js';
-import { familyNumber } from './link-attributes.js';
+import { familyNumber } from './link-messages.js';
 import {
   type Attributes,
   attribute,

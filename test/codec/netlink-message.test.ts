@@ -18,7 +18,7 @@ import {
   u16Be,
   u32,
   u32Be,
-} from '../../src/render/netlink-message.js';
+} from '../../src/codec/netlink-message.js';
 
 const hex = (bytes: Buffer) => bytes.toString('hex');
 

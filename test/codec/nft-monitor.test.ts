@@ -1,6 +1,6 @@
 /** What `nft -a monitor` (1.0.6, Linux 6.18) printed while iptables and nft changed rules. */
 import t from 'tap';
-import { type RuleTransaction, TransactionReader } from '../../src/host/nft-events.js';
+import { type RuleTransaction, TransactionReader } from '../../src/codec/nft-monitor.js';
 
 function read(...lines: readonly string[]): (RuleTransaction | 'lost')[] {
   const reader = new TransactionReader();

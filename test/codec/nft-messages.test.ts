@@ -1,6 +1,6 @@
 import t from 'tap';
-import { formatRequest } from '../../src/render/netlink-message.js';
-import { deleteRulesBatch } from '../../src/render/nft-messages.js';
+import { formatRequest } from '../../src/codec/netlink-message.js';
+import { deleteRulesBatch } from '../../src/codec/nft-messages.js';
 
 /** By linux/netfilter/nf_tables.h; that the kernel takes it is shown in kernel/rule-deletion.test.ts. */
 t.test('a transaction that deletes rules', async (t) => {

@@ -1,15 +1,11 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import t from 'tap';
+import * as links from '../../src/codec/link-messages.js';
+import { formatRequest, type NetlinkRequest } from '../../src/codec/netlink-message.js';
+import { addRouteRequest, listRoutesRequest, parseRoute } from '../../src/codec/route-messages.js';
 import { cidrText, parseCidr, parseIp, parseMac } from '../../src/core/address.js';
 import { parseInterfaceName } from '../../src/core/names.js';
-import * as links from '../../src/render/link-attributes.js';
-import { formatRequest, type NetlinkRequest } from '../../src/render/netlink-message.js';
-import {
-  addRouteRequest,
-  listRoutesRequest,
-  parseRoute,
-} from '../../src/render/route-attributes.js';
 
 const known = <T>(value: T | undefined): T => {
   if (value === undefined) throw new Error('the test gives a value that does not parse');

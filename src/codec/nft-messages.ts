@@ -1,7 +1,7 @@
 /** nf_tables transactions as netlink bytes (linux/netfilter/nfnetlink.h and nf_tables.h). */
 import type { Family } from '../core/address.js';
 import type { HandledRule } from '../core/firewall/handles.js';
-import { familyNumber } from './link-attributes.js';
+import { familyNumber } from './link-messages.js';
 import { attribute, flag, type NetlinkRequest, text, u64Be } from './netlink-message.js';
 
 const subsystem = 10;

@@ -6,7 +6,7 @@ import {
   type Family,
   type IpAddress,
 } from '../core/address.js';
-import { familyNumber } from './link-attributes.js';
+import { familyNumber } from './link-messages.js';
 import {
   attribute,
   flag,

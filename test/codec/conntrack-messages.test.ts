@@ -1,15 +1,15 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import t from 'tap';
-import { type Ipv4Address, parseIp } from '../../src/core/address.js';
-import { parsePort } from '../../src/core/port.js';
 import {
   deleteFlowRequest,
   type FlowFilter,
   listFlowsRequest,
   parseFlow,
   removeFlowsRequest,
-} from '../../src/render/conntrack-messages.js';
+} from '../../src/codec/conntrack-messages.js';
+import { type Ipv4Address, parseIp } from '../../src/core/address.js';
+import { parsePort } from '../../src/core/port.js';
 import {
   type FlowSelector,
   flowMatcher,
