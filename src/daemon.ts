@@ -1,7 +1,7 @@
 /** Composition root: builds everything by hand, in order; starts and stops it. */
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import type { Config } from './config.js';
+import type { Config } from './config/config.js';
 import type { Family } from './core/address.js';
 import type { FirewallSettings } from './core/firewall/generation.js';
 import { PortAllocator, parseEphemeralRange } from './core/ports.js';

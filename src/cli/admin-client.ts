@@ -1,7 +1,7 @@
 /** Questions to the running daemon, over the operator's socket. */
 import { request } from 'node:http';
 import { parseArgs } from 'node:util';
-import { readConfig } from '../config.js';
+import { readConfig } from '../config/config.js';
 import { messageOf } from '../core/errors.js';
 import { didYouMean } from '../core/nearest.js';
 import type { Terminal } from './command.js';

@@ -1,7 +1,7 @@
 /** `tsbridge daemon`: reads the configuration and runs the driver until it is told to stop. */
 
+import { type Config, readConfig } from '../config/config.js';
 import { environmentName, fallbackText, fieldNames, fields } from '../config/fields.js';
-import { type Config, readConfig } from '../config.js';
 import { DriverError } from '../core/errors.js';
 import { readVersion } from '../version.js';
 import type { Command } from './command.js';

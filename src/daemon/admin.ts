@@ -1,6 +1,6 @@
 /** The operator's side of the composition root: its socket, and what only the root knows. */
 import { type AdminServer, createAdminServer } from '../admin/server.js';
-import type { Config } from '../config.js';
+import type { Config } from '../config/config.js';
 import { messageOf } from '../core/errors.js';
 import type { GenerationChoice } from '../driver/generation-choice.js';
 import { type Facts, HostOperator } from '../driver/operator.js';

@@ -3,6 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import t from 'tap';
+import { readConfig } from '../../src/config/config.js';
 import {
   environmentName,
   fallbackText,
@@ -10,7 +11,6 @@ import {
   fields,
   fileKey,
 } from '../../src/config/fields.js';
-import { readConfig } from '../../src/config.js';
 import { DriverError, messageOf } from '../../src/core/errors.js';
 
 /** A file that is not there and was named would be an error: every test names one that is. */

@@ -1,13 +1,13 @@
 /** Flags, environment and file → one frozen {@link Config}, or every problem in them at once. */
 import { readFile } from 'node:fs/promises';
-import type { Config, FieldName } from './config/fields.js';
-import { fieldNames, fields } from './config/fields.js';
-import type { Setting, Source } from './config/sources.js';
-import { quote, readEnvironment, readFileText, readFlags, takes } from './config/sources.js';
-import { DriverError, messageOf } from './core/errors.js';
-import { didYouMean } from './core/nearest.js';
+import { DriverError, messageOf } from '../core/errors.js';
+import { didYouMean } from '../core/nearest.js';
+import type { Config, FieldName } from './fields.js';
+import { fieldNames, fields } from './fields.js';
+import type { Setting, Source } from './sources.js';
+import { quote, readEnvironment, readFileText, readFlags, takes } from './sources.js';
 
-export type { Config } from './config/fields.js';
+export type { Config } from './fields.js';
 
 /**
  * What the daemon runs with. A flag beats the environment, which beats the file, which beats the
