@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Config } from './config/config.js';
 import type { Family } from './core/address.js';
-import type { FirewallSettings } from './core/firewall/generation.js';
+import type { FirewallSettings } from './core/generations/generation.js';
 import { PortAllocator, parseEphemeralRange } from './core/ports.js';
 import { ephemeralPorts } from './core/sysctls.js';
 import { findFacts, startAdmin } from './daemon/admin.js';

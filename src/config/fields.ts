@@ -5,8 +5,8 @@
  */
 import type { IpAddress } from '../core/address.js';
 import type { FwMark } from '../core/firewall/fw-mark.js';
-import type { GenerationName } from '../core/firewall/generation.js';
-import { generationNames } from '../core/firewall/generation.js';
+import type { GenerationName } from '../core/generations/generation.js';
+import { generationNames } from '../core/generations/generation.js';
 import type { ValueKind } from './values.js';
 import {
   boolean,

@@ -1,6 +1,6 @@
 /** What CreateNetwork's options and pools ask for, as a {@link NetworkSpec}. */
 import type { Family, IpAddress } from './address.js';
-import type { GenerationName } from './firewall/generation.js';
+import type { GenerationName } from './generations/generation.js';
 import type { NetworkInput } from './input.js';
 import {
   defaultBridgeName,

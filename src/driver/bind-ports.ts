@@ -3,8 +3,8 @@
  * and meanwhile the rules are made out.
  */
 import { familyOf } from '../core/address.js';
-import { bindFailure } from '../core/bind-failure.js';
 import type { PlacedRule } from '../core/firewall/rule.js';
+import { bindFailure } from '../core/generations/bind-failure.js';
 import { shortId } from '../core/names.js';
 import type { PortBinding } from '../core/port.js';
 import type { PortGroup } from '../core/ports.js';

@@ -6,7 +6,6 @@
 import { renderRestore } from '../codec/iptables-restore.js';
 import type { Family } from '../core/address.js';
 import { messageOf, wrapError } from '../core/errors.js';
-import type { BaseRules } from '../core/firewall/generation.js';
 import type { AddedRule, HandledRule } from '../core/firewall/handles.js';
 import {
   describeMissing,
@@ -18,6 +17,7 @@ import { planInSteps, type RuleIntent } from '../core/firewall/plan.js';
 import type { Rule, Table } from '../core/firewall/rule.js';
 import type { RuleChange, RuleSet } from '../core/firewall/rule-set.js';
 import { addedBy, inParts, tableOf } from '../core/firewall/transactions.js';
+import type { BaseRules } from '../core/generations/generation.js';
 import { Pieces } from '../pieces.js';
 import type { Firewall, Log } from './host.js';
 import { readInPieces } from './read-rules.js';

@@ -1,6 +1,6 @@
 /** What an operator can ask of the daemon: how it is, and what would be repaired now. */
 import { messageOf } from '../core/errors.js';
-import type { GenerationName } from '../core/firewall/generation.js';
+import type { GenerationName } from '../core/generations/generation.js';
 import { repairLinks } from './link-repair.js';
 import { repairRules } from './reconcile.js';
 import type { RepairStatus } from './self-repair.js';

@@ -1,10 +1,10 @@
 /** What a repair wants of the rules: everything that should be there, in its place, and no more. */
 import type { Family } from '../core/address.js';
 import { disorderedRules, repeatedRules } from '../core/firewall/disorder.js';
-import type { FirewallSettings, Generation } from '../core/firewall/generation.js';
 import type { RuleIntent } from '../core/firewall/plan.js';
 import type { PlacedRule, Rule } from '../core/firewall/rule.js';
 import type { RuleChange, RuleSet } from '../core/firewall/rule-set.js';
+import type { FirewallSettings, Generation } from '../core/generations/generation.js';
 import { Pieces } from '../pieces.js';
 import type { RuleCommits } from './commit.js';
 import type { GenerationChoice } from './generation-choice.js';

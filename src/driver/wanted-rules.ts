@@ -2,11 +2,15 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Family } from '../core/address.js';
 import type { EndpointSpec } from '../core/endpoint.js';
-import { forwardedBridges } from '../core/firewall/forwarded-bridges.js';
-import type { FirewallSettings, Generation, IsolatedNetwork } from '../core/firewall/generation.js';
-import { generations } from '../core/firewall/generations.js';
 import type { PlacedRule } from '../core/firewall/rule.js';
 import type { RuleSet } from '../core/firewall/rule-set.js';
+import { generations } from '../core/generations/all.js';
+import { forwardedBridges } from '../core/generations/forwarded-bridges.js';
+import type {
+  FirewallSettings,
+  Generation,
+  IsolatedNetwork,
+} from '../core/generations/generation.js';
 import type { NetworkSpec } from '../core/network.js';
 import type { OpenPort, PortBinding } from '../core/port.js';
 import { joinBindings, joinOpened } from '../core/port-runs.js';

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { parseSave } from '../../src/codec/iptables-save.js';
 import type { Family } from '../../src/core/address.js';
 import { parseEndpoint } from '../../src/core/endpoint-options.js';
-import type { GenerationName } from '../../src/core/firewall/generation.js';
 import { tables } from '../../src/core/firewall/rule.js';
+import type { GenerationName } from '../../src/core/generations/generation.js';
 import {
   type EndpointId,
   type NetworkId,

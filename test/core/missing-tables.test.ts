@@ -1,6 +1,5 @@
 import t from 'tap';
 import { renderRestore } from '../../src/codec/iptables-restore.js';
-import { generations } from '../../src/core/firewall/generations.js';
 import {
   describeMissing,
   intentWithoutTables,
@@ -10,6 +9,7 @@ import {
 } from '../../src/core/firewall/missing-tables.js';
 import { type Table, tables } from '../../src/core/firewall/rule.js';
 import { RuleSet } from '../../src/core/firewall/rule-set.js';
+import { generations } from '../../src/core/generations/all.js';
 import { makeBinding, makeEndpoint, makeNetwork } from '../helpers/golden.js';
 import { planRules } from '../helpers/plan-rules.js';
 

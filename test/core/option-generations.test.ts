@@ -1,5 +1,5 @@
 import t from 'tap';
-import type { GenerationName } from '../../src/core/firewall/generation.js';
+import type { GenerationName } from '../../src/core/generations/generation.js';
 import { parseNetwork } from '../../src/core/network-options.js';
 import { networkInput } from '../helpers/inputs.js';
 

@@ -5,7 +5,6 @@ import t from 'tap';
 import { renderRestore } from '../../src/codec/iptables-restore.js';
 import { parseSave } from '../../src/codec/iptables-save.js';
 import type { Family } from '../../src/core/address.js';
-import { generations } from '../../src/core/firewall/generations.js';
 import {
   builtInChains,
   type Chain,
@@ -14,6 +13,7 @@ import {
   tables,
 } from '../../src/core/firewall/rule.js';
 import { RuleSet } from '../../src/core/firewall/rule-set.js';
+import { generations } from '../../src/core/generations/all.js';
 import { networksWithPorts } from '../helpers/arbitrary.js';
 import { FakeFirewall } from '../helpers/fake-firewall.js';
 import { listing, makeEndpoint } from '../helpers/golden.js';

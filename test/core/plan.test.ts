@@ -1,8 +1,8 @@
 import t from 'tap';
 import { renderRestore } from '../../src/codec/iptables-restore.js';
-import type { BaseRules } from '../../src/core/firewall/generation.js';
 import { type DockerChain, type Place, place } from '../../src/core/firewall/rule.js';
 import { RuleSet } from '../../src/core/firewall/rule-set.js';
+import type { BaseRules } from '../../src/core/generations/generation.js';
 import { interfaceName } from '../helpers/golden.js';
 import { planRules } from '../helpers/plan-rules.js';
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import t from 'tap';
-import { generations } from '../../src/core/firewall/generations.js';
+import { generations } from '../../src/core/generations/all.js';
 import { portRuleKinds } from '../../src/core/network.js';
 import type { OpenPort, PortBinding, PortMatch } from '../../src/core/port.js';
 import { joinBindings, joinOpened, type PublishedRun } from '../../src/core/port-runs.js';

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import t from 'tap';
 import type { IpAddress } from '../../src/core/address.js';
-import { bindFailure } from '../../src/core/bind-failure.js';
-import { generationNames } from '../../src/core/firewall/generation.js';
+import { bindFailure } from '../../src/core/generations/bind-failure.js';
+import { generationNames } from '../../src/core/generations/generation.js';
 import {
   bindingKey,
   hostAndPort,

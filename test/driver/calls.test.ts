@@ -1,7 +1,7 @@
 /** The calls of an engine against a host in memory: what is there after each, and after failures. */
 import { createHash } from 'node:crypto';
 import t from 'tap';
-import type { GenerationName } from '../../src/core/firewall/generation.js';
+import type { GenerationName } from '../../src/core/generations/generation.js';
 import { BridgeDriver, parseIds } from '../../src/driver/driver.js';
 import { repairRules } from '../../src/driver/reconcile.js';
 import { recover } from '../../src/driver/recover.js';

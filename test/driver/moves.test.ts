@@ -1,7 +1,7 @@
 /** Rules that move: to another generation, to other settings of the daemon; also over a restart. */
 import { createHash } from 'node:crypto';
 import t from 'tap';
-import type { GenerationName } from '../../src/core/firewall/generation.js';
+import type { GenerationName } from '../../src/core/generations/generation.js';
 import { BridgeDriver, parseIds } from '../../src/driver/driver.js';
 import { repairRules } from '../../src/driver/reconcile.js';
 import { recover } from '../../src/driver/recover.js';

@@ -1,6 +1,6 @@
 /** Who may reach a container's own address, in the generations that say so (28 and 29). */
 import type { Test } from 'tap';
-import type { Generation } from '../../src/core/firewall/generation.js';
+import type { Generation } from '../../src/core/generations/generation.js';
 import { makeBinding, makeEndpoint, makeNetwork } from './golden.js';
 
 export function directAccessTour(t: Test, generation: Generation): void {

@@ -8,7 +8,7 @@ const { default: events } = await import('node:events');
 const { chmodSync, existsSync, writeFileSync } = await import('node:fs');
 const { join } = await import('node:path');
 const { RuleCommits } = await import('../../src/driver/commit.js');
-const { generations } = await import('../../src/core/firewall/generations.js');
+const { generations } = await import('../../src/core/generations/all.js');
 const { FirewallIptables } = await import('../../src/host/firewall-iptables.js');
 
 run('mount', ['-t', 'tmpfs', 'tmpfs', '/run']);

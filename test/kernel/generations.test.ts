@@ -10,7 +10,7 @@ inFreshNamespace();
 const { default: t } = await import('tap');
 const { spawnSync } = await import('node:child_process');
 const { default: fc } = await import('fast-check');
-const { generations, ipv6Ways } = await import('../../src/core/firewall/generations.js');
+const { generations, ipv6Ways } = await import('../../src/core/generations/all.js');
 const { parseSave } = await import('../../src/codec/iptables-save.js');
 const { renderRestore } = await import('../../src/codec/iptables-restore.js');
 const { ruleOf } = await import('../helpers/arbitrary.js');

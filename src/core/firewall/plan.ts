@@ -1,5 +1,5 @@
 /** (what a call wants, what is there) → ordered changes. */
-import type { BaseRules } from './generation.js';
+import type { BaseRules } from '../generations/generation.js';
 import type { PlacedRule, Rule } from './rule.js';
 import type { RuleChange, RuleSet } from './rule-set.js';
 

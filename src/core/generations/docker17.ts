@@ -5,24 +5,19 @@
  * Source: spec sections 1.2, 2.1, 2.2 and 3.4; order as replayed from the engine's source.
  */
 import type { Family } from '../address.js';
+import { type PlacedRule, place } from '../firewall/rule.js';
 import { familyIn, type NetworkSpec } from '../network.js';
 import type { PublishedRun } from '../port-runs.js';
-import { answersRule, enteringRule, iccRule, leavingRule } from './forward-rules.js';
+import { answersRule, enteringRule, iccRule, leavingRule } from './common-17-20.js';
 import type { BaseRules, FirewallSettings, Generation, IsolatedNetwork } from './generation.js';
 import { internalDrops } from './internal-drops.js';
+import { hostTranslation, outwardTranslation, proxyReturn, translationJumps } from './nat.js';
 import {
   destinationTranslation,
   openPort,
   selfTranslation,
   translatedFamily,
 } from './published-port.js';
-import { type PlacedRule, place } from './rule.js';
-import {
-  hostTranslation,
-  outwardTranslation,
-  proxyReturn,
-  translationJumps,
-} from './translation.js';
 
 export const docker17: Generation = {
   name: 'docker17',

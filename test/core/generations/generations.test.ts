@@ -1,11 +1,11 @@
 import t from 'tap';
-import { parseSave } from '../../src/codec/iptables-save.js';
-import { forwardedBridges } from '../../src/core/firewall/forwarded-bridges.js';
-import { generationNames, seenGenerations } from '../../src/core/firewall/generation.js';
-import { generations, ipv6Ways } from '../../src/core/firewall/generations.js';
-import { RuleSet } from '../../src/core/firewall/rule-set.js';
-import { goldenSections, makeBinding, makeEndpoint, makeNetwork } from '../helpers/golden.js';
-import { groupOf, RuleHost } from '../helpers/rule-host.js';
+import { parseSave } from '../../../src/codec/iptables-save.js';
+import { RuleSet } from '../../../src/core/firewall/rule-set.js';
+import { generations, ipv6Ways } from '../../../src/core/generations/all.js';
+import { forwardedBridges } from '../../../src/core/generations/forwarded-bridges.js';
+import { generationNames, seenGenerations } from '../../../src/core/generations/generation.js';
+import { goldenSections, makeBinding, makeEndpoint, makeNetwork } from '../../helpers/golden.js';
+import { groupOf, RuleHost } from '../../helpers/rule-host.js';
 
 const settings = { userlandProxy: true };
 const ipv6 = { subnet: 'fd00:6::/64', gateway: 'fd00:6::1/64' };

@@ -4,11 +4,13 @@
  * Source: spec sections 1.2, 2.1, 2.2 and 3.4; texts and order as observed on 20.10.24 and 26.1.5.
  */
 import type { Family } from '../address.js';
+import { type PlacedRule, place } from '../firewall/rule.js';
 import { familyIn, type NetworkFamily, type NetworkSpec } from '../network.js';
 import type { PublishedRun } from '../port-runs.js';
-import { answersRule, enteringRule, iccRule, leavingRule } from './forward-rules.js';
+import { answersRule, enteringRule, iccRule, leavingRule } from './common-17-20.js';
 import type { BaseRules, FirewallSettings, Generation } from './generation.js';
 import { internalDrops } from './internal-drops.js';
+import { hostTranslation, outwardTranslation, proxyReturn, translationJumps } from './nat.js';
 import {
   destinationTranslation,
   openPort,
@@ -16,13 +18,6 @@ import {
   selfTranslation,
   translatedFamily,
 } from './published-port.js';
-import { type PlacedRule, place } from './rule.js';
-import {
-  hostTranslation,
-  outwardTranslation,
-  proxyReturn,
-  translationJumps,
-} from './translation.js';
 
 export const docker20: Generation = {
   name: 'docker20',

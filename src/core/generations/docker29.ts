@@ -5,6 +5,7 @@
  * Source: spec sections 1.2, 2.1, 2.2 and 3.4; texts and order as observed on 29.
  */
 import type { Family } from '../address.js';
+import { type PlacedRule, place } from '../firewall/rule.js';
 import { familyIn, type NetworkSpec } from '../network.js';
 import { orderPortGroups } from '../port-order.js';
 import {
@@ -14,10 +15,9 @@ import {
   internalIcc,
   publishedPortRules,
   routedPortRules,
-} from './forward-chain.js';
+} from './common-28-29.js';
 import type { BaseRules, FirewallSettings, Generation } from './generation.js';
 import { internalDrops } from './internal-drops.js';
-import { type PlacedRule, place } from './rule.js';
 
 export const docker29: Generation = {
   name: 'docker29',

@@ -6,18 +6,24 @@
  */
 import { type Cidr, type Family, familyOf, hostCidr, isLoopback } from '../address.js';
 import type { EndpointSpec } from '../endpoint.js';
+import {
+  type DockerChain,
+  type Matches,
+  type PlacedRule,
+  place,
+  type Target,
+} from '../firewall/rule.js';
 import type { InterfaceName } from '../names.js';
 import { familyIn, type NetworkFamily, type NetworkSpec } from '../network.js';
 import type { OpenRun, PublishedRun } from '../port-runs.js';
 import type { BaseRules, FirewallSettings } from './generation.js';
+import { hostTranslation, outwardTranslation, translationJumps } from './nat.js';
 import {
   destinationTranslation,
   openPort,
   selfTranslation,
   translatedFamily,
 } from './published-port.js';
-import { type DockerChain, type Matches, type PlacedRule, place, type Target } from './rule.js';
-import { hostTranslation, outwardTranslation, translationJumps } from './translation.js';
 
 /** @param isolation the chains in which networks are isolated; the first is jumped to */
 export function forwardChainBase(

@@ -6,6 +6,7 @@
  * not written.
  */
 import type { Family } from '../address.js';
+import { type Matches, type PlacedRule, place, type Target } from '../firewall/rule.js';
 import { familyIn, type NetworkFamily, type NetworkSpec } from '../network.js';
 import { orderPortGroups } from '../port-order.js';
 import {
@@ -15,11 +16,10 @@ import {
   internalIcc,
   publishedPortRules,
   routedPortRules,
-} from './forward-chain.js';
+} from './common-28-29.js';
 import type { FirewallSettings, Generation } from './generation.js';
 import { internalDrops } from './internal-drops.js';
-import { type Matches, type PlacedRule, place, type Target } from './rule.js';
-import { proxyReturn } from './translation.js';
+import { proxyReturn } from './nat.js';
 
 export const docker28: Generation = {
   name: 'docker28',

@@ -1,10 +1,16 @@
 /** The rules of one published port, or of a run of them, in the words of all generations (spec section 3.4). */
 import { type Family, familyOf, hostCidr, isLoopback, isUnspecified } from '../address.js';
+import {
+  type Matches,
+  type Place,
+  type PlacedRule,
+  place,
+  type Translation,
+} from '../firewall/rule.js';
 import type { InterfaceName } from '../names.js';
 import type { OpenRun, PublishedRun } from '../port-runs.js';
 import type { FirewallSettings } from './generation.js';
-import { type Matches, type Place, type PlacedRule, place, type Translation } from './rule.js';
-import { loopbackNetwork } from './translation.js';
+import { loopbackNetwork } from './nat.js';
 
 /** undefined if host and container address are of different families: a matter of the proxy. */
 export function translatedFamily({

@@ -1,9 +1,9 @@
 /** Table nat: the rules that all generations write in the same words (spec sections 1.2 and 2.1). */
 import type { Cidr, Family } from '../address.js';
+import { type Matches, type PlacedRule, place, type Target } from '../firewall/rule.js';
 import type { InterfaceName } from '../names.js';
 import type { NetworkFamily } from '../network.js';
 import type { FirewallSettings } from './generation.js';
-import { type Matches, type PlacedRule, place, type Target } from './rule.js';
 
 /**
  * What is addressed to the host goes through chain DOCKER. With the userland proxy on, the host's

@@ -4,12 +4,12 @@
  */
 import type { Family } from '../address.js';
 import type { EndpointSpec } from '../endpoint.js';
+import type { FwMark } from '../firewall/fw-mark.js';
+import type { Chain, DockerChain, PlacedRule, Table } from '../firewall/rule.js';
+import type { RuleSet } from '../firewall/rule-set.js';
 import type { NetworkSpec } from '../network.js';
 import type { OpenRun, PublishedRun } from '../port-runs.js';
 import type { PortGroup } from '../ports.js';
-import type { FwMark } from './fw-mark.js';
-import type { Chain, DockerChain, PlacedRule, Table } from './rule.js';
-import type { RuleSet } from './rule-set.js';
 
 /** `docker17`: 17.03; `docker20`: 17.06 to 27; `docker28`: 28.0.1 to 28.5; `docker29`: 29. */
 export const generationNames = ['docker17', 'docker20', 'docker28', 'docker29'] as const;

@@ -4,13 +4,13 @@
  * `test/golden/GENERATION.txt`, and different features must give different rules.
  */
 import t from 'tap';
-import type { Family } from '../../src/core/address.js';
-import type { Generation } from '../../src/core/firewall/generation.js';
-import { generations } from '../../src/core/firewall/generations.js';
-import { type GatewayMode, gatewayModes, type NetworkSpec } from '../../src/core/network.js';
-import { listing, makeBinding, makeEndpoint, makeNetwork } from '../helpers/golden.js';
-import { GoldenFile } from '../helpers/golden-file.js';
-import { RuleHost } from '../helpers/rule-host.js';
+import type { Family } from '../../../src/core/address.js';
+import { generations } from '../../../src/core/generations/all.js';
+import type { Generation } from '../../../src/core/generations/generation.js';
+import { type GatewayMode, gatewayModes, type NetworkSpec } from '../../../src/core/network.js';
+import { listing, makeBinding, makeEndpoint, makeNetwork } from '../../helpers/golden.js';
+import { GoldenFile } from '../../helpers/golden-file.js';
+import { RuleHost } from '../../helpers/rule-host.js';
 
 const bindings = {
   any: { 4: '0.0.0.0', 6: '[::]' },

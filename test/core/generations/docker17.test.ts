@@ -1,8 +1,8 @@
 import t from 'tap';
-import { docker17 } from '../../src/core/firewall/docker17.js';
-import { listing, makeNetwork } from '../helpers/golden.js';
-import { goldenTour } from '../helpers/golden-tour.js';
-import { RuleHost } from '../helpers/rule-host.js';
+import { docker17 } from '../../../src/core/generations/docker17.js';
+import { listing, makeNetwork } from '../../helpers/golden.js';
+import { goldenTour } from '../../helpers/golden-tour.js';
+import { RuleHost } from '../../helpers/rule-host.js';
 
 goldenTour(t, { title: '17.03', generation: docker17 });
 

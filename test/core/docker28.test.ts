@@ -1,7 +1,0 @@
-import t from 'tap';
-import { docker28 } from '../../src/core/firewall/docker28.js';
-import { directAccessTour } from '../helpers/direct-access-tour.js';
-import { goldenTour } from '../helpers/golden-tour.js';
-
-goldenTour(t, { title: '28.5.2', generation: docker28 });
-directAccessTour(t, docker28);
