@@ -7,7 +7,7 @@ import {
   type MacAddress,
   macBytes,
 } from '../core/address.js';
-import type { BridgeLink, VethLink } from '../core/links.js';
+import type { BridgeLink, VethLink } from '../core/network/links.js';
 import {
   attribute,
   flag,

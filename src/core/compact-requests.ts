@@ -1,5 +1,5 @@
 /** What a network with `tsbridge.port_rules=compact` refuses to publish, and why. */
-import type { PortRules } from './network.js';
+import type { PortRules } from './network/network.js';
 import { labels } from './network-labels.js';
 import type { Port, PortRequest } from './port.js';
 import { findRuns } from './port-runs.js';

@@ -8,10 +8,10 @@ import {
   parseCidr,
   parseMac,
 } from './address.js';
-import { defaultMac, type EndpointSpec } from './endpoint.js';
 import type { EndpointInput } from './input.js';
 import { parseEndpointId, shortId, vethNames } from './names.js';
-import { familyIn, type NetworkSpec } from './network.js';
+import { defaultMac, type EndpointSpec } from './network/endpoint.js';
+import { familyIn, type NetworkSpec } from './network/network.js';
 import { optionOf, ownNamespace, wellKnown } from './option-reader.js';
 import { Problems, show, showId } from './problems.js';
 

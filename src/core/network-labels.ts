@@ -7,7 +7,12 @@ import {
   parseInterfacePrefix,
 } from './names.js';
 import { didYouMean } from './nearest.js';
-import { type GatewayMode, gatewayModes, type PortRules, portRuleKinds } from './network.js';
+import {
+  type GatewayMode,
+  gatewayModes,
+  type PortRules,
+  portRuleKinds,
+} from './network/network.js';
 import {
   type OptionMap,
   OptionReader,

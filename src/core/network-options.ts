@@ -8,7 +8,7 @@ import {
   type NetworkId,
   parseNetworkId,
 } from './names.js';
-import type { NetworkFamily, NetworkSpec } from './network.js';
+import type { NetworkFamily, NetworkSpec } from './network/network.js';
 import { labels, type NetworkLabels, readLabels, unknownLabels } from './network-labels.js';
 import { readPools } from './network-pools.js';
 import { refuseNewerOptions } from './option-generations.js';

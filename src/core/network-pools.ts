@@ -11,7 +11,7 @@ import {
   sameCidr,
 } from './address.js';
 import type { IpamPool } from './input.js';
-import type { NetworkFamily } from './network.js';
+import type { NetworkFamily } from './network/network.js';
 import { optionOf } from './option-reader.js';
 import { type Problems, show } from './problems.js';
 

@@ -1,8 +1,8 @@
 /** Step → effect, one executor for each kind: a step without one does not compile. */
 
 import { DriverError } from '../core/errors.js';
-import type { LinkStep } from '../core/links.js';
-import type { Sysctl } from '../core/sysctls.js';
+import type { LinkStep } from '../core/network/links.js';
+import type { Sysctl } from '../core/network/sysctls.js';
 import type { Links, Sysctls } from './host.js';
 
 type Executors = {

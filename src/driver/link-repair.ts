@@ -12,7 +12,7 @@ import {
   planLinkUp,
   planVethRepair,
   vethLinkOf,
-} from '../core/links.js';
+} from '../core/network/links.js';
 import { applyLinkSteps } from './apply.js';
 import type { When } from './reconcile.js';
 import type { NetworkState } from './registry.js';

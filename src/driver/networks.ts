@@ -1,14 +1,14 @@
 /** CreateNetwork and DeleteNetwork: bridge, addresses, sysctls, rules, record. */
 import { isDeepStrictEqual } from 'node:util';
 import { cidrText, sameCidr } from '../core/address.js';
-import { conflictsWith } from '../core/conflicts.js';
 import { DriverError, ErrorList, messageOf, wrapError } from '../core/errors.js';
 import type { NetworkInput } from '../core/input.js';
-import { bridgeLinkOf, type ObservedLink, planBridge, planLinkUp } from '../core/links.js';
 import { type NetworkId, shortId } from '../core/names.js';
-import { type NetworkSpec, subnetsOf } from '../core/network.js';
+import { conflictsWith } from '../core/network/conflicts.js';
+import { bridgeLinkOf, type ObservedLink, planBridge, planLinkUp } from '../core/network/links.js';
+import { type NetworkSpec, subnetsOf } from '../core/network/network.js';
+import { bridgeSysctls } from '../core/network/sysctls.js';
 import { parseNetwork } from '../core/network-options.js';
-import { bridgeSysctls } from '../core/sysctls.js';
 import { applyLinkSteps, applySysctls } from './apply.js';
 import { ensureBridgeFiltering } from './bridge-filtering.js';
 import { removeEndpoint } from './endpoints.js';

@@ -6,7 +6,7 @@ import { familyOf } from '../core/address.js';
 import { refuseSeparate } from '../core/compact-requests.js';
 import { DriverError, ErrorList } from '../core/errors.js';
 import { shortId } from '../core/names.js';
-import { routedFamilies } from '../core/network.js';
+import { routedFamilies } from '../core/network/network.js';
 import type { PortBinding } from '../core/port.js';
 import type { PublishRequest } from '../core/port-options.js';
 import { expandRequests, type PublishContext, routedPorts } from '../core/ports.js';

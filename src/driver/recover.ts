@@ -5,8 +5,8 @@
 
 import { parseEndpoint } from '../core/endpoint-options.js';
 import { ErrorList, messageOf } from '../core/errors.js';
-import type { ObservedLink } from '../core/links.js';
 import { parseEndpointId, parseNetworkId, shortId, vethNames } from '../core/names.js';
+import type { ObservedLink } from '../core/network/links.js';
 import { parseNetwork } from '../core/network-options.js';
 import { Pieces } from '../pieces.js';
 import { listenerOf } from './bind-ports.js';

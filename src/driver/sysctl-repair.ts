@@ -1,12 +1,12 @@
 /** Settings below /proc/sys that a network counts on: what they should be, and what differs. */
-import { familiesOf, type NetworkSpec } from '../core/network.js';
+import { familiesOf, type NetworkSpec } from '../core/network/network.js';
 import {
   bridgeNfCall,
   bridgeSysctls,
   forwardingOf,
   type Sysctl,
   type SysctlPath,
-} from '../core/sysctls.js';
+} from '../core/network/sysctls.js';
 import { applySysctls } from './apply.js';
 import { ensureBridgeFiltering, needsBridgeFiltering } from './bridge-filtering.js';
 import { ensureForwarding, forwardingPaths } from './forwarding.js';

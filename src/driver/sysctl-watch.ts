@@ -1,6 +1,6 @@
 /** Nothing tells of a change below /proc/sys, so what networks count on is looked at periodically. */
 import { ErrorList, messageOf } from '../core/errors.js';
-import type { SysctlPath } from '../core/sysctls.js';
+import type { SysctlPath } from '../core/network/sysctls.js';
 import { type Clock, systemClock } from './clock.js';
 import type { Log } from './host.js';
 import { differingSysctls, repairSysctls } from './sysctl-repair.js';

@@ -1,7 +1,6 @@
 /** Intent → the rules that should be there, as this host's engine writes them. */
 import { isDeepStrictEqual } from 'node:util';
 import type { Family } from '../core/address.js';
-import type { EndpointSpec } from '../core/endpoint.js';
 import type { PlacedRule } from '../core/firewall/rule.js';
 import type { RuleSet } from '../core/firewall/rule-set.js';
 import { generations } from '../core/generations/all.js';
@@ -11,7 +10,8 @@ import type {
   Generation,
   IsolatedNetwork,
 } from '../core/generations/generation.js';
-import type { NetworkSpec } from '../core/network.js';
+import type { EndpointSpec } from '../core/network/endpoint.js';
+import type { NetworkSpec } from '../core/network/network.js';
 import type { OpenPort, PortBinding } from '../core/port.js';
 import { joinBindings, joinOpened } from '../core/port-runs.js';
 import { Pieces } from '../pieces.js';

@@ -1,6 +1,6 @@
 /** firewalld lets through what it has in the engine's zone: our bridges belong there (spec 8.1). */
 import type { InterfaceName } from '../core/names.js';
-import type { NetworkSpec } from '../core/network.js';
+import type { NetworkSpec } from '../core/network/network.js';
 import type { When } from './reconcile.js';
 import type { World } from './world.js';
 

@@ -2,7 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DriverError, messageOf } from '../core/errors.js';
-import type { SysctlPath } from '../core/sysctls.js';
+import type { SysctlPath } from '../core/network/sysctls.js';
 import type { Sysctls } from '../driver/host.js';
 
 /**

@@ -1,7 +1,7 @@
 /** A quiet point: nothing is under way. What the host, the engine, the model and the plan say then. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { cidrText } from '../../src/core/address.js';
-import { subnetsOf } from '../../src/core/network.js';
+import { subnetsOf } from '../../src/core/network/network.js';
 import type { Registry } from '../../src/driver/registry.js';
 import { UnixHttp } from '../lab/http.js';
 import { ADDRESSES, type Lab } from '../lab/lab.js';

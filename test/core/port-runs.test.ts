@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import t from 'tap';
 import { generations } from '../../src/core/generations/all.js';
-import { portRuleKinds } from '../../src/core/network.js';
+import { portRuleKinds } from '../../src/core/network/network.js';
 import type { OpenPort, PortBinding, PortMatch } from '../../src/core/port.js';
 import { joinBindings, joinOpened, type PublishedRun } from '../../src/core/port-runs.js';
 import { listing, makeBinding, makeEndpoint, makeNetwork } from '../helpers/golden.js';

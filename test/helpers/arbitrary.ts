@@ -9,7 +9,7 @@ import {
 } from '../../src/core/address.js';
 import { type Matches, makeRule, type Rule, type Target } from '../../src/core/firewall/rule.js';
 import type { InterfaceName } from '../../src/core/names.js';
-import { gatewayModes, type NetworkSpec } from '../../src/core/network.js';
+import { gatewayModes, type NetworkSpec } from '../../src/core/network/network.js';
 import { type Port, type PortBinding, protocols } from '../../src/core/port.js';
 import { interfaceName, makeBinding, makeNetwork } from './golden.js';
 

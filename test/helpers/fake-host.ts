@@ -3,8 +3,13 @@ import type { Cidr } from '../../src/core/address.js';
 import { networkOf, overlaps, sameCidr } from '../../src/core/address.js';
 import { DriverError, messageOf } from '../../src/core/errors.js';
 import type { GenerationName } from '../../src/core/generations/generation.js';
-import type { BridgeLink, LinkChange, ObservedLink, VethLink } from '../../src/core/links.js';
 import type { EndpointId, InterfaceName } from '../../src/core/names.js';
+import type {
+  BridgeLink,
+  LinkChange,
+  ObservedLink,
+  VethLink,
+} from '../../src/core/network/links.js';
 import { bindingKey } from '../../src/core/port.js';
 import { PortAllocator } from '../../src/core/ports.js';
 import { RuleCommits } from '../../src/driver/commit.js';

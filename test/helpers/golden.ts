@@ -3,8 +3,6 @@ import { readFileSync } from 'node:fs';
 import { parseSave } from '../../src/codec/iptables-save.js';
 import type { IpAddress } from '../../src/core/address.js';
 import { parseCidr, parseIp } from '../../src/core/address.js';
-import type { EndpointSpec } from '../../src/core/endpoint.js';
-import { defaultMac } from '../../src/core/endpoint.js';
 import { tables } from '../../src/core/firewall/rule.js';
 import type { RuleSet } from '../../src/core/firewall/rule-set.js';
 import {
@@ -14,7 +12,9 @@ import {
   parseNetworkId,
   vethNames,
 } from '../../src/core/names.js';
-import type { NetworkSpec } from '../../src/core/network.js';
+import type { EndpointSpec } from '../../src/core/network/endpoint.js';
+import { defaultMac } from '../../src/core/network/endpoint.js';
+import type { NetworkSpec } from '../../src/core/network/network.js';
 import { parseNetwork } from '../../src/core/network-options.js';
 import { type PortBinding, type Protocol, parsePort } from '../../src/core/port.js';
 

@@ -1,6 +1,6 @@
 /** Requests as engines send them, with only what a test is about to be said. */
 import type { EndpointInput, IpamPool, NetworkInput } from '../../src/core/input.js';
-import type { NetworkSpec } from '../../src/core/network.js';
+import type { NetworkSpec } from '../../src/core/network/network.js';
 import { parseNetwork } from '../../src/core/network-options.js';
 
 export const networkId = 'a941c14b8f93'.padEnd(64, '0');

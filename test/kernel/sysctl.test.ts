@@ -4,7 +4,7 @@ inFreshNamespace();
 const { default: t } = await import('tap');
 const fs = await import('node:fs');
 const { join } = await import('node:path');
-const { ipForward } = await import('../../src/core/sysctls.js');
+const { ipForward } = await import('../../src/core/network/sysctls.js');
 const { SysctlFiles } = await import('../../src/host/sysctl.js');
 
 type SysctlPath = typeof ipForward;

@@ -7,7 +7,7 @@ import t from 'tap';
 import { cidrText } from '../../src/core/address.js';
 import { parseEndpoint } from '../../src/core/endpoint-options.js';
 import type { EndpointInput, NetworkInput } from '../../src/core/input.js';
-import type { NetworkSpec } from '../../src/core/network.js';
+import type { NetworkSpec } from '../../src/core/network/network.js';
 import { parseNetwork } from '../../src/core/network-options.js';
 import { parsePublish } from '../../src/core/port-options.js';
 import { createServer } from '../../src/protocol/server.js';

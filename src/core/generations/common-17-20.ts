@@ -2,7 +2,7 @@
 import type { Family } from '../address.js';
 import { type Matches, type PlacedRule, place } from '../firewall/rule.js';
 import type { InterfaceName } from '../names.js';
-import type { NetworkSpec } from '../network.js';
+import type { NetworkSpec } from '../network/network.js';
 
 /** Between containers of the network: accepted above, or dropped at the very end. */
 export function iccRule({ bridge, icc }: NetworkSpec, family: Family): PlacedRule {

@@ -6,7 +6,7 @@
  */
 import type { Family } from '../address.js';
 import { type PlacedRule, place } from '../firewall/rule.js';
-import { familyIn, type NetworkSpec } from '../network.js';
+import { familyIn, type NetworkSpec } from '../network/network.js';
 import { orderPortGroups } from '../port-order.js';
 import {
   directAccessDrops,

@@ -3,11 +3,11 @@
  * from the chains on a host which one its engine writes (spec sections 1 and 2).
  */
 import type { Family } from '../address.js';
-import type { EndpointSpec } from '../endpoint.js';
 import type { FwMark } from '../firewall/fw-mark.js';
 import type { Chain, DockerChain, PlacedRule, Table } from '../firewall/rule.js';
 import type { RuleSet } from '../firewall/rule-set.js';
-import type { NetworkSpec } from '../network.js';
+import type { EndpointSpec } from '../network/endpoint.js';
+import type { NetworkSpec } from '../network/network.js';
 import type { OpenRun, PublishedRun } from '../port-runs.js';
 import type { PortGroup } from '../ports.js';
 

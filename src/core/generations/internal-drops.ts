@@ -2,7 +2,7 @@
 
 import { type DockerChain, type Matches, type PlacedRule, place } from '../firewall/rule.js';
 import type { InterfaceName } from '../names.js';
-import type { NetworkFamily } from '../network.js';
+import type { NetworkFamily } from '../network/network.js';
 
 /** @param chain where this generation isolates networks (spec section 2.1) */
 export function internalDrops(

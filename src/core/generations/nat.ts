@@ -2,7 +2,7 @@
 import type { Cidr, Family } from '../address.js';
 import { type Matches, type PlacedRule, place, type Target } from '../firewall/rule.js';
 import type { InterfaceName } from '../names.js';
-import type { NetworkFamily } from '../network.js';
+import type { NetworkFamily } from '../network/network.js';
 import type { FirewallSettings } from './generation.js';
 
 /**

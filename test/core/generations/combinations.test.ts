@@ -7,7 +7,11 @@ import t from 'tap';
 import type { Family } from '../../../src/core/address.js';
 import { generations } from '../../../src/core/generations/all.js';
 import type { Generation } from '../../../src/core/generations/generation.js';
-import { type GatewayMode, gatewayModes, type NetworkSpec } from '../../../src/core/network.js';
+import {
+  type GatewayMode,
+  gatewayModes,
+  type NetworkSpec,
+} from '../../../src/core/network/network.js';
 import { listing, makeBinding, makeEndpoint, makeNetwork } from '../../helpers/golden.js';
 import { GoldenFile } from '../../helpers/golden-file.js';
 import { RuleHost } from '../../helpers/rule-host.js';

@@ -7,9 +7,9 @@ import {
   planLinkUp,
   planVethRepair,
   vethLinkOf,
-} from '../../src/core/links.js';
-import { bridgeSysctls, forwardingOf } from '../../src/core/sysctls.js';
-import { interfaceName, makeEndpoint, makeNetwork } from '../helpers/golden.js';
+} from '../../../src/core/network/links.js';
+import { bridgeSysctls, forwardingOf } from '../../../src/core/network/sysctls.js';
+import { interfaceName, makeEndpoint, makeNetwork } from '../../helpers/golden.js';
 
 const ipv6 = { subnet: 'fd00:6::/64', gateway: 'fd00:6::1/64' };
 const mtu = { 'com.docker.network.driver.mtu': '1400' };

@@ -1,6 +1,6 @@
 /** Desired values below /proc/sys, and how much it matters if one cannot be written. */
-import type { Brand, Family } from './address.js';
-import type { InterfaceName } from './names.js';
+import type { Brand, Family } from '../address.js';
+import type { InterfaceName } from '../names.js';
 import type { NetworkSpec } from './network.js';
 
 /** Relative to /proc/sys, made of fixed words and interface names only. */

@@ -1,6 +1,6 @@
 /** What a network should be: the validated intent behind CreateNetwork. */
-import type { Cidr, Family, IpAddress } from './address.js';
-import type { InterfaceName, InterfacePrefix, NetworkId } from './names.js';
+import type { Cidr, Family, IpAddress } from '../address.js';
+import type { InterfaceName, InterfacePrefix, NetworkId } from '../names.js';
 
 /** `com.docker.network.bridge.gateway_mode_ipv4` and `_ipv6` (spec section 6.1). */
 export const gatewayModes = ['nat', 'nat-unprotected', 'routed', 'isolated'] as const;

@@ -1,8 +1,8 @@
 import t from 'tap';
-import { conflictsWith } from '../../src/core/conflicts.js';
-import { DriverError } from '../../src/core/errors.js';
-import type { NetworkSpec } from '../../src/core/network.js';
-import { messageFrom, networkSpec } from '../helpers/inputs.js';
+import { DriverError } from '../../../src/core/errors.js';
+import { conflictsWith } from '../../../src/core/network/conflicts.js';
+import type { NetworkSpec } from '../../../src/core/network/network.js';
+import { messageFrom, networkSpec } from '../../helpers/inputs.js';
 
 const network = (digit: string, name: string, subnet: string, subnet6?: string): NetworkSpec =>
   networkSpec({

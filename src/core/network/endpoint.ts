@@ -1,7 +1,7 @@
 /** What an endpoint should be: the validated intent behind CreateEndpoint. */
-import type { Cidr, Ipv4Address, MacAddress } from './address.js';
-import { addressBytes, macFromBytes, macFromIpv4 } from './address.js';
-import type { EndpointId, NetworkId, VethNames } from './names.js';
+import type { Cidr, Ipv4Address, MacAddress } from '../address.js';
+import { addressBytes, macFromBytes, macFromIpv4 } from '../address.js';
+import type { EndpointId, NetworkId, VethNames } from '../names.js';
 
 export interface EndpointSpec {
   readonly id: EndpointId;

@@ -1,7 +1,7 @@
 /** Desired and observed links, and the steps from one to the other. */
-import { type Cidr, cidrText, type MacAddress, macFromBytes, sameCidr } from './address.js';
+import { type Cidr, cidrText, type MacAddress, macFromBytes, sameCidr } from '../address.js';
+import type { InterfaceName, VethNames } from '../names.js';
 import type { EndpointSpec } from './endpoint.js';
-import type { InterfaceName, VethNames } from './names.js';
 import type { NetworkSpec } from './network.js';
 
 export interface BridgeLink {

@@ -1,7 +1,7 @@
 /** What stands in the way of a new network: other networks. */
-import { cidrText, overlaps } from './address.js';
-import { DriverError } from './errors.js';
-import { shortId } from './names.js';
+import { cidrText, overlaps } from '../address.js';
+import { DriverError } from '../errors.js';
+import { shortId } from '../names.js';
 import { familiesOf, familyIn, type NetworkSpec } from './network.js';
 
 /**
