@@ -2,7 +2,7 @@
 import type { IpAddress } from '../core/address.js';
 import { parseIp } from '../core/address.js';
 import { type FwMark, parseFwMark } from '../core/firewall/fw-mark.js';
-import { parseBoolean } from '../core/option-reader.js';
+import { parseBoolean } from '../core/options/option-reader.js';
 
 export interface ValueKind<T> {
   /** Completes "it takes …". */

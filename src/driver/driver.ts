@@ -1,10 +1,10 @@
 /** The driver: who waits for whom, and which use case serves which call. */
 
 import { DriverError, wrapError } from '../core/errors.js';
-import type { EndpointInput, NetworkInput } from '../core/input.js';
 import { type NetworkId, parseEndpointId, parseNetworkId, shortId } from '../core/names.js';
+import type { EndpointInput, NetworkInput } from '../core/options/input.js';
+import { parsePublish } from '../core/options/port-options.js';
 import { protocolNumber } from '../core/port.js';
-import { parsePublish } from '../core/port-options.js';
 import { expectMove } from './dead-endpoints.js';
 import { createEndpoint, labelOf, removeEndpoint, save } from './endpoints.js';
 import { KeyedLocks } from './locks.js';

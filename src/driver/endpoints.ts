@@ -1,12 +1,12 @@
 /** CreateEndpoint, Join, Leave and DeleteEndpoint: veth pair, rules of the endpoint, record. */
 import { isDeepStrictEqual } from 'node:util';
 import type { MacAddress } from '../core/address.js';
-import { parseEndpoint } from '../core/endpoint-options.js';
 import { DriverError, ErrorList, wrapError } from '../core/errors.js';
-import type { EndpointInput } from '../core/input.js';
 import { shortId, vethNames } from '../core/names.js';
 import type { EndpointSpec } from '../core/network/endpoint.js';
 import { vethLinkOf } from '../core/network/links.js';
+import { parseEndpoint } from '../core/options/endpoint-options.js';
+import type { EndpointInput } from '../core/options/input.js';
 import { forgetFlows, freePorts } from './publish.js';
 import { type EndpointRecord, encodeEndpoint } from './records.js';
 import type { EndpointState, NetworkState } from './registry.js';

@@ -6,9 +6,9 @@
  */
 import { cidrText, overlaps } from '../core/address.js';
 import { DriverError } from '../core/errors.js';
-import type { IpamPool } from '../core/input.js';
 import { type NetworkId, shortId } from '../core/names.js';
 import { familiesOf, familyIn, type NetworkSpec, subnetsOf } from '../core/network/network.js';
+import type { IpamPool } from '../core/options/input.js';
 import { collectIfDead } from './dead-endpoints.js';
 import type { NetworkState } from './registry.js';
 import { remedy } from './unreadable.js';

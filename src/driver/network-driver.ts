@@ -1,8 +1,8 @@
 /** The use cases, as the protocol layer calls them: one method for each call of the engine. */
 
 import type { MacAddress } from '../core/address.js';
-import type { EndpointInput, NetworkInput } from '../core/input.js';
 import type { EndpointId, InterfaceName, InterfacePrefix, NetworkId } from '../core/names.js';
+import type { EndpointInput, NetworkInput } from '../core/options/input.js';
 
 export interface EndpointIds {
   readonly networkId: NetworkId;

@@ -2,13 +2,13 @@
 import { isDeepStrictEqual } from 'node:util';
 import { cidrText, sameCidr } from '../core/address.js';
 import { DriverError, ErrorList, messageOf, wrapError } from '../core/errors.js';
-import type { NetworkInput } from '../core/input.js';
 import { type NetworkId, shortId } from '../core/names.js';
 import { conflictsWith } from '../core/network/conflicts.js';
 import { bridgeLinkOf, type ObservedLink, planBridge, planLinkUp } from '../core/network/links.js';
 import { type NetworkSpec, subnetsOf } from '../core/network/network.js';
 import { bridgeSysctls } from '../core/network/sysctls.js';
-import { parseNetwork } from '../core/network-options.js';
+import type { NetworkInput } from '../core/options/input.js';
+import { parseNetwork } from '../core/options/network-options.js';
 import { applyLinkSteps, applySysctls } from './apply.js';
 import { ensureBridgeFiltering } from './bridge-filtering.js';
 import { removeEndpoint } from './endpoints.js';

@@ -3,12 +3,12 @@
  * bound never gets a rule, so that no packet of another program is led astray.
  */
 import { familyOf } from '../core/address.js';
-import { refuseSeparate } from '../core/compact-requests.js';
 import { DriverError, ErrorList } from '../core/errors.js';
 import { shortId } from '../core/names.js';
 import { routedFamilies } from '../core/network/network.js';
+import { refuseSeparate } from '../core/options/compact-requests.js';
+import type { PublishRequest } from '../core/options/port-options.js';
 import type { PortBinding } from '../core/port.js';
-import type { PublishRequest } from '../core/port-options.js';
 import { expandRequests, type PublishContext, routedPorts } from '../core/ports.js';
 import { bindPorts, refuseTaken } from './bind-ports.js';
 import { encodeEndpoint } from './records.js';

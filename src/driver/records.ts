@@ -5,7 +5,7 @@
 import { parseIp } from '../core/address.js';
 import { DriverError } from '../core/errors.js';
 import { type GenerationName, generationNames } from '../core/generations/generation.js';
-import type { EndpointInput, NetworkInput } from '../core/input.js';
+import type { EndpointInput, NetworkInput } from '../core/options/input.js';
 import {
   type OpenPort,
   type PortBinding,

@@ -3,11 +3,11 @@
  * so whatever should be there has to come from here, and what is right already is left alone.
  */
 
-import { parseEndpoint } from '../core/endpoint-options.js';
 import { ErrorList, messageOf } from '../core/errors.js';
 import { parseEndpointId, parseNetworkId, shortId, vethNames } from '../core/names.js';
 import type { ObservedLink } from '../core/network/links.js';
-import { parseNetwork } from '../core/network-options.js';
+import { parseEndpoint } from '../core/options/endpoint-options.js';
+import { parseNetwork } from '../core/options/network-options.js';
 import { Pieces } from '../pieces.js';
 import { listenerOf } from './bind-ports.js';
 import { expectMove } from './dead-endpoints.js';

@@ -3,7 +3,6 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseSave } from '../../src/codec/iptables-save.js';
 import type { Family } from '../../src/core/address.js';
-import { parseEndpoint } from '../../src/core/endpoint-options.js';
 import { tables } from '../../src/core/firewall/rule.js';
 import type { GenerationName } from '../../src/core/generations/generation.js';
 import {
@@ -13,7 +12,8 @@ import {
   parseNetworkId,
   vethNames,
 } from '../../src/core/names.js';
-import { parseNetwork } from '../../src/core/network-options.js';
+import { parseEndpoint } from '../../src/core/options/endpoint-options.js';
+import { parseNetwork } from '../../src/core/options/network-options.js';
 import { hostAndPort } from '../../src/core/port.js';
 import { GenerationChoice } from '../../src/driver/generation-choice.js';
 import { decodeEndpoint, decodeNetwork } from '../../src/driver/records.js';

@@ -11,7 +11,7 @@ import {
   fileKey,
 } from '../../src/config/fields.js';
 import { errorCodes } from '../../src/core/errors.js';
-import { labels } from '../../src/core/network-labels.js';
+import { labels } from '../../src/core/options/network-labels.js';
 import { runsOf } from '../lab/parity-runs.js';
 import { type EngineVersion, SUITES } from '../lab/suites.js';
 

@@ -15,7 +15,7 @@ import {
 import type { EndpointSpec } from '../../src/core/network/endpoint.js';
 import { defaultMac } from '../../src/core/network/endpoint.js';
 import type { NetworkSpec } from '../../src/core/network/network.js';
-import { parseNetwork } from '../../src/core/network-options.js';
+import { parseNetwork } from '../../src/core/options/network-options.js';
 import { type PortBinding, type Protocol, parsePort } from '../../src/core/port.js';
 
 const files = ['docker-bridge-golden.txt', 'documented-flows.txt'].map(

@@ -1,7 +1,8 @@
 /** Requests as engines send them, with only what a test is about to be said. */
-import type { EndpointInput, IpamPool, NetworkInput } from '../../src/core/input.js';
+
 import type { NetworkSpec } from '../../src/core/network/network.js';
-import { parseNetwork } from '../../src/core/network-options.js';
+import type { EndpointInput, IpamPool, NetworkInput } from '../../src/core/options/input.js';
+import { parseNetwork } from '../../src/core/options/network-options.js';
 
 export const networkId = 'a941c14b8f93'.padEnd(64, '0');
 export const endpointId = '875199fe3bac'.padEnd(64, '0');

@@ -5,11 +5,11 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import t from 'tap';
 import { cidrText } from '../../src/core/address.js';
-import { parseEndpoint } from '../../src/core/endpoint-options.js';
-import type { EndpointInput, NetworkInput } from '../../src/core/input.js';
 import type { NetworkSpec } from '../../src/core/network/network.js';
-import { parseNetwork } from '../../src/core/network-options.js';
-import { parsePublish } from '../../src/core/port-options.js';
+import { parseEndpoint } from '../../src/core/options/endpoint-options.js';
+import type { EndpointInput, NetworkInput } from '../../src/core/options/input.js';
+import { parseNetwork } from '../../src/core/options/network-options.js';
+import { parsePublish } from '../../src/core/options/port-options.js';
 import { createServer } from '../../src/protocol/server.js';
 import { RecordingDriver, RecordingLog } from '../helpers/recording-driver.js';
 

@@ -7,13 +7,13 @@ import {
   type MacAddress,
   parseCidr,
   parseMac,
-} from './address.js';
+} from '../address.js';
+import { parseEndpointId, shortId, vethNames } from '../names.js';
+import { defaultMac, type EndpointSpec } from '../network/endpoint.js';
+import { familyIn, type NetworkSpec } from '../network/network.js';
+import { Problems, show, showId } from '../problems.js';
 import type { EndpointInput } from './input.js';
-import { parseEndpointId, shortId, vethNames } from './names.js';
-import { defaultMac, type EndpointSpec } from './network/endpoint.js';
-import { familyIn, type NetworkSpec } from './network/network.js';
 import { optionOf, ownNamespace, wellKnown } from './option-reader.js';
-import { Problems, show, showId } from './problems.js';
 
 export interface ParsedEndpoint {
   readonly spec: EndpointSpec;

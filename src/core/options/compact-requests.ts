@@ -1,10 +1,10 @@
 /** What a network with `tsbridge.port_rules=compact` refuses to publish, and why. */
-import type { PortRules } from './network/network.js';
+import type { PortRules } from '../network/network.js';
+import type { Port, PortRequest } from '../port.js';
+import { findRuns } from '../port-runs.js';
+import type { PortGroup } from '../ports.js';
+import { Problems } from '../problems.js';
 import { labels } from './network-labels.js';
-import type { Port, PortRequest } from './port.js';
-import { findRuns } from './port-runs.js';
-import type { PortGroup } from './ports.js';
-import { Problems } from './problems.js';
 
 /**
  * Ports that follow one another and yet cannot share a rule. Single ports and those that may be any

@@ -1,15 +1,15 @@
 import fc from 'fast-check';
 import t from 'tap';
-import { parseEndpoint } from '../../src/core/endpoint-options.js';
-import { DriverError } from '../../src/core/errors.js';
-import type { EndpointInput } from '../../src/core/input.js';
+import { DriverError } from '../../../src/core/errors.js';
+import { parseEndpoint } from '../../../src/core/options/endpoint-options.js';
+import type { EndpointInput } from '../../../src/core/options/input.js';
 import {
   endpointId,
   endpointInput,
   messageFrom,
   networkId,
   networkSpec,
-} from '../helpers/inputs.js';
+} from '../../helpers/inputs.js';
 
 const network = networkSpec();
 const dual = networkSpec({ ipv6: [{ pool: 'fd00::/64', gateway: 'fd00::1/64' }] });

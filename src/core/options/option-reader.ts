@@ -5,8 +5,8 @@
  * Docker's drivers; messages begin with Docker's `failed to parse LABEL value: V (reason)`
  * (spec section 4.1, check 3).
  */
-import { type Family, familyOf, type IpAddress, parseIp } from './address.js';
-import { type Problems, show } from './problems.js';
+import { type Family, familyOf, type IpAddress, parseIp } from '../address.js';
+import { type Problems, show } from '../problems.js';
 
 export type OptionMap = Readonly<Record<string, unknown>>;
 

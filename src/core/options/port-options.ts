@@ -1,14 +1,14 @@
 /** Published and exposed ports as the engine sends them (spec sections 6.3 and 7.4). */
-import { type IpAddress, parseIp } from './address.js';
-import { isOptionMap, type OptionMap, OptionReader, optionOf, wellKnown } from './option-reader.js';
+import { type IpAddress, parseIp } from '../address.js';
 import {
   type Port,
   type PortRequest,
   type Protocol,
   parsePort,
   protocolFromNumber,
-} from './port.js';
-import { Problems, show } from './problems.js';
+} from '../port.js';
+import { Problems, show } from '../problems.js';
+import { isOptionMap, type OptionMap, OptionReader, optionOf, wellKnown } from './option-reader.js';
 
 /** A port that the container offers, published or not. */
 export interface ExposedPort {

@@ -1,19 +1,19 @@
 /** What CreateNetwork's options and pools ask for, as a {@link NetworkSpec}. */
-import type { Family, IpAddress } from './address.js';
-import type { GenerationName } from './generations/generation.js';
-import type { NetworkInput } from './input.js';
+import type { Family, IpAddress } from '../address.js';
+import type { GenerationName } from '../generations/generation.js';
 import {
   defaultBridgeName,
   type InterfacePrefix,
   type NetworkId,
   parseNetworkId,
-} from './names.js';
-import type { NetworkFamily, NetworkSpec } from './network/network.js';
+} from '../names.js';
+import type { NetworkFamily, NetworkSpec } from '../network/network.js';
+import { Problems, show, showId } from '../problems.js';
+import type { NetworkInput } from './input.js';
 import { labels, type NetworkLabels, readLabels, unknownLabels } from './network-labels.js';
 import { readPools } from './network-pools.js';
-import { refuseNewerOptions } from './option-generations.js';
 import { isOptionMap, type OptionMap, OptionReader, optionOf, wellKnown } from './option-reader.js';
-import { Problems, show, showId } from './problems.js';
+import { refuseNewerOptions } from './since.js';
 
 /** What the daemon's configuration says for networks that do not. */
 export interface NetworkDefaults {

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import t from 'tap';
-import type { IpAddress } from '../../src/core/address.js';
-import { DriverError } from '../../src/core/errors.js';
-import { parseNetwork, parseSkippedGateways } from '../../src/core/network-options.js';
-import { messageFrom, networkId, networkInput, networkSpec } from '../helpers/inputs.js';
+import type { IpAddress } from '../../../src/core/address.js';
+import { DriverError } from '../../../src/core/errors.js';
+import { parseNetwork, parseSkippedGateways } from '../../../src/core/options/network-options.js';
+import { messageFrom, networkId, networkInput, networkSpec } from '../../helpers/inputs.js';
 
 const bridge = (name: string) => `com.docker.network.bridge.${name}`;
 const refusal = (parts: Parameters<typeof networkInput>[0]) =>

@@ -6,10 +6,10 @@
  * engine that writes such chains is older than the option, and our rules of that generation do
  * without it.
  */
-import { type GenerationName, generationNames } from './generations/generation.js';
+import { type GenerationName, generationNames } from '../generations/generation.js';
+import { type Problems, show } from '../problems.js';
 import { labels } from './network-labels.js';
 import { type OptionMap, optionOf, wellKnown } from './option-reader.js';
-import { type Problems, show } from './problems.js';
 
 interface Since {
   readonly label: string;

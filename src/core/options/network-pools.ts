@@ -9,11 +9,11 @@ import {
   overlaps,
   parseCidr,
   sameCidr,
-} from './address.js';
+} from '../address.js';
+import type { NetworkFamily } from '../network/network.js';
+import { type Problems, show } from '../problems.js';
 import type { IpamPool } from './input.js';
-import type { NetworkFamily } from './network/network.js';
 import { optionOf } from './option-reader.js';
-import { type Problems, show } from './problems.js';
 
 /** Cidrs that no network may be in (spec section 4.1, check 5). */
 const multicast: Readonly<Record<Family, Cidr | undefined>> = {

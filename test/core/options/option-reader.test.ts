@@ -5,9 +5,9 @@ import {
   optionOf,
   parseBoolean,
   parseInteger,
-} from '../../src/core/option-reader.js';
-import { Problems, show, showId } from '../../src/core/problems.js';
-import { messageFrom } from '../helpers/inputs.js';
+} from '../../../src/core/options/option-reader.js';
+import { Problems, show, showId } from '../../../src/core/problems.js';
+import { messageFrom } from '../../helpers/inputs.js';
 
 t.test("booleans are Go's ParseBool", async (t) => {
   for (const text of ['1', 't', 'T', 'TRUE', 'true', 'True'])

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import t from 'tap';
-import { DriverError } from '../../src/core/errors.js';
-import { type Protocol, protocolNumber, protocols } from '../../src/core/port.js';
-import { parsePublish } from '../../src/core/port-options.js';
-import { messageFrom } from '../helpers/inputs.js';
+import { DriverError } from '../../../src/core/errors.js';
+import { parsePublish } from '../../../src/core/options/port-options.js';
+import { type Protocol, protocolNumber, protocols } from '../../../src/core/port.js';
+import { messageFrom } from '../../helpers/inputs.js';
 
 const portMap = 'com.docker.network.portmap';
 const exposedPorts = 'com.docker.network.endpoint.exposedports';

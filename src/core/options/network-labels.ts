@@ -1,18 +1,19 @@
 /** The labels of `docker network create -o` (spec section 6.1), one by one. */
-import type { IpAddress } from './address.js';
+import type { IpAddress } from '../address.js';
 import {
   type InterfaceName,
   type InterfacePrefix,
   parseInterfaceName,
   parseInterfacePrefix,
-} from './names.js';
-import { didYouMean } from './nearest.js';
+} from '../names.js';
+import { didYouMean } from '../nearest.js';
 import {
   type GatewayMode,
   gatewayModes,
   type PortRules,
   portRuleKinds,
-} from './network/network.js';
+} from '../network/network.js';
+import { type Problems, show } from '../problems.js';
 import {
   type OptionMap,
   OptionReader,
@@ -20,7 +21,6 @@ import {
   ownNamespace,
   wellKnown,
 } from './option-reader.js';
-import { type Problems, show } from './problems.js';
 
 export const labels = {
   bridgeName: 'com.docker.network.bridge.name',
