@@ -5,7 +5,7 @@ import type { Config } from './config/config.js';
 import type { Family } from './core/address.js';
 import type { FirewallSettings } from './core/generations/generation.js';
 import { ephemeralPorts } from './core/network/sysctls.js';
-import { PortAllocator, parseEphemeralRange } from './core/ports.js';
+import { PortAllocator, parseEphemeralRange } from './core/ports/requests.js';
 import { findFacts, startAdmin } from './daemon/admin.js';
 import { watchStalls } from './daemon/stalls.js';
 import { RuleCommits } from './driver/commit.js';

@@ -6,7 +6,7 @@ import {
   type IpAddress,
   type Ipv4Address,
 } from '../core/address.js';
-import { type Port, protocolNumber } from '../core/port.js';
+import { type Port, protocolNumber } from '../core/ports/port.js';
 import { familyNumber } from './link-messages.js';
 import {
   type Attributes,

@@ -4,7 +4,7 @@ import { DriverError, wrapError } from '../core/errors.js';
 import { type NetworkId, parseEndpointId, parseNetworkId, shortId } from '../core/names.js';
 import type { EndpointInput, NetworkInput } from '../core/options/input.js';
 import { parsePublish } from '../core/options/port-options.js';
-import { protocolNumber } from '../core/port.js';
+import { protocolNumber } from '../core/ports/port.js';
 import { expectMove } from './dead-endpoints.js';
 import { createEndpoint, labelOf, removeEndpoint, save } from './endpoints.js';
 import { KeyedLocks } from './locks.js';

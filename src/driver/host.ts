@@ -11,7 +11,7 @@ import type { Table } from '../core/firewall/rule.js';
 import type { EndpointId, InterfaceName } from '../core/names.js';
 import type { BridgeLink, LinkChange, ObservedLink, VethLink } from '../core/network/links.js';
 import type { SysctlPath } from '../core/network/sysctls.js';
-import type { Port, PortBinding } from '../core/port.js';
+import type { Port, PortBinding } from '../core/ports/port.js';
 
 export interface ObservedRoute {
   readonly destination: Cidr;

@@ -12,7 +12,7 @@ import {
   type Protocol,
   parsePort,
   protocols,
-} from '../core/port.js';
+} from '../core/ports/port.js';
 
 /**
  * `creating` is written before the host is touched, `removing` before the first thing is taken

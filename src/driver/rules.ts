@@ -8,7 +8,7 @@ import type { RuleChange, RuleSet } from '../core/firewall/rule-set.js';
 import type { FirewallSettings, GenerationName } from '../core/generations/generation.js';
 import type { EndpointSpec } from '../core/network/endpoint.js';
 import type { NetworkSpec } from '../core/network/network.js';
-import type { PortGroup } from '../core/ports.js';
+import type { PortGroup } from '../core/ports/requests.js';
 import type { RuleCommits } from './commit.js';
 import type { GenerationChoice } from './generation-choice.js';
 import type { Log } from './host.js';

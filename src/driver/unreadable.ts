@@ -4,7 +4,7 @@
  */
 import { DriverError } from '../core/errors.js';
 import type { EndpointId } from '../core/names.js';
-import type { PortBinding } from '../core/port.js';
+import type { PortBinding } from '../core/ports/port.js';
 import type { RecordKind } from './host.js';
 
 export interface UnreadableRecord {

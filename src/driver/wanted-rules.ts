@@ -12,8 +12,8 @@ import type {
 } from '../core/generations/generation.js';
 import type { EndpointSpec } from '../core/network/endpoint.js';
 import type { NetworkSpec } from '../core/network/network.js';
-import type { OpenPort, PortBinding } from '../core/port.js';
-import { joinBindings, joinOpened } from '../core/port-runs.js';
+import type { OpenPort, PortBinding } from '../core/ports/port.js';
+import { joinBindings, joinOpened } from '../core/ports/runs.js';
 import { Pieces } from '../pieces.js';
 import type { GenerationChoice } from './generation-choice.js';
 import type { RuleTerms } from './records.js';

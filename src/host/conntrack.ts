@@ -14,7 +14,7 @@ import {
 } from '../codec/conntrack-messages.js';
 import type { Family, IpAddress } from '../core/address.js';
 import { DriverError, messageOf } from '../core/errors.js';
-import type { Port } from '../core/port.js';
+import type { Port } from '../core/ports/port.js';
 import type { Conntrack } from '../driver/host.js';
 import {
   type FlowSelector,

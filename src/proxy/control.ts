@@ -1,6 +1,6 @@
 /** What daemon and proxy process say to each other: one JSON document a line, over a unix socket. */
 import { type IpAddress, parseIp } from '../core/address.js';
-import { parsePort, protocols } from '../core/port.js';
+import { parsePort, protocols } from '../core/ports/port.js';
 import type { Listener } from '../driver/host.js';
 
 /** Goes up when the two would misunderstand each other. */

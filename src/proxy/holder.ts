@@ -1,5 +1,5 @@
 /** The sockets of the proxy process, by owner. */
-import { hostAndPort } from '../core/port.js';
+import { hostAndPort } from '../core/ports/port.js';
 import type { Listener } from '../driver/host.js';
 import { type WireFailure, type WireListener, wireReader } from './control.js';
 import { Unwatchable } from './event-loop.js';

@@ -3,7 +3,7 @@
  * any stream socket by its descriptor.
  */
 import net from 'node:net';
-import type { PortBinding } from '../core/port.js';
+import type { PortBinding } from '../core/ports/port.js';
 import type { Forwarder } from './forwarder.js';
 import type { Sockets } from './socket.js';
 

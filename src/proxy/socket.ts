@@ -3,7 +3,7 @@
  * Node does not have). None of them waits, and none is shared with children.
  */
 import { type Family, familyOf, type IpAddress } from '../core/address.js';
-import { type PortBinding, type Protocol, protocolNumber } from '../core/port.js';
+import { type PortBinding, type Protocol, protocolNumber } from '../core/ports/port.js';
 import { addressFamily, addressLength, setPort, socketAddress } from './socket-address.js';
 import { type CallFailure, errors, failureOf, type SystemCalls } from './system-calls.js';
 

@@ -5,7 +5,7 @@ import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DriverError, messageOf } from '../core/errors.js';
 import type { EndpointId } from '../core/names.js';
-import { bindingKey } from '../core/port.js';
+import { bindingKey } from '../core/ports/port.js';
 import type { HostPorts, Listener, ListenFailure, Log } from '../driver/host.js';
 import { controlVersion, lineSplitter, type Reply, type Request, toWire } from './control.js';
 

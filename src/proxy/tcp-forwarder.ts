@@ -1,5 +1,5 @@
 /** A published TCP port: each client's connection is joined to one to the container. */
-import type { PortBinding } from '../core/port.js';
+import type { PortBinding } from '../core/ports/port.js';
 import type { Admission, Pausable } from './admission.js';
 import { epoll, type Watcher } from './event-loop.js';
 import type { Forwarder } from './forwarder.js';

@@ -2,7 +2,7 @@
 
 import type { Flow, FlowFilter, NarrowFilter } from '../codec/conntrack-messages.js';
 import { type Family, familyOf, type IpAddress, type Ipv4Address } from '../core/address.js';
-import { type Port, protocolNumber } from '../core/port.js';
+import { type Port, protocolNumber } from '../core/ports/port.js';
 
 export type FlowSelector =
   /** UDP flows whose first packet went to this port, at whatever address. */

@@ -14,7 +14,7 @@ import {
 } from '../../src/core/names.js';
 import { parseEndpoint } from '../../src/core/options/endpoint-options.js';
 import { parseNetwork } from '../../src/core/options/network-options.js';
-import { hostAndPort } from '../../src/core/port.js';
+import { hostAndPort } from '../../src/core/ports/port.js';
 import { GenerationChoice } from '../../src/driver/generation-choice.js';
 import { decodeEndpoint, decodeNetwork } from '../../src/driver/records.js';
 import { Registry } from '../../src/driver/registry.js';

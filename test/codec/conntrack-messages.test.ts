@@ -9,7 +9,7 @@ import {
   removeFlowsRequest,
 } from '../../src/codec/conntrack-messages.js';
 import { type Ipv4Address, parseIp } from '../../src/core/address.js';
-import { parsePort } from '../../src/core/port.js';
+import { parsePort } from '../../src/core/ports/port.js';
 import {
   type FlowSelector,
   flowMatcher,

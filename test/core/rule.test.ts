@@ -2,7 +2,7 @@ import t from 'tap';
 import type { Cidr, IpAddress } from '../../src/core/address.js';
 import { type Matches, makeRule, place, type Target } from '../../src/core/firewall/rule.js';
 import type { RuleChange } from '../../src/core/firewall/rule-set.js';
-import type { Port } from '../../src/core/port.js';
+import type { Port } from '../../src/core/ports/port.js';
 import { interfaceName } from '../helpers/golden.js';
 
 const br = interfaceName('br-x');

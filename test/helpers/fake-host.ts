@@ -10,8 +10,8 @@ import type {
   ObservedLink,
   VethLink,
 } from '../../src/core/network/links.js';
-import { bindingKey } from '../../src/core/port.js';
-import { PortAllocator } from '../../src/core/ports.js';
+import { bindingKey } from '../../src/core/ports/port.js';
+import { PortAllocator } from '../../src/core/ports/requests.js';
 import { RuleCommits } from '../../src/driver/commit.js';
 import { GenerationChoice } from '../../src/driver/generation-choice.js';
 import type {

@@ -16,7 +16,7 @@ import type { EndpointSpec } from '../../src/core/network/endpoint.js';
 import { defaultMac } from '../../src/core/network/endpoint.js';
 import type { NetworkSpec } from '../../src/core/network/network.js';
 import { parseNetwork } from '../../src/core/options/network-options.js';
-import { type PortBinding, type Protocol, parsePort } from '../../src/core/port.js';
+import { type PortBinding, type Protocol, parsePort } from '../../src/core/ports/port.js';
 
 const files = ['docker-bridge-golden.txt', 'documented-flows.txt'].map(
   (name) => new URL(`../fixtures/${name}`, import.meta.url),

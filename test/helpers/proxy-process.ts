@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { type EndpointId, parseEndpointId } from '../../src/core/names.js';
-import type { Protocol } from '../../src/core/port.js';
+import type { Protocol } from '../../src/core/ports/port.js';
 import type { Listener, Log } from '../../src/driver/host.js';
 import { ProxySupervisor } from '../../src/proxy/supervisor.js';
 import type { WorkerSettings } from '../../src/proxy/worker.js';

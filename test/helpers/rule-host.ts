@@ -5,9 +5,9 @@ import { type RuleChange, RuleSet } from '../../src/core/firewall/rule-set.js';
 import type { FirewallSettings, Generation } from '../../src/core/generations/generation.js';
 import type { EndpointSpec } from '../../src/core/network/endpoint.js';
 import type { NetworkSpec } from '../../src/core/network/network.js';
-import type { PortBinding } from '../../src/core/port.js';
-import { joinBindings } from '../../src/core/port-runs.js';
-import { bindingsOf, type PortGroup } from '../../src/core/ports.js';
+import type { PortBinding } from '../../src/core/ports/port.js';
+import { bindingsOf, type PortGroup } from '../../src/core/ports/requests.js';
+import { joinBindings } from '../../src/core/ports/runs.js';
 import { planRules } from './plan-rules.js';
 
 export class RuleHost {

@@ -7,7 +7,7 @@ if (!isInstalled('conntrack')) {
   process.exit(0);
 }
 const { parseIp } = await import('../../src/core/address.js');
-const { parsePort } = await import('../../src/core/port.js');
+const { parsePort } = await import('../../src/core/ports/port.js');
 const { ConntrackNetlink } = await import('../../src/host/conntrack.js');
 
 const known = <T>(value: T | undefined): T => {

@@ -6,7 +6,7 @@
  */
 import { type Brand, type Cidr, cidrText, type Family, type IpAddress } from '../address.js';
 import type { InterfaceName } from '../names.js';
-import type { Port, PortMatch, Protocol } from '../port.js';
+import type { Port, PortMatch, Protocol } from '../ports/port.js';
 import type { FwMark } from './fw-mark.js';
 
 export const tables = ['raw', 'mangle', 'nat', 'filter'] as const;

@@ -1,7 +1,7 @@
 /** Why a host port cannot be had, in the words of the host's engine generation (spec section 3.7). */
 import { familyOf } from '../address.js';
 import { DriverError } from '../errors.js';
-import { hostAndPort, type PortBinding } from '../port.js';
+import { hostAndPort, type PortBinding } from '../ports/port.js';
 import type { GenerationName } from './generation.js';
 
 /** strerror(3) of what socket, bind and listen can answer. */

@@ -15,7 +15,7 @@ import {
 import type { InterfaceName } from '../names.js';
 import type { EndpointSpec } from '../network/endpoint.js';
 import { familyIn, type NetworkFamily, type NetworkSpec } from '../network/network.js';
-import type { OpenRun, PublishedRun } from '../port-runs.js';
+import type { OpenRun, PublishedRun } from '../ports/runs.js';
 import type { BaseRules, FirewallSettings } from './generation.js';
 import { hostTranslation, outwardTranslation, translationJumps } from './nat.js';
 import {

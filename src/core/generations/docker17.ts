@@ -7,7 +7,7 @@
 import type { Family } from '../address.js';
 import { type PlacedRule, place } from '../firewall/rule.js';
 import { familyIn, type NetworkSpec } from '../network/network.js';
-import type { PublishedRun } from '../port-runs.js';
+import type { PublishedRun } from '../ports/runs.js';
 import { answersRule, enteringRule, iccRule, leavingRule } from './common-17-20.js';
 import type { BaseRules, FirewallSettings, Generation, IsolatedNetwork } from './generation.js';
 import { internalDrops } from './internal-drops.js';

@@ -8,7 +8,7 @@
 import type { Family } from '../address.js';
 import { type Matches, type PlacedRule, place, type Target } from '../firewall/rule.js';
 import { familyIn, type NetworkFamily, type NetworkSpec } from '../network/network.js';
-import { orderPortGroups } from '../port-order.js';
+import { orderPortGroups } from '../ports/order.js';
 import {
   directAccessDrops,
   forwardChainBase,

@@ -7,7 +7,7 @@
 import type { Family } from '../address.js';
 import { type PlacedRule, place } from '../firewall/rule.js';
 import { familyIn, type NetworkSpec } from '../network/network.js';
-import { orderPortGroups } from '../port-order.js';
+import { orderPortGroups } from '../ports/order.js';
 import {
   directAccessDrops,
   forwardChainBase,

@@ -8,8 +8,8 @@ import type { Chain, DockerChain, PlacedRule, Table } from '../firewall/rule.js'
 import type { RuleSet } from '../firewall/rule-set.js';
 import type { EndpointSpec } from '../network/endpoint.js';
 import type { NetworkSpec } from '../network/network.js';
-import type { OpenRun, PublishedRun } from '../port-runs.js';
-import type { PortGroup } from '../ports.js';
+import type { PortGroup } from '../ports/requests.js';
+import type { OpenRun, PublishedRun } from '../ports/runs.js';
 
 /** `docker17`: 17.03; `docker20`: 17.06 to 27; `docker28`: 28.0.1 to 28.5; `docker29`: 29. */
 export const generationNames = ['docker17', 'docker20', 'docker28', 'docker29'] as const;

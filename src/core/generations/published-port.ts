@@ -8,7 +8,7 @@ import {
   type Translation,
 } from '../firewall/rule.js';
 import type { InterfaceName } from '../names.js';
-import type { OpenRun, PublishedRun } from '../port-runs.js';
+import type { OpenRun, PublishedRun } from '../ports/runs.js';
 import type { FirewallSettings } from './generation.js';
 import { loopbackNetwork } from './nat.js';
 

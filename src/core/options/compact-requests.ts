@@ -1,8 +1,8 @@
 /** What a network with `tsbridge.port_rules=compact` refuses to publish, and why. */
 import type { PortRules } from '../network/network.js';
-import type { Port, PortRequest } from '../port.js';
-import { findRuns } from '../port-runs.js';
-import type { PortGroup } from '../ports.js';
+import type { Port, PortRequest } from '../ports/port.js';
+import type { PortGroup } from '../ports/requests.js';
+import { findRuns } from '../ports/runs.js';
 import { Problems } from '../problems.js';
 import { labels } from './network-labels.js';
 

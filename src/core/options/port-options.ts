@@ -6,7 +6,7 @@ import {
   type Protocol,
   parsePort,
   protocolFromNumber,
-} from '../port.js';
+} from '../ports/port.js';
 import { Problems, show } from '../problems.js';
 import { isOptionMap, type OptionMap, OptionReader, optionOf, wellKnown } from './option-reader.js';
 

@@ -2,7 +2,7 @@ import t from 'tap';
 import { anyIpv4, type IpAddress } from '../../../src/core/address.js';
 import { refuseSeparate } from '../../../src/core/options/compact-requests.js';
 import { parsePublish } from '../../../src/core/options/port-options.js';
-import type { PortRequest } from '../../../src/core/port.js';
+import type { PortRequest } from '../../../src/core/ports/port.js';
 
 const containerIp = '10.6.0.2' as IpAddress;
 

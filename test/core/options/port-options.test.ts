@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import t from 'tap';
 import { DriverError } from '../../../src/core/errors.js';
 import { parsePublish } from '../../../src/core/options/port-options.js';
-import { type Protocol, protocolNumber, protocols } from '../../../src/core/port.js';
+import { type Protocol, protocolNumber, protocols } from '../../../src/core/ports/port.js';
 import { messageFrom } from '../../helpers/inputs.js';
 
 const portMap = 'com.docker.network.portmap';

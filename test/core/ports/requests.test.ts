@@ -1,15 +1,15 @@
 import fc from 'fast-check';
 import t from 'tap';
-import type { IpAddress } from '../../src/core/address.js';
-import { bindFailure } from '../../src/core/generations/bind-failure.js';
-import { generationNames } from '../../src/core/generations/generation.js';
+import type { IpAddress } from '../../../src/core/address.js';
+import { bindFailure } from '../../../src/core/generations/bind-failure.js';
+import { generationNames } from '../../../src/core/generations/generation.js';
 import {
   bindingKey,
   hostAndPort,
   type PortRequest,
   parsePort,
   protocolFromNumber,
-} from '../../src/core/port.js';
+} from '../../../src/core/ports/port.js';
 import {
   expandRequests,
   PortAllocator,
@@ -17,8 +17,8 @@ import {
   type PublishContext,
   parseEphemeralRange,
   routedPorts,
-} from '../../src/core/ports.js';
-import { makeBinding } from '../helpers/golden.js';
+} from '../../../src/core/ports/requests.js';
+import { makeBinding } from '../../helpers/golden.js';
 
 const ip = (text: string) => text as IpAddress;
 const request = (host?: [first: number, last: number], hostIp?: string): PortRequest =>

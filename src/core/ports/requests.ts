@@ -6,8 +6,8 @@ import {
   familyOf,
   type IpAddress,
   isUnspecified,
-} from './address.js';
-import { DriverError } from './errors.js';
+} from '../address.js';
+import { DriverError } from '../errors.js';
 import {
   hostAndPort,
   type OpenPort,

@@ -7,8 +7,8 @@
  * range when the one that is meant would make two connections look alike: a client that uses one
  * source port with two addresses of the host is then led to a neighbour of its port.
  */
-import type { IpAddress } from './address.js';
-import type { PortRules } from './network/network.js';
+import type { IpAddress } from '../address.js';
+import type { PortRules } from '../network/network.js';
 import type { OpenPort, Port, PortBinding, PortMatch, Protocol } from './port.js';
 
 /** Ports of a container that one set of rules opens. */

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import t from 'tap';
-import { type IpAddress, parseIp } from '../../src/core/address.js';
-import { type Protocol, parsePort, protocols } from '../../src/core/port.js';
-import { orderPortGroups } from '../../src/core/port-order.js';
-import type { PortGroup } from '../../src/core/ports.js';
+import { type IpAddress, parseIp } from '../../../src/core/address.js';
+import { orderPortGroups } from '../../../src/core/ports/order.js';
+import { type Protocol, parsePort, protocols } from '../../../src/core/ports/port.js';
+import type { PortGroup } from '../../../src/core/ports/requests.js';
 
 function ip(text: string): IpAddress {
   const address = parseIp(text);

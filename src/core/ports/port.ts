@@ -1,5 +1,5 @@
 /** Published ports: what is asked for, and what was given. */
-import type { Brand, IpAddress } from './address.js';
+import type { Brand, IpAddress } from '../address.js';
 
 export const protocols = ['tcp', 'udp', 'sctp'] as const;
 export type Protocol = (typeof protocols)[number];
