@@ -1,6 +1,6 @@
 /** Changes to one family's rules → `iptables-restore --noflush` text. */
-import type { RuleChange } from '../core/firewall/rule-set.js';
-import { inTransactions } from '../core/firewall/transactions.js';
+import type { RuleChange } from '../core/rules/rule-set.js';
+import { inTransactions } from '../core/rules/transactions.js';
 
 /**
  * Within a table the changes keep their order. Chains are made with `-N`, which fails if somebody

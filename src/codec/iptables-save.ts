@@ -1,7 +1,7 @@
 /** `iptables-save` text → {@link RuleSet}. */
 
-import { type Table, tables } from '../core/firewall/rule.js';
-import { RuleSet } from '../core/firewall/rule-set.js';
+import { type Table, tables } from '../core/rules/rule.js';
+import { RuleSet } from '../core/rules/rule-set.js';
 
 /**
  * Reads what `iptables-save` and `ip6tables-save` print (1.8.9 to 1.8.13, nft and legacy), with or

@@ -1,6 +1,6 @@
 /** nf_tables transactions as netlink bytes (linux/netfilter/nfnetlink.h and nf_tables.h). */
 import type { Family } from '../core/address.js';
-import type { HandledRule } from '../core/firewall/handles.js';
+import type { HandledRule } from '../core/rules/handles.js';
 import { familyNumber } from './link-messages.js';
 import { attribute, flag, type NetlinkRequest, text, u64Be } from './netlink-message.js';
 

@@ -1,6 +1,6 @@
 /** The lines of `nft -a monitor` (nft 1.0 and later) → one event for each transaction. */
 import type { Family } from '../core/address.js';
-import type { AddedRule } from '../core/firewall/handles.js';
+import type { AddedRule } from '../core/rules/handles.js';
 
 export interface RuleTransaction {
   readonly pid: number;

@@ -4,9 +4,9 @@
  * and have Docker's defaults, because the engine never tells a plugin its own (spec section 6.4).
  */
 import type { IpAddress } from '../core/address.js';
-import type { FwMark } from '../core/firewall/fw-mark.js';
 import type { GenerationName } from '../core/generations/generation.js';
 import { generationNames } from '../core/generations/generation.js';
+import type { FwMark } from '../core/rules/fw-mark.js';
 import type { ValueKind } from './values.js';
 import {
   boolean,

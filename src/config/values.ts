@@ -1,8 +1,8 @@
 /** The kinds of value that a setting can have: what is accepted, and how it is read. */
 import type { IpAddress } from '../core/address.js';
 import { parseIp } from '../core/address.js';
-import { type FwMark, parseFwMark } from '../core/firewall/fw-mark.js';
 import { parseBoolean } from '../core/options/option-reader.js';
+import { type FwMark, parseFwMark } from '../core/rules/fw-mark.js';
 
 export interface ValueKind<T> {
   /** Completes "it takes …". */

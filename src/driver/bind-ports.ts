@@ -3,11 +3,11 @@
  * and meanwhile the rules are made out.
  */
 import { familyOf } from '../core/address.js';
-import type { PlacedRule } from '../core/firewall/rule.js';
 import { bindFailure } from '../core/generations/bind-failure.js';
 import { shortId } from '../core/names.js';
 import type { PortBinding } from '../core/ports/port.js';
 import type { PortGroup } from '../core/ports/requests.js';
+import type { PlacedRule } from '../core/rules/rule.js';
 import type { Listener, ListenFailure } from './host.js';
 import { encodeEndpoint } from './records.js';
 import type { EndpointState } from './registry.js';

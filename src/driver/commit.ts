@@ -6,18 +6,18 @@
 import { renderRestore } from '../codec/iptables-restore.js';
 import type { Family } from '../core/address.js';
 import { messageOf, wrapError } from '../core/errors.js';
-import type { AddedRule, HandledRule } from '../core/firewall/handles.js';
+import type { BaseRules } from '../core/generations/generation.js';
+import type { AddedRule, HandledRule } from '../core/rules/handles.js';
 import {
   describeMissing,
   intentWithoutTables,
   optionalTables,
   withoutTables,
-} from '../core/firewall/missing-tables.js';
-import { planInSteps, type RuleIntent } from '../core/firewall/plan.js';
-import type { Rule, Table } from '../core/firewall/rule.js';
-import type { RuleChange, RuleSet } from '../core/firewall/rule-set.js';
-import { addedBy, inParts, tableOf } from '../core/firewall/transactions.js';
-import type { BaseRules } from '../core/generations/generation.js';
+} from '../core/rules/missing-tables.js';
+import { planInSteps, type RuleIntent } from '../core/rules/plan.js';
+import type { Rule, Table } from '../core/rules/rule.js';
+import type { RuleChange, RuleSet } from '../core/rules/rule-set.js';
+import { addedBy, inParts, tableOf } from '../core/rules/transactions.js';
 import { Pieces } from '../pieces.js';
 import type { Firewall, Log } from './host.js';
 import { readInPieces } from './read-rules.js';

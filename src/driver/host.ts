@@ -6,12 +6,12 @@
  */
 import type { Cidr, Family, IpAddress } from '../core/address.js';
 import type { DriverError } from '../core/errors.js';
-import type { HandledRule } from '../core/firewall/handles.js';
-import type { Table } from '../core/firewall/rule.js';
 import type { EndpointId, InterfaceName } from '../core/names.js';
 import type { BridgeLink, LinkChange, ObservedLink, VethLink } from '../core/network/links.js';
 import type { SysctlPath } from '../core/network/sysctls.js';
 import type { Port, PortBinding } from '../core/ports/port.js';
+import type { HandledRule } from '../core/rules/handles.js';
+import type { Table } from '../core/rules/rule.js';
 
 export interface ObservedRoute {
   readonly destination: Cidr;

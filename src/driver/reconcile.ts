@@ -5,8 +5,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Family } from '../core/address.js';
 import { messageOf } from '../core/errors.js';
-import type { RuleChange } from '../core/firewall/rule-set.js';
 import { shortId } from '../core/names.js';
+import type { RuleChange } from '../core/rules/rule-set.js';
 import type { World } from './world.js';
 
 /** With `dry-run` the answer is what would be done, and nothing is. */

@@ -4,9 +4,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { renderDeletions } from '../codec/nft-script.js';
 import type { Family } from '../core/address.js';
 import { DriverError, messageOf } from '../core/errors.js';
-import type { HandledRule } from '../core/firewall/handles.js';
-import { tableProbe } from '../core/firewall/missing-tables.js';
-import type { Table } from '../core/firewall/rule.js';
+import type { HandledRule } from '../core/rules/handles.js';
+import { tableProbe } from '../core/rules/missing-tables.js';
+import type { Table } from '../core/rules/rule.js';
 import type { Firewall } from '../driver/host.js';
 import { CommandError, type CommandResult, isInstalled, runCommand } from './exec.js';
 import {

@@ -3,7 +3,6 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseSave } from '../../src/codec/iptables-save.js';
 import type { Family } from '../../src/core/address.js';
-import { tables } from '../../src/core/firewall/rule.js';
 import type { GenerationName } from '../../src/core/generations/generation.js';
 import {
   type EndpointId,
@@ -15,6 +14,7 @@ import {
 import { parseEndpoint } from '../../src/core/options/endpoint-options.js';
 import { parseNetwork } from '../../src/core/options/network-options.js';
 import { hostAndPort } from '../../src/core/ports/port.js';
+import { tables } from '../../src/core/rules/rule.js';
 import { GenerationChoice } from '../../src/driver/generation-choice.js';
 import { decodeEndpoint, decodeNetwork } from '../../src/driver/records.js';
 import { Registry } from '../../src/driver/registry.js';

@@ -1,6 +1,6 @@
 import t from 'tap';
 import { renderRestore } from '../../src/codec/iptables-restore.js';
-import { makeRule } from '../../src/core/firewall/rule.js';
+import { makeRule } from '../../src/core/rules/rule.js';
 
 const user = makeRule(4, 'filter', 'FORWARD', {}, { jump: 'DOCKER-USER' });
 const nat = makeRule(4, 'nat', 'PREROUTING', { localDestination: true }, { jump: 'DOCKER' });

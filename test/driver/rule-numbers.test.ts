@@ -1,5 +1,5 @@
 import t from 'tap';
-import { makeRule } from '../../src/core/firewall/rule.js';
+import { makeRule } from '../../src/core/rules/rule.js';
 import { RuleNumbers } from '../../src/driver/rule-numbers.js';
 import { interfaceName } from '../helpers/golden.js';
 

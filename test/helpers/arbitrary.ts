@@ -7,10 +7,10 @@ import {
   type IpAddress,
   networkOf,
 } from '../../src/core/address.js';
-import { type Matches, makeRule, type Rule, type Target } from '../../src/core/firewall/rule.js';
 import type { InterfaceName } from '../../src/core/names.js';
 import { gatewayModes, type NetworkSpec } from '../../src/core/network/network.js';
 import { type Port, type PortBinding, protocols } from '../../src/core/ports/port.js';
+import { type Matches, makeRule, type Rule, type Target } from '../../src/core/rules/rule.js';
 import { interfaceName, makeBinding, makeNetwork } from './golden.js';
 
 /** Unicast: neither 0.0.0.0/8 nor multicast, so that it may also be translated to. */

@@ -1,6 +1,6 @@
 /** An iptables that takes restore text and refuses what the real one refuses. */
 import type { Family } from '../../src/core/address.js';
-import { type Table, tables } from '../../src/core/firewall/rule.js';
+import { type Table, tables } from '../../src/core/rules/rule.js';
 import type { Firewall } from '../../src/driver/host.js';
 
 const builtIns: Readonly<Record<Table, readonly string[]>> = {

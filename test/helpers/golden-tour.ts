@@ -1,8 +1,8 @@
 /** Every section of one engine in `test/fixtures/docker-bridge-golden.txt`, played and compared. */
 import type { Test } from 'tap';
 import type { Family } from '../../src/core/address.js';
-import type { RuleSet } from '../../src/core/firewall/rule-set.js';
 import type { Generation } from '../../src/core/generations/generation.js';
+import type { RuleSet } from '../../src/core/rules/rule-set.js';
 import {
   goldenSections,
   listing,

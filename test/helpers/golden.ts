@@ -3,8 +3,6 @@ import { readFileSync } from 'node:fs';
 import { parseSave } from '../../src/codec/iptables-save.js';
 import type { IpAddress } from '../../src/core/address.js';
 import { parseCidr, parseIp } from '../../src/core/address.js';
-import { tables } from '../../src/core/firewall/rule.js';
-import type { RuleSet } from '../../src/core/firewall/rule-set.js';
 import {
   type InterfaceName,
   parseEndpointId,
@@ -17,6 +15,8 @@ import { defaultMac } from '../../src/core/network/endpoint.js';
 import type { NetworkSpec } from '../../src/core/network/network.js';
 import { parseNetwork } from '../../src/core/options/network-options.js';
 import { type PortBinding, type Protocol, parsePort } from '../../src/core/ports/port.js';
+import { tables } from '../../src/core/rules/rule.js';
+import type { RuleSet } from '../../src/core/rules/rule-set.js';
 
 const files = ['docker-bridge-golden.txt', 'documented-flows.txt'].map(
   (name) => new URL(`../fixtures/${name}`, import.meta.url),

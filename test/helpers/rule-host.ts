@@ -1,13 +1,13 @@
 /** The rules of one family of a host, changed as the driver's commits change them. */
 import type { Family } from '../../src/core/address.js';
-import type { PlacedRule } from '../../src/core/firewall/rule.js';
-import { type RuleChange, RuleSet } from '../../src/core/firewall/rule-set.js';
 import type { FirewallSettings, Generation } from '../../src/core/generations/generation.js';
 import type { EndpointSpec } from '../../src/core/network/endpoint.js';
 import type { NetworkSpec } from '../../src/core/network/network.js';
 import type { PortBinding } from '../../src/core/ports/port.js';
 import { bindingsOf, type PortGroup } from '../../src/core/ports/requests.js';
 import { joinBindings } from '../../src/core/ports/runs.js';
+import type { PlacedRule } from '../../src/core/rules/rule.js';
+import { type RuleChange, RuleSet } from '../../src/core/rules/rule-set.js';
 import { planRules } from './plan-rules.js';
 
 export class RuleHost {

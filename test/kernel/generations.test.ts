@@ -2,8 +2,8 @@
  * Each section of the golden file through the real iptables-restore and back: what the kernel holds
  * must be what the model says, and what the engine left.
  */
-import type { PlacedRule } from '../../src/core/firewall/rule.js';
-import type { RuleChange } from '../../src/core/firewall/rule-set.js';
+import type { PlacedRule } from '../../src/core/rules/rule.js';
+import type { RuleChange } from '../../src/core/rules/rule-set.js';
 import { inFreshNamespace, isInstalled, run } from '../helpers/netns.js';
 
 inFreshNamespace();

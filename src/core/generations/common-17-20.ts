@@ -1,8 +1,8 @@
 /** What 17.03 to 27 write straight into FORWARD for each network (spec sections 2.1 and 2.2). */
 import type { Family } from '../address.js';
-import { type Matches, type PlacedRule, place } from '../firewall/rule.js';
 import type { InterfaceName } from '../names.js';
 import type { NetworkSpec } from '../network/network.js';
+import { type Matches, type PlacedRule, place } from '../rules/rule.js';
 
 /** Between containers of the network: accepted above, or dropped at the very end. */
 export function iccRule({ bridge, icc }: NetworkSpec, family: Family): PlacedRule {

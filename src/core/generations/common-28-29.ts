@@ -5,17 +5,17 @@
  * Source: spec sections 1.2, 2.1, 2.2 and 3.4; texts and order as observed on 28.5.2 and 29.
  */
 import { type Cidr, type Family, familyOf, hostCidr, isLoopback } from '../address.js';
+import type { InterfaceName } from '../names.js';
+import type { EndpointSpec } from '../network/endpoint.js';
+import { familyIn, type NetworkFamily, type NetworkSpec } from '../network/network.js';
+import type { OpenRun, PublishedRun } from '../ports/runs.js';
 import {
   type DockerChain,
   type Matches,
   type PlacedRule,
   place,
   type Target,
-} from '../firewall/rule.js';
-import type { InterfaceName } from '../names.js';
-import type { EndpointSpec } from '../network/endpoint.js';
-import { familyIn, type NetworkFamily, type NetworkSpec } from '../network/network.js';
-import type { OpenRun, PublishedRun } from '../ports/runs.js';
+} from '../rules/rule.js';
 import type { BaseRules, FirewallSettings } from './generation.js';
 import { hostTranslation, outwardTranslation, translationJumps } from './nat.js';
 import {

@@ -5,9 +5,9 @@
  * Source: spec sections 1.2, 2.1, 2.2 and 3.4; order as replayed from the engine's source.
  */
 import type { Family } from '../address.js';
-import { type PlacedRule, place } from '../firewall/rule.js';
 import { familyIn, type NetworkSpec } from '../network/network.js';
 import type { PublishedRun } from '../ports/runs.js';
+import { type PlacedRule, place } from '../rules/rule.js';
 import { answersRule, enteringRule, iccRule, leavingRule } from './common-17-20.js';
 import type { BaseRules, FirewallSettings, Generation, IsolatedNetwork } from './generation.js';
 import { internalDrops } from './internal-drops.js';

@@ -6,9 +6,9 @@
  * not written.
  */
 import type { Family } from '../address.js';
-import { type Matches, type PlacedRule, place, type Target } from '../firewall/rule.js';
 import { familyIn, type NetworkFamily, type NetworkSpec } from '../network/network.js';
 import { orderPortGroups } from '../ports/order.js';
+import { type Matches, type PlacedRule, place, type Target } from '../rules/rule.js';
 import {
   directAccessDrops,
   forwardChainBase,

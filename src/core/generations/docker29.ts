@@ -5,9 +5,9 @@
  * Source: spec sections 1.2, 2.1, 2.2 and 3.4; texts and order as observed on 29.
  */
 import type { Family } from '../address.js';
-import { type PlacedRule, place } from '../firewall/rule.js';
 import { familyIn, type NetworkSpec } from '../network/network.js';
 import { orderPortGroups } from '../ports/order.js';
+import { type PlacedRule, place } from '../rules/rule.js';
 import {
   directAccessDrops,
   forwardChainBase,

@@ -1,7 +1,7 @@
 /** Other drivers' networks, as far as the rules of 17.03 to 27 show them. */
 
-import type { RuleSet } from '../firewall/rule-set.js';
 import { type InterfaceName, parseInterfaceName } from '../names.js';
+import type { RuleSet } from '../rules/rule-set.js';
 
 /**
  * The bridges of all external networks, docker0 and our own among them: each has a jump to DOCKER

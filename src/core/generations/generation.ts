@@ -3,13 +3,13 @@
  * from the chains on a host which one its engine writes (spec sections 1 and 2).
  */
 import type { Family } from '../address.js';
-import type { FwMark } from '../firewall/fw-mark.js';
-import type { Chain, DockerChain, PlacedRule, Table } from '../firewall/rule.js';
-import type { RuleSet } from '../firewall/rule-set.js';
 import type { EndpointSpec } from '../network/endpoint.js';
 import type { NetworkSpec } from '../network/network.js';
 import type { PortGroup } from '../ports/requests.js';
 import type { OpenRun, PublishedRun } from '../ports/runs.js';
+import type { FwMark } from '../rules/fw-mark.js';
+import type { Chain, DockerChain, PlacedRule, Table } from '../rules/rule.js';
+import type { RuleSet } from '../rules/rule-set.js';
 
 /** `docker17`: 17.03; `docker20`: 17.06 to 27; `docker28`: 28.0.1 to 28.5; `docker29`: 29. */
 export const generationNames = ['docker17', 'docker20', 'docker28', 'docker29'] as const;

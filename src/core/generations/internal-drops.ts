@@ -1,8 +1,8 @@
 /** `--internal`: nothing passes between the bridge and addresses outside of the network's subnet. */
 
-import { type DockerChain, type Matches, type PlacedRule, place } from '../firewall/rule.js';
 import type { InterfaceName } from '../names.js';
 import type { NetworkFamily } from '../network/network.js';
+import { type DockerChain, type Matches, type PlacedRule, place } from '../rules/rule.js';
 
 /** @param chain where this generation isolates networks (spec section 2.1) */
 export function internalDrops(

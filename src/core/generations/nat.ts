@@ -1,8 +1,8 @@
 /** Table nat: the rules that all generations write in the same words (spec sections 1.2 and 2.1). */
 import type { Cidr, Family } from '../address.js';
-import { type Matches, type PlacedRule, place, type Target } from '../firewall/rule.js';
 import type { InterfaceName } from '../names.js';
 import type { NetworkFamily } from '../network/network.js';
+import { type Matches, type PlacedRule, place, type Target } from '../rules/rule.js';
 import type { FirewallSettings } from './generation.js';
 
 /**

@@ -1,14 +1,14 @@
 /** The rules of one published port, or of a run of them, in the words of all generations (spec section 3.4). */
 import { type Family, familyOf, hostCidr, isLoopback, isUnspecified } from '../address.js';
+import type { InterfaceName } from '../names.js';
+import type { OpenRun, PublishedRun } from '../ports/runs.js';
 import {
   type Matches,
   type Place,
   type PlacedRule,
   place,
   type Translation,
-} from '../firewall/rule.js';
-import type { InterfaceName } from '../names.js';
-import type { OpenRun, PublishedRun } from '../ports/runs.js';
+} from '../rules/rule.js';
 import type { FirewallSettings } from './generation.js';
 import { loopbackNetwork } from './nat.js';
 

@@ -1,9 +1,9 @@
 import t from 'tap';
 import { parseSave } from '../../../src/codec/iptables-save.js';
-import { RuleSet } from '../../../src/core/firewall/rule-set.js';
 import { generations, ipv6Ways } from '../../../src/core/generations/all.js';
 import { forwardedBridges } from '../../../src/core/generations/forwarded-bridges.js';
 import { generationNames, seenGenerations } from '../../../src/core/generations/generation.js';
+import { RuleSet } from '../../../src/core/rules/rule-set.js';
 import { goldenSections, makeBinding, makeEndpoint, makeNetwork } from '../../helpers/golden.js';
 import { groupOf, RuleHost } from '../../helpers/rule-host.js';
 

@@ -1,17 +1,17 @@
 import t from 'tap';
-import { renderRestore } from '../../src/codec/iptables-restore.js';
+import { renderRestore } from '../../../src/codec/iptables-restore.js';
+import { generations } from '../../../src/core/generations/all.js';
 import {
   describeMissing,
   intentWithoutTables,
   optionalTables,
   tableProbe,
   withoutTables,
-} from '../../src/core/firewall/missing-tables.js';
-import { type Table, tables } from '../../src/core/firewall/rule.js';
-import { RuleSet } from '../../src/core/firewall/rule-set.js';
-import { generations } from '../../src/core/generations/all.js';
-import { makeBinding, makeEndpoint, makeNetwork } from '../helpers/golden.js';
-import { planRules } from '../helpers/plan-rules.js';
+} from '../../../src/core/rules/missing-tables.js';
+import { type Table, tables } from '../../../src/core/rules/rule.js';
+import { RuleSet } from '../../../src/core/rules/rule-set.js';
+import { makeBinding, makeEndpoint, makeNetwork } from '../../helpers/golden.js';
+import { planRules } from '../../helpers/plan-rules.js';
 
 const settings = { userlandProxy: false };
 const ipv6 = { subnet: 'fd00:6::/64', gateway: 'fd00:6::1/64' };

@@ -2,23 +2,23 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import t from 'tap';
-import { renderRestore } from '../../src/codec/iptables-restore.js';
-import { parseSave } from '../../src/codec/iptables-save.js';
-import type { Family } from '../../src/core/address.js';
+import { renderRestore } from '../../../src/codec/iptables-restore.js';
+import { parseSave } from '../../../src/codec/iptables-save.js';
+import type { Family } from '../../../src/core/address.js';
+import { generations } from '../../../src/core/generations/all.js';
 import {
   builtInChains,
   type Chain,
   type PlacedRule,
   type Table,
   tables,
-} from '../../src/core/firewall/rule.js';
-import { RuleSet } from '../../src/core/firewall/rule-set.js';
-import { generations } from '../../src/core/generations/all.js';
-import { networksWithPorts } from '../helpers/arbitrary.js';
-import { FakeFirewall } from '../helpers/fake-firewall.js';
-import { listing, makeEndpoint } from '../helpers/golden.js';
-import { planRules } from '../helpers/plan-rules.js';
-import { RuleHost } from '../helpers/rule-host.js';
+} from '../../../src/core/rules/rule.js';
+import { RuleSet } from '../../../src/core/rules/rule-set.js';
+import { networksWithPorts } from '../../helpers/arbitrary.js';
+import { FakeFirewall } from '../../helpers/fake-firewall.js';
+import { listing, makeEndpoint } from '../../helpers/golden.js';
+import { planRules } from '../../helpers/plan-rules.js';
+import { RuleHost } from '../../helpers/rule-host.js';
 
 const world = fc.record({
   generation: fc.constantFrom(...Object.values(generations)),

@@ -1,6 +1,6 @@
 import t from 'tap';
-import { parseFwMark } from '../../src/core/firewall/fw-mark.js';
-import { generations } from '../../src/core/generations/all.js';
+import { generations } from '../../../src/core/generations/all.js';
+import { parseFwMark } from '../../../src/core/rules/fw-mark.js';
 
 t.test('marks, as iptables-save prints them', async (t) => {
   for (const [text, mark] of [

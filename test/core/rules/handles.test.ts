@@ -1,8 +1,8 @@
 import t from 'tap';
-import { mostDeletions, renderDeletions } from '../../src/codec/nft-script.js';
-import { RuleHandles } from '../../src/core/firewall/handles.js';
-import { makeRule, type Rule } from '../../src/core/firewall/rule.js';
-import { interfaceName } from '../helpers/golden.js';
+import { mostDeletions, renderDeletions } from '../../../src/codec/nft-script.js';
+import { RuleHandles } from '../../../src/core/rules/handles.js';
+import { makeRule, type Rule } from '../../../src/core/rules/rule.js';
+import { interfaceName } from '../../helpers/golden.js';
 
 const rule = (bridge: string, table: 'filter' | 'nat' = 'filter'): Rule =>
   makeRule(4, table, 'DOCKER', { inInterface: interfaceName(bridge) }, 'RETURN');

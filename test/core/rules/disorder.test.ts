@@ -1,9 +1,9 @@
 import t from 'tap';
-import { disorderedRules, repeatedRules } from '../../src/core/firewall/disorder.js';
-import { type Place, place } from '../../src/core/firewall/rule.js';
-import { RuleSet } from '../../src/core/firewall/rule-set.js';
-import { interfaceName } from '../helpers/golden.js';
-import { planRules } from '../helpers/plan-rules.js';
+import { disorderedRules, repeatedRules } from '../../../src/core/rules/disorder.js';
+import { type Place, place } from '../../../src/core/rules/rule.js';
+import { RuleSet } from '../../../src/core/rules/rule-set.js';
+import { interfaceName } from '../../helpers/golden.js';
+import { planRules } from '../../helpers/plan-rules.js';
 
 const rule = (where: Place, name: string, chain: 'DOCKER' | 'FORWARD' = 'DOCKER') =>
   place(where, 4, 'filter', chain, { inInterface: interfaceName(name) }, 'ACCEPT');

@@ -1,10 +1,10 @@
 import t from 'tap';
-import { renderRestore } from '../../src/codec/iptables-restore.js';
-import { type DockerChain, type Place, place } from '../../src/core/firewall/rule.js';
-import { RuleSet } from '../../src/core/firewall/rule-set.js';
-import type { BaseRules } from '../../src/core/generations/generation.js';
-import { interfaceName } from '../helpers/golden.js';
-import { planRules } from '../helpers/plan-rules.js';
+import { renderRestore } from '../../../src/codec/iptables-restore.js';
+import type { BaseRules } from '../../../src/core/generations/generation.js';
+import { type DockerChain, type Place, place } from '../../../src/core/rules/rule.js';
+import { RuleSet } from '../../../src/core/rules/rule-set.js';
+import { interfaceName } from '../../helpers/golden.js';
+import { planRules } from '../../helpers/plan-rules.js';
 
 const jump = (chain: 'DOCKER-USER' | 'DOCKER-FORWARD') =>
   place('head', 4, 'filter', 'FORWARD', {}, { jump: chain });
