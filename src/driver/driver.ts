@@ -5,11 +5,11 @@ import { type NetworkId, parseEndpointId, parseNetworkId, shortId } from '../cor
 import type { EndpointInput, NetworkInput } from '../core/options/input.js';
 import { parsePublish } from '../core/options/port-options.js';
 import { protocolNumber } from '../core/ports/port.js';
-import { expectMove } from './dead-endpoints.js';
 import { createEndpoint, labelOf, removeEndpoint, save } from './endpoints.js';
 import { KeyedLocks } from './locks.js';
 import type { EndpointIds, JoinResult, NetworkDriver } from './network-driver.js';
 import { createNetwork, deleteNetwork } from './networks.js';
+import { expectMove } from './orphans/dead-endpoints.js';
 import { publishPorts, releasePorts } from './publish.js';
 import type { EndpointState, NetworkState } from './registry.js';
 import type { World } from './world.js';

@@ -1,8 +1,8 @@
 /** What watches over rules, links and settings while the daemon runs, and puts them right. */
 import type { Family } from '../core/address.js';
-import { DeadWatch } from './dead-endpoints.js';
 import type { Author, Log } from './host.js';
 import { LinkWatch } from './link-watch.js';
+import { DeadWatch } from './orphans/dead-endpoints.js';
 import { repairRulesRunning } from './reconcile.js';
 import { SysctlWatch } from './sysctl-watch.js';
 import { Watch, type WatchStatus } from './watch.js';

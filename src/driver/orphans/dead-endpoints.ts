@@ -2,12 +2,12 @@
  * Endpoints whose engine died before it could say that they are over (spec section 7.7): nobody will
  * ever ask for their removal. They hold ports, rules and records, which another container may want.
  */
-import { messageOf } from '../core/errors.js';
-import { shortId } from '../core/names.js';
-import { type Clock, systemClock } from './clock.js';
-import { removeEndpoint, save } from './endpoints.js';
-import type { EndpointState } from './registry.js';
-import type { World } from './world.js';
+import { messageOf } from '../../core/errors.js';
+import { shortId } from '../../core/names.js';
+import { type Clock, systemClock } from '../clock.js';
+import { removeEndpoint, save } from '../endpoints.js';
+import type { EndpointState } from '../registry.js';
+import type { World } from '../world.js';
 
 /** The engine moves an endpoint within seconds; a plugin call is retried for 15 s. */
 const moveGraceMs = 60_000;

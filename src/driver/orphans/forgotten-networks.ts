@@ -4,15 +4,15 @@
  * the network; which one it was, nobody says. The same if the engine dies before it has recorded a
  * network that it has just made. It shows when the subnet is given out again.
  */
-import { cidrText, overlaps } from '../core/address.js';
-import { DriverError } from '../core/errors.js';
-import { type NetworkId, shortId } from '../core/names.js';
-import { familiesOf, familyIn, type NetworkSpec, subnetsOf } from '../core/network/network.js';
-import type { IpamPool } from '../core/options/input.js';
+import { cidrText, overlaps } from '../../core/address.js';
+import { DriverError } from '../../core/errors.js';
+import { type NetworkId, shortId } from '../../core/names.js';
+import { familiesOf, familyIn, type NetworkSpec, subnetsOf } from '../../core/network/network.js';
+import type { IpamPool } from '../../core/options/input.js';
+import type { NetworkState } from '../registry.js';
+import { remedy } from '../unreadable.js';
+import type { World } from '../world.js';
 import { collectIfDead } from './dead-endpoints.js';
-import type { NetworkState } from './registry.js';
-import { remedy } from './unreadable.js';
-import type { World } from './world.js';
 
 /** The engine's own address management, which gives no address out twice; plugins might. */
 const engineSpace = 'LocalDefault';
