@@ -1,6 +1,6 @@
 /** `tsbridge status`: how the daemon is, and whether the host is as it should be. */
 import type { Status } from '../driver/operator.js';
-import type { WatchStatus } from '../driver/watch.js';
+import type { WatchStatus } from '../driver/repair/debounce.js';
 import { AdminError, askDaemon, readAdminArguments } from './admin-client.js';
 import { type Command, columns, exitCodes } from './command.js';
 

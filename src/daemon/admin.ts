@@ -4,7 +4,7 @@ import type { Config } from '../config/config.js';
 import { messageOf } from '../core/errors.js';
 import type { GenerationChoice } from '../driver/generation-choice.js';
 import { type Facts, HostOperator } from '../driver/operator.js';
-import type { SelfRepair } from '../driver/self-repair.js';
+import type { SelfRepair } from '../driver/repair/self-repair.js';
 import type { World } from '../driver/world.js';
 import type { FirewallIptables } from '../host/firewall-iptables.js';
 import type { Monitor } from '../host/monitor.js';

@@ -15,8 +15,8 @@ import { removeEndpoint } from './endpoints.js';
 import { ensureForwarding } from './forwarding.js';
 import { collectForgotten, refuseUnknownClash } from './orphans/forgotten-networks.js';
 import type { NetworkState } from './registry.js';
+import { isZoned } from './repair/zones.js';
 import type { World } from './world.js';
-import { isZoned } from './zone-repair.js';
 
 /** A repeated call with the same arguments succeeds; with others it is `network-exists`. */
 export async function createNetwork(world: World, input: NetworkInput): Promise<void> {

@@ -12,13 +12,13 @@ import { Pieces } from '../pieces.js';
 import { listenerOf } from './bind-ports.js';
 import { removeEndpoint, save } from './endpoints.js';
 import type { Links, Listener, Log, RecordStore, StoredRecord } from './host.js';
-import { repairLinks } from './link-repair.js';
 import { takeAway } from './networks.js';
 import { expectMove } from './orphans/dead-endpoints.js';
 import { finishRelease } from './publish.js';
-import { haveOtherTerms, repairRules } from './reconcile.js';
 import { decodeEndpoint, decodeNetwork, type EndpointRecord } from './records.js';
 import type { EndpointState } from './registry.js';
+import { repairLinks } from './repair/links.js';
+import { haveOtherTerms, repairRules } from './repair/rules.js';
 import { remedy } from './unreadable.js';
 import type { World } from './world.js';
 

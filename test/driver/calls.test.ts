@@ -3,8 +3,8 @@ import { createHash } from 'node:crypto';
 import t from 'tap';
 import type { GenerationName } from '../../src/core/generations/generation.js';
 import { BridgeDriver, parseIds } from '../../src/driver/driver.js';
-import { repairRules } from '../../src/driver/reconcile.js';
 import { recover } from '../../src/driver/recover.js';
+import { repairRules } from '../../src/driver/repair/rules.js';
 import { type FakeHost, makeHost } from '../helpers/fake-host.js';
 
 const id = (seed: string) => createHash('sha256').update(seed).digest('hex');

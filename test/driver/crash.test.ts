@@ -4,7 +4,7 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import t from 'tap';
-import { repairRules } from '../../src/driver/reconcile.js';
+import { repairRules } from '../../src/driver/repair/rules.js';
 import { Engine } from '../helpers/engine-calls.js';
 import { type FakeHost, makeHost, stateOf } from '../helpers/fake-host.js';
 import { Killer } from '../helpers/killer.js';

@@ -4,7 +4,7 @@ import t from 'tap';
 import { BridgeDriver } from '../../src/driver/driver.js';
 import { type Facts, HostOperator } from '../../src/driver/operator.js';
 import { recover } from '../../src/driver/recover.js';
-import type { RepairStatus } from '../../src/driver/self-repair.js';
+import type { RepairStatus } from '../../src/driver/repair/self-repair.js';
 import { makeHost } from '../helpers/fake-host.js';
 
 const facts: Facts = {

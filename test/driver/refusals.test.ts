@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import { DriverError } from '../../src/core/errors.js';
-import { repairRules } from '../../src/driver/reconcile.js';
+import { repairRules } from '../../src/driver/repair/rules.js';
 import { Engine } from '../helpers/engine-calls.js';
 import { type FakeHost, type Interpose, makeHost, stateOf } from '../helpers/fake-host.js';
 

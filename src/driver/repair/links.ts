@@ -2,7 +2,7 @@
  * Repair of bridges, addresses, ports on the bridge and, with all of a network, its sysctls. Runs when
  * something outside has changed links, and at every start.
  */
-import { ErrorList, wrapError } from '../core/errors.js';
+import { ErrorList, wrapError } from '../../core/errors.js';
 import {
   bridgeLinkOf,
   describeLinkStep,
@@ -12,12 +12,12 @@ import {
   planLinkUp,
   planVethRepair,
   vethLinkOf,
-} from '../core/network/links.js';
-import { applyLinkSteps } from './apply.js';
-import type { When } from './reconcile.js';
-import type { NetworkState } from './registry.js';
-import { repairSysctls, setBridgeSysctls } from './sysctl-repair.js';
-import type { World } from './world.js';
+} from '../../core/network/links.js';
+import { applyLinkSteps } from '../apply.js';
+import type { NetworkState } from '../registry.js';
+import type { World } from '../world.js';
+import type { When } from './rules.js';
+import { repairSysctls, setBridgeSysctls } from './sysctls.js';
 
 /** A list of all links costs less than asking for a quarter of them one by one. */
 const listedInTheTimeOf = 4;

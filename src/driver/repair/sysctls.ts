@@ -1,16 +1,16 @@
 /** Settings below /proc/sys that a network counts on: what they should be, and what differs. */
-import { familiesOf, type NetworkSpec } from '../core/network/network.js';
+import { familiesOf, type NetworkSpec } from '../../core/network/network.js';
 import {
   bridgeNfCall,
   bridgeSysctls,
   forwardingOf,
   type Sysctl,
   type SysctlPath,
-} from '../core/network/sysctls.js';
-import { applySysctls } from './apply.js';
-import { ensureBridgeFiltering, needsBridgeFiltering } from './bridge-filtering.js';
-import { ensureForwarding, forwardingPaths } from './forwarding.js';
-import type { World } from './world.js';
+} from '../../core/network/sysctls.js';
+import { applySysctls } from '../apply.js';
+import { ensureBridgeFiltering, needsBridgeFiltering } from '../bridge-filtering.js';
+import { ensureForwarding, forwardingPaths } from '../forwarding.js';
+import type { World } from '../world.js';
 
 type Read = (path: SysctlPath) => Promise<string | undefined>;
 

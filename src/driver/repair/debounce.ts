@@ -1,8 +1,8 @@
 /** Signs of change from outside → repairs, gathered, one at a time. */
-import { messageOf } from '../core/errors.js';
+import { messageOf } from '../../core/errors.js';
+import { type Clock, systemClock } from '../clock.js';
+import type { Author, Log } from '../host.js';
 import { Authors } from './author.js';
-import { type Clock, systemClock } from './clock.js';
-import type { Author, Log } from './host.js';
 
 export interface WatchTiming {
   /** Repair when nothing has changed for so long: whoever is at work shall finish first. */

@@ -1,13 +1,13 @@
 /** What watches over rules, links and settings while the daemon runs, and puts them right. */
-import type { Family } from '../core/address.js';
-import type { Author, Log } from './host.js';
+import type { Family } from '../../core/address.js';
+import type { Author, Log } from '../host.js';
+import { DeadWatch } from '../orphans/dead-endpoints.js';
+import type { World } from '../world.js';
+import { Watch, type WatchStatus } from './debounce.js';
 import { LinkWatch } from './link-watch.js';
-import { DeadWatch } from './orphans/dead-endpoints.js';
-import { repairRulesRunning } from './reconcile.js';
+import { repairRulesRunning } from './rules.js';
 import { SysctlWatch } from './sysctl-watch.js';
-import { Watch, type WatchStatus } from './watch.js';
-import type { World } from './world.js';
-import { repairZonesRunning } from './zone-repair.js';
+import { repairZonesRunning } from './zones.js';
 
 export interface RepairStatus {
   readonly rules: WatchStatus;

@@ -1,11 +1,11 @@
 /** Nothing tells of a change below /proc/sys, so what networks count on is looked at periodically. */
-import { ErrorList, messageOf } from '../core/errors.js';
-import type { SysctlPath } from '../core/network/sysctls.js';
-import { type Clock, systemClock } from './clock.js';
-import type { Log } from './host.js';
-import { differingSysctls, repairSysctls } from './sysctl-repair.js';
-import { Watch, type WatchStatus } from './watch.js';
-import type { World } from './world.js';
+import { ErrorList, messageOf } from '../../core/errors.js';
+import type { SysctlPath } from '../../core/network/sysctls.js';
+import { type Clock, systemClock } from '../clock.js';
+import type { Log } from '../host.js';
+import type { World } from '../world.js';
+import { Watch, type WatchStatus } from './debounce.js';
+import { differingSysctls, repairSysctls } from './sysctls.js';
 
 /** Every network is looked at once in so long. */
 const roundMs = 500;

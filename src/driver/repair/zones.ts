@@ -1,8 +1,8 @@
 /** firewalld lets through what it has in the engine's zone: our bridges belong there (spec 8.1). */
-import type { InterfaceName } from '../core/names.js';
-import type { NetworkSpec } from '../core/network/network.js';
-import type { When } from './reconcile.js';
-import type { World } from './world.js';
+import type { InterfaceName } from '../../core/names.js';
+import type { NetworkSpec } from '../../core/network/network.js';
+import type { World } from '../world.js';
+import type { When } from './rules.js';
 
 /** Internal networks are, from 28 on; before, nothing of theirs passed the host anyway. */
 export function isZoned({ rules }: World, { internal }: NetworkSpec): boolean {

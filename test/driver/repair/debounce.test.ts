@@ -1,8 +1,8 @@
 /** When a repair runs, what it tells, and how it steps back: with a clock of its own. */
 import t from 'tap';
-import type { Log } from '../../src/driver/host.js';
-import { defaultTiming, type Repair, Watch } from '../../src/driver/watch.js';
-import { FakeClock } from '../helpers/fake-clock.js';
+import type { Log } from '../../../src/driver/host.js';
+import { defaultTiming, type Repair, Watch } from '../../../src/driver/repair/debounce.js';
+import { FakeClock } from '../../helpers/fake-clock.js';
 
 const { quietMs, latestMs, settledMs, patienceMs, quarrelMs, quarrels, backOffMs } = defaultTiming;
 

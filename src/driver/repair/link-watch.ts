@@ -1,9 +1,9 @@
 /** Link events → repair of the networks that they concern, and of no other. */
-import type { Log } from './host.js';
-import { repairLinks } from './link-repair.js';
-import type { NetworkState } from './registry.js';
-import { Watch, type WatchStatus } from './watch.js';
-import type { World } from './world.js';
+import type { Log } from '../host.js';
+import type { NetworkState } from '../registry.js';
+import type { World } from '../world.js';
+import { Watch, type WatchStatus } from './debounce.js';
+import { repairLinks } from './links.js';
 
 export class LinkWatch {
   readonly #watch: Watch;

@@ -2,15 +2,15 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
-import { BridgeDriver, parseIds } from '../../src/driver/driver.js';
-import { repairLinks } from '../../src/driver/link-repair.js';
-import { repairRules, repairRulesRunning } from '../../src/driver/reconcile.js';
-import { recover } from '../../src/driver/recover.js';
-import { SelfRepair } from '../../src/driver/self-repair.js';
-import { SysctlWatch } from '../../src/driver/sysctl-watch.js';
-import { repairZones, repairZonesRunning } from '../../src/driver/zone-repair.js';
-import { FakeClock } from '../helpers/fake-clock.js';
-import { type FakeHost, makeHost } from '../helpers/fake-host.js';
+import { BridgeDriver, parseIds } from '../../../src/driver/driver.js';
+import { recover } from '../../../src/driver/recover.js';
+import { repairLinks } from '../../../src/driver/repair/links.js';
+import { repairRules, repairRulesRunning } from '../../../src/driver/repair/rules.js';
+import { SelfRepair } from '../../../src/driver/repair/self-repair.js';
+import { SysctlWatch } from '../../../src/driver/repair/sysctl-watch.js';
+import { repairZones, repairZonesRunning } from '../../../src/driver/repair/zones.js';
+import { FakeClock } from '../../helpers/fake-clock.js';
+import { type FakeHost, makeHost } from '../../helpers/fake-host.js';
 
 const id = (seed: string) => createHash('sha256').update(seed).digest('hex');
 const networkId = id('a');

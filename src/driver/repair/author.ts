@@ -1,5 +1,5 @@
 /** Who made changes from outside, as far as the kernel says. */
-import type { Author } from './host.js';
+import type { Author } from '../host.js';
 
 /** Everybody who had a part in what a repair has to put right; as large as the number of programs. */
 export class Authors {

@@ -3,11 +3,11 @@
  * every start; touches only what is missing or wrong, and nothing of others.
  */
 import { isDeepStrictEqual } from 'node:util';
-import type { Family } from '../core/address.js';
-import { messageOf } from '../core/errors.js';
-import { shortId } from '../core/names.js';
-import type { RuleChange } from '../core/rules/rule-set.js';
-import type { World } from './world.js';
+import type { Family } from '../../core/address.js';
+import { messageOf } from '../../core/errors.js';
+import { shortId } from '../../core/names.js';
+import type { RuleChange } from '../../core/rules/rule-set.js';
+import type { World } from '../world.js';
 
 /** With `dry-run` the answer is what would be done, and nothing is. */
 export type When = 'start' | 'running' | 'dry-run';
