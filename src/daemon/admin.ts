@@ -2,9 +2,9 @@
 import { type AdminServer, createAdminServer } from '../admin/server.js';
 import type { Config } from '../config/config.js';
 import { messageOf } from '../core/errors.js';
-import type { GenerationChoice } from '../driver/generation-choice.js';
 import { type Facts, HostOperator } from '../driver/operator.js';
 import type { SelfRepair } from '../driver/repair/self-repair.js';
+import type { GenerationChoice } from '../driver/rules/generation-choice.js';
 import type { World } from '../driver/world.js';
 import type { FirewallIptables } from '../host/firewall-iptables.js';
 import type { Monitor } from '../host/monitor.js';

@@ -14,7 +14,7 @@ import type {
 import type { KeyedLocks } from './locks.js';
 import type { Registry } from './registry.js';
 import type { Removals } from './removals.js';
-import type { HostRules } from './rules.js';
+import type { HostRules } from './rules/iptables-firewall.js';
 
 /** Docker's daemon flags that the engine does not tell a plugin. */
 export interface DriverSettings {

@@ -12,8 +12,6 @@ import type {
 } from '../../src/core/network/links.js';
 import { bindingKey } from '../../src/core/ports/port.js';
 import { PortAllocator } from '../../src/core/ports/requests.js';
-import { RuleCommits } from '../../src/driver/commit.js';
-import { GenerationChoice } from '../../src/driver/generation-choice.js';
 import type {
   Conntrack,
   HostPorts,
@@ -31,7 +29,9 @@ import type {
 import { KeyedLocks } from '../../src/driver/locks.js';
 import { Registry } from '../../src/driver/registry.js';
 import { Removals } from '../../src/driver/removals.js';
-import { HostRules } from '../../src/driver/rules.js';
+import { GenerationChoice } from '../../src/driver/rules/generation-choice.js';
+import { HostRules } from '../../src/driver/rules/iptables-firewall.js';
+import { RuleCommits } from '../../src/driver/rules/rule-commits.js';
 import type { DriverSettings, World } from '../../src/driver/world.js';
 import { FakeFirewall } from './fake-firewall.js';
 

@@ -7,7 +7,7 @@ const { spawn } = await import('node:child_process');
 const { default: events } = await import('node:events');
 const { chmodSync, existsSync, writeFileSync } = await import('node:fs');
 const { join } = await import('node:path');
-const { RuleCommits } = await import('../../src/driver/commit.js');
+const { RuleCommits } = await import('../../src/driver/rules/rule-commits.js');
 const { generations } = await import('../../src/core/generations/all.js');
 const { FirewallIptables } = await import('../../src/host/firewall-iptables.js');
 

@@ -1,20 +1,20 @@
 /** The rules of networks, endpoints and ports, of both families, as this host's engine has them. */
-import type { Family } from '../core/address.js';
-import type { FirewallSettings, GenerationName } from '../core/generations/generation.js';
-import type { EndpointSpec } from '../core/network/endpoint.js';
-import type { NetworkSpec } from '../core/network/network.js';
-import type { PortGroup } from '../core/ports/requests.js';
-import type { AddedRule } from '../core/rules/handles.js';
-import { describeMissing } from '../core/rules/missing-tables.js';
-import type { RuleIntent } from '../core/rules/plan.js';
-import type { PlacedRule } from '../core/rules/rule.js';
-import type { RuleChange, RuleSet } from '../core/rules/rule-set.js';
-import type { RuleCommits } from './commit.js';
+import type { Family } from '../../core/address.js';
+import type { FirewallSettings, GenerationName } from '../../core/generations/generation.js';
+import type { EndpointSpec } from '../../core/network/endpoint.js';
+import type { NetworkSpec } from '../../core/network/network.js';
+import type { PortGroup } from '../../core/ports/requests.js';
+import type { AddedRule } from '../../core/rules/handles.js';
+import { describeMissing } from '../../core/rules/missing-tables.js';
+import type { RuleIntent } from '../../core/rules/plan.js';
+import type { PlacedRule } from '../../core/rules/rule.js';
+import type { RuleChange, RuleSet } from '../../core/rules/rule-set.js';
+import type { Log } from '../host.js';
+import type { RuleTerms } from '../records.js';
+import type { Registry } from '../registry.js';
 import type { GenerationChoice } from './generation-choice.js';
-import type { Log } from './host.js';
-import type { RuleTerms } from './records.js';
-import type { Registry } from './registry.js';
-import { RuleRepair } from './rule-repair.js';
+import { RuleRepair } from './repair-intent.js';
+import type { RuleCommits } from './rule-commits.js';
 import { type PublishedPorts, WantedRules } from './wanted-rules.js';
 
 export class HostRules {

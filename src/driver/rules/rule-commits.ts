@@ -3,23 +3,23 @@
  * or sixty-four containers cost one `iptables-restore` each (docs/adr/0003-commits-and-the-model.md).
  */
 
-import { renderRestore } from '../codec/iptables-restore.js';
-import type { Family } from '../core/address.js';
-import { messageOf, wrapError } from '../core/errors.js';
-import type { BaseRules } from '../core/generations/generation.js';
-import type { AddedRule, HandledRule } from '../core/rules/handles.js';
+import { renderRestore } from '../../codec/iptables-restore.js';
+import type { Family } from '../../core/address.js';
+import { messageOf, wrapError } from '../../core/errors.js';
+import type { BaseRules } from '../../core/generations/generation.js';
+import type { AddedRule, HandledRule } from '../../core/rules/handles.js';
 import {
   describeMissing,
   intentWithoutTables,
   optionalTables,
   withoutTables,
-} from '../core/rules/missing-tables.js';
-import { planInSteps, type RuleIntent } from '../core/rules/plan.js';
-import type { Rule, Table } from '../core/rules/rule.js';
-import type { RuleChange, RuleSet } from '../core/rules/rule-set.js';
-import { addedBy, inParts, tableOf } from '../core/rules/transactions.js';
-import { Pieces } from '../pieces.js';
-import type { Firewall, Log } from './host.js';
+} from '../../core/rules/missing-tables.js';
+import { planInSteps, type RuleIntent } from '../../core/rules/plan.js';
+import type { Rule, Table } from '../../core/rules/rule.js';
+import type { RuleChange, RuleSet } from '../../core/rules/rule-set.js';
+import { addedBy, inParts, tableOf } from '../../core/rules/transactions.js';
+import { Pieces } from '../../pieces.js';
+import type { Firewall, Log } from '../host.js';
 import { readInPieces } from './read-rules.js';
 import { RuleNumbers } from './rule-numbers.js';
 

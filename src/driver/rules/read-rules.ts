@@ -1,8 +1,8 @@
 /** A long listing of rules is read in pieces, so that calls do not wait for all of it. */
 
-import { SaveReader } from '../codec/iptables-save.js';
-import type { RuleSet } from '../core/rules/rule-set.js';
-import type { Pieces } from '../pieces.js';
+import { SaveReader } from '../../codec/iptables-save.js';
+import type { RuleSet } from '../../core/rules/rule-set.js';
+import type { Pieces } from '../../pieces.js';
 
 /** Characters; some 500 rules, which take 1 ms. */
 const stepLength = 50_000;

@@ -2,9 +2,9 @@
  * The kernel's numbers for rules that we have added: learnt from the kernel's reports, spent on
  * deletions. A report comes some milliseconds after its commit, and seconds after one of thousands.
  */
-import { type AddedRule, type HandledRule, RuleHandles } from '../core/rules/handles.js';
-import type { Rule } from '../core/rules/rule.js';
-import type { RuleChange } from '../core/rules/rule-set.js';
+import { type AddedRule, type HandledRule, RuleHandles } from '../../core/rules/handles.js';
+import type { Rule } from '../../core/rules/rule.js';
+import type { RuleChange } from '../../core/rules/rule-set.js';
 
 /** Deletions that are worth a wait: by text, the kernel first lists the chain, 60,000 in 15 s. */
 const manyDeletions = 1_000;

@@ -1,8 +1,8 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import t from 'tap';
-import { parseSave } from '../../src/codec/iptables-save.js';
-import { readInPieces } from '../../src/driver/read-rules.js';
-import { Pieces } from '../../src/pieces.js';
+import { parseSave } from '../../../src/codec/iptables-save.js';
+import { readInPieces } from '../../../src/driver/rules/read-rules.js';
+import { Pieces } from '../../../src/pieces.js';
 
 let clock = 0;
 /** Of a machine on which everything takes 10 ms. */

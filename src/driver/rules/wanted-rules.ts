@@ -1,23 +1,23 @@
 /** Intent → the rules that should be there, as this host's engine writes them. */
 import { isDeepStrictEqual } from 'node:util';
-import type { Family } from '../core/address.js';
-import { generations } from '../core/generations/all.js';
-import { forwardedBridges } from '../core/generations/forwarded-bridges.js';
+import type { Family } from '../../core/address.js';
+import { generations } from '../../core/generations/all.js';
+import { forwardedBridges } from '../../core/generations/forwarded-bridges.js';
 import type {
   FirewallSettings,
   Generation,
   IsolatedNetwork,
-} from '../core/generations/generation.js';
-import type { EndpointSpec } from '../core/network/endpoint.js';
-import type { NetworkSpec } from '../core/network/network.js';
-import type { OpenPort, PortBinding } from '../core/ports/port.js';
-import { joinBindings, joinOpened } from '../core/ports/runs.js';
-import type { PlacedRule } from '../core/rules/rule.js';
-import type { RuleSet } from '../core/rules/rule-set.js';
-import { Pieces } from '../pieces.js';
+} from '../../core/generations/generation.js';
+import type { EndpointSpec } from '../../core/network/endpoint.js';
+import type { NetworkSpec } from '../../core/network/network.js';
+import type { OpenPort, PortBinding } from '../../core/ports/port.js';
+import { joinBindings, joinOpened } from '../../core/ports/runs.js';
+import type { PlacedRule } from '../../core/rules/rule.js';
+import type { RuleSet } from '../../core/rules/rule-set.js';
+import { Pieces } from '../../pieces.js';
+import type { RuleTerms } from '../records.js';
+import type { Registry } from '../registry.js';
 import type { GenerationChoice } from './generation-choice.js';
-import type { RuleTerms } from './records.js';
-import type { Registry } from './registry.js';
 
 /** What of an endpoint's ports the rules are about. */
 export interface PublishedPorts {

@@ -1,13 +1,13 @@
 /** Which generation of Docker's rules is written now: forced, seen on the host, or the default. */
-import type { Family } from '../core/address.js';
-import { generations, ipv6Ways } from '../core/generations/all.js';
+import type { Family } from '../../core/address.js';
+import { generations, ipv6Ways } from '../../core/generations/all.js';
 import {
   engineGeneration,
   type Generation,
   type GenerationName,
   seenGenerations,
-} from '../core/generations/generation.js';
-import type { RuleSet } from '../core/rules/rule-set.js';
+} from '../../core/generations/generation.js';
+import type { RuleSet } from '../../core/rules/rule-set.js';
 
 /** Without an engine's chains: the newest whose rules need nothing that an engine sets up. */
 const fallback: GenerationName = 'docker29';

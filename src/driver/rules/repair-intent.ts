@@ -1,14 +1,14 @@
 /** What a repair wants of the rules: everything that should be there, in its place, and no more. */
-import type { Family } from '../core/address.js';
-import type { FirewallSettings, Generation } from '../core/generations/generation.js';
-import { disorderedRules, repeatedRules } from '../core/rules/disorder.js';
-import type { RuleIntent } from '../core/rules/plan.js';
-import type { PlacedRule, Rule } from '../core/rules/rule.js';
-import type { RuleChange, RuleSet } from '../core/rules/rule-set.js';
-import { Pieces } from '../pieces.js';
-import type { RuleCommits } from './commit.js';
+import type { Family } from '../../core/address.js';
+import type { FirewallSettings, Generation } from '../../core/generations/generation.js';
+import { disorderedRules, repeatedRules } from '../../core/rules/disorder.js';
+import type { RuleIntent } from '../../core/rules/plan.js';
+import type { PlacedRule, Rule } from '../../core/rules/rule.js';
+import type { RuleChange, RuleSet } from '../../core/rules/rule-set.js';
+import { Pieces } from '../../pieces.js';
+import type { Log } from '../host.js';
 import type { GenerationChoice } from './generation-choice.js';
-import type { Log } from './host.js';
+import type { RuleCommits } from './rule-commits.js';
 import type { WantedRules } from './wanted-rules.js';
 
 export class RuleRepair {
