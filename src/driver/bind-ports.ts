@@ -9,8 +9,8 @@ import type { PortBinding } from '../core/ports/port.js';
 import type { PortGroup } from '../core/ports/requests.js';
 import type { PlacedRule } from '../core/rules/rule.js';
 import type { Listener, ListenFailure } from './host.js';
-import { encodeEndpoint } from './records.js';
-import type { EndpointState } from './registry.js';
+import { encodeEndpoint } from './state/records.js';
+import type { EndpointState } from './state/registry.js';
 import type { World } from './world.js';
 
 /** How often a range or ephemeral port is tried again with the next number. */

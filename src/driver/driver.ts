@@ -6,12 +6,12 @@ import type { EndpointInput, NetworkInput } from '../core/options/input.js';
 import { parsePublish } from '../core/options/port-options.js';
 import { protocolNumber } from '../core/ports/port.js';
 import { createEndpoint, labelOf, removeEndpoint, save } from './endpoints.js';
-import { KeyedLocks } from './locks.js';
 import type { EndpointIds, JoinResult, NetworkDriver } from './network-driver.js';
 import { createNetwork, deleteNetwork } from './networks.js';
 import { expectMove } from './orphans/dead-endpoints.js';
 import { publishPorts, releasePorts } from './publish.js';
-import type { EndpointState, NetworkState } from './registry.js';
+import { KeyedLocks } from './state/locks.js';
+import type { EndpointState, NetworkState } from './state/registry.js';
 import type { World } from './world.js';
 
 /**

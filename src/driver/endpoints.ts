@@ -8,8 +8,8 @@ import { vethLinkOf } from '../core/network/links.js';
 import { parseEndpoint } from '../core/options/endpoint-options.js';
 import type { EndpointInput } from '../core/options/input.js';
 import { forgetFlows, freePorts } from './publish.js';
-import { type EndpointRecord, encodeEndpoint } from './records.js';
-import type { EndpointState, NetworkState } from './registry.js';
+import { type EndpointRecord, encodeEndpoint } from './state/records.js';
+import type { EndpointState, NetworkState } from './state/registry.js';
 import type { World } from './world.js';
 
 /** Options that are stored elsewhere in the record, or sent again with the call that needs them. */

@@ -14,8 +14,8 @@ import { ensureBridgeFiltering } from './bridge-filtering.js';
 import { removeEndpoint } from './endpoints.js';
 import { ensureForwarding } from './forwarding.js';
 import { collectForgotten, refuseUnknownClash } from './orphans/forgotten-networks.js';
-import type { NetworkState } from './registry.js';
 import { isZoned } from './repair/zones.js';
+import type { NetworkState } from './state/registry.js';
 import type { World } from './world.js';
 
 /** A repeated call with the same arguments succeeds; with others it is `network-exists`. */

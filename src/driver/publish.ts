@@ -11,8 +11,8 @@ import type { PublishRequest } from '../core/options/port-options.js';
 import type { PortBinding } from '../core/ports/port.js';
 import { expandRequests, type PublishContext, routedPorts } from '../core/ports/requests.js';
 import { bindPorts, refuseTaken } from './bind-ports.js';
-import { encodeEndpoint } from './records.js';
-import type { EndpointState } from './registry.js';
+import { encodeEndpoint } from './state/records.js';
+import type { EndpointState } from './state/registry.js';
 import type { World } from './world.js';
 
 /**

@@ -15,11 +15,11 @@ import type { Links, Listener, Log, RecordStore, StoredRecord } from './host.js'
 import { takeAway } from './networks.js';
 import { expectMove } from './orphans/dead-endpoints.js';
 import { finishRelease } from './publish.js';
-import { decodeEndpoint, decodeNetwork, type EndpointRecord } from './records.js';
-import type { EndpointState } from './registry.js';
 import { repairLinks } from './repair/links.js';
 import { haveOtherTerms, repairRules } from './repair/rules.js';
-import { remedy } from './unreadable.js';
+import { decodeEndpoint, decodeNetwork, type EndpointRecord } from './state/records.js';
+import type { EndpointState } from './state/registry.js';
+import { remedy } from './state/unreadable.js';
 import type { World } from './world.js';
 
 /** Without the interfaces nothing can be decided, and nothing is served until the next start. */

@@ -11,10 +11,10 @@ import type {
   Sysctls,
   Zones,
 } from './host.js';
-import type { KeyedLocks } from './locks.js';
-import type { Registry } from './registry.js';
-import type { Removals } from './removals.js';
 import type { HostRules } from './rules/iptables-firewall.js';
+import type { KeyedLocks } from './state/locks.js';
+import type { Registry } from './state/registry.js';
+import type { Removals } from './state/removals.js';
 
 /** Docker's daemon flags that the engine does not tell a plugin. */
 export interface DriverSettings {

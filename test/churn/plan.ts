@@ -15,10 +15,10 @@ import { parseEndpoint } from '../../src/core/options/endpoint-options.js';
 import { parseNetwork } from '../../src/core/options/network-options.js';
 import { hostAndPort } from '../../src/core/ports/port.js';
 import { tables } from '../../src/core/rules/rule.js';
-import { decodeEndpoint, decodeNetwork } from '../../src/driver/records.js';
-import { Registry } from '../../src/driver/registry.js';
 import { GenerationChoice } from '../../src/driver/rules/generation-choice.js';
 import { WantedRules } from '../../src/driver/rules/wanted-rules.js';
+import { decodeEndpoint, decodeNetwork } from '../../src/driver/state/records.js';
+import { Registry } from '../../src/driver/state/registry.js';
 import { Pieces } from '../../src/pieces.js';
 import type { Lab } from '../lab/lab.js';
 

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { cidrText } from '../../src/core/address.js';
 import { subnetsOf } from '../../src/core/network/network.js';
-import type { Registry } from '../../src/driver/registry.js';
+import type { Registry } from '../../src/driver/state/registry.js';
 import { UnixHttp } from '../lab/http.js';
 import { ADDRESSES, type Lab } from '../lab/lab.js';
 import { type CommandError, NODE } from '../lab/process.js';

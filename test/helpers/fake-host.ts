@@ -26,12 +26,12 @@ import type {
   Sysctls,
   Zones,
 } from '../../src/driver/host.js';
-import { KeyedLocks } from '../../src/driver/locks.js';
-import { Registry } from '../../src/driver/registry.js';
-import { Removals } from '../../src/driver/removals.js';
 import { GenerationChoice } from '../../src/driver/rules/generation-choice.js';
 import { HostRules } from '../../src/driver/rules/iptables-firewall.js';
 import { RuleCommits } from '../../src/driver/rules/rule-commits.js';
+import { KeyedLocks } from '../../src/driver/state/locks.js';
+import { Registry } from '../../src/driver/state/registry.js';
+import { Removals } from '../../src/driver/state/removals.js';
 import type { DriverSettings, World } from '../../src/driver/world.js';
 import { FakeFirewall } from './fake-firewall.js';
 

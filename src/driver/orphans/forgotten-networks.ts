@@ -9,8 +9,8 @@ import { DriverError } from '../../core/errors.js';
 import { type NetworkId, shortId } from '../../core/names.js';
 import { familiesOf, familyIn, type NetworkSpec, subnetsOf } from '../../core/network/network.js';
 import type { IpamPool } from '../../core/options/input.js';
-import type { NetworkState } from '../registry.js';
-import { remedy } from '../unreadable.js';
+import type { NetworkState } from '../state/registry.js';
+import { remedy } from '../state/unreadable.js';
 import type { World } from '../world.js';
 import { collectIfDead } from './dead-endpoints.js';
 

@@ -1,6 +1,6 @@
 /** Link events → repair of the networks that they concern, and of no other. */
 import type { Log } from '../host.js';
-import type { NetworkState } from '../registry.js';
+import type { NetworkState } from '../state/registry.js';
 import type { World } from '../world.js';
 import { Watch, type WatchStatus } from './debounce.js';
 import { repairLinks } from './links.js';

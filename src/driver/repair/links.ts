@@ -14,7 +14,7 @@ import {
   vethLinkOf,
 } from '../../core/network/links.js';
 import { applyLinkSteps } from '../apply.js';
-import type { NetworkState } from '../registry.js';
+import type { NetworkState } from '../state/registry.js';
 import type { World } from '../world.js';
 import type { When } from './rules.js';
 import { repairSysctls, setBridgeSysctls } from './sysctls.js';

@@ -15,8 +15,8 @@ import { joinBindings, joinOpened } from '../../core/ports/runs.js';
 import type { PlacedRule } from '../../core/rules/rule.js';
 import type { RuleSet } from '../../core/rules/rule-set.js';
 import { Pieces } from '../../pieces.js';
-import type { RuleTerms } from '../records.js';
-import type { Registry } from '../registry.js';
+import type { RuleTerms } from '../state/records.js';
+import type { Registry } from '../state/registry.js';
 import type { GenerationChoice } from './generation-choice.js';
 
 /** What of an endpoint's ports the rules are about. */

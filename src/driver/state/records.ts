@@ -2,17 +2,17 @@
  * What is kept on disk: the inputs of each network and endpoint, from which the whole host state
  * can be planned again. Reading a record is as careful as reading a request.
  */
-import { parseIp } from '../core/address.js';
-import { DriverError } from '../core/errors.js';
-import { type GenerationName, generationNames } from '../core/generations/generation.js';
-import type { EndpointInput, NetworkInput } from '../core/options/input.js';
+import { parseIp } from '../../core/address.js';
+import { DriverError } from '../../core/errors.js';
+import { type GenerationName, generationNames } from '../../core/generations/generation.js';
+import type { EndpointInput, NetworkInput } from '../../core/options/input.js';
 import {
   type OpenPort,
   type PortBinding,
   type Protocol,
   parsePort,
   protocols,
-} from '../core/ports/port.js';
+} from '../../core/ports/port.js';
 
 /**
  * `creating` is written before the host is touched, `removing` before the first thing is taken

@@ -2,10 +2,10 @@
  * Records that are there and cannot be understood: damaged, or of a newer version. Their files stay
  * as they are, and nothing is done to what they may describe; everything else is served.
  */
-import { DriverError } from '../core/errors.js';
-import type { EndpointId } from '../core/names.js';
-import type { PortBinding } from '../core/ports/port.js';
-import type { RecordKind } from './host.js';
+import { DriverError } from '../../core/errors.js';
+import type { EndpointId } from '../../core/names.js';
+import type { PortBinding } from '../../core/ports/port.js';
+import type { RecordKind } from '../host.js';
 
 export interface UnreadableRecord {
   readonly kind: RecordKind;

@@ -3,9 +3,9 @@
  * wait for: the record says `removing` until the link is gone, so that a start finishes what a
  * crash interrupted.
  */
-import { messageOf } from '../core/errors.js';
-import type { InterfaceName } from '../core/names.js';
-import type { Links, Log } from './host.js';
+import { messageOf } from '../../core/errors.js';
+import type { InterfaceName } from '../../core/names.js';
+import type { Links, Log } from '../host.js';
 
 /** Between attempts: the first pause, which doubles up to the last. */
 const firstRetryMs = 1_000;

@@ -1,9 +1,9 @@
 /** Records that are damaged or of a newer version: left alone, named, and all else is served. */
 import t from 'tap';
-import { BridgeDriver } from '../../src/driver/driver.js';
-import { recover } from '../../src/driver/recover.js';
-import { Engine } from '../helpers/engine-calls.js';
-import { makeHost, stateOf } from '../helpers/fake-host.js';
+import { BridgeDriver } from '../../../src/driver/driver.js';
+import { recover } from '../../../src/driver/recover.js';
+import { Engine } from '../../helpers/engine-calls.js';
+import { makeHost, stateOf } from '../../helpers/fake-host.js';
 
 async function twoNetworks() {
   const host = makeHost();

@@ -1,8 +1,8 @@
 /** The intent: what networks and endpoints should exist. In memory; records.ts is its disk form. */
-import type { IpAddress } from '../core/address.js';
-import type { EndpointId, NetworkId } from '../core/names.js';
-import type { EndpointSpec } from '../core/network/endpoint.js';
-import type { NetworkSpec } from '../core/network/network.js';
+import type { IpAddress } from '../../core/address.js';
+import type { EndpointId, NetworkId } from '../../core/names.js';
+import type { EndpointSpec } from '../../core/network/endpoint.js';
+import type { NetworkSpec } from '../../core/network/network.js';
 import type { EndpointRecord, NetworkRecord } from './records.js';
 import { UnreadableRecords } from './unreadable.js';
 
