@@ -5,13 +5,13 @@ import { type NetworkId, parseEndpointId, parseNetworkId, shortId } from '../cor
 import type { EndpointInput, NetworkInput } from '../core/options/input.js';
 import { parsePublish } from '../core/options/port-options.js';
 import { protocolNumber } from '../core/ports/port.js';
-import { createEndpoint, labelOf, removeEndpoint, save } from './endpoints.js';
 import type { EndpointIds, JoinResult, NetworkDriver } from './network-driver.js';
-import { createNetwork, deleteNetwork } from './networks.js';
 import { expectMove } from './orphans/dead-endpoints.js';
-import { publishPorts, releasePorts } from './publish.js';
 import { KeyedLocks } from './state/locks.js';
 import type { EndpointState, NetworkState } from './state/registry.js';
+import { createEndpoint, labelOf, removeEndpoint, save } from './usecases/endpoints.js';
+import { createNetwork, deleteNetwork } from './usecases/networks.js';
+import { publishPorts, releasePorts } from './usecases/publish.js';
 import type { World } from './world.js';
 
 /**

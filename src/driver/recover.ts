@@ -9,17 +9,17 @@ import type { ObservedLink } from '../core/network/links.js';
 import { parseEndpoint } from '../core/options/endpoint-options.js';
 import { parseNetwork } from '../core/options/network-options.js';
 import { Pieces } from '../pieces.js';
-import { listenerOf } from './bind-ports.js';
-import { removeEndpoint, save } from './endpoints.js';
 import type { Links, Listener, Log, RecordStore, StoredRecord } from './host.js';
-import { takeAway } from './networks.js';
 import { expectMove } from './orphans/dead-endpoints.js';
-import { finishRelease } from './publish.js';
 import { repairLinks } from './repair/links.js';
 import { haveOtherTerms, repairRules } from './repair/rules.js';
 import { decodeEndpoint, decodeNetwork, type EndpointRecord } from './state/records.js';
 import type { EndpointState } from './state/registry.js';
 import { remedy } from './state/unreadable.js';
+import { listenerOf } from './usecases/bind-ports.js';
+import { removeEndpoint, save } from './usecases/endpoints.js';
+import { takeAway } from './usecases/networks.js';
+import { finishRelease } from './usecases/publish.js';
 import type { World } from './world.js';
 
 /** Without the interfaces nothing can be decided, and nothing is served until the next start. */

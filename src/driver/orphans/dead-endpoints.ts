@@ -5,8 +5,8 @@
 import { messageOf } from '../../core/errors.js';
 import { shortId } from '../../core/names.js';
 import { type Clock, systemClock } from '../clock.js';
-import { removeEndpoint, save } from '../endpoints.js';
 import type { EndpointState } from '../state/registry.js';
+import { removeEndpoint, save } from '../usecases/endpoints.js';
 import type { World } from '../world.js';
 
 /** The engine moves an endpoint within seconds; a plugin call is retried for 15 s. */

@@ -13,8 +13,8 @@ import {
   planVethRepair,
   vethLinkOf,
 } from '../../core/network/links.js';
-import { applyLinkSteps } from '../apply.js';
 import type { NetworkState } from '../state/registry.js';
+import { applyLinkSteps } from '../usecases/apply.js';
 import type { World } from '../world.js';
 import type { When } from './rules.js';
 import { repairSysctls, setBridgeSysctls } from './sysctls.js';

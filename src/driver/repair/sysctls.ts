@@ -7,9 +7,9 @@ import {
   type Sysctl,
   type SysctlPath,
 } from '../../core/network/sysctls.js';
-import { applySysctls } from '../apply.js';
-import { ensureBridgeFiltering, needsBridgeFiltering } from '../bridge-filtering.js';
-import { ensureForwarding, forwardingPaths } from '../forwarding.js';
+import { applySysctls } from '../usecases/apply.js';
+import { ensureBridgeFiltering, needsBridgeFiltering } from '../usecases/bridge-filtering.js';
+import { ensureForwarding, forwardingPaths } from '../usecases/forwarding.js';
 import type { World } from '../world.js';
 
 type Read = (path: SysctlPath) => Promise<string | undefined>;

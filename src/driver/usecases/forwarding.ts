@@ -1,13 +1,13 @@
 /** IP forwarding, and the FORWARD policy that goes with switching it on (spec section 1.4). */
-import type { Family } from '../core/address.js';
-import type { NetworkSpec } from '../core/network/network.js';
+import type { Family } from '../../core/address.js';
+import type { NetworkSpec } from '../../core/network/network.js';
 import {
   ipForward,
   ipv6ForwardAll,
   ipv6ForwardDefault,
   type SysctlPath,
-} from '../core/network/sysctls.js';
-import type { World } from './world.js';
+} from '../../core/network/sysctls.js';
+import type { World } from '../world.js';
 
 export const forwardingPaths: Readonly<Record<Family, readonly SysctlPath[]>> = {
   4: [ipForward],

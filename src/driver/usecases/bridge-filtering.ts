@@ -1,9 +1,9 @@
 /** Frames between the ports of one bridge pass FORWARD only with br_netfilter (spec section 4.7). */
-import { DriverError } from '../core/errors.js';
-import { shortId } from '../core/names.js';
-import { familiesOf, type NetworkSpec } from '../core/network/network.js';
-import { bridgeNfCall, forwardingOf } from '../core/network/sysctls.js';
-import type { World } from './world.js';
+import { DriverError } from '../../core/errors.js';
+import { shortId } from '../../core/names.js';
+import { familiesOf, type NetworkSpec } from '../../core/network/network.js';
+import { bridgeNfCall, forwardingOf } from '../../core/network/sysctls.js';
+import type { World } from '../world.js';
 
 /** Whether the rules of the network count on it, in the families that the host forwards. */
 export function needsBridgeFiltering({ rules, settings }: World, network: NetworkSpec): boolean {

@@ -1,22 +1,27 @@
 /** CreateNetwork and DeleteNetwork: bridge, addresses, sysctls, rules, record. */
 import { isDeepStrictEqual } from 'node:util';
-import { cidrText, sameCidr } from '../core/address.js';
-import { DriverError, ErrorList, messageOf, wrapError } from '../core/errors.js';
-import { type NetworkId, shortId } from '../core/names.js';
-import { conflictsWith } from '../core/network/conflicts.js';
-import { bridgeLinkOf, type ObservedLink, planBridge, planLinkUp } from '../core/network/links.js';
-import { type NetworkSpec, subnetsOf } from '../core/network/network.js';
-import { bridgeSysctls } from '../core/network/sysctls.js';
-import type { NetworkInput } from '../core/options/input.js';
-import { parseNetwork } from '../core/options/network-options.js';
+import { cidrText, sameCidr } from '../../core/address.js';
+import { DriverError, ErrorList, messageOf, wrapError } from '../../core/errors.js';
+import { type NetworkId, shortId } from '../../core/names.js';
+import { conflictsWith } from '../../core/network/conflicts.js';
+import {
+  bridgeLinkOf,
+  type ObservedLink,
+  planBridge,
+  planLinkUp,
+} from '../../core/network/links.js';
+import { type NetworkSpec, subnetsOf } from '../../core/network/network.js';
+import { bridgeSysctls } from '../../core/network/sysctls.js';
+import type { NetworkInput } from '../../core/options/input.js';
+import { parseNetwork } from '../../core/options/network-options.js';
+import { collectForgotten, refuseUnknownClash } from '../orphans/forgotten-networks.js';
+import { isZoned } from '../repair/zones.js';
+import type { NetworkState } from '../state/registry.js';
+import type { World } from '../world.js';
 import { applyLinkSteps, applySysctls } from './apply.js';
 import { ensureBridgeFiltering } from './bridge-filtering.js';
 import { removeEndpoint } from './endpoints.js';
 import { ensureForwarding } from './forwarding.js';
-import { collectForgotten, refuseUnknownClash } from './orphans/forgotten-networks.js';
-import { isZoned } from './repair/zones.js';
-import type { NetworkState } from './state/registry.js';
-import type { World } from './world.js';
 
 /** A repeated call with the same arguments succeeds; with others it is `network-exists`. */
 export async function createNetwork(world: World, input: NetworkInput): Promise<void> {

@@ -2,18 +2,18 @@
  * Publishing the ports of an endpoint: choose, bind, record, then rules. A port that cannot be
  * bound never gets a rule, so that no packet of another program is led astray.
  */
-import { familyOf } from '../core/address.js';
-import { DriverError, ErrorList } from '../core/errors.js';
-import { shortId } from '../core/names.js';
-import { routedFamilies } from '../core/network/network.js';
-import { refuseSeparate } from '../core/options/compact-requests.js';
-import type { PublishRequest } from '../core/options/port-options.js';
-import type { PortBinding } from '../core/ports/port.js';
-import { expandRequests, type PublishContext, routedPorts } from '../core/ports/requests.js';
+import { familyOf } from '../../core/address.js';
+import { DriverError, ErrorList } from '../../core/errors.js';
+import { shortId } from '../../core/names.js';
+import { routedFamilies } from '../../core/network/network.js';
+import { refuseSeparate } from '../../core/options/compact-requests.js';
+import type { PublishRequest } from '../../core/options/port-options.js';
+import type { PortBinding } from '../../core/ports/port.js';
+import { expandRequests, type PublishContext, routedPorts } from '../../core/ports/requests.js';
+import { encodeEndpoint } from '../state/records.js';
+import type { EndpointState } from '../state/registry.js';
+import type { World } from '../world.js';
 import { bindPorts, refuseTaken } from './bind-ports.js';
-import { encodeEndpoint } from './state/records.js';
-import type { EndpointState } from './state/registry.js';
-import type { World } from './world.js';
 
 /**
  * Replaces what the endpoint has published. A request that is refused changes nothing; after a failure

@@ -1,9 +1,9 @@
 /** Step → effect, one executor for each kind: a step without one does not compile. */
 
-import { DriverError } from '../core/errors.js';
-import type { LinkStep } from '../core/network/links.js';
-import type { Sysctl } from '../core/network/sysctls.js';
-import type { Links, Sysctls } from './host.js';
+import { DriverError } from '../../core/errors.js';
+import type { LinkStep } from '../../core/network/links.js';
+import type { Sysctl } from '../../core/network/sysctls.js';
+import type { Links, Sysctls } from '../host.js';
 
 type Executors = {
   readonly [Kind in LinkStep['kind']]: (

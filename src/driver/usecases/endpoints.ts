@@ -1,16 +1,16 @@
 /** CreateEndpoint, Join, Leave and DeleteEndpoint: veth pair, rules of the endpoint, record. */
 import { isDeepStrictEqual } from 'node:util';
-import type { MacAddress } from '../core/address.js';
-import { DriverError, ErrorList, wrapError } from '../core/errors.js';
-import { shortId, vethNames } from '../core/names.js';
-import type { EndpointSpec } from '../core/network/endpoint.js';
-import { vethLinkOf } from '../core/network/links.js';
-import { parseEndpoint } from '../core/options/endpoint-options.js';
-import type { EndpointInput } from '../core/options/input.js';
+import type { MacAddress } from '../../core/address.js';
+import { DriverError, ErrorList, wrapError } from '../../core/errors.js';
+import { shortId, vethNames } from '../../core/names.js';
+import type { EndpointSpec } from '../../core/network/endpoint.js';
+import { vethLinkOf } from '../../core/network/links.js';
+import { parseEndpoint } from '../../core/options/endpoint-options.js';
+import type { EndpointInput } from '../../core/options/input.js';
+import { type EndpointRecord, encodeEndpoint } from '../state/records.js';
+import type { EndpointState, NetworkState } from '../state/registry.js';
+import type { World } from '../world.js';
 import { forgetFlows, freePorts } from './publish.js';
-import { type EndpointRecord, encodeEndpoint } from './state/records.js';
-import type { EndpointState, NetworkState } from './state/registry.js';
-import type { World } from './world.js';
 
 /** Options that are stored elsewhere in the record, or sent again with the call that needs them. */
 const portOptions = ['com.docker.network.portmap', 'com.docker.network.endpoint.exposedports'];

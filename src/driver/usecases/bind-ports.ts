@@ -2,16 +2,16 @@
  * The host ports of an endpoint: choose, bind, record. Sockets and record take their time together,
  * and meanwhile the rules are made out.
  */
-import { familyOf } from '../core/address.js';
-import { bindFailure } from '../core/generations/bind-failure.js';
-import { shortId } from '../core/names.js';
-import type { PortBinding } from '../core/ports/port.js';
-import type { PortGroup } from '../core/ports/requests.js';
-import type { PlacedRule } from '../core/rules/rule.js';
-import type { Listener, ListenFailure } from './host.js';
-import { encodeEndpoint } from './state/records.js';
-import type { EndpointState } from './state/registry.js';
-import type { World } from './world.js';
+import { familyOf } from '../../core/address.js';
+import { bindFailure } from '../../core/generations/bind-failure.js';
+import { shortId } from '../../core/names.js';
+import type { PortBinding } from '../../core/ports/port.js';
+import type { PortGroup } from '../../core/ports/requests.js';
+import type { PlacedRule } from '../../core/rules/rule.js';
+import type { Listener, ListenFailure } from '../host.js';
+import { encodeEndpoint } from '../state/records.js';
+import type { EndpointState } from '../state/registry.js';
+import type { World } from '../world.js';
 
 /** How often a range or ephemeral port is tried again with the next number. */
 const maxAttempts = 100;
