@@ -19,6 +19,7 @@ import { KeyedLocks } from './driver/state/locks.js';
 import { Registry } from './driver/state/registry.js';
 import { Removals } from './driver/state/removals.js';
 import type { World } from './driver/world.js';
+import { createServer } from './frontends/libnetwork/server.js';
 import { ConntrackNetlink } from './host/conntrack.js';
 import { spawnProcess } from './host/exec.js';
 import { FirewallIptables } from './host/firewall-iptables.js';
@@ -34,7 +35,6 @@ import { RecordFiles } from './host/store-file.js';
 import { SysctlFiles } from './host/sysctl.js';
 import { inheritedSocket, notifyReady } from './host/systemd.js';
 import { createLog } from './log.js';
-import { createServer } from './protocol/server.js';
 import { ProxySupervisor } from './proxy/supervisor.js';
 
 /** Runs until SIGTERM or SIGINT. The data path goes on afterwards; the next start takes it over. */

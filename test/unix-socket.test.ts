@@ -5,7 +5,7 @@ import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { createServer, type ServerSettings } from '../src/protocol/server.js';
+import { createServer, type ServerSettings } from '../src/frontends/libnetwork/server.js';
 import { endpointId, networkId } from './helpers/inputs.js';
 import { type DriverCall, RecordingDriver, RecordingLog } from './helpers/recording-driver.js';
 

@@ -9,7 +9,7 @@ import t from 'tap';
 import { BridgeDriver } from '../../src/driver/driver.js';
 import { recover } from '../../src/driver/recover.js';
 import type { World } from '../../src/driver/world.js';
-import { createServer } from '../../src/protocol/server.js';
+import { createServer } from '../../src/frontends/libnetwork/server.js';
 import { type FakeHost, makeHost, stateOf } from '../helpers/fake-host.js';
 import { RawClient } from './client.js';
 import { newSeed, Random } from './random.js';

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { ByteBudget } from '../../src/protocol/body-budget.js';
+import { ByteBudget } from '../../../src/frontends/libnetwork/body-budget.js';
 
 /** Whether it has resolved by now. */
 async function isDone(work: Promise<unknown>): Promise<boolean> {

@@ -11,7 +11,7 @@
  *   without ports if it ever came for ProgramExternalConnectivity.
  */
 import type { FastifyReply } from 'fastify';
-import { DriverError, type ErrorCode, messageOf } from '../core/errors.js';
+import { DriverError, type ErrorCode, messageOf } from '../../core/errors.js';
 
 /** fastify would add the character set itself. */
 const mediaType = 'application/vnd.docker.plugins.v1.2+json; charset=utf-8';

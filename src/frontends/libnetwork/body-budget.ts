@@ -1,7 +1,7 @@
 /** How much of large bodies may be in memory at a time: who comes with more waits unread. */
 
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { DriverError } from '../core/errors.js';
+import { DriverError } from '../../core/errors.js';
 
 /** All calls but those with very many ports: not worth a queue. */
 const smallBytes = 16 * 1024;

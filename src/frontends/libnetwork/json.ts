@@ -1,5 +1,5 @@
 /** JSON from outside, with bounds on what it may cost to have it in memory. */
-import { DriverError, messageOf } from '../core/errors.js';
+import { DriverError, messageOf } from '../../core/errors.js';
 
 /** Engines nest five deep. */
 const maxDepth = 32;

@@ -4,7 +4,7 @@
  * Schemas see to the types only: what a text means is the core's business. Only fields that a call
  * cannot do without are required, and null stands for an absent map or list, as Go writes them.
  */
-import type { IpamPool } from '../core/options/input.js';
+import type { IpamPool } from '../../core/options/input.js';
 
 /** A JSON Schema, and the type that a body has after it. */
 export interface BodySchema<Body> {

@@ -1,8 +1,8 @@
 /** The schemas of both sockets are schemas: the servers themselves do not look at each start. */
 import fastify from 'fastify';
 import t from 'tap';
-import { reconcileBody } from '../../src/admin/server.js';
-import { routes } from '../../src/protocol/routes.js';
+import { reconcileBody } from '../../../src/admin/server.js';
+import { routes } from '../../../src/frontends/libnetwork/routes.js';
 
 /** What a server that does look says of these bodies. */
 async function check(bodies: readonly unknown[]): Promise<void> {

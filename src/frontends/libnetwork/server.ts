@@ -1,9 +1,9 @@
 /** Docker's plugin protocol over HTTP: one call in, one answer and one log line out. */
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
-import { DriverError } from '../core/errors.js';
-import { show } from '../core/problems.js';
-import type { Log } from '../driver/host.js';
-import { type ListenOn, listenOn } from '../unix-socket.js';
+import { DriverError } from '../../core/errors.js';
+import { show } from '../../core/problems.js';
+import type { Log } from '../../driver/host.js';
+import { type ListenOn, listenOn } from '../../unix-socket.js';
 import { asDriverError, rawBadRequest, sendAnswer, sendError } from './answer.js';
 import { budgetBodies } from './body-budget.js';
 import { parseJson } from './json.js';

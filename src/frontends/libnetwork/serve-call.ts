@@ -1,8 +1,8 @@
 /** One call: the driver's work, within its deadline. */
-import { DriverError } from '../core/errors.js';
-import { shortId } from '../core/names.js';
-import type { Log, LogFields } from '../driver/host.js';
-import type { NetworkDriver } from '../driver/network-driver.js';
+import { DriverError } from '../../core/errors.js';
+import { shortId } from '../../core/names.js';
+import type { Log, LogFields } from '../../driver/host.js';
+import type { NetworkDriver } from '../../driver/network-driver.js';
 import { withDeadline } from './deadline.js';
 import type { Call } from './routes.js';
 

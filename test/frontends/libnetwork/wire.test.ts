@@ -4,16 +4,16 @@
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import t from 'tap';
-import { cidrText } from '../../src/core/address.js';
-import type { NetworkSpec } from '../../src/core/network/network.js';
-import { parseEndpoint } from '../../src/core/options/endpoint-options.js';
-import type { EndpointInput, NetworkInput } from '../../src/core/options/input.js';
-import { parseNetwork } from '../../src/core/options/network-options.js';
-import { parsePublish } from '../../src/core/options/port-options.js';
-import { createServer } from '../../src/protocol/server.js';
-import { RecordingDriver, RecordingLog } from '../helpers/recording-driver.js';
+import { cidrText } from '../../../src/core/address.js';
+import type { NetworkSpec } from '../../../src/core/network/network.js';
+import { parseEndpoint } from '../../../src/core/options/endpoint-options.js';
+import type { EndpointInput, NetworkInput } from '../../../src/core/options/input.js';
+import { parseNetwork } from '../../../src/core/options/network-options.js';
+import { parsePublish } from '../../../src/core/options/port-options.js';
+import { createServer } from '../../../src/frontends/libnetwork/server.js';
+import { RecordingDriver, RecordingLog } from '../../helpers/recording-driver.js';
 
-const folder = new URL('../fixtures/wire/', import.meta.url);
+const folder = new URL('../../fixtures/wire/', import.meta.url);
 
 interface Request {
   readonly scenario: string;

@@ -1,9 +1,14 @@
 /** Every method of the remote driver protocol (spec section 7.4): which use case, which answer. */
-import { DriverError } from '../core/errors.js';
-import { type EndpointId, type NetworkId, parseEndpointId, parseNetworkId } from '../core/names.js';
-import { parseSkippedGateways } from '../core/options/network-options.js';
-import { show } from '../core/problems.js';
-import type { EndpointIds, JoinResult, NetworkDriver } from '../driver/network-driver.js';
+import { DriverError } from '../../core/errors.js';
+import {
+  type EndpointId,
+  type NetworkId,
+  parseEndpointId,
+  parseNetworkId,
+} from '../../core/names.js';
+import { parseSkippedGateways } from '../../core/options/network-options.js';
+import { show } from '../../core/problems.js';
+import type { EndpointIds, JoinResult, NetworkDriver } from '../../driver/network-driver.js';
 import {
   type BodySchema,
   createEndpointBody,
