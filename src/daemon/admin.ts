@@ -6,7 +6,7 @@ import { type Facts, HostOperator } from '../driver/operator.js';
 import type { SelfRepair } from '../driver/repair/self-repair.js';
 import type { GenerationChoice } from '../driver/rules/generation-choice.js';
 import type { World } from '../driver/world.js';
-import type { FirewallIptables } from '../host/firewall-iptables.js';
+import type { FirewallIptables } from '../host/iptables/restore-backend.js';
 import type { Monitor } from '../host/monitor.js';
 import type { ProxySupervisor } from '../proxy/supervisor.js';
 import { listenOn } from '../unix-socket.js';

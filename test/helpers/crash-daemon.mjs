@@ -4,7 +4,7 @@
  */
 import { dispatch } from '../../build/cli/dispatch.js';
 import { ConntrackNetlink } from '../../build/host/conntrack.js';
-import { FirewallIptables } from '../../build/host/firewall-iptables.js';
+import { FirewallIptables } from '../../build/host/iptables/restore-backend.js';
 import { LinksNetlink } from '../../build/host/links-netlink.js';
 import { RecordFiles } from '../../build/host/store-file.js';
 import { SysctlFiles } from '../../build/host/sysctl.js';

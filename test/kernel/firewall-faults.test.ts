@@ -9,7 +9,7 @@ const { chmodSync, existsSync, writeFileSync } = await import('node:fs');
 const { join } = await import('node:path');
 const { RuleCommits } = await import('../../src/driver/rules/rule-commits.js');
 const { generations } = await import('../../src/core/generations/all.js');
-const { FirewallIptables } = await import('../../src/host/firewall-iptables.js');
+const { FirewallIptables } = await import('../../src/host/iptables/restore-backend.js');
 
 run('mount', ['-t', 'tmpfs', 'tmpfs', '/run']);
 const log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };

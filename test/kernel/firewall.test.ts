@@ -5,7 +5,9 @@ const { default: t } = await import('tap');
 const { spawn } = await import('node:child_process');
 const { default: events } = await import('node:events');
 const { existsSync } = await import('node:fs');
-const { failingLine, FirewallIptables } = await import('../../src/host/firewall-iptables.js');
+const { failingLine, FirewallIptables } = await import(
+  '../../src/host/iptables/restore-backend.js'
+);
 
 // /run/xtables.lock of our own: the machine's must not be held, nor wait for it.
 run('mount', ['-t', 'tmpfs', 'tmpfs', '/run']);

@@ -9,8 +9,8 @@ if (!isInstalled('nft') || !isInstalled('iptables-nft')) {
 }
 const { spawn } = await import('node:child_process');
 const { setTimeout: sleep } = await import('node:timers/promises');
-const { OwnChanges } = await import('../../src/host/own-changes.js');
-const { RuleDeletion } = await import('../../src/host/rule-deletion.js');
+const { OwnChanges } = await import('../../src/host/iptables/own-changes.js');
+const { RuleDeletion } = await import('../../src/host/iptables/rule-deletion.js');
 const { TransactionReader } = await import('../../src/codec/nft-monitor.js');
 
 const families = [

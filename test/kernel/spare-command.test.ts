@@ -8,8 +8,8 @@ const { default: events } = await import('node:events');
 const { existsSync, mkdtempSync, readdirSync, readFileSync } = await import('node:fs');
 const { setTimeout: sleep } = await import('node:timers/promises');
 type HandledRule = import('../../src/core/rules/handles.js').HandledRule;
-const { mostOverSocket } = await import('../../src/host/rule-deletion.js');
-const { FirewallIptables } = await import('../../src/host/firewall-iptables.js');
+const { mostOverSocket } = await import('../../src/host/iptables/rule-deletion.js');
+const { FirewallIptables } = await import('../../src/host/iptables/restore-backend.js');
 const { SpareCommand } = await import('../../src/host/spare-command.js');
 
 run('mount', ['-t', 'tmpfs', 'tmpfs', '/run']);

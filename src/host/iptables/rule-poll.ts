@@ -3,9 +3,9 @@
  * After a change they are read more often, until they stay the same: a sign for each step of
  * somebody who is still at work.
  */
-import type { Family } from '../core/address.js';
-import { messageOf } from '../core/errors.js';
-import type { Firewall, Log } from '../driver/host.js';
+import type { Family } from '../../core/address.js';
+import { messageOf } from '../../core/errors.js';
+import type { Firewall, Log } from '../../driver/host.js';
 
 const restingMs = 1_000;
 const watchingMs = 150;

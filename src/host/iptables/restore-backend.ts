@@ -1,23 +1,23 @@
 /** The host's iptables, read as a whole and changed as a whole: text out, text in. */
 import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { renderDeletions } from '../codec/nft-script.js';
-import type { Family } from '../core/address.js';
-import { DriverError, messageOf } from '../core/errors.js';
-import type { HandledRule } from '../core/rules/handles.js';
-import { tableProbe } from '../core/rules/missing-tables.js';
-import type { Table } from '../core/rules/rule.js';
-import type { Firewall } from '../driver/host.js';
-import { CommandError, type CommandResult, isInstalled, runCommand } from './exec.js';
+import { renderDeletions } from '../../codec/nft-script.js';
+import type { Family } from '../../core/address.js';
+import { DriverError, messageOf } from '../../core/errors.js';
+import type { HandledRule } from '../../core/rules/handles.js';
+import { tableProbe } from '../../core/rules/missing-tables.js';
+import type { Table } from '../../core/rules/rule.js';
+import type { Firewall } from '../../driver/host.js';
+import { CommandError, type CommandResult, isInstalled, runCommand } from '../exec.js';
+import { SpareCommand } from '../spare-command.js';
+import { OwnChanges } from './own-changes.js';
+import { mostOverSocket, RuleDeletion } from './rule-deletion.js';
 import {
   detectVariant,
   type FirewallCommands,
   firewallTimeoutMs,
   type Variant,
-} from './firewall-variant.js';
-import { OwnChanges } from './own-changes.js';
-import { mostOverSocket, RuleDeletion } from './rule-deletion.js';
-import { SpareCommand } from './spare-command.js';
+} from './variant.js';
 
 /** iptables waits this long for the lock of another one; then we try again. */
 const lockWaitSeconds = 5;

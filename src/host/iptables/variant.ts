@@ -4,9 +4,9 @@
  * seen by Docker's chains and do not see them.
  */
 import { existsSync, readFileSync } from 'node:fs';
-import type { Family } from '../core/address.js';
-import { DriverError } from '../core/errors.js';
-import { CommandError, runCommand } from './exec.js';
+import type { Family } from '../../core/address.js';
+import { DriverError } from '../../core/errors.js';
+import { CommandError, runCommand } from '../exec.js';
 
 export type Variant = 'nft' | 'legacy';
 

@@ -1,6 +1,6 @@
 /** Which reported changes are our own, in the first pid namespace and in another. */
 import t from 'tap';
-import { OwnChanges } from '../../src/host/own-changes.js';
+import { OwnChanges } from '../../../src/host/iptables/own-changes.js';
 
 function make(sameNumbers: boolean) {
   const time = { now: 0 };
