@@ -15,7 +15,7 @@ import {
   flowMatcher,
   planDumps,
   planRemovals,
-} from '../../src/render/flow-selection.js';
+} from '../../src/host/netlink/flow-selection.js';
 
 const known = <T>(value: T | undefined): T => {
   if (value === undefined) throw new Error('the test gives a value that does not parse');

@@ -3,9 +3,9 @@
  * SIGUSR2: odd numbers before, even ones after. Arguments as for `tsbridge`.
  */
 import { dispatch } from '../../build/cli/dispatch.js';
-import { ConntrackNetlink } from '../../build/host/conntrack.js';
 import { FirewallIptables } from '../../build/host/iptables/restore-backend.js';
-import { LinksNetlink } from '../../build/host/links-netlink.js';
+import { ConntrackNetlink } from '../../build/host/netlink/conntrack.js';
+import { LinksNetlink } from '../../build/host/netlink/links.js';
 import { RecordFiles } from '../../build/host/store-file.js';
 import { SysctlFiles } from '../../build/host/sysctl.js';
 import { ProxySupervisor } from '../../build/proxy/supervisor.js';

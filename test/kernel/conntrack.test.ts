@@ -8,7 +8,7 @@ if (!isInstalled('conntrack')) {
 }
 const { parseIp } = await import('../../src/core/address.js');
 const { parsePort } = await import('../../src/core/ports/port.js');
-const { ConntrackNetlink } = await import('../../src/host/conntrack.js');
+const { ConntrackNetlink } = await import('../../src/host/netlink/conntrack.js');
 
 const known = <T>(value: T | undefined): T => {
   if (value === undefined) throw new Error('the test gives a value that does not parse');

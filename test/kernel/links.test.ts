@@ -2,7 +2,7 @@ import { inFreshNamespace, ipJson, run } from '../helpers/netns.js';
 
 inFreshNamespace();
 const { default: t } = await import('tap');
-const { LinksNetlink } = await import('../../src/host/links-netlink.js');
+const { LinksNetlink } = await import('../../src/host/netlink/links.js');
 const { parseCidr, parseMac } = await import('../../src/core/address.js');
 const { parseInterfaceName } = await import('../../src/core/names.js');
 

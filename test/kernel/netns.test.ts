@@ -7,8 +7,8 @@ const { openSync, readlinkSync } = await import('node:fs');
 const { parseCidr, parseIp, parseMac } = await import('../../src/core/address.js');
 const { parseInterfaceName, parseInterfacePrefix } = await import('../../src/core/names.js');
 const { loadLibc } = await import('../../src/host/libc.js');
-const { moveIntoNamespace } = await import('../../src/host/netns.js');
-const { insideNamespace } = await import('../../src/host/setns.js');
+const { moveIntoNamespace } = await import('../../src/host/netlink/netns.js');
+const { insideNamespace } = await import('../../src/host/netlink/setns.js');
 
 const known = <T>(value: T | undefined): T => {
   if (value === undefined) throw new Error('the test gives a value that does not parse');
@@ -154,7 +154,7 @@ t.test('work that throws inside of a namespace comes back too', async (t) => {
 });
 
 t.test('a process that cannot come back is aborted', async (t) => {
-  const module = new URL('../../src/host/setns.ts', import.meta.url).href;
+  const module = new URL('../../src/host/netlink/setns.ts', import.meta.url).href;
   const script = `
     const { insideNamespace } = await import(${JSON.stringify(module)});
     let calls = 0;

@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs';
 import { deleteRulesBatch } from '../../codec/nft-messages.js';
 import type { Family } from '../../core/address.js';
 import type { HandledRule } from '../../core/rules/handles.js';
-import { NetlinkSocket, netlinkProtocol } from '../netlink-socket.js';
+import { NetlinkSocket, netlinkProtocol } from '../netlink/netlink-socket.js';
 import type { OwnChanges } from './own-changes.js';
 
 /**

@@ -2,9 +2,9 @@
  * Deletes links in a child process: the kernel waits for a grace period inside of the system call
  * (15–40 ms a link), which would stop the event loop if the daemon made it itself.
  */
-import { DriverError } from '../core/errors.js';
-import type { InterfaceName } from '../core/names.js';
-import { CommandError, runCommand } from './exec.js';
+import { DriverError } from '../../core/errors.js';
+import type { InterfaceName } from '../../core/names.js';
+import { CommandError, runCommand } from '../exec.js';
 
 interface Removal {
   readonly name: InterfaceName;

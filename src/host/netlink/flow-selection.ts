@@ -1,8 +1,8 @@
 /** Which tracked flows are meant, and how the kernel finds them at the least cost. */
 
-import type { Flow, FlowFilter, NarrowFilter } from '../codec/conntrack-messages.js';
-import { type Family, familyOf, type IpAddress, type Ipv4Address } from '../core/address.js';
-import { type Port, protocolNumber } from '../core/ports/port.js';
+import type { Flow, FlowFilter, NarrowFilter } from '../../codec/conntrack-messages.js';
+import { type Family, familyOf, type IpAddress, type Ipv4Address } from '../../core/address.js';
+import { type Port, protocolNumber } from '../../core/ports/port.js';
 
 export type FlowSelector =
   /** UDP flows whose first packet went to this port, at whatever address. */

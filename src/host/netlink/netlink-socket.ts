@@ -20,7 +20,7 @@ import {
   type NetlinkFrame,
   type NetlinkRequest,
   parseFrames,
-} from '../codec/netlink-message.js';
+} from '../../codec/netlink-message.js';
 
 /** NETLINK_ROUTE and NETLINK_NETFILTER. */
 export const netlinkProtocol = { route: 0, netfilter: 12 } as const;

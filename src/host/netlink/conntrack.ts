@@ -11,17 +11,12 @@ import {
   listFlowsRequest,
   parseFlow,
   removeFlowsRequest,
-} from '../codec/conntrack-messages.js';
-import type { Family, IpAddress } from '../core/address.js';
-import { DriverError, messageOf } from '../core/errors.js';
-import type { Port } from '../core/ports/port.js';
-import type { Conntrack } from '../driver/host.js';
-import {
-  type FlowSelector,
-  flowMatcher,
-  planDumps,
-  planRemovals,
-} from '../render/flow-selection.js';
+} from '../../codec/conntrack-messages.js';
+import type { Family, IpAddress } from '../../core/address.js';
+import { DriverError, messageOf } from '../../core/errors.js';
+import type { Port } from '../../core/ports/port.js';
+import type { Conntrack } from '../../driver/host.js';
+import { type FlowSelector, flowMatcher, planDumps, planRemovals } from './flow-selection.js';
 import { NetlinkError, NetlinkSocket, netlinkProtocol } from './netlink-socket.js';
 
 const countFile = '/proc/sys/net/netfilter/nf_conntrack_count';

@@ -10,9 +10,9 @@ import {
   listLinksRequest,
   parseLink,
   setLinkRequest,
-} from '../codec/link-messages.js';
-import type { NetlinkRequest } from '../codec/netlink-message.js';
-import { addRouteRequest } from '../codec/route-messages.js';
+} from '../../codec/link-messages.js';
+import type { NetlinkRequest } from '../../codec/netlink-message.js';
+import { addRouteRequest } from '../../codec/route-messages.js';
 import {
   anyIpv4,
   anyIpv6,
@@ -21,11 +21,11 @@ import {
   familyOf,
   type IpAddress,
   type MacAddress,
-} from '../core/address.js';
-import { DriverError, messageOf } from '../core/errors.js';
-import type { InterfaceName, InterfacePrefix } from '../core/names.js';
-import { CommandError, runCommand } from './exec.js';
-import type { Libc } from './libc.js';
+} from '../../core/address.js';
+import { DriverError, messageOf } from '../../core/errors.js';
+import type { InterfaceName, InterfacePrefix } from '../../core/names.js';
+import { CommandError, runCommand } from '../exec.js';
+import type { Libc } from '../libc.js';
 import { NetlinkError, NetlinkSocket, netlinkProtocol } from './netlink-socket.js';
 import { insideNamespace } from './setns.js';
 

@@ -13,13 +13,13 @@ import {
   parseLink,
   removeAddressRequest,
   setLinkRequest,
-} from '../codec/link-messages.js';
-import { listRoutesRequest, parseRoute } from '../codec/route-messages.js';
-import { type Cidr, cidrText, overlaps } from '../core/address.js';
-import { DriverError, messageOf } from '../core/errors.js';
-import type { InterfaceName } from '../core/names.js';
-import type { BridgeLink, LinkChange, ObservedLink, VethLink } from '../core/network/links.js';
-import type { Links, ObservedRoute } from '../driver/host.js';
+} from '../../codec/link-messages.js';
+import { listRoutesRequest, parseRoute } from '../../codec/route-messages.js';
+import { type Cidr, cidrText, overlaps } from '../../core/address.js';
+import { DriverError, messageOf } from '../../core/errors.js';
+import type { InterfaceName } from '../../core/names.js';
+import type { BridgeLink, LinkChange, ObservedLink, VethLink } from '../../core/network/links.js';
+import type { Links, ObservedRoute } from '../../driver/host.js';
 import { LinkRemoval } from './link-removal.js';
 import { NetlinkError, NetlinkSocket, netlinkProtocol } from './netlink-socket.js';
 
