@@ -10,7 +10,7 @@
 import { DriverError, messageOf } from '../core/errors.js';
 import type { InterfaceName } from '../core/names.js';
 import type { Log, Zones } from '../driver/host.js';
-import { CommandError, isInstalled, runCommand } from './exec.js';
+import { CommandError, isInstalled, runCommand } from './process/exec.js';
 
 const command = 'firewall-cmd';
 const zone = 'docker';

@@ -7,10 +7,10 @@
 import { type RuleTransaction, TransactionReader } from '../codec/nft-monitor.js';
 import type { Family } from '../core/address.js';
 import type { Author, Log } from '../driver/host.js';
-import { isInstalled } from './exec.js';
 import type { FirewallIptables } from './iptables/restore-backend.js';
 import { RulePoll } from './iptables/rule-poll.js';
-import { KeptChild } from './kept-child.js';
+import { isInstalled } from './process/exec.js';
+import { KeptChild } from './process/kept-child.js';
 
 export interface MonitorEvents {
   /** Every transaction; `pid` is our number of the process, or 0 if it is not ours. nft only. */

@@ -1,8 +1,8 @@
 /** What watches from outside of the process: children that are kept, and rules that are read again. */
 import t from 'tap';
 import { RulePoll } from '../../src/host/iptables/rule-poll.js';
-import { KeptChild } from '../../src/host/kept-child.js';
 import { parseLinkLine } from '../../src/host/monitor.js';
+import { KeptChild } from '../../src/host/process/kept-child.js';
 import { RecordingLog } from '../helpers/recording-driver.js';
 
 /** Resolves when it is called so often. */

@@ -1,7 +1,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { text } from 'node:stream/consumers';
 import t from 'tap';
-import { CommandError, runCommand, spawnProcess } from '../../src/host/exec.js';
+import { CommandError, runCommand, spawnProcess } from '../../src/host/process/exec.js';
 
 const timeoutMs = 20_000;
 const exists = (pid: number) => spawnSync('kill', ['-0', String(pid)]).status === 0;
@@ -77,7 +77,7 @@ t.test('long-lived children', async (t) => {
 });
 
 t.test('a detached child outlives us, and does not hold us back', async (t) => {
-  const module = new URL('../../src/host/exec.ts', import.meta.url).href;
+  const module = new URL('../../src/host/process/exec.ts', import.meta.url).href;
   const script = `
     const { spawnProcess } = await import(${JSON.stringify(module)});
     const child = spawnProcess('sleep', ['60'], { detached: true });
@@ -91,7 +91,7 @@ t.test('a detached child outlives us, and does not hold us back', async (t) => {
 });
 
 t.test('a child that is not detached goes with us', async (t) => {
-  const module = new URL('../../src/host/exec.ts', import.meta.url).href;
+  const module = new URL('../../src/host/process/exec.ts', import.meta.url).href;
   const script = `
     const { spawnProcess } = await import(${JSON.stringify(module)});
     const child = spawnProcess('sleep', ['60']);

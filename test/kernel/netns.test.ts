@@ -6,7 +6,7 @@ const { spawnSync } = await import('node:child_process');
 const { openSync, readlinkSync } = await import('node:fs');
 const { parseCidr, parseIp, parseMac } = await import('../../src/core/address.js');
 const { parseInterfaceName, parseInterfacePrefix } = await import('../../src/core/names.js');
-const { loadLibc } = await import('../../src/host/libc.js');
+const { loadLibc } = await import('../../src/host/process/libc.js');
 const { moveIntoNamespace } = await import('../../src/host/netlink/netns.js');
 const { insideNamespace } = await import('../../src/host/netlink/setns.js');
 

@@ -10,7 +10,7 @@ const { setTimeout: sleep } = await import('node:timers/promises');
 type HandledRule = import('../../src/core/rules/handles.js').HandledRule;
 const { mostOverSocket } = await import('../../src/host/iptables/rule-deletion.js');
 const { FirewallIptables } = await import('../../src/host/iptables/restore-backend.js');
-const { SpareCommand } = await import('../../src/host/spare-command.js');
+const { SpareCommand } = await import('../../src/host/process/spare-command.js');
 
 run('mount', ['-t', 'tmpfs', 'tmpfs', '/run']);
 const timeoutMs = 10_000;

@@ -7,7 +7,7 @@ const { default: events } = await import('node:events');
 const fs = await import('node:fs');
 const { default: os } = await import('node:os');
 const { join } = await import('node:path');
-const { loadLibc } = await import('../../src/host/libc.js');
+const { loadLibc } = await import('../../src/host/process/libc.js');
 const { lockState } = await import('../../src/host/state-lock.js');
 const { RecordFiles } = await import('../../src/host/store-file.js');
 

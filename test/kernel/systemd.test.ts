@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 import t from 'tap';
-import { loadLibc } from '../../src/host/libc.js';
-import { inheritedSocket, notifyReady } from '../../src/host/systemd.js';
+import { loadLibc } from '../../src/host/process/libc.js';
+import { inheritedSocket, notifyReady } from '../../src/host/process/systemd.js';
 import { isInstalled } from '../helpers/netns.js';
 
 t.test('the socket that systemd passes', async (t) => {

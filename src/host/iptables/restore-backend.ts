@@ -8,8 +8,8 @@ import type { HandledRule } from '../../core/rules/handles.js';
 import { tableProbe } from '../../core/rules/missing-tables.js';
 import type { Table } from '../../core/rules/rule.js';
 import type { Firewall } from '../../driver/host.js';
-import { CommandError, type CommandResult, isInstalled, runCommand } from '../exec.js';
-import { SpareCommand } from '../spare-command.js';
+import { CommandError, type CommandResult, isInstalled, runCommand } from '../process/exec.js';
+import { SpareCommand } from '../process/spare-command.js';
 import { OwnChanges } from './own-changes.js';
 import { mostOverSocket, RuleDeletion } from './rule-deletion.js';
 import {

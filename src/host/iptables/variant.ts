@@ -6,7 +6,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import type { Family } from '../../core/address.js';
 import { DriverError } from '../../core/errors.js';
-import { CommandError, runCommand } from '../exec.js';
+import { CommandError, runCommand } from '../process/exec.js';
 
 export type Variant = 'nft' | 'legacy';
 

@@ -4,7 +4,7 @@
  */
 import { DriverError } from '../../core/errors.js';
 import type { InterfaceName } from '../../core/names.js';
-import { CommandError, runCommand } from '../exec.js';
+import { CommandError, runCommand } from '../process/exec.js';
 
 interface Removal {
   readonly name: InterfaceName;

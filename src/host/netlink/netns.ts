@@ -24,8 +24,8 @@ import {
 } from '../../core/address.js';
 import { DriverError, messageOf } from '../../core/errors.js';
 import type { InterfaceName, InterfacePrefix } from '../../core/names.js';
-import { CommandError, runCommand } from '../exec.js';
-import type { Libc } from '../libc.js';
+import { CommandError, runCommand } from '../process/exec.js';
+import type { Libc } from '../process/libc.js';
 import { NetlinkError, NetlinkSocket, netlinkProtocol } from './netlink-socket.js';
 import { insideNamespace } from './setns.js';
 

@@ -1,7 +1,7 @@
 /** Work inside of another network namespace, for as long as a synchronous function runs. */
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { messageOf } from '../../core/errors.js';
-import type { Libc } from '../libc.js';
+import type { Libc } from '../process/libc.js';
 
 /**
  * Runs `work` with the calling thread in the namespace that `fd` is of, and comes back. `work` must

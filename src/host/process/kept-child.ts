@@ -1,6 +1,6 @@
 /** A child that runs as long as the daemon does: started again whenever it ends. */
 import { createInterface } from 'node:readline';
-import type { Log } from '../driver/host.js';
+import type { Log } from '../../driver/host.js';
 import { type LongProcess, spawnProcess } from './exec.js';
 
 export interface ChildEvents {

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { garbageCollector } from '../../src/host/garbage.js';
+import { garbageCollector } from '../../../src/host/process/garbage.js';
 
 t.test('what is no longer used goes at once', async (t) => {
   const collect = garbageCollector();
