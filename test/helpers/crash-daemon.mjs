@@ -6,7 +6,7 @@ import { dispatch } from '../../build/cli/dispatch.js';
 import { FirewallIptables } from '../../build/host/iptables/restore-backend.js';
 import { ConntrackNetlink } from '../../build/host/netlink/conntrack.js';
 import { LinksNetlink } from '../../build/host/netlink/links.js';
-import { RecordFiles } from '../../build/host/store-file.js';
+import { RecordFiles } from '../../build/host/records/store-file.js';
 import { SysctlFiles } from '../../build/host/sysctl.js';
 import { ProxySupervisor } from '../../build/proxy/supervisor.js';
 

@@ -8,8 +8,8 @@ const fs = await import('node:fs');
 const { default: os } = await import('node:os');
 const { join } = await import('node:path');
 const { loadLibc } = await import('../../src/host/process/libc.js');
-const { lockState } = await import('../../src/host/state-lock.js');
-const { RecordFiles } = await import('../../src/host/store-file.js');
+const { lockState } = await import('../../src/host/records/state-lock.js');
+const { RecordFiles } = await import('../../src/host/records/store-file.js');
 
 const id = 'a'.repeat(64);
 const otherId = 'b'.repeat(64);
@@ -178,7 +178,7 @@ t.test('a full disk, and one that is read-only', async (t) => {
 
 t.test('a process that is killed while it writes leaves whole records', async (t) => {
   const folder = t.testdir();
-  const module = new URL('../../src/host/store-file.ts', import.meta.url).href;
+  const module = new URL('../../src/host/records/store-file.ts', import.meta.url).href;
   const script = `
     const { RecordFiles } = await import(${JSON.stringify(module)});
     const store = await RecordFiles.open(${JSON.stringify(folder)});

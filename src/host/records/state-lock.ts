@@ -9,8 +9,8 @@
 import type { FileHandle } from 'node:fs/promises';
 import { mkdir, open } from 'node:fs/promises';
 import { join } from 'node:path';
-import { DriverError, messageOf } from '../core/errors.js';
-import type { Libc } from './process/libc.js';
+import { DriverError, messageOf } from '../../core/errors.js';
+import type { Libc } from '../process/libc.js';
 
 const fileName = 'daemon.lock';
 

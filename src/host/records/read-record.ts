@@ -1,7 +1,7 @@
 /** One record's file → what it says, or why that cannot be known. */
 import { readFileSync, statSync, unlinkSync } from 'node:fs';
-import { DriverError, messageOf } from '../core/errors.js';
-import type { RecordKind, StoredRecord } from '../driver/host.js';
+import { DriverError, messageOf } from '../../core/errors.js';
+import type { RecordKind, StoredRecord } from '../../driver/host.js';
 
 /** Of the wrapper and of what the driver writes into `value`. */
 export const recordVersion = 1;

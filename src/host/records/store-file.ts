@@ -9,9 +9,9 @@
 import type { FileHandle } from 'node:fs/promises';
 import { mkdir, open, readdir, rename, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { DriverError, messageOf } from '../core/errors.js';
-import type { RecordKind, RecordStore, StoredRecord } from '../driver/host.js';
-import { Pieces } from '../pieces.js';
+import { DriverError, messageOf } from '../../core/errors.js';
+import type { RecordKind, RecordStore, StoredRecord } from '../../driver/host.js';
+import { Pieces } from '../../pieces.js';
 import { readRecord, recordVersion } from './read-record.js';
 
 const folderOf: Readonly<Record<RecordKind, string>> = {
