@@ -5,7 +5,7 @@
 import fastify, { type FastifyError, type FastifyInstance } from 'fastify';
 import { DriverError, messageOf } from '../core/errors.js';
 import type { Log } from '../driver/host.js';
-import type { Operator } from '../driver/operator.js';
+import type { Operator } from '../operator/status.js';
 
 export interface AdminServer {
   readonly app: FastifyInstance;

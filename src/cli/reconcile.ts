@@ -1,5 +1,5 @@
 /** `tsbridge reconcile`: makes the host what it should be, or shows what that would take. */
-import type { Reconciliation } from '../driver/operator.js';
+import type { Reconciliation } from '../operator/status.js';
 import { AdminError, askDaemon, readAdminArguments } from './admin-client.js';
 import { type Command, columns, exitCodes } from './command.js';
 

@@ -1,6 +1,7 @@
 /** `tsbridge status`: how the daemon is, and whether the host is as it should be. */
-import type { Status } from '../driver/operator.js';
+
 import type { WatchStatus } from '../driver/repair/debounce.js';
+import type { Status } from '../operator/status.js';
 import { AdminError, askDaemon, readAdminArguments } from './admin-client.js';
 import { type Command, columns, exitCodes } from './command.js';
 

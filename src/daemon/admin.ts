@@ -2,12 +2,12 @@
 import { type AdminServer, createAdminServer } from '../admin/server.js';
 import type { Config } from '../config/config.js';
 import { messageOf } from '../core/errors.js';
-import { type Facts, HostOperator } from '../driver/operator.js';
 import type { SelfRepair } from '../driver/repair/self-repair.js';
 import type { GenerationChoice } from '../driver/rules/generation-choice.js';
 import type { World } from '../driver/world.js';
 import type { FirewallIptables } from '../host/iptables/restore-backend.js';
 import type { Monitor } from '../host/monitor.js';
+import { type Facts, HostOperator } from '../operator/status.js';
 import type { ProxySupervisor } from '../proxy/supervisor.js';
 import { listenOn } from '../unix-socket.js';
 import type { Stalls } from './stalls.js';

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import type { Terminal } from '../../src/cli/command.js';
 import { dispatch } from '../../src/cli/dispatch.js';
-import type { Status } from '../../src/driver/operator.js';
+import type { Status } from '../../src/operator/status.js';
 
 const repairs = {
   rules: {

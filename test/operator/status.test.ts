@@ -2,9 +2,9 @@
 import { createHash } from 'node:crypto';
 import t from 'tap';
 import { BridgeDriver } from '../../src/driver/driver.js';
-import { type Facts, HostOperator } from '../../src/driver/operator.js';
 import { recover } from '../../src/driver/recover.js';
 import type { RepairStatus } from '../../src/driver/repair/self-repair.js';
+import { type Facts, HostOperator } from '../../src/operator/status.js';
 import { makeHost } from '../helpers/fake-host.js';
 
 const facts: Facts = {

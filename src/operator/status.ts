@@ -1,11 +1,11 @@
 /** What an operator can ask of the daemon: how it is, and what would be repaired now. */
 import { messageOf } from '../core/errors.js';
 import type { GenerationName } from '../core/generations/generation.js';
-import { repairLinks } from './repair/links.js';
-import { repairRules } from './repair/rules.js';
-import type { RepairStatus } from './repair/self-repair.js';
-import { repairZones } from './repair/zones.js';
-import type { World } from './world.js';
+import { repairLinks } from '../driver/repair/links.js';
+import { repairRules } from '../driver/repair/rules.js';
+import type { RepairStatus } from '../driver/repair/self-repair.js';
+import { repairZones } from '../driver/repair/zones.js';
+import type { World } from '../driver/world.js';
 
 /** What the composition root knows and the driver does not. */
 export interface Facts {
