@@ -4,7 +4,7 @@
  * pause while three quarters are in use, and clients wait in the kernel's queue.
  */
 import { readFileSync } from 'node:fs';
-import type { SystemCalls } from './system-calls.js';
+import type { SystemCalls } from './system/system-calls.js';
 
 const share = 0.75;
 const retryMs = 100;

@@ -2,9 +2,9 @@
  * The memory through which all datagrams of the process pass, many in one system call: from clients
  * to a container, and from a container to a client, never both at the same time.
  */
-import { MessageVector, type Region } from './message-vector.js';
-import { controlBytes } from './packet-info.js';
-import { errors, type Layouts, type SystemCalls } from './system-calls.js';
+import { MessageVector, type Region } from './system/message-vector.js';
+import { controlBytes } from './system/packet-info.js';
+import { errors, type Layouts, type SystemCalls } from './system/system-calls.js';
 
 const messagesAtOnce = 64;
 /** More than a datagram can have. */

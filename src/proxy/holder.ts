@@ -2,10 +2,10 @@
 import { hostAndPort } from '../core/ports/port.js';
 import type { Listener } from '../driver/host.js';
 import { type WireFailure, type WireListener, wireReader } from './control.js';
-import { Unwatchable } from './event-loop.js';
 import type { Forwarder } from './forwarder.js';
 import { SctpForwarder } from './sctp-forwarder.js';
-import type { CallFailure } from './system-calls.js';
+import { Unwatchable } from './system/event-loop.js';
+import type { CallFailure } from './system/system-calls.js';
 import { TcpForwarder, type TcpParts } from './tcp-forwarder.js';
 import { UdpForwarder, type UdpParts } from './udp-forwarder.js';
 

@@ -3,10 +3,10 @@
  * passes on; what goes wrong with one resets the other. Who reads slowly is waited for: then nothing
  * more is taken from the other side, whose sender the kernel slows down.
  */
-import { type EventLoop, epoll, type Watcher } from './event-loop.js';
-import { type Pipe, type Pipes, pipeBytes } from './pipes.js';
-import type { Sockets } from './socket.js';
-import { errors, type SystemCalls } from './system-calls.js';
+import { type EventLoop, epoll, type Watcher } from './system/event-loop.js';
+import { type Pipe, type Pipes, pipeBytes } from './system/pipes.js';
+import type { Sockets } from './system/socket.js';
+import { errors, type SystemCalls } from './system/system-calls.js';
 
 /** How often a pipe is filled before other connections have their turn. */
 const fillsAtOnce = 4;

@@ -5,7 +5,7 @@
 import net from 'node:net';
 import type { PortBinding } from '../core/ports/port.js';
 import type { Forwarder } from './forwarder.js';
-import type { Sockets } from './socket.js';
+import type { Sockets } from './system/socket.js';
 
 /** A container that does not answer must not keep clients for ever. */
 const connectTimeoutMs = 10_000;

@@ -1,11 +1,11 @@
 /** A published TCP port: each client's connection is joined to one to the container. */
 import type { PortBinding } from '../core/ports/port.js';
 import type { Admission, Pausable } from './admission.js';
-import { epoll, type Watcher } from './event-loop.js';
 import type { Forwarder } from './forwarder.js';
 import { Relay, type RelayParts } from './relay.js';
-import { socketAddress } from './socket-address.js';
-import { errors } from './system-calls.js';
+import { epoll, type Watcher } from './system/event-loop.js';
+import { socketAddress } from './system/socket-address.js';
+import { errors } from './system/system-calls.js';
 
 /** A container that does not answer a SYN must not keep clients for ever. */
 const connectTimeoutMs = 10_000;

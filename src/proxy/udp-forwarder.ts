@@ -2,11 +2,11 @@
 import { type Family, familyOf } from '../core/address.js';
 import type { PortBinding } from '../core/ports/port.js';
 import { type Datagrams, nameBytes } from './datagrams.js';
-import { type EventLoop, epoll, type Watcher } from './event-loop.js';
 import type { Forwarder } from './forwarder.js';
-import { controlBytes, type PacketInfo } from './packet-info.js';
-import type { Sockets } from './socket.js';
-import { addressKey, addressLength, socketAddress } from './socket-address.js';
+import { type EventLoop, epoll, type Watcher } from './system/event-loop.js';
+import { controlBytes, type PacketInfo } from './system/packet-info.js';
+import type { Sockets } from './system/socket.js';
+import { addressKey, addressLength, socketAddress } from './system/socket-address.js';
 
 /** As docker-proxy. */
 const idleMs = 90_000;

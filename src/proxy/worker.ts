@@ -10,12 +10,12 @@ import { messageOf } from '../core/errors.js';
 import { Admission } from './admission.js';
 import { controlVersion, lineSplitter, type Reply, type Request } from './control.js';
 import { Datagrams } from './datagrams.js';
-import { EventLoop } from './event-loop.js';
 import { Holder } from './holder.js';
-import { PacketInfo } from './packet-info.js';
-import { Pipes } from './pipes.js';
-import { Sockets } from './socket.js';
-import { layouts, loadSystemCalls } from './system-calls.js';
+import { EventLoop } from './system/event-loop.js';
+import { PacketInfo } from './system/packet-info.js';
+import { Pipes } from './system/pipes.js';
+import { Sockets } from './system/socket.js';
+import { layouts, loadSystemCalls } from './system/system-calls.js';
 import { Dialing } from './tcp-forwarder.js';
 
 /** Without listeners and without a daemon. */

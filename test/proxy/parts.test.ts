@@ -2,9 +2,9 @@
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
-import { PacketInfo } from '../../src/proxy/packet-info.js';
-import { addressKey, socketAddress } from '../../src/proxy/socket-address.js';
-import { layouts } from '../../src/proxy/system-calls.js';
+import { PacketInfo } from '../../src/proxy/system/packet-info.js';
+import { addressKey, socketAddress } from '../../src/proxy/system/socket-address.js';
+import { layouts } from '../../src/proxy/system/system-calls.js';
 import { makeBinding } from '../helpers/golden.js';
 
 t.test('events are of the descriptor that is open now; a watcher may ask for another turn', (t) => {

@@ -7,8 +7,8 @@ import net from 'node:net';
 import { join } from 'node:path';
 import t from 'tap';
 import { controlVersion, lineSplitter, type Request } from '../../src/proxy/control.js';
-import { socketAddress } from '../../src/proxy/socket-address.js';
 import { ProxySupervisor } from '../../src/proxy/supervisor.js';
+import { socketAddress } from '../../src/proxy/system/socket-address.js';
 import { makeBinding } from '../helpers/golden.js';
 import {
   ask,

@@ -2,8 +2,8 @@
  * Sockets by system call: bound at once, with the kernel's own error, for TCP, UDP and SCTP (which
  * Node does not have). None of them waits, and none is shared with children.
  */
-import { type Family, familyOf, type IpAddress } from '../core/address.js';
-import { type PortBinding, type Protocol, protocolNumber } from '../core/ports/port.js';
+import { type Family, familyOf, type IpAddress } from '../../core/address.js';
+import { type PortBinding, type Protocol, protocolNumber } from '../../core/ports/port.js';
 import { addressFamily, addressLength, setPort, socketAddress } from './socket-address.js';
 import { type CallFailure, errors, failureOf, type SystemCalls } from './system-calls.js';
 

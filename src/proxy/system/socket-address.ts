@@ -1,6 +1,6 @@
 /** `struct sockaddr_in` and `sockaddr_in6`, as the kernel reads and writes them. */
 import { endianness } from 'node:os';
-import { addressBytes, type Family, familyOf, type IpAddress } from '../core/address.js';
+import { addressBytes, type Family, familyOf, type IpAddress } from '../../core/address.js';
 
 /** `AF_INET`, `AF_INET6` */
 export const addressFamily: Readonly<Record<Family, number>> = { 4: 2, 6: 10 };
