@@ -1,6 +1,6 @@
 /** A whole plan at once. */
 
-import type { BaseRules } from '../../src/core/generations/generation.js';
+import type { BaseRules } from '../../src/core/rules/plan.js';
 import { planInSteps, type RuleIntent } from '../../src/core/rules/plan.js';
 import type { RuleChange, RuleSet } from '../../src/core/rules/rule-set.js';
 

@@ -3,5 +3,5 @@ export const slow: readonly string[] = [
   'cli/log.test.ts',
   'cli/process.test.ts',
   'driver/crash.test.ts',
-  'protocol/activation.test.ts',
+  'frontends/libnetwork/activation.test.ts',
 ];

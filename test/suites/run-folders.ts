@@ -5,7 +5,7 @@
 import { readdirSync } from 'node:fs';
 
 /**
- * @param folders below `test/`
+ * @param folders below `test/`, each with all that is in it
  * @param except `FOLDER/FILE` of those that another suite runs
  */
 export async function runFolders(
@@ -14,7 +14,7 @@ export async function runFolders(
 ): Promise<void> {
   for (const folder of folders) {
     const url = new URL(`../${folder}/`, import.meta.url);
-    for (const name of readdirSync(url).sort()) {
+    for (const name of readdirSync(url, { recursive: true, encoding: 'utf8' }).sort()) {
       const left = !name.endsWith('.test.ts') || except.includes(`${folder}/${name}`);
       if (!left) await import(new URL(name, url).href);
     }

@@ -9,6 +9,7 @@ import type { InterfaceName } from '../names.js';
 import type { EndpointSpec } from '../network/endpoint.js';
 import { familyIn, type NetworkFamily, type NetworkSpec } from '../network/network.js';
 import type { OpenRun, PublishedRun } from '../ports/runs.js';
+import type { BaseRules } from '../rules/plan.js';
 import {
   type DockerChain,
   type Matches,
@@ -16,7 +17,7 @@ import {
   place,
   type Target,
 } from '../rules/rule.js';
-import type { BaseRules, FirewallSettings } from './generation.js';
+import type { FirewallSettings } from './generation.js';
 import { hostTranslation, outwardTranslation, translationJumps } from './nat.js';
 import {
   destinationTranslation,

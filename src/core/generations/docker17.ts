@@ -7,9 +7,10 @@
 import type { Family } from '../address.js';
 import { familyIn, type NetworkSpec } from '../network/network.js';
 import type { PublishedRun } from '../ports/runs.js';
+import type { BaseRules } from '../rules/plan.js';
 import { type PlacedRule, place } from '../rules/rule.js';
 import { answersRule, enteringRule, iccRule, leavingRule } from './common-17-20.js';
-import type { BaseRules, FirewallSettings, Generation, IsolatedNetwork } from './generation.js';
+import type { FirewallSettings, Generation, IsolatedNetwork } from './generation.js';
 import { internalDrops } from './internal-drops.js';
 import { hostTranslation, outwardTranslation, proxyReturn, translationJumps } from './nat.js';
 import {

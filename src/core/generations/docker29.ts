@@ -7,6 +7,7 @@
 import type { Family } from '../address.js';
 import { familyIn, type NetworkSpec } from '../network/network.js';
 import { orderPortGroups } from '../ports/order.js';
+import type { BaseRules } from '../rules/plan.js';
 import { type PlacedRule, place } from '../rules/rule.js';
 import {
   directAccessDrops,
@@ -16,7 +17,7 @@ import {
   publishedPortRules,
   routedPortRules,
 } from './common-28-29.js';
-import type { BaseRules, FirewallSettings, Generation } from './generation.js';
+import type { FirewallSettings, Generation } from './generation.js';
 import { internalDrops } from './internal-drops.js';
 
 export const docker29: Generation = {

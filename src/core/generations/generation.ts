@@ -8,7 +8,8 @@ import type { NetworkSpec } from '../network/network.js';
 import type { PortGroup } from '../ports/requests.js';
 import type { OpenRun, PublishedRun } from '../ports/runs.js';
 import type { FwMark } from '../rules/fw-mark.js';
-import type { Chain, DockerChain, PlacedRule, Table } from '../rules/rule.js';
+import type { BaseRules } from '../rules/plan.js';
+import type { Chain, DockerChain, PlacedRule } from '../rules/rule.js';
 import type { RuleSet } from '../rules/rule-set.js';
 
 /** `docker17`: 17.03; `docker20`: 17.06 to 27; `docker28`: 28.0.1 to 28.5; `docker29`: 29. */
@@ -26,12 +27,6 @@ export interface FirewallSettings {
   readonly loopbackSpared?: boolean;
   /** Packets with this mark may pass everything but DOCKER-USER (29). */
   readonly bridgeAcceptFwmark?: FwMark | undefined;
-}
-
-/** The chains and rules that all networks share. */
-export interface BaseRules {
-  readonly chains: readonly { readonly table: Table; readonly chain: DockerChain }[];
-  readonly rules: readonly PlacedRule[];
 }
 
 /** What isolation has to know of a network: also a bridge of another driver can be one. */

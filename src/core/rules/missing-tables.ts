@@ -3,8 +3,7 @@
  * kernels have no raw or mangle, or no nat for IPv6; Docker refuses to start containers there.
  */
 import type { Family } from '../address.js';
-import type { BaseRules } from '../generations/generation.js';
-import type { RuleIntent } from './plan.js';
+import type { BaseRules, RuleIntent } from './plan.js';
 import type { Rule, Table } from './rule.js';
 
 /** The tables that a network can do without. */

@@ -1,10 +1,15 @@
 /** (what a call wants, what is there) → ordered changes. */
-import type { BaseRules } from '../generations/generation.js';
-import type { PlacedRule, Rule } from './rule.js';
+import type { DockerChain, PlacedRule, Rule, Table } from './rule.js';
 import type { RuleChange, RuleSet } from './rule-set.js';
 
 /** Rules that are looked at between two yields of {@link planInSteps}. */
 const stepSize = 200;
+
+/** The chains and rules that all networks share. */
+export interface BaseRules {
+  readonly chains: readonly { readonly table: Table; readonly chain: DockerChain }[];
+  readonly rules: readonly PlacedRule[];
+}
 
 /** What a call wants of one family's rules. Additions come first. */
 export interface RuleIntent {

@@ -1,14 +1,8 @@
 /** firewalld lets through what it has in the engine's zone: our bridges belong there (spec 8.1). */
 import type { InterfaceName } from '../../core/names.js';
-import type { NetworkSpec } from '../../core/network/network.js';
+import { isZoned } from '../usecases/zones.js';
 import type { World } from '../world.js';
 import type { When } from './rules.js';
-
-/** Internal networks are, from 28 on; before, nothing of theirs passed the host anyway. */
-export function isZoned({ rules }: World, { internal }: NetworkSpec): boolean {
-  const recent = rules.generationName === 'docker28' || rules.generationName === 'docker29';
-  return !internal || recent;
-}
 
 /** Answers with what had to be done: `put br-0 into the zone of firewalld`. */
 export async function repairZones(world: World, when: When): Promise<string[]> {

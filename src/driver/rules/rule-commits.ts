@@ -6,7 +6,6 @@
 import { renderRestore } from '../../codec/iptables-restore.js';
 import type { Family } from '../../core/address.js';
 import { messageOf, wrapError } from '../../core/errors.js';
-import type { BaseRules } from '../../core/generations/generation.js';
 import type { AddedRule, HandledRule } from '../../core/rules/handles.js';
 import {
   describeMissing,
@@ -14,6 +13,7 @@ import {
   optionalTables,
   withoutTables,
 } from '../../core/rules/missing-tables.js';
+import type { BaseRules } from '../../core/rules/plan.js';
 import { planInSteps, type RuleIntent } from '../../core/rules/plan.js';
 import type { Rule, Table } from '../../core/rules/rule.js';
 import type { RuleChange, RuleSet } from '../../core/rules/rule-set.js';

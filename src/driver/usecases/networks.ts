@@ -15,13 +15,13 @@ import { bridgeSysctls } from '../../core/network/sysctls.js';
 import type { NetworkInput } from '../../core/options/input.js';
 import { parseNetwork } from '../../core/options/network-options.js';
 import { collectForgotten, refuseUnknownClash } from '../orphans/forgotten-networks.js';
-import { isZoned } from '../repair/zones.js';
 import type { NetworkState } from '../state/registry.js';
 import type { World } from '../world.js';
 import { applyLinkSteps, applySysctls } from './apply.js';
 import { ensureBridgeFiltering } from './bridge-filtering.js';
 import { removeEndpoint } from './endpoints.js';
 import { ensureForwarding } from './forwarding.js';
+import { isZoned } from './zones.js';
 
 /** A repeated call with the same arguments succeeds; with others it is `network-exists`. */
 export async function createNetwork(world: World, input: NetworkInput): Promise<void> {

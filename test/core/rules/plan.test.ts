@@ -1,6 +1,6 @@
 import t from 'tap';
 import { renderRestore } from '../../../src/codec/iptables-restore.js';
-import type { BaseRules } from '../../../src/core/generations/generation.js';
+import type { BaseRules } from '../../../src/core/rules/plan.js';
 import { type DockerChain, type Place, place } from '../../../src/core/rules/rule.js';
 import { RuleSet } from '../../../src/core/rules/rule-set.js';
 import { interfaceName } from '../../helpers/golden.js';
