@@ -1,8 +1,8 @@
 /** The plugin protocol without an engine: networks and endpoints by number, on a real daemon. */
 
 import { createHash } from 'node:crypto';
-import { run } from '../test/helpers/netns.js';
 import { UnixHttp } from '../test/lab/http.js';
+import { run } from '../test/process/netns.js';
 
 /** As random as an engine's: links are named by their digits. */
 const id = (kind: string, number: number): string =>

@@ -4,7 +4,7 @@
  *
  *   node --import=tsx bench/bare-rows.ts [--rows REGEX] [--size N] [--generation NAME]
  */
-import { inFreshNamespace, run } from '../test/helpers/netns.js';
+import { inFreshNamespace, run } from '../test/process/netns.js';
 
 inFreshNamespace();
 const { mkdirSync } = await import('node:fs');

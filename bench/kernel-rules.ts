@@ -1,5 +1,5 @@
 /** The rules as the kernel has them, and what two looks at them differ in. */
-import { run } from '../test/helpers/netns.js';
+import { run } from '../test/process/netns.js';
 
 /** The kernel's rules with their numbers, without counters. */
 export function rules(): string[] {

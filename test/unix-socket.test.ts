@@ -6,8 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { createServer, type ServerSettings } from '../src/frontends/libnetwork/server.js';
-import { endpointId, networkId } from './helpers/inputs.js';
-import { type DriverCall, RecordingDriver, RecordingLog } from './helpers/recording-driver.js';
+import { endpointId, networkId } from './fakes/inputs.js';
+import { type DriverCall, RecordingDriver, RecordingLog } from './fakes/recording-driver.js';
 
 const leaveBody = `{"NetworkID":"${networkId}","EndpointID":"${endpointId}"}\n`;
 

@@ -1,6 +1,6 @@
 /**
  * The outside world as the driver sees it. Each interface has its implementation in `host/` or
- * `proxy/`, and a fake in `test/helpers` that refuses what the real thing would refuse.
+ * `proxy/`, and a fake in `test/fakes` that refuses what the real thing would refuse.
  *
  * Verbs: `ensure` and `remove` may be repeated; `remove` of what is absent succeeds.
  */

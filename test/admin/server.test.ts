@@ -3,7 +3,7 @@ import t from 'tap';
 import { createAdminServer } from '../../src/admin/server.js';
 import { DriverError } from '../../src/core/errors.js';
 import type { Operator, Reconciliation, Status } from '../../src/operator/status.js';
-import { RecordingLog } from '../helpers/recording-driver.js';
+import { RecordingLog } from '../fakes/recording-driver.js';
 
 const status = { state: 'serving', networks: 2 } as Status;
 

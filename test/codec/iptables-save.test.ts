@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import t from 'tap';
 import { parseSave } from '../../src/codec/iptables-save.js';
 import type { Rule } from '../../src/core/rules/rule.js';
-import { ruleOf } from '../helpers/arbitrary.js';
+import { ruleOf } from '../fakes/arbitrary.js';
 
 t.test('chains, policies, rules', async (t) => {
   const found = parseSave(

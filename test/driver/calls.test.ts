@@ -5,7 +5,7 @@ import type { GenerationName } from '../../src/core/generations/generation.js';
 import { BridgeDriver, parseIds } from '../../src/driver/driver.js';
 import { recover } from '../../src/driver/recover.js';
 import { repairRules } from '../../src/driver/repair/rules.js';
-import { type FakeHost, makeHost } from '../helpers/fake-host.js';
+import { type FakeHost, makeHost } from '../fakes/fake-host.js';
 
 const id = (seed: string) => createHash('sha256').update(seed).digest('hex');
 const networkId = id('a');

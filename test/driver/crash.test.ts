@@ -5,9 +5,9 @@
 import { isDeepStrictEqual } from 'node:util';
 import t from 'tap';
 import { repairRules } from '../../src/driver/repair/rules.js';
-import { Engine } from '../helpers/engine-calls.js';
-import { type FakeHost, makeHost, stateOf } from '../helpers/fake-host.js';
-import { Killer } from '../helpers/killer.js';
+import { Engine } from '../fakes/engine-calls.js';
+import { type FakeHost, makeHost, stateOf } from '../fakes/fake-host.js';
+import { Killer } from '../process/killer.js';
 
 /** What an engine does with one container, call by call. */
 const calls: readonly (readonly [string, (engine: Engine) => Promise<unknown>])[] = [

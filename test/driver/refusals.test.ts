@@ -3,8 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import { DriverError } from '../../src/core/errors.js';
 import { repairRules } from '../../src/driver/repair/rules.js';
-import { Engine } from '../helpers/engine-calls.js';
-import { type FakeHost, type Interpose, makeHost, stateOf } from '../helpers/fake-host.js';
+import { Engine } from '../fakes/engine-calls.js';
+import { type FakeHost, type Interpose, makeHost, stateOf } from '../fakes/fake-host.js';
 
 const reasons = ['EBUSY', 'ENOBUFS', 'EEXIST', 'ENODEV', 'ENOSPC', 'ETIMEDOUT'];
 const calls: readonly (readonly [string, (engine: Engine) => Promise<unknown>])[] = [

@@ -1,7 +1,7 @@
 /** Ports that are released: on record before their rules go, so that a start never publishes them again. */
 import t from 'tap';
-import { Engine } from '../helpers/engine-calls.js';
-import { type FakeHost, makeHost, stateOf } from '../helpers/fake-host.js';
+import { Engine } from '../fakes/engine-calls.js';
+import { type FakeHost, makeHost, stateOf } from '../fakes/fake-host.js';
 
 async function published() {
   const host = makeHost();

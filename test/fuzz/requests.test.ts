@@ -10,7 +10,7 @@ import { BridgeDriver } from '../../src/driver/driver.js';
 import { recover } from '../../src/driver/recover.js';
 import type { World } from '../../src/driver/world.js';
 import { createServer } from '../../src/frontends/libnetwork/server.js';
-import { type FakeHost, makeHost, stateOf } from '../helpers/fake-host.js';
+import { type FakeHost, makeHost, stateOf } from '../fakes/fake-host.js';
 import { RawClient } from './client.js';
 import { newSeed, Random } from './random.js';
 import { Requests } from './requests.js';

@@ -3,7 +3,7 @@ import { chmod, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
 import { Firewalld, parseActiveZones } from '../../src/host/firewalld.js';
-import { RecordingLog } from '../helpers/recording-driver.js';
+import { RecordingLog } from '../fakes/recording-driver.js';
 
 t.test('active zones', async (t) => {
   const text = [

@@ -4,8 +4,8 @@
  */
 import type { ChildProcess } from 'node:child_process';
 import type { Test } from 'tap';
-import type { Daemon as DaemonType } from '../helpers/daemon.js';
-import { inFreshNamespace, isInstalled, run } from '../helpers/netns.js';
+import type { Daemon as DaemonType } from '../process/daemon.js';
+import { inFreshNamespace, isInstalled, run } from '../process/netns.js';
 
 inFreshNamespace();
 const { default: t } = await import('tap');
@@ -16,15 +16,15 @@ const { join } = await import('node:path');
 const { setTimeout: sleep } = await import('node:timers/promises');
 const { isDeepStrictEqual } = await import('node:util');
 const { fileURLToPath } = await import('node:url');
-const { Daemon } = await import('../helpers/daemon.js');
+const { Daemon } = await import('../process/daemon.js');
 const { parseSave } = await import('../../src/codec/iptables-save.js');
-const { listing } = await import('../helpers/golden.js');
+const { listing } = await import('../golden/golden.js');
 
 // /run/xtables.lock of our own, and a place for the names of namespaces.
 run('mount', ['-t', 'tmpfs', 'tmpfs', '/run']);
 mkdirSync('/run/netns');
 
-const answerer = fileURLToPath(new URL('../helpers/port-answers.mjs', import.meta.url));
+const answerer = fileURLToPath(new URL('../process/port-answers.mjs', import.meta.url));
 const ip = (...args: readonly string[]) => run('ip', args);
 const variants = (['nft', 'legacy'] as const).filter(
   (variant) =>

@@ -3,8 +3,8 @@
  * of a repair; then the engine goes on. `CRASH_ALL=1`: at every place. test/driver/crash.test.ts goes
  * through all of them in memory, and through more that an engine can do.
  */
-import type { Daemon as DaemonType } from '../helpers/daemon.js';
-import { inFreshNamespace, run } from '../helpers/netns.js';
+import type { Daemon as DaemonType } from '../process/daemon.js';
+import { inFreshNamespace, run } from '../process/netns.js';
 
 inFreshNamespace();
 const { default: t } = await import('tap');
@@ -13,7 +13,7 @@ const { tmpdir } = await import('node:os');
 const { join } = await import('node:path');
 const { setTimeout: sleep } = await import('node:timers/promises');
 const { isDeepStrictEqual } = await import('node:util');
-const { Daemon, hostState } = await import('../helpers/daemon.js');
+const { Daemon, hostState } = await import('../process/daemon.js');
 
 // /run/xtables.lock of our own.
 run('mount', ['-t', 'tmpfs', 'tmpfs', '/run']);

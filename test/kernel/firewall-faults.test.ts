@@ -1,5 +1,5 @@
 /** iptables-restore that fails, hangs or is killed half-way, and a lock that another one holds. */
-import { inFreshNamespace, isInstalled, run } from '../helpers/netns.js';
+import { inFreshNamespace, isInstalled, run } from '../process/netns.js';
 
 inFreshNamespace();
 const { default: t } = await import('tap');

@@ -1,4 +1,4 @@
-import { inFreshNamespace, isInstalled, run } from '../helpers/netns.js';
+import { inFreshNamespace, isInstalled, run } from '../process/netns.js';
 
 inFreshNamespace();
 const { default: t } = await import('tap');

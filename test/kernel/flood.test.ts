@@ -1,12 +1,12 @@
 /** The real daemon among a thousand idle connections, half requests and heaps of data. */
-import { inFreshNamespace, run } from '../helpers/netns.js';
+import { inFreshNamespace, run } from '../process/netns.js';
 
 inFreshNamespace();
 const { default: t } = await import('tap');
 const { mkdtempSync, rmSync } = await import('node:fs');
 const { tmpdir } = await import('node:os');
 const { join } = await import('node:path');
-const { Daemon, hostState, openConnections } = await import('../helpers/daemon.js');
+const { Daemon, hostState, openConnections } = await import('../process/daemon.js');
 
 run('mount', ['-t', 'tmpfs', 'tmpfs', '/run']);
 /** KiB; what nothing that comes in may make of it. */

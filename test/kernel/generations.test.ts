@@ -4,7 +4,7 @@
  */
 import type { PlacedRule } from '../../src/core/rules/rule.js';
 import type { RuleChange } from '../../src/core/rules/rule-set.js';
-import { inFreshNamespace, isInstalled, run } from '../helpers/netns.js';
+import { inFreshNamespace, isInstalled, run } from '../process/netns.js';
 
 inFreshNamespace();
 const { default: t } = await import('tap');
@@ -13,13 +13,13 @@ const { default: fc } = await import('fast-check');
 const { generations, ipv6Ways } = await import('../../src/core/generations/all.js');
 const { parseSave } = await import('../../src/codec/iptables-save.js');
 const { renderRestore } = await import('../../src/codec/iptables-restore.js');
-const { ruleOf } = await import('../helpers/arbitrary.js');
+const { ruleOf } = await import('../fakes/arbitrary.js');
 const { goldenSections, listing, listingOf, makeBinding, makeEndpoint, makeNetwork } = await import(
-  '../helpers/golden.js'
+  '../golden/golden.js'
 );
-const { planRules } = await import('../helpers/plan-rules.js');
-const { RuleHost } = await import('../helpers/rule-host.js');
-const { play } = await import('../helpers/golden-tour.js');
+const { planRules } = await import('../golden/plan-rules.js');
+const { RuleHost } = await import('../fakes/rule-host.js');
+const { play } = await import('../golden/golden-tour.js');
 
 type Family = 4 | 6;
 type Host = InstanceType<typeof RuleHost>;

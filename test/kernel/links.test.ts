@@ -1,4 +1,4 @@
-import { inFreshNamespace, ipJson, run } from '../helpers/netns.js';
+import { inFreshNamespace, ipJson, run } from '../process/netns.js';
 
 inFreshNamespace();
 const { default: t } = await import('tap');

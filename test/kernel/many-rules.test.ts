@@ -1,7 +1,7 @@
 /** The real daemon with 60,000 ports, and beside programs that make as many rules. */
 import type { Test } from 'tap';
-import type { Daemon as DaemonType } from '../helpers/daemon.js';
-import { inFreshNamespace, isInstalled, run } from '../helpers/netns.js';
+import type { Daemon as DaemonType } from '../process/daemon.js';
+import { inFreshNamespace, isInstalled, run } from '../process/netns.js';
 
 inFreshNamespace();
 const { default: t } = await import('tap');
@@ -15,7 +15,7 @@ const { tmpdir } = await import('node:os');
 const { join } = await import('node:path');
 const { setTimeout: sleep } = await import('node:timers/promises');
 const { isDeepStrictEqual } = await import('node:util');
-const { Daemon, hostState } = await import('../helpers/daemon.js');
+const { Daemon, hostState } = await import('../process/daemon.js');
 
 run('mount', ['-t', 'tmpfs', 'tmpfs', '/run']);
 mkdirSync('/run/netns');

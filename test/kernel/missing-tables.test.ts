@@ -3,7 +3,7 @@
  * and the log and `tsbridge status` say what does not hold. The kernel's refusal is played by a
  * program that stands before the real one, since no such kernel is at hand.
  */
-import { inFreshNamespace, isInstalled, run } from '../helpers/netns.js';
+import { inFreshNamespace, isInstalled, run } from '../process/netns.js';
 
 inFreshNamespace();
 const { default: t } = await import('tap');
@@ -12,7 +12,7 @@ const { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } = await impo
 const { tmpdir } = await import('node:os');
 const { join } = await import('node:path');
 const { fileURLToPath } = await import('node:url');
-const { Daemon } = await import('../helpers/daemon.js');
+const { Daemon } = await import('../process/daemon.js');
 
 run('mount', ['-t', 'tmpfs', 'tmpfs', '/run']);
 const main = fileURLToPath(new URL('../../dist/main.js', import.meta.url));

@@ -1,5 +1,5 @@
 /** The proxy process on a host with several addresses, and with containers that do not answer. */
-import { inFreshNamespace, run } from '../helpers/netns.js';
+import { inFreshNamespace, run } from '../process/netns.js';
 
 inFreshNamespace();
 
@@ -8,7 +8,7 @@ import { once } from 'node:events';
 
 const { default: t } = await import('tap');
 const { ask, eventually, listener, ownerOf, ProxyProcess, serve } = await import(
-  '../helpers/proxy-process.js'
+  '../process/proxy-process.js'
 );
 
 for (const command of [

@@ -1,5 +1,5 @@
 /** Rules deleted by their numbers over our own socket, as iptables-nft made them. */
-import { inFreshNamespace, isInstalled, run } from '../helpers/netns.js';
+import { inFreshNamespace, isInstalled, run } from '../process/netns.js';
 
 inFreshNamespace();
 const { default: t } = await import('tap');

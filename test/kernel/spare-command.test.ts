@@ -1,5 +1,5 @@
 /** The process that waits for the next change: what happens to the host meanwhile. */
-import { inFreshNamespace, isInstalled, run } from '../helpers/netns.js';
+import { inFreshNamespace, isInstalled, run } from '../process/netns.js';
 
 inFreshNamespace();
 const { default: t } = await import('tap');

@@ -1,4 +1,4 @@
-import { inFreshNamespace, run } from '../helpers/netns.js';
+import { inFreshNamespace, run } from '../process/netns.js';
 
 inFreshNamespace();
 const { default: t } = await import('tap');

@@ -8,7 +8,7 @@ import { text } from 'node:stream/consumers';
 import t from 'tap';
 import { loadLibc } from '../../src/host/process/libc.js';
 import { inheritedSocket, notifyReady } from '../../src/host/process/systemd.js';
-import { isInstalled } from '../helpers/netns.js';
+import { isInstalled } from '../process/netns.js';
 
 t.test('the socket that systemd passes', async (t) => {
   const env = { LISTEN_PID: '77', LISTEN_FDS: '1', LISTEN_FDNAMES: 'x', OTHER: 'y' };

@@ -3,7 +3,7 @@
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { nodeFlags } from '../helpers/node-flags.js';
+import { nodeFlags } from '../process/node-flags.js';
 import { UnixHttp } from './http.js';
 import { type Namespaces, REPOSITORY } from './namespaces.js';
 import { LabProcess, NODE, until } from './process.js';

@@ -5,7 +5,7 @@ import { BridgeDriver } from '../../src/driver/driver.js';
 import { recover } from '../../src/driver/recover.js';
 import type { RepairStatus } from '../../src/driver/repair/self-repair.js';
 import { type Facts, HostOperator } from '../../src/operator/status.js';
-import { makeHost } from '../helpers/fake-host.js';
+import { makeHost } from '../fakes/fake-host.js';
 
 const facts: Facts = {
   version: '0.1.0',

@@ -2,7 +2,7 @@
 import dgram from 'node:dgram';
 import { once } from 'node:events';
 import t from 'tap';
-import { eventually, freePort, listener, ownerOf, ProxyProcess } from '../helpers/proxy-process.js';
+import { eventually, freePort, listener, ownerOf, ProxyProcess } from '../process/proxy-process.js';
 
 const proxy = new ProxyProcess({ udpIdleMs: 400 });
 const daemon = proxy.supervise();

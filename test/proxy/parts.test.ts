@@ -5,10 +5,10 @@ import t from 'tap';
 import { PacketInfo } from '../../src/proxy/system/packet-info.js';
 import { addressKey, socketAddress } from '../../src/proxy/system/socket-address.js';
 import { layouts } from '../../src/proxy/system/system-calls.js';
-import { makeBinding } from '../helpers/golden.js';
+import { makeBinding } from '../golden/golden.js';
 
 t.test('events are of the descriptor that is open now; a watcher may ask for another turn', (t) => {
-  const main = fileURLToPath(new URL('../helpers/loop-main.ts', import.meta.url));
+  const main = fileURLToPath(new URL('../process/loop-main.ts', import.meta.url));
   const { stdout } = spawnSync(process.execPath, ['--import=tsx', main], { encoding: 'utf8' });
   const { called } = JSON.parse(stdout) as { called: string[] };
   t.same(called, ['first', 'Error: of one watcher', 'again 2', 'again 1', 'again 0']);

@@ -9,7 +9,7 @@ import t from 'tap';
 import { controlVersion, lineSplitter, type Request } from '../../src/proxy/control.js';
 import { ProxySupervisor } from '../../src/proxy/supervisor.js';
 import { socketAddress } from '../../src/proxy/system/socket-address.js';
-import { makeBinding } from '../helpers/golden.js';
+import { makeBinding } from '../golden/golden.js';
 import {
   ask,
   eventually,
@@ -18,7 +18,7 @@ import {
   ProxyProcess,
   serve,
   silent,
-} from '../helpers/proxy-process.js';
+} from '../process/proxy-process.js';
 
 const shared = new ProxyProcess();
 const supervise = () => shared.supervise();

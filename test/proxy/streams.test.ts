@@ -12,7 +12,7 @@ import {
   ownerOf,
   ProxyProcess,
   serve,
-} from '../helpers/proxy-process.js';
+} from '../process/proxy-process.js';
 
 const ignore = () => undefined;
 const proxy = new ProxyProcess();

@@ -12,9 +12,9 @@ import {
   gatewayModes,
   type NetworkSpec,
 } from '../../../src/core/network/network.js';
-import { listing, makeBinding, makeEndpoint, makeNetwork } from '../../helpers/golden.js';
-import { GoldenFile } from '../../helpers/golden-file.js';
-import { RuleHost } from '../../helpers/rule-host.js';
+import { RuleHost } from '../../fakes/rule-host.js';
+import { listing, makeBinding, makeEndpoint, makeNetwork } from '../../golden/golden.js';
+import { GoldenFile } from '../../golden/golden-file.js';
 
 const bindings = {
   any: { 4: '0.0.0.0', 6: '[::]' },

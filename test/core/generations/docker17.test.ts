@@ -1,8 +1,8 @@
 import t from 'tap';
 import { docker17 } from '../../../src/core/generations/docker17.js';
-import { listing, makeNetwork } from '../../helpers/golden.js';
-import { goldenTour } from '../../helpers/golden-tour.js';
-import { RuleHost } from '../../helpers/rule-host.js';
+import { RuleHost } from '../../fakes/rule-host.js';
+import { listing, makeNetwork } from '../../golden/golden.js';
+import { goldenTour } from '../../golden/golden-tour.js';
 
 goldenTour(t, { title: '17.03', generation: docker17 });
 

@@ -1,6 +1,6 @@
 import t from 'tap';
 import { docker20 } from '../../../src/core/generations/docker20.js';
-import { goldenTour } from '../../helpers/golden-tour.js';
+import { goldenTour } from '../../golden/golden-tour.js';
 
 /**
  * One module serves 17.06 to 27 and both families. For IPv6 it has more than the engines, which

@@ -4,8 +4,8 @@ import { generations, ipv6Ways } from '../../../src/core/generations/all.js';
 import { forwardedBridges } from '../../../src/core/generations/forwarded-bridges.js';
 import { generationNames, seenGenerations } from '../../../src/core/generations/generation.js';
 import { RuleSet } from '../../../src/core/rules/rule-set.js';
-import { goldenSections, makeBinding, makeEndpoint, makeNetwork } from '../../helpers/golden.js';
-import { groupOf, RuleHost } from '../../helpers/rule-host.js';
+import { groupOf, RuleHost } from '../../fakes/rule-host.js';
+import { goldenSections, makeBinding, makeEndpoint, makeNetwork } from '../../golden/golden.js';
 
 const settings = { userlandProxy: true };
 const ipv6 = { subnet: 'fd00:6::/64', gateway: 'fd00:6::1/64' };

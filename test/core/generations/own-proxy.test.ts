@@ -1,7 +1,7 @@
 /** Networks that were told otherwise than the daemon whether the userland proxy carries their ports. */
 import t from 'tap';
 import { generations } from '../../../src/core/generations/all.js';
-import { makeBinding, makeNetwork } from '../../helpers/golden.js';
+import { makeBinding, makeNetwork } from '../../golden/golden.js';
 
 const ipv6 = { subnet: 'fd00:6::/64', gateway: 'fd00:6::1/64' };
 const network = makeNetwork('br-x', '10.6.0.0/24', '10.6.0.1', {}, { ipv6 });

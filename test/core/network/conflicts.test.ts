@@ -2,7 +2,7 @@ import t from 'tap';
 import { DriverError } from '../../../src/core/errors.js';
 import { conflictsWith } from '../../../src/core/network/conflicts.js';
 import type { NetworkSpec } from '../../../src/core/network/network.js';
-import { messageFrom, networkSpec } from '../../helpers/inputs.js';
+import { messageFrom, networkSpec } from '../../fakes/inputs.js';
 
 const network = (digit: string, name: string, subnet: string, subnet6?: string): NetworkSpec =>
   networkSpec({

@@ -9,7 +9,7 @@ import {
   vethLinkOf,
 } from '../../../src/core/network/links.js';
 import { bridgeSysctls, forwardingOf } from '../../../src/core/network/sysctls.js';
-import { interfaceName, makeEndpoint, makeNetwork } from '../../helpers/golden.js';
+import { interfaceName, makeEndpoint, makeNetwork } from '../../golden/golden.js';
 
 const ipv6 = { subnet: 'fd00:6::/64', gateway: 'fd00:6::1/64' };
 const mtu = { 'com.docker.network.driver.mtu': '1400' };

@@ -9,7 +9,7 @@ import {
   messageFrom,
   networkId,
   networkSpec,
-} from '../../helpers/inputs.js';
+} from '../../fakes/inputs.js';
 
 const network = networkSpec();
 const dual = networkSpec({ ipv6: [{ pool: 'fd00::/64', gateway: 'fd00::1/64' }] });

@@ -3,7 +3,7 @@ import t from 'tap';
 import type { IpAddress } from '../../../src/core/address.js';
 import { DriverError } from '../../../src/core/errors.js';
 import { parseNetwork, parseSkippedGateways } from '../../../src/core/options/network-options.js';
-import { messageFrom, networkId, networkInput, networkSpec } from '../../helpers/inputs.js';
+import { messageFrom, networkId, networkInput, networkSpec } from '../../fakes/inputs.js';
 
 const bridge = (name: string) => `com.docker.network.bridge.${name}`;
 const refusal = (parts: Parameters<typeof networkInput>[0]) =>

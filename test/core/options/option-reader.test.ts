@@ -7,7 +7,7 @@ import {
   parseInteger,
 } from '../../../src/core/options/option-reader.js';
 import { Problems, show, showId } from '../../../src/core/problems.js';
-import { messageFrom } from '../../helpers/inputs.js';
+import { messageFrom } from '../../fakes/inputs.js';
 
 t.test("booleans are Go's ParseBool", async (t) => {
   for (const text of ['1', 't', 'T', 'TRUE', 'true', 'True'])

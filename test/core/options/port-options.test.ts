@@ -3,7 +3,7 @@ import t from 'tap';
 import { DriverError } from '../../../src/core/errors.js';
 import { parsePublish } from '../../../src/core/options/port-options.js';
 import { type Protocol, protocolNumber, protocols } from '../../../src/core/ports/port.js';
-import { messageFrom } from '../../helpers/inputs.js';
+import { messageFrom } from '../../fakes/inputs.js';
 
 const portMap = 'com.docker.network.portmap';
 const exposedPorts = 'com.docker.network.endpoint.exposedports';

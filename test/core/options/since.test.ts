@@ -1,7 +1,7 @@
 import t from 'tap';
 import type { GenerationName } from '../../../src/core/generations/generation.js';
 import { parseNetwork } from '../../../src/core/options/network-options.js';
-import { networkInput } from '../../helpers/inputs.js';
+import { networkInput } from '../../fakes/inputs.js';
 
 const docker = (name: string) => `com.docker.network.${name}`;
 

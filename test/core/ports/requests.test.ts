@@ -18,7 +18,7 @@ import {
   parseEphemeralRange,
   routedPorts,
 } from '../../../src/core/ports/requests.js';
-import { makeBinding } from '../../helpers/golden.js';
+import { makeBinding } from '../../golden/golden.js';
 
 const ip = (text: string) => text as IpAddress;
 const request = (host?: [first: number, last: number], hostIp?: string): PortRequest =>

@@ -4,9 +4,9 @@ import { generations } from '../../../src/core/generations/all.js';
 import { portRuleKinds } from '../../../src/core/network/network.js';
 import type { OpenPort, PortBinding, PortMatch } from '../../../src/core/ports/port.js';
 import { joinBindings, joinOpened, type PublishedRun } from '../../../src/core/ports/runs.js';
-import { listing, makeBinding, makeEndpoint, makeNetwork } from '../../helpers/golden.js';
-import { GoldenFile } from '../../helpers/golden-file.js';
-import { RuleHost } from '../../helpers/rule-host.js';
+import { RuleHost } from '../../fakes/rule-host.js';
+import { listing, makeBinding, makeEndpoint, makeNetwork } from '../../golden/golden.js';
+import { GoldenFile } from '../../golden/golden-file.js';
 
 const span = (match: PortMatch): readonly [number, number] =>
   typeof match === 'number' ? [match, match] : [match.first, match.last];

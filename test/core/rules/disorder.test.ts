@@ -2,8 +2,8 @@ import t from 'tap';
 import { disorderedRules, repeatedRules } from '../../../src/core/rules/disorder.js';
 import { type Place, place } from '../../../src/core/rules/rule.js';
 import { RuleSet } from '../../../src/core/rules/rule-set.js';
-import { interfaceName } from '../../helpers/golden.js';
-import { planRules } from '../../helpers/plan-rules.js';
+import { interfaceName } from '../../golden/golden.js';
+import { planRules } from '../../golden/plan-rules.js';
 
 const rule = (where: Place, name: string, chain: 'DOCKER' | 'FORWARD' = 'DOCKER') =>
   place(where, 4, 'filter', chain, { inInterface: interfaceName(name) }, 'ACCEPT');

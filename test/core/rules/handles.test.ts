@@ -2,7 +2,7 @@ import t from 'tap';
 import { mostDeletions, renderDeletions } from '../../../src/codec/nft-script.js';
 import { RuleHandles } from '../../../src/core/rules/handles.js';
 import { makeRule, type Rule } from '../../../src/core/rules/rule.js';
-import { interfaceName } from '../../helpers/golden.js';
+import { interfaceName } from '../../golden/golden.js';
 
 const rule = (bridge: string, table: 'filter' | 'nat' = 'filter'): Rule =>
   makeRule(4, table, 'DOCKER', { inInterface: interfaceName(bridge) }, 'RETURN');

@@ -10,8 +10,8 @@ import {
 } from '../../../src/core/rules/missing-tables.js';
 import { type Table, tables } from '../../../src/core/rules/rule.js';
 import { RuleSet } from '../../../src/core/rules/rule-set.js';
-import { makeBinding, makeEndpoint, makeNetwork } from '../../helpers/golden.js';
-import { planRules } from '../../helpers/plan-rules.js';
+import { makeBinding, makeEndpoint, makeNetwork } from '../../golden/golden.js';
+import { planRules } from '../../golden/plan-rules.js';
 
 const settings = { userlandProxy: false };
 const ipv6 = { subnet: 'fd00:6::/64', gateway: 'fd00:6::1/64' };

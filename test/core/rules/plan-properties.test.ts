@@ -14,11 +14,11 @@ import {
   tables,
 } from '../../../src/core/rules/rule.js';
 import { RuleSet } from '../../../src/core/rules/rule-set.js';
-import { networksWithPorts } from '../../helpers/arbitrary.js';
-import { FakeFirewall } from '../../helpers/fake-firewall.js';
-import { listing, makeEndpoint } from '../../helpers/golden.js';
-import { planRules } from '../../helpers/plan-rules.js';
-import { RuleHost } from '../../helpers/rule-host.js';
+import { networksWithPorts } from '../../fakes/arbitrary.js';
+import { FakeFirewall } from '../../fakes/fake-firewall.js';
+import { RuleHost } from '../../fakes/rule-host.js';
+import { listing, makeEndpoint } from '../../golden/golden.js';
+import { planRules } from '../../golden/plan-rules.js';
 
 const world = fc.record({
   generation: fc.constantFrom(...Object.values(generations)),

@@ -3,8 +3,8 @@ import { renderRestore } from '../../../src/codec/iptables-restore.js';
 import type { BaseRules } from '../../../src/core/rules/plan.js';
 import { type DockerChain, type Place, place } from '../../../src/core/rules/rule.js';
 import { RuleSet } from '../../../src/core/rules/rule-set.js';
-import { interfaceName } from '../../helpers/golden.js';
-import { planRules } from '../../helpers/plan-rules.js';
+import { interfaceName } from '../../golden/golden.js';
+import { planRules } from '../../golden/plan-rules.js';
 
 const jump = (chain: 'DOCKER-USER' | 'DOCKER-FORWARD') =>
   place('head', 4, 'filter', 'FORWARD', {}, { jump: chain });

@@ -1,7 +1,7 @@
 import t from 'tap';
 import { makeRule } from '../../../src/core/rules/rule.js';
 import { type RuleChange, RuleSet } from '../../../src/core/rules/rule-set.js';
-import { interfaceName } from '../../helpers/golden.js';
+import { interfaceName } from '../../golden/golden.js';
 
 const rule = (name: string) =>
   makeRule(4, 'filter', 'FORWARD', { inInterface: interfaceName(name) }, 'ACCEPT');

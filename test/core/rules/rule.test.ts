@@ -3,7 +3,7 @@ import type { Cidr, IpAddress } from '../../../src/core/address.js';
 import type { Port } from '../../../src/core/ports/port.js';
 import { type Matches, makeRule, place, type Target } from '../../../src/core/rules/rule.js';
 import type { RuleChange } from '../../../src/core/rules/rule-set.js';
-import { interfaceName } from '../../helpers/golden.js';
+import { interfaceName } from '../../golden/golden.js';
 
 const br = interfaceName('br-x');
 const subnet: Cidr = { family: 4, address: '10.6.0.0' as IpAddress, prefixLength: 24 };

@@ -2,7 +2,7 @@ import t from 'tap';
 import { makeRule, type Rule } from '../../../src/core/rules/rule.js';
 import type { RuleChange } from '../../../src/core/rules/rule-set.js';
 import { addedBy, inParts } from '../../../src/core/rules/transactions.js';
-import { interfaceName } from '../../helpers/golden.js';
+import { interfaceName } from '../../golden/golden.js';
 
 const rule = (table: 'filter' | 'nat', bridge: string): Rule =>
   makeRule(4, table, 'DOCKER', { inInterface: interfaceName(bridge) }, 'RETURN');

@@ -1,9 +1,9 @@
 /** Endpoints whose engine has died: collected when their container is gone for sure, never before. */
 import t from 'tap';
 import { DeadWatch, expectMove } from '../../../src/driver/orphans/dead-endpoints.js';
-import { Engine } from '../../helpers/engine-calls.js';
-import { FakeClock } from '../../helpers/fake-clock.js';
-import { type FakeHost, makeHost, stateOf } from '../../helpers/fake-host.js';
+import { Engine } from '../../fakes/engine-calls.js';
+import { FakeClock } from '../../fakes/fake-clock.js';
+import { type FakeHost, makeHost, stateOf } from '../../fakes/fake-host.js';
 
 const minute = 60_000;
 

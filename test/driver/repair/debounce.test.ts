@@ -2,7 +2,7 @@
 import t from 'tap';
 import type { Log } from '../../../src/driver/host.js';
 import { defaultTiming, type Repair, Watch } from '../../../src/driver/repair/debounce.js';
-import { FakeClock } from '../../helpers/fake-clock.js';
+import { FakeClock } from '../../fakes/fake-clock.js';
 
 const { quietMs, latestMs, settledMs, patienceMs, quarrelMs, quarrels, backOffMs } = defaultTiming;
 

@@ -9,8 +9,8 @@ import { repairRules, repairRulesRunning } from '../../../src/driver/repair/rule
 import { SelfRepair } from '../../../src/driver/repair/self-repair.js';
 import { SysctlWatch } from '../../../src/driver/repair/sysctl-watch.js';
 import { repairZones, repairZonesRunning } from '../../../src/driver/repair/zones.js';
-import { FakeClock } from '../../helpers/fake-clock.js';
-import { type FakeHost, makeHost } from '../../helpers/fake-host.js';
+import { FakeClock } from '../../fakes/fake-clock.js';
+import { type FakeHost, makeHost } from '../../fakes/fake-host.js';
 
 const id = (seed: string) => createHash('sha256').update(seed).digest('hex');
 const networkId = id('a');

@@ -1,7 +1,7 @@
 import t from 'tap';
 import { makeRule } from '../../../src/core/rules/rule.js';
 import { RuleNumbers } from '../../../src/driver/rules/rule-numbers.js';
-import { interfaceName } from '../../helpers/golden.js';
+import { interfaceName } from '../../golden/golden.js';
 
 const rules = Array.from({ length: 1_001 }, (_, at) =>
   makeRule(4, 'nat', 'DOCKER', { inInterface: interfaceName(`br-${at}`) }, 'RETURN'),

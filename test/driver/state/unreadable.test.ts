@@ -2,8 +2,8 @@
 import t from 'tap';
 import { BridgeDriver } from '../../../src/driver/driver.js';
 import { recover } from '../../../src/driver/recover.js';
-import { Engine } from '../../helpers/engine-calls.js';
-import { makeHost, stateOf } from '../../helpers/fake-host.js';
+import { Engine } from '../../fakes/engine-calls.js';
+import { makeHost, stateOf } from '../../fakes/fake-host.js';
 
 async function twoNetworks() {
   const host = makeHost();

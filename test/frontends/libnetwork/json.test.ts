@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import t from 'tap';
 import { parseJson } from '../../../src/frontends/libnetwork/json.js';
-import { messageFrom } from '../../helpers/inputs.js';
+import { messageFrom } from '../../fakes/inputs.js';
 
 t.test('is JSON.parse for everything that engines send', async (t) => {
   fc.assert(

@@ -1,5 +1,5 @@
 /** SIGKILL in memory: from the chosen effect on, nothing that the driver does has any effect. */
-import type { Interpose } from './fake-host.js';
+import type { Interpose } from '../fakes/fake-host.js';
 
 /** Everything that only looks. */
 const looks = new Set([

@@ -11,7 +11,7 @@ import type { InterfaceName } from '../../src/core/names.js';
 import { gatewayModes, type NetworkSpec } from '../../src/core/network/network.js';
 import { type Port, type PortBinding, protocols } from '../../src/core/ports/port.js';
 import { type Matches, makeRule, type Rule, type Target } from '../../src/core/rules/rule.js';
-import { interfaceName, makeBinding, makeNetwork } from './golden.js';
+import { interfaceName, makeBinding, makeNetwork } from '../golden/golden.js';
 
 /** Unicast: neither 0.0.0.0/8 nor multicast, so that it may also be translated to. */
 export const addressOf = (family: Family): fc.Arbitrary<IpAddress> =>

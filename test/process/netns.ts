@@ -4,7 +4,7 @@
  *
  * Call it before tap is loaded, which must come by a dynamic import:
  *
- *     import { inFreshNamespace } from '../helpers/netns.js';
+ *     import { inFreshNamespace } from './netns.js';
  *     inFreshNamespace();
  *     const { default: t } = await import('tap');
  */

@@ -11,7 +11,7 @@ import {
   makeEndpoint,
   makeNetwork,
 } from './golden.js';
-import { RuleHost } from './rule-host.js';
+import { RuleHost } from '../fakes/rule-host.js';
 
 interface Variant {
   /** Without `com.docker.network.`. */

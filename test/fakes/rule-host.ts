@@ -8,7 +8,7 @@ import { bindingsOf, type PortGroup } from '../../src/core/ports/requests.js';
 import { joinBindings } from '../../src/core/ports/runs.js';
 import type { PlacedRule } from '../../src/core/rules/rule.js';
 import { type RuleChange, RuleSet } from '../../src/core/rules/rule-set.js';
-import { planRules } from './plan-rules.js';
+import { planRules } from '../golden/plan-rules.js';
 
 export class RuleHost {
   /** What was changed since the start, commit by commit. */

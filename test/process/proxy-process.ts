@@ -14,7 +14,7 @@ import type { Protocol } from '../../src/core/ports/port.js';
 import type { Listener, Log } from '../../src/driver/host.js';
 import { ProxySupervisor } from '../../src/proxy/supervisor.js';
 import type { WorkerSettings } from '../../src/proxy/worker.js';
-import { makeBinding } from './golden.js';
+import { makeBinding } from '../golden/golden.js';
 
 const main = fileURLToPath(new URL('proxy-main.ts', import.meta.url));
 const ignore = () => undefined;
