@@ -79,21 +79,3 @@ t.test('every section of docs/errors.md says what to do', (t) => {
   }
   t.end();
 });
-
-t.test('links between the documents lead somewhere', (t) => {
-  for (const path of [
-    'README.md',
-    'CONTRIBUTING.md',
-    'CHANGELOG.md',
-    ...['options', 'errors', 'differences', 'reliability', 'performance'].map(
-      (name) => `docs/${name}.md`,
-    ),
-    'docs/adr/0001-layers.md',
-    'docs/adr/0002-libraries.md',
-  ]) {
-    for (const [, target = ''] of read(path).matchAll(/\]\((?!https?:)([^)#]+)[^)]*\)/g)) {
-      t.doesNotThrow(() => readFileSync(join(root, dirname(path), target)), `${path}: ${target}`);
-    }
-  }
-  t.end();
-});

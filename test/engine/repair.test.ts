@@ -10,7 +10,7 @@ import { type CommandError, LabProcess, NODE, until } from '../lab/process.js';
 import { type Fault, Striker } from '../lab/strike.js';
 import type { LogEntry, Tsbridge } from '../lab/tsbridge.js';
 
-/** `REPAIR_ROUNDS=5` does everything so often, for the figures in docs/reliability.md. */
+/** `REPAIR_ROUNDS=5` does everything five times, for the figures in docs/measurements. */
 const rounds = Number(process.env.REPAIR_ROUNDS ?? 1);
 const own = /br-app|br-two|172\.(18|19)\.0\.|fd00:1:/;
 const bridgeName = (name: string) => ['-o', `com.docker.network.bridge.name=${name}`];
