@@ -182,6 +182,10 @@ for (const file of files) {
       );
     }
   }
+  must(
+    !/-readonly\b/.test(text) || module === 'driver/state/transitions',
+    `${module} takes no readonly away: records change by driver/state/transitions`,
+  );
   must(text.split('\n').length <= 300, `${module} has at most 300 lines`);
   must(
     !childProcess.test(text) && !shells.some((shell) => shell.test(text)),

@@ -9,7 +9,9 @@ import type { EndpointIds, JoinResult, NetworkDriver } from './network-driver.js
 import { expectMove } from './orphans/dead-endpoints.js';
 import { KeyedLocks } from './state/locks.js';
 import type { EndpointState, NetworkState } from './state/registry.js';
-import { createEndpoint, labelOf, removeEndpoint, save } from './usecases/endpoints.js';
+import { saveEndpoint } from './state/saving.js';
+import { joined } from './state/transitions.js';
+import { createEndpoint, labelOf, removeEndpoint } from './usecases/endpoints.js';
 import { createNetwork, deleteNetwork } from './usecases/networks.js';
 import { publishPorts, releasePorts } from './usecases/publish.js';
 import type { World } from './world.js';
@@ -89,7 +91,8 @@ export class BridgeDriver implements NetworkDriver {
     return this.#onEndpoint(networkId, endpointId, async () => {
       const state = this.#endpoint({ networkId, endpointId });
       // Nothing that the engine has to wait for: after a crash the moved link tells as much.
-      save(this.world, state, { phase: 'ready', sandboxKey }).catch((error) => {
+      joined(state, sandboxKey);
+      saveEndpoint(this.world, state).catch((error) => {
         this.world.log.error({ endpoint: endpointId, error }, 'recording a join failed');
       });
       const network = state.network.spec;
@@ -171,7 +174,8 @@ export class BridgeDriver implements NetworkDriver {
 
   #endpoint(ids: EndpointIds): EndpointState {
     const state = this.#find(ids);
-    if (state !== undefined) return state;
+    // What could not be removed wholly is known to us only so that it is tried again.
+    if (state !== undefined && state.record.phase !== 'removing') return state;
     throw new DriverError(
       'endpoint-unknown',
       `No endpoint (${shortId(ids.endpointId)}) exists: disconnect the container and connect it again`,

@@ -15,9 +15,11 @@ import { repairLinks } from './repair/links.js';
 import { haveOtherTerms, repairRules } from './repair/rules.js';
 import { decodeEndpoint, decodeNetwork, type EndpointRecord } from './state/records.js';
 import type { EndpointState } from './state/registry.js';
+import { saveEndpoint } from './state/saving.js';
+import { foundMoved } from './state/transitions.js';
 import { remedy } from './state/unreadable.js';
 import { listenerOf } from './usecases/bind-ports.js';
-import { removeEndpoint, save } from './usecases/endpoints.js';
+import { removeEndpoint } from './usecases/endpoints.js';
 import { takeAway } from './usecases/networks.js';
 import { finishRelease } from './usecases/publish.js';
 import type { World } from './world.js';
@@ -153,7 +155,8 @@ async function collectLeftovers(world: World, links: ReadonlySet<string>): Promi
     if (phase === 'creating' && !gone) {
       // Joined, but the daemon died before that was on record.
       if (!links.has(state.spec.veth.container)) {
-        await attempt(world, 'recording a join', () => save(world, state, { phase: 'ready' }));
+        foundMoved(state);
+        await attempt(world, 'recording a join', () => saveEndpoint(world, state));
       }
       continue;
     }

@@ -6,7 +6,9 @@ import { messageOf } from '../../core/errors.js';
 import { shortId } from '../../core/names.js';
 import { type Clock, systemClock } from '../clock.js';
 import type { EndpointState } from '../state/registry.js';
-import { removeEndpoint, save } from '../usecases/endpoints.js';
+import { saveEndpoint } from '../state/saving.js';
+import { foundMoved } from '../state/transitions.js';
+import { removeEndpoint } from '../usecases/endpoints.js';
 import type { World } from '../world.js';
 
 /** The engine moves an endpoint within seconds; a plugin call is retried for 15 s. */
@@ -59,7 +61,9 @@ export function expectMove(world: World, state: EndpointState, clock: Clock = sy
     const { phase, sandboxKey } = state.record;
     if (phase === 'removing' || world.registry.endpoint(spec.id) !== state) return;
     if ((await world.links.find(spec.veth.container)) === undefined) {
-      if (phase === 'creating') await save(world, state, { phase: 'ready' });
+      if (phase !== 'creating') return;
+      foundMoved(state);
+      await saveEndpoint(world, state);
       return;
     }
     if (phase === 'ready' && sandboxKey && (await world.sandboxes.isThere(sandboxKey))) {

@@ -7,6 +7,8 @@ import type { Family } from '../../core/address.js';
 import { messageOf } from '../../core/errors.js';
 import { shortId } from '../../core/names.js';
 import type { RuleChange } from '../../core/rules/rule-set.js';
+import { saveNetwork } from '../state/saving.js';
+import { rulesMoved } from '../state/transitions.js';
 import type { World } from '../world.js';
 
 /** With `dry-run` the answer is what would be done, and nothing is. */
@@ -33,8 +35,8 @@ async function recordTerms(world: World): Promise<void> {
     const { id } = state.spec;
     await world.networkLocks.shared(id, async () => {
       if (world.registry.network(id) !== state) return;
-      state.record = { ...state.record, terms: world.rules.termsOf(state.spec) };
-      await world.store.write('network', id, state.record).catch((error) => {
+      rulesMoved(state, world.rules.termsOf(state.spec));
+      await saveNetwork(world, state).catch((error) => {
         world.log.warn(
           { network: shortId(id), error: messageOf(error) },
           'recording a move failed',

@@ -8,7 +8,8 @@ import { UnreadableRecords } from './unreadable.js';
 
 export interface NetworkState {
   readonly spec: NetworkSpec;
-  record: NetworkRecord;
+  /** Changed by `transitions.ts` only. */
+  readonly record: NetworkRecord;
   readonly endpoints: Map<EndpointId, EndpointState>;
   /** Made before the last start of the daemon, or of the engine. */
   former: boolean;
@@ -17,9 +18,10 @@ export interface NetworkState {
 export interface EndpointState {
   readonly spec: EndpointSpec;
   readonly network: NetworkState;
-  record: EndpointRecord;
+  /** Changed by `transitions.ts` only. */
+  readonly record: EndpointRecord;
   /** What a call is doing for `record.bindings`: a repair does not run ahead of it. */
-  publishing?: 'sockets' | 'rules' | undefined;
+  readonly publishing?: 'sockets' | 'rules' | undefined;
 }
 
 export class Registry {

@@ -9,8 +9,9 @@ import type { PortBinding } from '../../core/ports/port.js';
 import type { PortGroup } from '../../core/ports/requests.js';
 import type { PlacedRule } from '../../core/rules/rule.js';
 import type { Listener, ListenFailure } from '../host.js';
-import { encodeEndpoint } from '../state/records.js';
 import type { EndpointState } from '../state/registry.js';
+import { saveEndpoint } from '../state/saving.js';
+import { portsChosen } from '../state/transitions.js';
 import type { World } from '../world.js';
 
 /** How often a range or ephemeral port is tried again with the next number. */
@@ -38,8 +39,8 @@ export async function bindPorts(
   const chosen = new Map<PortGroup, PortBinding[]>();
   const record = (): Promise<void> => {
     const bindings = groups.flatMap((group) => chosen.get(group) ?? []);
-    state.record = { ...state.record, bindings };
-    return world.store.write('endpoint', state.spec.id, encodeEndpoint(state.record));
+    portsChosen(state, bindings);
+    return saveEndpoint(world, state);
   };
   let open: readonly PortGroup[] = groups;
   for (let attempt = 1; open.length > 0 || attempt === 1; attempt += 1) {
@@ -47,7 +48,7 @@ export async function bindPorts(
       for (const group of open) chosen.set(group, world.allocator.take(group, owner));
     } finally {
       // Whatever happens next, they are released with the record.
-      state.record = { ...state.record, bindings: [...chosen.values()].flat() };
+      portsChosen(state, [...chosen.values()].flat());
     }
     const wanted = open.flatMap((group) => chosen.get(group) ?? []);
     const listeners = wanted.map((binding) => listenerOf(userlandProxy, binding));

@@ -7,8 +7,9 @@ import type { EndpointSpec } from '../../core/network/endpoint.js';
 import { vethLinkOf } from '../../core/network/links.js';
 import { parseEndpoint } from '../../core/options/endpoint-options.js';
 import type { EndpointInput } from '../../core/options/input.js';
-import { type EndpointRecord, encodeEndpoint } from '../state/records.js';
 import type { EndpointState, NetworkState } from '../state/registry.js';
+import { saveEndpoint } from '../state/saving.js';
+import { endpointRemoving } from '../state/transitions.js';
 import type { World } from '../world.js';
 import { forgetFlows, freePorts } from './publish.js';
 
@@ -41,7 +42,7 @@ export async function createEndpoint(
       : wrapError(`creating endpoint ${label}`, error, 'link-failed');
   });
   try {
-    await world.store.write('endpoint', spec.id, encodeEndpoint(state.record));
+    await saveEndpoint(world, state);
     const rules = world.rules.add(world.rules.ofEndpoint(network.spec, spec));
     rules.catch(() => {});
     await world.links.createVeth(vethLinkOf(network.spec, state.spec));
@@ -117,7 +118,8 @@ async function collectStale(
 export async function removeEndpoint(world: World, state: EndpointState): Promise<void> {
   const { spec, network } = state;
   const errors = new ErrorList();
-  const marked = await save(world, state, { phase: 'removing' }).then(
+  endpointRemoving(state);
+  const marked = await saveEndpoint(world, state).then(
     () => true,
     (error) => {
       // A full disk: deleting must work there above all.
@@ -156,16 +158,6 @@ export async function removeEndpoint(world: World, state: EndpointState): Promis
       `deleting endpoint ${labelOf(spec, network)}: ${errors.message}`,
     );
   }
-}
-
-/** Changes the record in memory and on disk. */
-export async function save(
-  world: World,
-  state: EndpointState,
-  change: Partial<EndpointRecord>,
-): Promise<void> {
-  state.record = { ...state.record, ...change };
-  await world.store.write('endpoint', state.spec.id, encodeEndpoint(state.record));
 }
 
 export function labelOf(spec: EndpointSpec, network: NetworkState): string {

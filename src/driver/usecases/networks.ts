@@ -16,6 +16,8 @@ import type { NetworkInput } from '../../core/options/input.js';
 import { parseNetwork } from '../../core/options/network-options.js';
 import { collectForgotten, refuseUnknownClash } from '../orphans/forgotten-networks.js';
 import type { NetworkState } from '../state/registry.js';
+import { saveNetwork } from '../state/saving.js';
+import { bridgeExamined, networkMade, networkRemoving } from '../state/transitions.js';
 import type { World } from '../world.js';
 import { applyLinkSteps, applySysctls } from './apply.js';
 import { ensureBridgeFiltering } from './bridge-filtering.js';
@@ -55,11 +57,11 @@ export async function createNetwork(world: World, input: NetworkInput): Promise<
     const found = await world.links.find(spec.bridge);
     await refuseUnknownClash(world, spec, found?.name);
     if (found !== undefined) checkExistingBridge(spec, found);
-    state.record = { ...state.record, bridgeMade: found === undefined };
-    await world.store.write('network', spec.id, state.record);
+    bridgeExamined(state, found === undefined);
+    await saveNetwork(world, state);
     await ensureNetwork(world, spec, found);
-    state.record = { ...state.record, phase: 'ready' };
-    await world.store.write('network', spec.id, state.record);
+    networkMade(state);
+    await saveNetwork(world, state);
     void warnOfRoutes(world, spec);
     // The first port that somebody publishes shall not wait for the start of the proxy process.
     if (!spec.internal) world.hostPorts.prepare();
@@ -96,8 +98,8 @@ export async function deleteNetwork(world: World, id: NetworkId): Promise<void> 
   const state = world.registry.network(id);
   if (state === undefined) return;
   const errors = new ErrorList();
-  state.record = { ...state.record, phase: 'removing' };
-  const marked = await world.store.write('network', id, state.record).then(
+  networkRemoving(state);
+  const marked = await saveNetwork(world, state).then(
     () => true,
     (error) => {
       // A full disk: deleting must work there above all.
@@ -132,11 +134,11 @@ export async function deleteNetwork(world: World, id: NetworkId): Promise<void> 
 export async function takeAway(world: World, state: NetworkState): Promise<string | undefined> {
   const { spec, record } = state;
   // Out of the intent first, so that a repair does not put anything back.
-  state.record = { ...record, phase: 'removing' };
+  networkRemoving(state);
   const errors = new ErrorList();
   await errors.attempt(() => world.rules.removeNetwork(spec));
   if (errors.failed) {
-    await errors.attempt(() => world.store.write('network', spec.id, state.record));
+    await errors.attempt(() => saveNetwork(world, state));
     return errors.message;
   }
   // What firewalld keeps of a bridge that is gone does no harm.

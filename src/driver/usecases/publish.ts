@@ -10,8 +10,17 @@ import { refuseSeparate } from '../../core/options/compact-requests.js';
 import type { PublishRequest } from '../../core/options/port-options.js';
 import type { PortBinding } from '../../core/ports/port.js';
 import { expandRequests, type PublishContext, routedPorts } from '../../core/ports/requests.js';
-import { encodeEndpoint } from '../state/records.js';
 import type { EndpointState } from '../state/registry.js';
+import { saveEndpoint } from '../state/saving.js';
+import {
+  portsBound,
+  publishing,
+  publishingOver,
+  releaseFailed,
+  releaseFinished,
+  releaseRecord,
+  releasing,
+} from '../state/transitions.js';
 import type { World } from '../world.js';
 import { bindPorts, refuseTaken } from './bind-ports.js';
 
@@ -54,11 +63,10 @@ export async function publishPorts(
       'host ports ignored, because NAT is disabled (gateway mode routed)',
     );
   }
-  state.record = { ...state.record, opened, exposed: request.exposed };
+  publishing(state, { opened, exposed: request.exposed });
   try {
-    state.publishing = 'sockets';
     const rules = await bindPorts(world, state, groups);
-    state.publishing = 'rules';
+    portsBound(state);
     await world.rules.add(rules);
     // Only now: a client that goes on sending would bring the old flow back before the rules.
     await forgetUdpFlows(world, state.record.bindings);
@@ -67,7 +75,7 @@ export async function publishPorts(
     await releasePorts(world, state).catch(() => freePorts(world, state).catch(() => {}));
     throw error;
   } finally {
-    state.publishing = undefined;
+    publishingOver(state);
   }
 }
 
@@ -76,22 +84,19 @@ export async function publishPorts(
  * not publish again what was.
  */
 export async function releasePorts(world: World, state: EndpointState): Promise<void> {
-  const { bindings, opened, exposed } = state.record;
-  if (bindings.length === 0 && opened.length === 0 && exposed.length === 0) return;
-  const bare = { ...state.record, bindings: [], opened: [], exposed: [] };
-  const record = { ...bare, released: { bindings, opened } };
-  await world.store.write('endpoint', state.spec.id, encodeEndpoint(record));
+  if (publishesNothing(state)) return;
+  await saveEndpoint(world, state, releaseRecord(state));
   await freePorts(world, state);
 }
 
 /** Finishes at a start what {@link releasePorts} had on record. */
 export async function finishRelease(world: World, state: EndpointState): Promise<void> {
-  const { released, ...record } = state.record;
+  const { released } = state.record;
   if (released === undefined) return;
   await world.rules.remove(world.rules.ofPorts(state.network.spec, released));
   await forgetFlows(world, state, released.bindings);
-  state.record = record;
-  await world.store.write('endpoint', state.spec.id, encodeEndpoint(record));
+  releaseFinished(state);
+  await saveEndpoint(world, state);
 }
 
 /**
@@ -99,11 +104,11 @@ export async function finishRelease(world: World, state: EndpointState): Promise
  * Answers with false if nothing was published.
  */
 export async function freePorts(world: World, state: EndpointState): Promise<boolean> {
-  const { bindings, opened, exposed } = state.record;
-  if (bindings.length === 0 && opened.length === 0 && exposed.length === 0) return false;
+  if (publishesNothing(state)) return false;
   const errors = new ErrorList();
   // Out of the intent first, so that a repair does not put the rules back.
-  state.record = { ...state.record, bindings: [], opened: [], exposed: [] };
+  const ports = releasing(state);
+  const { bindings, opened } = ports;
   // The sockets first: while their process closes them, the rules are made out.
   const closed = errors.attempt(() => world.hostPorts.close(state.spec.id));
   const rules = world.rules.ofPorts(state.network.spec, { bindings, opened });
@@ -111,11 +116,16 @@ export async function freePorts(world: World, state: EndpointState): Promise<boo
   await errors.attempt(() => forgetFlows(world, state, bindings));
   if (errors.failed) {
     // Whoever comes next (Leave, DeleteEndpoint, a start) tries again.
-    state.record = { ...state.record, bindings, opened, exposed };
+    releaseFailed(state, ports);
     throw new DriverError('firewall-failed', `releasing published ports: ${errors.message}`);
   }
   world.allocator.release(bindings);
   return true;
+}
+
+function publishesNothing({ record }: EndpointState): boolean {
+  const { bindings, opened, exposed } = record;
+  return bindings.length === 0 && opened.length === 0 && exposed.length === 0;
 }
 
 /** As Docker does when ports come and go (spec section 3.6), and by host port on both occasions. */

@@ -1,0 +1,128 @@
+/**
+ * Every way in which the record of a network or of an endpoint changes. The records are read-only
+ * everywhere else, so that a reader who looks for what changes a phase or a port finds all of it here.
+ *
+ * A transition changes memory only, at once; the caller writes the record to disk (`saving.ts`).
+ * Whatever is planned from the records (rules, repairs) sees the new state from then on: what is on
+ * its way out is taken out of the record before it is taken off the host.
+ */
+import type { PortBinding } from '../../core/ports/port.js';
+import type { EndpointRecord, NetworkRecord, RuleTerms } from './records.js';
+import type { EndpointState, NetworkState } from './registry.js';
+
+/** What an endpoint offers to the outside. */
+export type PublishedPorts = Pick<EndpointRecord, 'bindings' | 'opened' | 'exposed'>;
+
+const noPorts: PublishedPorts = { bindings: [], opened: [], exposed: [] };
+
+/** It is known whether the bridge was there before: only one that we make is taken away again. */
+export function bridgeExamined(state: NetworkState, bridgeMade: boolean): void {
+  changeNetwork(state, { bridgeMade });
+}
+
+/** All of the network is on the host. */
+export function networkMade(state: NetworkState): void {
+  changeNetwork(state, { phase: 'ready' });
+}
+
+/** The network goes. It never comes back: the same id is registered anew. */
+export function networkRemoving(state: NetworkState): void {
+  changeNetwork(state, { phase: 'removing' });
+}
+
+/** A commit has written the network's rules in other words. */
+export function rulesMoved(state: NetworkState, terms: RuleTerms): void {
+  changeNetwork(state, { terms });
+}
+
+/** The engine is about to move the container's end into this sandbox. */
+export function joined(state: EndpointState, sandboxKey: string): void {
+  changeEndpoint(state, { phase: 'ready', sandboxKey });
+}
+
+/** The container's end has left the host: it was joined, though that is not on record. */
+export function foundMoved(state: EndpointState): void {
+  changeEndpoint(state, { phase: 'ready' });
+}
+
+/** Ports are chosen and bound next; a repair does not write their rules before they are. */
+export function publishing(
+  state: EndpointState,
+  ports: Pick<EndpointRecord, 'opened' | 'exposed'>,
+): void {
+  changeEndpoint(state, ports);
+  mutable(state).publishing = 'sockets';
+}
+
+/** These host ports are taken, and tried: a release gives all of them back. */
+export function portsChosen(state: EndpointState, bindings: readonly PortBinding[]): void {
+  changeEndpoint(state, { bindings });
+}
+
+/** The sockets are open: the rules come next, by the call or by a repair that is faster. */
+export function portsBound(state: EndpointState): void {
+  mutable(state).publishing = 'rules';
+}
+
+/** The call that published is over, however it went. */
+export function publishingOver(state: EndpointState): void {
+  mutable(state).publishing = undefined;
+}
+
+/**
+ * What is written before the first port is taken off the host: a start then finishes the release. In
+ * memory the ports stay until the disk has them as released.
+ */
+export function releaseRecord({ record }: EndpointState): EndpointRecord {
+  const { bindings, opened } = record;
+  return { ...record, ...noPorts, released: { bindings, opened } };
+}
+
+/** The ports are taken off the host next. Answers with what they were. */
+export function releasing(state: EndpointState): PublishedPorts {
+  const { bindings, opened, exposed } = state.record;
+  changeEndpoint(state, noPorts);
+  return { bindings, opened, exposed };
+}
+
+/** Some of it is still on the host: the next Leave, DeleteEndpoint or start tries again. */
+export function releaseFailed(state: EndpointState, ports: PublishedPorts): void {
+  changeEndpoint(state, ports);
+}
+
+/** A start has finished the release that the last daemon had begun. */
+export function releaseFinished(state: EndpointState): void {
+  const { released: _, ...record } = state.record;
+  mutable(state).record = record;
+}
+
+/** The endpoint goes. It never comes back: the same id is registered anew. */
+export function endpointRemoving(state: EndpointState): void {
+  changeEndpoint(state, { phase: 'removing' });
+}
+
+function changeNetwork(state: NetworkState, change: Partial<NetworkRecord>): void {
+  refuseReturn(state, change);
+  mutable(state).record = { ...state.record, ...change };
+}
+
+function changeEndpoint(state: EndpointState, change: Partial<EndpointRecord>): void {
+  refuseReturn(state, change);
+  mutable(state).record = { ...state.record, ...change };
+}
+
+/** Half of it may be gone already: to call it ready again would be a lie. */
+function refuseReturn(
+  { spec, record }: NetworkState | EndpointState,
+  { phase }: Partial<Pick<EndpointRecord, 'phase'>>,
+): void {
+  if (record.phase !== 'removing' || phase === undefined || phase === 'removing') return;
+  throw new Error(`${spec.id.slice(0, 12)} is being removed and cannot become ${phase}`);
+}
+
+type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
+
+/** The one place where a state is written. */
+function mutable<T extends NetworkState | EndpointState>(state: T): Mutable<T> {
+  return state;
+}
