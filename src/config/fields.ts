@@ -1,7 +1,8 @@
 /**
  * Every setting of the daemon, once: parsing, `tsbridge daemon --help` and the table in
  * docs/options.md all come from here. Settings that Docker's daemon has too go by Docker's names
- * and have Docker's defaults, because the engine never tells a plugin its own (spec section 6.4).
+ * and have Docker's defaults, because the engine never tells a plugin its own
+ * (docs/docker-bridge.md 6.4).
  */
 import type { IpAddress } from '../core/address.js';
 import type { GenerationName } from '../core/generations/generation.js';

@@ -1,6 +1,7 @@
 /**
- * What happens at a start: records → intent → host. The engine replays nothing (spec section 7.7),
- * so whatever should be there has to come from here, and what is right already is left alone.
+ * What happens at a start: records → intent → host. The engine replays nothing
+ * (docs/docker-bridge.md 7.7), so whatever should be there has to come from here, and what is right
+ * already is left alone.
  */
 
 import { ErrorList, messageOf } from '../core/errors.js';

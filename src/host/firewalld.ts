@@ -1,7 +1,7 @@
 /**
  * firewalld, where it guards the host: it rejects what is forwarded between interfaces unless their
- * zones allow it, whatever iptables says. The engine keeps a zone `docker` for its bridges, in which
- * everything is accepted (spec section 8.1).
+ * zones allow it, whatever iptables says. The engine keeps a zone `docker` for its bridges, in
+ * which everything is accepted (docs/docker-bridge.md 8.1).
  *
  * Asked by its own command, which takes a fifth of a second: only when a network comes or goes, and
  * when firewalld has changed something. One command after the other, so that a removal which comes
@@ -19,7 +19,9 @@ const timeoutMs = 30_000;
 const exitCodes = { notRunning: 252, unknownInterface: 20, unknownZone: 112 } as const;
 
 export class Firewalld implements Zones {
-  /** As far as we know; its start and its end are changes of the rules. undefined: not asked yet. */
+  /**
+   * As far as we know; its start and its end are changes of the rules. undefined: not asked yet.
+   */
   #running: boolean | undefined;
   #last: Promise<unknown> = Promise.resolve();
 

@@ -1,6 +1,6 @@
 /** What the documents refer to exists: files, headings, tests. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
 
@@ -57,5 +57,59 @@ t.test('docs/reliability.md names a test that exists in every row of a promise',
     }
   }
   t.ok(promises > 30, 'the promises are found');
+  t.end();
+});
+
+/** Every text of the repository that may cite a paragraph: path → text, comment signs taken out. */
+function* citingTexts(): Generator<[path: string, text: string]> {
+  for (const folder of ['src', 'test', 'bench', 'scripts', 'systemd', 'docs']) {
+    for (const entry of readdirSync(join(root, folder), { recursive: true, withFileTypes: true })) {
+      const path = join(entry.parentPath, entry.name);
+      if (entry.isFile() && /\.(?:ts|mjs|md|sh|txt|service|socket)$/.test(entry.name)) {
+        const text = readFileSync(path, 'utf8').replace(/\s*\n\s*(?:\*|\/\/|#)?\s*/g, ' ');
+        yield [relative(root, path), text];
+      }
+    }
+  }
+}
+
+t.test(
+  'every cited paragraph of docs/docker-bridge.md exists, and no other paper is cited',
+  (t) => {
+    const paragraphs = new Set(
+      [...read('docs/docker-bridge.md').matchAll(/^\*\*(\d+\.\d+)\*\* /gm)].map(
+        ([, number]) => number,
+      ),
+    );
+    t.ok(paragraphs.size > 40, 'the paragraphs are found');
+    let citations = 0;
+    for (const [path, text] of citingTexts()) {
+      for (const [, numbers = ''] of text.matchAll(
+        /docs\/docker-bridge\.md ((?:\d+\.\d+(?:, | and | to )?)+)/g,
+      )) {
+        for (const number of numbers.match(/\d+\.\d+/g) ?? []) {
+          citations += 1;
+          if (!paragraphs.has(number)) t.fail(`${path}: no paragraph ${number}`);
+        }
+      }
+      if (/\bspec(?:ification)?\s+sections?\s+\d|\(spec\s+\d/.test(text))
+        t.fail(`${path}: "spec section"`);
+    }
+    t.ok(citations > 40, 'the citations are found');
+    t.end();
+  },
+);
+
+t.test('the paragraphs of docs/docker-bridge.md are numbered without a gap', (t) => {
+  const text = read('docs/docker-bridge.md');
+  for (const part of text.split(/^## /m).slice(1)) {
+    const [, chapter] = /^(\d+)\. /.exec(part) ?? [];
+    const numbers = [...part.matchAll(/^\*\*(\d+\.\d+)\*\* /gm)].map(([, number]) => number);
+    t.strictSame(
+      numbers,
+      numbers.map((_, index) => `${chapter}.${index + 1}`),
+      `part ${chapter}`,
+    );
+  }
   t.end();
 });

@@ -61,7 +61,7 @@ async function startEngine(host: FakeHost, generation: keyof typeof starts): Pro
   if (generation === 'docker28') chains.push('DOCKER-FORWARD');
   const missing = chains.filter((chain) => !(`filter ${chain}` in host.firewall.dump()));
   const made = missing.map((chain) => `-N ${chain}\n`).join('');
-  // 28 takes away what those before it have in FORWARD (spec section 1.2).
+  // 28 takes away what those before it have in FORWARD (docs/docker-bridge.md 1.4).
   const old = '-j DOCKER-ISOLATION-STAGE-1';
   const legacy =
     generation === 'docker28' && host.firewall.rules('filter', 'FORWARD').includes(old);

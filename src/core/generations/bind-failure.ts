@@ -1,4 +1,7 @@
-/** Why a host port cannot be had, in the words of the host's engine generation (spec section 3.7). */
+/**
+ * Why a host port cannot be had, in the words of the host's engine generation
+ * (docs/docker-bridge.md 3.10).
+ */
 import { familyOf } from '../address.js';
 import { DriverError } from '../errors.js';
 import { hostAndPort, type PortBinding } from '../ports/port.js';

@@ -1,4 +1,7 @@
-/** What 17.03 to 27 write straight into FORWARD for each network (spec sections 2.1 and 2.2). */
+/**
+ * What 17.03 to 27 write straight into FORWARD for each network (docs/docker-bridge.md 2.1, 2.2 and
+ * 2.5).
+ */
 import type { Family } from '../address.js';
 import type { InterfaceName } from '../names.js';
 import type { NetworkSpec } from '../network/network.js';

@@ -2,7 +2,7 @@
  * What 28 and 29 have in common: `DOCKER-FORWARD` with its three jumps, drops of unpublished
  * ports at the end of `DOCKER`, drops of direct access in table raw.
  *
- * Source: spec sections 1.2, 2.1, 2.2 and 3.4; texts and order as observed on 28.5.2 and 29.
+ * Source: docs/docker-bridge.md 1.2, 2.3 and 3.4; texts and order as observed on 28.5.2 and 29.
  */
 import { type Cidr, type Family, familyOf, hostCidr, isLoopback } from '../address.js';
 import type { InterfaceName } from '../names.js';

@@ -2,7 +2,7 @@
  * The rules of Docker 17.03: `DOCKER-ISOLATION` with a pair of drops for every two networks, and
  * IPv4 only: this engine never touches ip6tables.
  *
- * Source: spec sections 1.2, 2.1, 2.2 and 3.4; order as replayed from the engine's source.
+ * Source: docs/docker-bridge.md 1.2, 2.1 and 3.4; order as replayed from the engine's source.
  */
 import type { Family } from '../address.js';
 import { familyIn, type NetworkSpec } from '../network/network.js';

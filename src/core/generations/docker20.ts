@@ -1,7 +1,8 @@
 /**
  * The rules of Docker 17.06 to 27: `DOCKER-USER` and two-stage isolation.
  *
- * Source: spec sections 1.2, 2.1, 2.2 and 3.4; texts and order as observed on 20.10.24 and 26.1.5.
+ * Source: docs/docker-bridge.md 1.2, 2.2 and 3.4; texts and order as observed on 20.10.24 and
+ * 26.1.5.
  */
 import type { Family } from '../address.js';
 import { familyIn, type NetworkFamily, type NetworkSpec } from '../network/network.js';

@@ -1,7 +1,7 @@
 /**
  * The rules of Docker 28.0.1 to 28.5: `DOCKER-FORWARD`, and two-stage isolation inside it.
  *
- * Source: spec sections 1.2, 2.1, 2.2 and 3.4; texts and order as observed on 28.5.2. Rules of
+ * Source: docs/docker-bridge.md 1.2, 2.3 and 3.4; texts and order as observed on 28.5.2. Rules of
  * 28.0 and 28.1 that 28.2 replaced (raw drops for each published port, RETURN in DOCKER-USER) are
  * not written.
  */

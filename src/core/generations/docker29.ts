@@ -2,7 +2,7 @@
  * The rules of Docker 29 with its iptables backend: as 28, but networks are isolated by the drop
  * of unpublished ports alone, and internal ones in `DOCKER-INTERNAL`.
  *
- * Source: spec sections 1.2, 2.1, 2.2 and 3.4; texts and order as observed on 29.
+ * Source: docs/docker-bridge.md 1.2, 2.4 and 3.4; texts and order as observed on 29.
  */
 import type { Family } from '../address.js';
 import { familyIn, type NetworkSpec } from '../network/network.js';

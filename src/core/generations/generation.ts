@@ -1,6 +1,6 @@
 /**
  * The generations of Docker's own rules: what a module for one of them offers, and how to tell
- * from the chains on a host which one its engine writes (spec sections 1 and 2).
+ * from the chains on a host which one its engine writes (docs/docker-bridge.md 1.1).
  */
 import type { Family } from '../address.js';
 import type { EndpointSpec } from '../network/endpoint.js';
@@ -49,8 +49,8 @@ export interface Generation {
    */
   pairRules?(network: IsolatedNetwork, other: IsolatedNetwork, family: Family): PlacedRule[];
   /**
-   * The order in which an endpoint's ports are bound and programmed (spec section 3.2); groups
-   * that must get the same host port become one.
+   * The order in which an endpoint's ports are bound and programmed (docs/docker-bridge.md 3.2);
+   * groups that must get the same host port become one.
    */
   orderBindings(groups: readonly PortGroup[]): PortGroup[];
 }
@@ -73,8 +73,8 @@ function forwardJumps(isolation: DockerChain): [Chain, string][] {
 
 /**
  * The generations whose jumps are there, oldest first. A newer engine takes the jumps of the older
- * ones away when it starts (spec sections 1.1 and 1.2), an older one knows nothing of the newer: so
- * that of several the oldest is the one that started last.
+ * ones away when it starts (docs/docker-bridge.md 1.4 and 1.8), an older one knows nothing of the
+ * newer: so that of several the oldest is the one that started last.
  */
 export function seenGenerations(found: RuleSet): GenerationName[] {
   return signatures

@@ -1,10 +1,12 @@
-/** `--internal`: nothing passes between the bridge and addresses outside of the network's subnet. */
+/**
+ * `--internal`: nothing passes between the bridge and addresses outside of the network's subnet.
+ */
 
 import type { InterfaceName } from '../names.js';
 import type { NetworkFamily } from '../network/network.js';
 import { type DockerChain, type Matches, type PlacedRule, place } from '../rules/rule.js';
 
-/** @param chain where this generation isolates networks (spec section 2.1) */
+/** @param chain where this generation isolates networks (docs/docker-bridge.md 2.6) */
 export function internalDrops(
   bridge: InterfaceName,
   { family, subnet }: NetworkFamily,

@@ -1,4 +1,7 @@
-/** Table nat: the rules that all generations write in the same words (spec sections 1.2 and 2.1). */
+/**
+ * Table nat: the rules that all generations write in the same words (docs/docker-bridge.md 1.3 and
+ * 2.7).
+ */
 import type { Cidr, Family } from '../address.js';
 import type { InterfaceName } from '../names.js';
 import type { NetworkFamily } from '../network/network.js';

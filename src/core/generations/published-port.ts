@@ -1,4 +1,7 @@
-/** The rules of one published port, or of a run of them, in the words of all generations (spec section 3.4). */
+/**
+ * The rules of one published port, or of a run of them, in the words of all generations
+ * (docs/docker-bridge.md 3.4).
+ */
 import { type Family, familyOf, hostCidr, isLoopback, isUnspecified } from '../address.js';
 import type { InterfaceName } from '../names.js';
 import type { OpenRun, PublishedRun } from '../ports/runs.js';

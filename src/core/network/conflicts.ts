@@ -5,7 +5,7 @@ import { shortId } from '../names.js';
 import { familiesOf, familyIn, type NetworkSpec } from './network.js';
 
 /**
- * Docker's check of a new network against every other one (spec section 4.1, check 7), in its
+ * Docker's check of a new network against every other one (docs/docker-bridge.md 4.3), in its
  * words, with every conflict in one message and what to do about it.
  *
  * @param others networks there are; `spec` itself may be among them

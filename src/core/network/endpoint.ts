@@ -14,7 +14,7 @@ export interface EndpointSpec {
 
 /**
  * The MAC address of an endpoint that was given none: from its IPv4 address as Docker up to 27
- * does (spec section 5.1), from its id for an endpoint without IPv4.
+ * does (docs/docker-bridge.md 5.2), from its id for an endpoint without IPv4.
  */
 export function defaultMac(id: EndpointId, ipv4: Cidr | undefined): MacAddress {
   if (ipv4 !== undefined && addressBytes(ipv4.address).length === 4) {

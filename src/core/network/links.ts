@@ -53,7 +53,9 @@ export type LinkStep =
   | { readonly kind: 'remove-address'; readonly link: InterfaceName; readonly address: Cidr }
   | { readonly kind: 'change-link'; readonly link: InterfaceName; readonly change: LinkChange };
 
-/** fe80::1/64, which Docker puts on the bridge of every IPv6 network (spec section 4.2). */
+/**
+ * fe80::1/64, which Docker puts on the bridge of every IPv6 network (docs/docker-bridge.md 4.5).
+ */
 const bridgeLinkLocal = {
   family: 6,
   address: 'fe80::1',

@@ -2,7 +2,7 @@
 import type { Cidr, Family, IpAddress } from '../address.js';
 import type { InterfaceName, InterfacePrefix, NetworkId } from '../names.js';
 
-/** `com.docker.network.bridge.gateway_mode_ipv4` and `_ipv6` (spec section 6.1). */
+/** `com.docker.network.bridge.gateway_mode_ipv4` and `_ipv6` (docs/docker-bridge.md 2.9). */
 export const gatewayModes = ['nat', 'nat-unprotected', 'routed', 'isolated'] as const;
 export type GatewayMode = (typeof gatewayModes)[number];
 

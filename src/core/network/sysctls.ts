@@ -31,8 +31,9 @@ export const bridgeNfCall: Readonly<Record<Family, SysctlPath>> = {
 };
 
 /**
- * What Docker sets on a network's bridge (spec section 4.2): no router advertisements are accepted
- * on it; IPv6 on or off as the network has it; 127.0.0.0/8 routable over it without the proxy.
+ * What Docker sets on a network's bridge (docs/docker-bridge.md 4.5): no router advertisements are
+ * accepted on it; IPv6 on or off as the network has it; 127.0.0.0/8 routable over it without the
+ * proxy.
  */
 export function bridgeSysctls(network: NetworkSpec): Sysctl[] {
   const { bridge, ipv6, userlandProxy } = network;

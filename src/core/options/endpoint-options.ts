@@ -62,7 +62,7 @@ function readEndpoint(
   return { spec, macGiven: input.mac !== '', warnings: unknownOptions(input) };
 }
 
-/** Empty is allowed: an engine may keep a family out of a container (spec section 7.9). */
+/** Empty is allowed: an engine may keep a family out of a container (docs/docker-bridge.md 7.9). */
 function readAddress(
   text: string,
   family: Family,

@@ -1,4 +1,4 @@
-/** The labels of `docker network create -o` (spec section 6.1), one by one. */
+/** The labels of `docker network create -o` (docs/docker-bridge.md 6.1), one by one. */
 import type { IpAddress } from '../address.js';
 import {
   type InterfaceName,

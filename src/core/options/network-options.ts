@@ -45,7 +45,7 @@ export interface SkippedGateways {
 const mtuBounds = { min: 68, minIpv6: 1280, max: 65535 };
 
 /**
- * The checks of spec section 4.1 in Docker's order and words, all of them.
+ * The checks of docs/docker-bridge.md 4.1 in Docker's order and words, all of them.
  *
  * @param generation of the host's engine: options that it lacks are problems. Without it, for
  *   networks that exist already, all options are accepted
@@ -63,7 +63,7 @@ export function parseNetwork(
 }
 
 /**
- * Answer to GwAllocCheck (28, spec section 7.4).
+ * Answer to GwAllocCheck (28, docs/docker-bridge.md 6.1 and 7.4).
  *
  * @param options those that CreateNetwork will bring
  * @throws DriverError `options-invalid` with every problem in the options

@@ -15,7 +15,7 @@ import { type Problems, show } from '../problems.js';
 import type { IpamPool } from './input.js';
 import { optionOf } from './option-reader.js';
 
-/** Cidrs that no network may be in (spec section 4.1, check 5). */
+/** Cidrs that no network may be in (docs/docker-bridge.md 4.1). */
 const multicast: Readonly<Record<Family, Cidr | undefined>> = {
   4: parseCidr('224.0.0.0/4'),
   6: parseCidr('ff00::/8'),

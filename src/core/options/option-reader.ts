@@ -3,14 +3,17 @@
  *
  * Booleans are what Go's `strconv.ParseBool` takes and integers what `strconv.Atoi` takes, as in
  * Docker's drivers; messages begin with Docker's `failed to parse LABEL value: V (reason)`
- * (spec section 4.1, check 3).
+ * (docs/docker-bridge.md 4.1 and 4.2).
  */
 import { type Family, familyOf, type IpAddress, parseIp } from '../address.js';
 import { type Problems, show } from '../problems.js';
 
 export type OptionMap = Readonly<Record<string, unknown>>;
 
-/** Keys of the engine outside of the `-o` labels, and of endpoints (spec sections 6.2 and 6.3). */
+/**
+ * Keys of the engine outside of the `-o` labels, and of endpoints (docs/docker-bridge.md 6.2 and
+ * 6.3).
+ */
 export const wellKnown = {
   generic: 'com.docker.network.generic',
   enableIpv4: 'com.docker.network.enable_ipv4',
@@ -50,7 +53,9 @@ export function isOptionMap(value: unknown): value is OptionMap {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** One option map. Every method returns undefined for an option that is absent or does not parse. */
+/**
+ * One option map. Every method returns undefined for an option that is absent or does not parse.
+ */
 export class OptionReader {
   constructor(
     private readonly options: OptionMap,

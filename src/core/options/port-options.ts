@@ -1,4 +1,4 @@
-/** Published and exposed ports as the engine sends them (spec sections 6.3 and 7.4). */
+/** Published and exposed ports as the engine sends them (docs/docker-bridge.md 3.1 and 6.3). */
 import { type IpAddress, parseIp } from '../address.js';
 import {
   type Port,
@@ -20,7 +20,7 @@ export interface ExposedPort {
 export interface PublishRequest {
   readonly requests: readonly PortRequest[];
   readonly exposed: readonly ExposedPort[];
-  /** Another endpoint of the container is its IPv6 gateway (28, spec section 3.2). */
+  /** Another endpoint of the container is its IPv6 gateway (28, docs/docker-bridge.md 3.2). */
   readonly noProxy6To4: boolean;
 }
 

@@ -1,6 +1,7 @@
 /**
  * Which options of a network came with which Docker. An engine that lacks one ignores it without a
- * word (spec section 6.1); here it is an error, because the rules that it asks for are not written.
+ * word (docs/docker-bridge.md 6.1); here it is an error, because the rules that it asks for are not
+ * written.
  *
  * What is known of a host's engine are its chains, so an option is only refused where the oldest
  * engine that writes such chains is older than the option, and our rules of that generation do

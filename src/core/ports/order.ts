@@ -1,4 +1,7 @@
-/** The order of an endpoint's published ports, as Docker 28 and 29 have it (spec section 3.2). */
+/**
+ * The order of an endpoint's published ports, as Docker 28 and 29 have it (docs/docker-bridge.md
+ * 3.2).
+ */
 import { addressBytes, familyOf, type IpAddress, isUnspecified } from '../address.js';
 import { type PortRequest, protocolNumber } from './port.js';
 import type { PortGroup } from './requests.js';

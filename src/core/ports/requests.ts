@@ -33,7 +33,7 @@ export interface PublishContext {
   readonly userlandProxy: boolean;
   /** Whether the host can listen on IPv6 at all. */
   readonly ipv6Listenable: boolean;
-  /** Another endpoint of the container is its IPv6 gateway (28, spec section 3.2). */
+  /** Another endpoint of the container is its IPv6 gateway (28, docs/docker-bridge.md 3.2). */
   readonly noProxy6To4: boolean;
   /** The network's families in mode `routed`, where ports have no host side. */
   readonly routed: readonly Family[];
@@ -64,7 +64,7 @@ export interface RoutedPorts {
   readonly ignored: readonly PortRequest[];
 }
 
-/** What the requests come to in the families that are routed (spec section 3.2). */
+/** What the requests come to in the families that are routed (docs/docker-bridge.md 3.2). */
 export function routedPorts(
   requests: readonly PortRequest[],
   context: PublishContext,

@@ -1,6 +1,7 @@
 /**
- * Endpoints whose engine died before it could say that they are over (spec section 7.7): nobody will
- * ever ask for their removal. They hold ports, rules and records, which another container may want.
+ * Endpoints whose engine died before it could say that they are over (docs/docker-bridge.md 7.7):
+ * nobody will ever ask for their removal. They hold ports, rules and records, which another
+ * container may want.
  */
 import { messageOf } from '../../core/errors.js';
 import { shortId } from '../../core/names.js';
@@ -51,9 +52,9 @@ export async function collectIfDead(world: World, state: EndpointState): Promise
 }
 
 /**
- * For an endpoint that has not been moved into its sandbox: either the engine does it now, or it never
- * got our answer and has forgotten it, or it has died over it. One whose other end has left the host
- * was joined, even if that could not be recorded.
+ * For an endpoint that has not been moved into its sandbox: either the engine does it now, or it
+ * never got our answer and has forgotten it, or it has died over it. One whose other end has left
+ * the host was joined, even if that could not be recorded.
  */
 export function expectMove(world: World, state: EndpointState, clock: Clock = systemClock): void {
   const { spec, network } = state;

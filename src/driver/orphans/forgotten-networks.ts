@@ -1,8 +1,8 @@
 /**
  * Networks that the engine does not know any more. If the daemon dies while it creates or deletes a
- * network, the engine repeats the call without its body (spec section 7.2), is told so, and forgets
- * the network; which one it was, nobody says. The same if the engine dies before it has recorded a
- * network that it has just made. It shows when the subnet is given out again.
+ * network, the engine repeats the call without its body (docs/docker-bridge.md 7.2), is told so,
+ * and forgets the network; which one it was, nobody says. The same if the engine dies before it has
+ * recorded a network that it has just made. It shows when the subnet is given out again.
  */
 import { cidrText, overlaps } from '../../core/address.js';
 import { DriverError } from '../../core/errors.js';
@@ -18,9 +18,9 @@ import { collectIfDead } from './dead-endpoints.js';
 const engineSpace = 'LocalDefault';
 
 /**
- * Removes (by `deleteNetwork`) networks from before the last start of the daemon or the engine whose
- * subnet the engine has given to `spec`: it has no network with that subnet any more. One with
- * endpoints of containers that live stays, and is a conflict.
+ * Removes (by `deleteNetwork`) networks from before the last start of the daemon or the engine
+ * whose subnet the engine has given to `spec`: it has no network with that subnet any more. One
+ * with endpoints of containers that live stays, and is a conflict.
  */
 export async function collectForgotten(
   world: World,

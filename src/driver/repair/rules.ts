@@ -48,8 +48,8 @@ async function recordTerms(world: World): Promise<void> {
 
 /**
  * The same while the host is in use. An engine that starts looks for each of its chains, makes
- * those that it did not find, and ends if one has appeared meanwhile (spec section 1.2): unless it
- * has been quiet for long enough, nothing is done that takes making a chain.
+ * those that it did not find, and ends if one has appeared meanwhile (docs/docker-bridge.md 1.2):
+ * unless it has been quiet for long enough, nothing is done that takes making a chain.
  *
  * @param settled it has been quiet
  * @param families whose rules somebody has changed; the others are not looked at

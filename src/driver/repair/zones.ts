@@ -1,4 +1,7 @@
-/** firewalld lets through what it has in the engine's zone: our bridges belong there (spec 8.1). */
+/**
+ * firewalld lets through what it has in the engine's zone: our bridges belong there
+ * (docs/docker-bridge.md 8.1).
+ */
 import type { InterfaceName } from '../../core/names.js';
 import { isZoned } from '../usecases/zones.js';
 import type { World } from '../world.js';

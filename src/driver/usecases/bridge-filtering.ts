@@ -1,4 +1,7 @@
-/** Frames between the ports of one bridge pass FORWARD only with br_netfilter (spec section 4.7). */
+/**
+ * Frames between the ports of one bridge pass FORWARD only with br_netfilter (docs/docker-bridge.md
+ * 4.6).
+ */
 import { DriverError } from '../../core/errors.js';
 import { shortId } from '../../core/names.js';
 import { familiesOf, type NetworkSpec } from '../../core/network/network.js';

@@ -91,7 +91,7 @@ async function register(
 
 /**
  * The engine gives an address out once: whoever has it still is dead, its engine having been killed
- * before it could say so (spec section 7.7).
+ * before it could say so (docs/docker-bridge.md 7.7).
  */
 async function collectStale(
   world: World,

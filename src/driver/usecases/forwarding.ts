@@ -1,4 +1,6 @@
-/** IP forwarding, and the FORWARD policy that goes with switching it on (spec section 1.4). */
+/**
+ * IP forwarding, and the FORWARD policy that goes with switching it on (docs/docker-bridge.md 1.7).
+ */
 import type { Family } from '../../core/address.js';
 import type { NetworkSpec } from '../../core/network/network.js';
 import {

@@ -74,7 +74,9 @@ export async function createNetwork(world: World, input: NetworkInput): Promise<
   }
 }
 
-/** Makes bridge, sysctls and rules what they should be; nothing is touched that is right already. */
+/**
+ * Makes bridge, sysctls and rules what they should be; nothing is touched that is right already.
+ */
 export async function ensureNetwork(
   world: World,
   spec: NetworkSpec,
@@ -152,7 +154,7 @@ export async function takeAway(world: World, state: NetworkState): Promise<strin
   return errors.failed ? errors.message : undefined;
 }
 
-/** A bridge that the user made is used as it is, if it fits (spec section 4.2). */
+/** A bridge that the user made is used as it is, if it fits (docs/docker-bridge.md 4.4). */
 function checkExistingBridge(spec: NetworkSpec, found: ObservedLink): void {
   if (found.kind !== 'bridge') {
     throw new DriverError(
@@ -174,8 +176,8 @@ function checkExistingBridge(spec: NetworkSpec, found: ObservedLink): void {
 }
 
 /**
- * Overlapping with a host route is allowed, as with Docker (the more specific route wins), but seldom
- * meant: whoever wonders where the packets go wants to read of it.
+ * Overlapping with a host route is allowed, as with Docker (the more specific route wins), but
+ * seldom meant: whoever wonders where the packets go wants to read of it.
  */
 async function warnOfRoutes(world: World, spec: NetworkSpec): Promise<void> {
   try {

@@ -25,8 +25,8 @@ import type { World } from '../world.js';
 import { bindPorts, refuseTaken } from './bind-ports.js';
 
 /**
- * Replaces what the endpoint has published. A request that is refused changes nothing; after a failure
- * of the host nothing is published.
+ * Replaces what the endpoint has published. A request that is refused changes nothing; after a
+ * failure of the host nothing is published.
  */
 export async function publishPorts(
   world: World,
@@ -80,8 +80,8 @@ export async function publishPorts(
 }
 
 /**
- * What {@link freePorts} does, on record before: if that fails nothing is released, and a start does
- * not publish again what was.
+ * What {@link freePorts} does, on record before: if that fails nothing is released, and a start
+ * does not publish again what was.
  */
 export async function releasePorts(world: World, state: EndpointState): Promise<void> {
   if (publishesNothing(state)) return;
@@ -128,7 +128,10 @@ function publishesNothing({ record }: EndpointState): boolean {
   return bindings.length === 0 && opened.length === 0 && exposed.length === 0;
 }
 
-/** As Docker does when ports come and go (spec section 3.6), and by host port on both occasions. */
+/**
+ * As Docker does when ports come and go (docs/docker-bridge.md 3.9), and by host port on both
+ * occasions.
+ */
 export async function forgetFlows(
   world: World,
   { spec }: EndpointState,

@@ -1,7 +1,7 @@
 /**
  * What goes back to the engine: always a JSON object, for an empty body is an error to it.
  *
- * Which status an error has decides what the user reads before it (spec section 7.3):
+ * Which status an error has decides what the user reads before it (docs/docker-bridge.md 7.3):
  * - 200 `remote: MESSAGE`: the call was understood and could not be done. The message says what
  *   was being done, so the method's name would only be in its way.
  * - 400 `NetworkDriver.METHOD: MESSAGE`: the request was not understood. Nobody typed it, so the

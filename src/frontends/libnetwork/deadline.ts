@@ -1,4 +1,4 @@
-/** A limit on how long the engine waits: it has none of its own (spec section 7.2). */
+/** A limit on how long the engine waits: it has none of its own (docs/docker-bridge.md 7.2). */
 
 /** What a timer can hold; a longer deadline is none. */
 const maxTimerMs = 2 ** 31 - 1;

@@ -1,4 +1,7 @@
-/** Every method of the remote driver protocol (spec section 7.4): which use case, which answer. */
+/**
+ * Every method of the remote driver protocol (docs/docker-bridge.md 7.4): which use case, which
+ * answer.
+ */
 import { DriverError } from '../../core/errors.js';
 import {
   type EndpointId,

@@ -1,5 +1,5 @@
 /**
- * The JSON that engines send (spec section 7.4), field names as Go writes them.
+ * The JSON that engines send (docs/docker-bridge.md 7.4), field names as Go writes them.
  *
  * Schemas see to the types only: what a text means is the core's business. Only fields that a call
  * cannot do without are required, and null stands for an absent map or list, as Go writes them.

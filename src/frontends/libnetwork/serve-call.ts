@@ -64,7 +64,7 @@ function objectOf({ networkId, endpointId }: Call): string {
 /**
  * The engine has been told that the call failed, and will not delete what it did not get: a network
  * or endpoint that comes into being after all is taken away (other calls are followed by a Leave
- * and a DeleteEndpoint, spec section 7.3).
+ * and a DeleteEndpoint, docs/docker-bridge.md 7.3).
  */
 async function lookAfter(
   work: Promise<object>,

@@ -30,8 +30,8 @@ interface Removal {
 }
 
 /**
- * Where the kernel can, it is told which flows to remove; otherwise they are listed first. Calls in the
- * same turn of the event loop, and those that arrive while others are worked on, share one walk
+ * Where the kernel can, it is told which flows to remove; otherwise they are listed first. Calls in
+ * the same turn of the event loop, and those that arrive while others are worked on, share one walk
  * through the kernel's table: that walk is what a list costs.
  */
 export class ConntrackNetlink implements Conntrack {
@@ -49,12 +49,12 @@ export class ConntrackNetlink implements Conntrack {
     this.#socket?.close();
   }
 
-  /** As Docker 23 does when ports are published (spec section 3.6). */
+  /** As Docker 23 does when ports are published (docs/docker-bridge.md 3.9). */
   removeUdpFlowsTo(hostPorts: readonly { family: Family; port: Port }[]): Promise<void> {
     return this.#remove(hostPorts.map(({ family, port }) => ({ kind: 'udp-to', family, port })));
   }
 
-  /** As Docker does when ports are revoked (spec section 3.6), for all protocols. */
+  /** As Docker does when ports are revoked (docs/docker-bridge.md 3.9), for all protocols. */
   removeFlowsOf(containers: readonly IpAddress[]): Promise<void> {
     return this.#remove(containers.map((address) => ({ kind: 'container', address })));
   }

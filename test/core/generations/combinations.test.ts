@@ -48,7 +48,7 @@ function* combinations(): Generator<Combination> {
               }
 }
 
-/** What the rules of a chain depend on, from spec sections 2.1 to 2.5 and 3.4. */
+/** What the rules of a chain depend on, from docs/docker-bridge.md 2.1 to 2.9 and 3.4. */
 function features(name: string, family: Family, chain: string, c: Combination): string[] {
   const modes = name === 'docker28' || name === 'docker29';
   const external = !c.internal;
