@@ -1,4 +1,4 @@
-/** The import table of docs/adr/0001-layers.md, as a test. */
+/** Who may import whom. The table stands here alone; docs/adr/0001-layers.md has the reasons. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
