@@ -43,6 +43,22 @@ t.test('every link in a document leads to a file and a heading that exist', (t) 
   t.end();
 });
 
+t.test('every file of the repository that a document names exists', (t) => {
+  let names = 0;
+  for (const document of documents) {
+    // Measurements are dated: they name what was there then.
+    if (document.startsWith('docs/measurements/')) continue;
+    for (const [, path = ''] of read(document).matchAll(
+      /`((?:src|test|docs|scripts|systemd|bench)\/[\w./-]+)`/g,
+    )) {
+      names += 1;
+      if (!existsSync(join(root, path))) t.fail(`${document}: ${path}`);
+    }
+  }
+  t.ok(names > 80, 'the names are found');
+  t.end();
+});
+
 t.test('docs/reliability.md names a test that exists in every row of a promise', (t) => {
   let promises = 0;
   let inTable = false;
