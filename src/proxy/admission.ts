@@ -1,36 +1,58 @@
 /**
- * Whether there is a descriptor for one more connection. Each needs two, and four more while bytes
- * wait in both ways; what is there already must not lack them because of what is new. So listeners
- * pause while three quarters are in use, and clients wait in the kernel's queue.
+ * Who may take a descriptor. Published ports come first: each holds one as long as it is published. Of
+ * the rest, UDP flows get a quarter at most; TCP connections stop while a quarter is free. So neither a
+ * flood of UDP clients nor one of connections keeps the other, a new port or the daemon's own
+ * connection waiting.
+ *
+ * A connection needs two descriptors, and four more while bytes wait in both ways; what is there already
+ * must not lack them because of what is new. So listeners pause, and clients wait in the kernel's queue.
  */
 import { readFileSync } from 'node:fs';
 import type { SystemCalls } from './system/system-calls.js';
 
-const share = 0.75;
+const connectionShare = 0.75;
+const flowShare = 0.25;
+/**
+ * One container's connections may take so many times what is still free. A single busy one gets four
+ * fifths of what there is; each other one always finds something left.
+ */
+const timesFree = 4;
 const retryMs = 100;
 
+/** What all connections of one container have open. */
+export interface ConnectionCount {
+  connections: number;
+}
+
 export interface Pausable {
+  readonly owner: ConnectionCount;
   resume(): void;
 }
 
 export class Admission {
-  readonly #limit: number;
+  /** Sockets of published ports. */
+  listeners = 0;
   #paused: Pausable[] = [];
 
   constructor(
     private readonly system: SystemCalls,
-    descriptors = descriptorLimit(),
-  ) {
-    this.#limit = descriptors * share;
+    private readonly descriptors = descriptorLimit(),
+  ) {}
+
+  /** How many UDP flows there may be. */
+  get flowLimit(): number {
+    return Math.max(1, Math.floor((this.descriptors - this.listeners) * flowShare));
   }
 
-  /** Whether no listener should take another connection, after one has become `fd`. */
-  isFull(fd: number): boolean {
-    // The kernel gives the lowest number that is free.
-    return fd >= this.#limit;
+  /** Whether `owner` should take no other connection, after one has become `fd`. */
+  isFull(fd: number, owner: ConnectionCount): boolean {
+    const most = this.listeners + (this.descriptors - this.listeners) * connectionShare;
+    // The kernel gives the lowest number that is free: at least as many are in use.
+    const free = most - fd;
+    return free <= 0 || owner.connections * 2 > free * timesFree;
   }
 
-  /** Resumes it when there are descriptors again. */
+  /** Resumes it when there are descriptors for it again. */
   pause(listener: Pausable): void {
     this.#paused.push(listener);
     if (this.#paused.length === 1) setTimeout(() => this.#retry(), retryMs);
@@ -39,13 +61,13 @@ export class Admission {
   #retry(): void {
     const free = this.system.dup(0);
     if (free >= 0) this.system.close(free);
-    if (free < 0 || this.isFull(free)) {
-      setTimeout(() => this.#retry(), retryMs);
-      return;
-    }
     const paused = this.#paused;
     this.#paused = [];
-    for (const listener of paused) listener.resume();
+    for (const listener of paused) {
+      if (free < 0 || this.isFull(free, listener.owner)) this.#paused.push(listener);
+      else listener.resume();
+    }
+    if (this.#paused.length > 0) setTimeout(() => this.#retry(), retryMs);
   }
 }
 

@@ -1,12 +1,14 @@
 /** The sockets of the proxy process, by owner. */
 import { hostAndPort } from '../core/ports/port.js';
 import type { Listener } from '../driver/host.js';
+import type { ConnectionCount } from './admission.js';
 import { type WireFailure, type WireListener, wireReader } from './control.js';
 import type { Forwarder } from './forwarder.js';
 import { SctpForwarder } from './sctp-forwarder.js';
 import { Unwatchable } from './system/event-loop.js';
 import type { CallFailure } from './system/system-calls.js';
 import { TcpForwarder, type TcpParts } from './tcp-forwarder.js';
+import type { FlowsOfOwner } from './udp-flows.js';
 import { UdpForwarder, type UdpParts } from './udp-forwarder.js';
 
 export type HolderParts = TcpParts & UdpParts;
@@ -17,68 +19,74 @@ const keyOf = ({ binding, mode }: Listener): string => {
   return `${protocol} ${hostAndPort(hostIp, hostPort)} ${to}`;
 };
 
+/** What one endpoint of a container holds, and what of the process's descriptors goes to it. */
+class Owner implements ConnectionCount {
+  readonly forwarders = new Map<string, Forwarder>();
+  readonly flows: FlowsOfOwner = new Set();
+  connections = 0;
+}
+
 export class Holder {
-  readonly #owners = new Map<string, Map<string, Forwarder>>();
+  readonly #owners = new Map<string, Owner>();
 
   constructor(private readonly parts: HolderParts) {}
 
   get listeners(): number {
-    return [...this.#owners.values()].reduce((sum, held) => sum + held.size, 0);
+    return this.parts.admission.listeners;
   }
 
   get connections(): number {
     let sum = 0;
-    for (const held of this.#owners.values()) for (const { active } of held.values()) sum += active;
+    for (const { forwarders } of this.#owners.values()) {
+      for (const { active } of forwarders.values()) sum += active;
+    }
     return sum;
   }
 
   /** Opens those that the owner does not have yet, as many as can be had. */
-  open(owner: string, listeners: readonly WireListener[]): WireFailure[] {
-    const held = this.#owners.get(owner) ?? new Map<string, Forwarder>();
-    this.#owners.set(owner, held);
+  open(name: string, listeners: readonly WireListener[]): WireFailure[] {
+    const owner = this.#owners.get(name) ?? new Owner();
+    this.#owners.set(name, owner);
     const read = wireReader();
     const failures: WireFailure[] = [];
     for (const [index, wire] of listeners.entries()) {
       const listener = read(wire);
       const key = keyOf(listener);
-      if (held.has(key)) continue;
-      const opened = this.#open(listener);
-      if ('code' in opened) failures.push([index, opened.code, opened.syscall]);
-      else held.set(key, opened);
+      if (owner.forwarders.has(key)) continue;
+      const opened = this.#open(listener, owner);
+      if ('code' in opened) {
+        failures.push([index, opened.code, opened.syscall]);
+      } else {
+        owner.forwarders.set(key, opened);
+        this.parts.admission.listeners += 1;
+      }
     }
-    if (held.size === 0) this.#owners.delete(owner);
+    if (owner.forwarders.size === 0) this.#owners.delete(name);
     return failures;
   }
 
   /** Without `listeners`: all of the owner's. */
-  close(owner: string, listeners?: readonly WireListener[]): void {
-    const held = this.#owners.get(owner);
-    if (held === undefined) return;
+  close(name: string, listeners?: readonly WireListener[]): void {
+    const owner = this.#owners.get(name);
+    if (owner === undefined) return;
     const read = wireReader();
-    const keys = listeners?.map((wire) => keyOf(read(wire))) ?? [...held.keys()];
-    for (const key of keys) {
-      held.get(key)?.close();
-      held.delete(key);
-    }
-    if (held.size === 0) this.#owners.delete(owner);
+    const keys = listeners?.map((wire) => keyOf(read(wire))) ?? [...owner.forwarders.keys()];
+    for (const key of keys) this.#close(owner, key);
+    if (owner.forwarders.size === 0) this.#owners.delete(name);
   }
 
   /** Exactly these, keeping what is held already. The index of a failure counts over all owners. */
   sync(owners: Readonly<Record<string, readonly WireListener[]>>): WireFailure[] {
     const read = wireReader();
     const wanted = new Map(Object.entries(owners));
-    for (const [owner, held] of this.#owners) {
-      const keep = new Set((wanted.get(owner) ?? []).map((wire) => keyOf(read(wire))));
-      for (const [key, forwarder] of held) {
-        if (keep.has(key)) continue;
-        forwarder.close();
-        held.delete(key);
-      }
+    for (const [name, owner] of this.#owners) {
+      const keep = new Set((wanted.get(name) ?? []).map((wire) => keyOf(read(wire))));
+      for (const key of owner.forwarders.keys()) if (!keep.has(key)) this.#close(owner, key);
     }
     const failures: WireFailure[] = [];
     let offset = 0;
-    for (const [owner, listeners] of wanted) {
-      for (const [index, code, syscall] of this.open(owner, listeners)) {
+    for (const [name, listeners] of wanted) {
+      for (const [index, code, syscall] of this.open(name, listeners)) {
         failures.push([offset + index, code, syscall]);
       }
       offset += listeners.length;
@@ -88,16 +96,24 @@ export class Holder {
 
   /** Gives all ports back; connections go on until they end. */
   release(): void {
-    for (const held of this.#owners.values()) {
-      for (const forwarder of held.values()) forwarder.stopListening();
+    for (const { forwarders } of this.#owners.values()) {
+      for (const forwarder of forwarders.values()) forwarder.stopListening();
     }
   }
 
-  #open(listener: Listener): Forwarder | CallFailure {
+  #close(owner: Owner, key: string): void {
+    const forwarder = owner.forwarders.get(key);
+    if (forwarder === undefined) return;
+    owner.forwarders.delete(key);
+    this.parts.admission.listeners -= 1;
+    forwarder.close();
+  }
+
+  #open(listener: Listener, owner: Owner): Forwarder | CallFailure {
     const fd = this.parts.sockets.open(listener.binding);
     if (typeof fd !== 'number') return fd;
     try {
-      return this.#forward(fd, listener);
+      return this.#forward(fd, listener, owner);
     } catch (error) {
       this.parts.loop.close(fd);
       if (error instanceof Unwatchable) return error.failure;
@@ -105,10 +121,10 @@ export class Holder {
     }
   }
 
-  #forward(fd: number, { binding, mode }: Listener): Forwarder {
+  #forward(fd: number, { binding, mode }: Listener, owner: Owner): Forwarder {
     if (mode === 'reserve') return this.#reserve(fd);
-    if (binding.protocol === 'tcp') return new TcpForwarder(this.parts, fd, binding);
-    if (binding.protocol === 'udp') return new UdpForwarder(this.parts, fd, binding);
+    if (binding.protocol === 'tcp') return new TcpForwarder(this.parts, fd, binding, owner);
+    if (binding.protocol === 'udp') return new UdpForwarder(this.parts, fd, binding, owner.flows);
     return new SctpForwarder(this.parts.sockets, fd, binding);
   }
 

@@ -1,6 +1,6 @@
 /** A published TCP port: each client's connection is joined to one to the container. */
 import type { PortBinding } from '../core/ports/port.js';
-import type { Admission, Pausable } from './admission.js';
+import type { Admission, ConnectionCount, Pausable } from './admission.js';
 import type { Forwarder } from './forwarder.js';
 import { Relay, type RelayParts } from './relay.js';
 import { epoll, type Watcher } from './system/event-loop.js';
@@ -56,6 +56,7 @@ export class TcpForwarder implements Forwarder, Watcher, Pausable {
     private readonly parts: TcpParts,
     private readonly fd: number,
     private readonly binding: PortBinding,
+    readonly owner: ConnectionCount,
   ) {
     parts.loop.watch(fd, epoll.in, this);
   }
@@ -73,7 +74,7 @@ export class TcpForwarder implements Forwarder, Watcher, Pausable {
       if (client >= 0) {
         if (!this.#inherited) sockets.setConnectionOptions(client);
         this.#join(client);
-        if (!admission.isFull(client)) continue;
+        if (!admission.isFull(client, this.owner)) continue;
       } else if (!isScarcity(system.errno())) {
         // None is left of those that came before the options.
         if (system.errno() === errors.EAGAIN) this.#inherited = true;
@@ -109,10 +110,11 @@ export class TcpForwarder implements Forwarder, Watcher, Pausable {
       return;
     }
     const relay = new Relay(this.parts, client, upstream, () => {
-      this.#relays.delete(relay);
+      if (this.#relays.delete(relay)) this.owner.connections -= 1;
       dialing.delete(relay);
     });
     this.#relays.add(relay);
+    this.owner.connections += 1;
     dialing.add(relay);
     relay.begin();
   }

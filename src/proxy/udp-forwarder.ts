@@ -7,11 +7,10 @@ import { type EventLoop, epoll, type Watcher } from './system/event-loop.js';
 import { controlBytes, type PacketInfo } from './system/packet-info.js';
 import type { Sockets } from './system/socket.js';
 import { addressKey, addressLength, socketAddress } from './system/socket-address.js';
+import type { Flow, FlowsOfOwner, UdpFlows } from './udp-flows.js';
 
-/** As docker-proxy. */
-const idleMs = 90_000;
-/** For one port: a flood of made-up clients must not take all descriptors. */
-const maxSessions = 4_096;
+/** What the kernel answers when descriptors, or the host's ephemeral ports, have run out. */
+const scarcity = ['EMFILE', 'ENFILE', 'EAGAIN', 'EADDRNOTAVAIL', 'ENOBUFS', 'ENOMEM'];
 
 /** What all UDP forwarders of the process share. */
 export interface UdpParts {
@@ -19,26 +18,28 @@ export interface UdpParts {
   readonly sockets: Sockets;
   readonly datagrams: Datagrams;
   readonly packetInfo: PacketInfo;
-  /** How long a client and its container may be silent, if not 90 s. */
-  readonly idleMs: number | undefined;
+  readonly flows: UdpFlows;
 }
 
-class Session implements Watcher {
+/** One client and its socket to the container. */
+class Session implements Watcher, Flow {
   lastUsed = performance.now();
 
   constructor(
-    private readonly parts: UdpParts,
-    private readonly listener: number,
+    private readonly forwarder: UdpForwarder,
+    readonly key: number | string,
     readonly socket: number,
-    private readonly client: Buffer,
+    readonly client: Buffer,
     /** What makes answers come from the address that the client has asked. */
     public control: Buffer,
   ) {}
 
   ready(): void {
-    const { datagrams } = this.parts;
-    const count = datagrams.reply(this.socket, this.listener, this.client, this.control);
-    if (count > 0) this.lastUsed = performance.now();
+    this.forwarder.answer(this);
+  }
+
+  end(): void {
+    this.forwarder.forget(this);
   }
 }
 
@@ -47,19 +48,18 @@ export class UdpForwarder implements Forwarder, Watcher {
   #container: Uint8Array | undefined;
   readonly #family: Family;
   readonly #sessions = new Map<number | string, Session>();
-  readonly #sweep: NodeJS.Timeout;
 
   /** `fd` is bound; it belongs to the forwarder from here on. */
   constructor(
     private readonly parts: UdpParts,
     private readonly fd: number,
     private readonly binding: PortBinding,
+    /** Those of all ports of the container. */
+    private readonly owner: FlowsOfOwner,
   ) {
     this.#family = familyOf(binding.hostIp);
     parts.sockets.receivePacketInfo(fd, this.#family);
     parts.loop.watch(fd, epoll.in, this);
-    const idle = parts.idleMs ?? idleMs;
-    this.#sweep = setInterval(() => this.#expire(performance.now() - idle), idle / 4).unref();
   }
 
   get active(): number {
@@ -68,9 +68,8 @@ export class UdpForwarder implements Forwarder, Watcher {
 
   /** Datagrams that come one after the other from one client go on with one call. */
   ready(): void {
-    const { datagrams } = this.parts;
+    const { datagrams, flows } = this.parts;
     const count = datagrams.receive(this.fd);
-    const now = performance.now();
     let current: Session | undefined;
     let start = 0;
     const passOn = (end: number): void => {
@@ -84,7 +83,7 @@ export class UdpForwarder implements Forwarder, Watcher {
         // First, since a new session may take the place, and the descriptor, of an old one.
         passOn(index);
         current = session ?? this.#begin(key, index);
-        if (current !== undefined) current.lastUsed = now;
+        if (current !== undefined) flows.use(this.owner, current);
       }
       if (session !== undefined) this.#noteAddress(session, index);
     }
@@ -97,9 +96,23 @@ export class UdpForwarder implements Forwarder, Watcher {
   }
 
   close(): void {
-    clearInterval(this.#sweep);
     this.parts.loop.close(this.fd);
-    for (const [key, session] of this.#sessions) this.#end(key, session);
+    for (const session of this.#sessions.values()) {
+      this.parts.flows.remove(this.owner, session);
+      session.end();
+    }
+  }
+
+  /** Hands on what has come from the container for one client. */
+  answer(session: Session): void {
+    const { datagrams, flows } = this.parts;
+    const { socket, client, control } = session;
+    if (datagrams.reply(socket, this.fd, client, control) > 0) flows.use(this.owner, session);
+  }
+
+  forget({ key, socket }: Session): void {
+    this.#sessions.delete(key);
+    this.parts.loop.close(socket);
   }
 
   /** Answers come from the address that the client has asked last. */
@@ -112,14 +125,13 @@ export class UdpForwarder implements Forwarder, Watcher {
 
   /** undefined if there can be none now: the datagram is lost. */
   #begin(key: number | string, index: number): Session | undefined {
-    const { loop, datagrams } = this.parts;
-    if (this.#sessions.size >= maxSessions) this.#endOldest();
+    const { loop, datagrams, flows } = this.parts;
+    flows.makeRoom(this.owner);
     const socket = this.#connect();
     if (socket === undefined) return undefined;
     const start = index * nameBytes;
     const name = datagrams.names.subarray(start, start + addressLength[this.#family]);
-    const control = this.#replyControl(index);
-    const session = new Session(this.parts, this.fd, socket, Buffer.from(name), control);
+    const session = new Session(this, key, socket, Buffer.from(name), this.#replyControl(index));
     try {
       loop.watch(socket, epoll.in, session);
     } catch (error) {
@@ -127,16 +139,18 @@ export class UdpForwarder implements Forwarder, Watcher {
       throw error;
     }
     this.#sessions.set(key, session);
+    flows.add(this.owner, session);
     return session;
   }
 
-  /** If there is no descriptor left, in place of the oldest session. */
+  /** If the kernel has no room for one more, in place of another. */
   #connect(): number | undefined {
+    const { sockets, flows } = this.parts;
     this.#container ??= socketAddress(this.binding.containerIp, this.binding.containerPort);
-    const socket = this.parts.sockets.connectTo('udp', this.#container);
+    const socket = sockets.connectTo('udp', this.#container);
     if (typeof socket === 'number') return socket;
-    if (socket.code !== 'EMFILE' || !this.#endOldest()) return undefined;
-    const again = this.parts.sockets.connectTo('udp', this.#container);
+    if (!scarcity.includes(socket.code) || !flows.endOne(this.owner)) return undefined;
+    const again = sockets.connectTo('udp', this.#container);
     return typeof again === 'number' ? again : undefined;
   }
 
@@ -145,22 +159,5 @@ export class UdpForwarder implements Forwarder, Watcher {
     const offset = index * controlBytes;
     const length = datagrams.controlLength(index);
     return packetInfo.toReplyWith(datagrams.controls, offset, length, this.#family);
-  }
-
-  #endOldest(): boolean {
-    const [oldest] = this.#sessions;
-    if (oldest !== undefined) this.#end(...oldest);
-    return oldest !== undefined;
-  }
-
-  #expire(before: number): void {
-    for (const [key, session] of this.#sessions) {
-      if (session.lastUsed < before) this.#end(key, session);
-    }
-  }
-
-  #end(key: number | string, session: Session): void {
-    this.#sessions.delete(key);
-    this.parts.loop.close(session.socket);
   }
 }

@@ -4,9 +4,10 @@
  *
  * Usage: node worker.js CONTROL_SOCKET
  */
-import { chmodSync, unlinkSync } from 'node:fs';
+import { chmodSync, readFileSync, unlinkSync } from 'node:fs';
 import net from 'node:net';
 import { messageOf } from '../core/errors.js';
+import { type PortRange, parseEphemeralRange } from '../core/ports/requests.js';
 import { Admission } from './admission.js';
 import { controlVersion, lineSplitter, type Reply, type Request } from './control.js';
 import { Datagrams } from './datagrams.js';
@@ -17,6 +18,7 @@ import { Pipes } from './system/pipes.js';
 import { Sockets } from './system/socket.js';
 import { layouts, loadSystemCalls } from './system/system-calls.js';
 import { Dialing } from './tcp-forwarder.js';
+import { flowPorts, UdpFlows } from './udp-flows.js';
 
 /** Without listeners and without a daemon. */
 const lonelyMs = 10_000;
@@ -32,16 +34,18 @@ export function runWorker(controlPath: string, settings: WorkerSettings = {}): v
   const system = loadSystemCalls();
   const shapes = layouts();
   const loop = new EventLoop(system, shapes, report);
+  const admission = new Admission(system);
+  const ports = flowPorts(ephemeralRange());
   const holder = new Holder({
     system,
     loop,
     sockets: new Sockets(system),
     pipes: new Pipes(system),
-    admission: new Admission(system),
+    admission,
     dialing: new Dialing(settings.connectTimeoutMs),
     datagrams: new Datagrams(system, shapes),
     packetInfo: new PacketInfo(shapes),
-    idleMs: settings.udpIdleMs,
+    flows: new UdpFlows(() => Math.min(ports, admission.flowLimit), settings.udpIdleMs),
   });
   let control: net.Socket | undefined;
   let retired = false;
@@ -117,6 +121,15 @@ export function runWorker(controlPath: string, settings: WorkerSettings = {}): v
     process.exit(0);
   }, 1_000);
   loop.run();
+}
+
+/** Of the host, from which the kernel takes a port for each UDP flow. */
+function ephemeralRange(): PortRange {
+  try {
+    return parseEphemeralRange(readFileSync('/proc/sys/net/ipv4/ip_local_port_range', 'utf8'));
+  } catch {
+    return parseEphemeralRange(undefined);
+  }
 }
 
 function report(error: unknown): void {
