@@ -18,7 +18,7 @@ const { metafile } = await build({
   splitting: true,
   format: 'esm',
   platform: 'node',
-  target: 'node20.19',
+  target: 'node22.14',
   // They load binaries that lie beside them.
   external: ['netlink', 'koffi'],
   // Libraries in CommonJS ask for the modules of Node.js by this name.

@@ -143,6 +143,8 @@ async function buildWorld(
       spawnProcess(
         process.execPath,
         [
+          // As the command's own first line has it: no debugger by a signal.
+          '--disable-sigusr1',
           // It makes next to no garbage: 10 MB less, resident.
           '--max-semi-space-size=1',
           '--v8-pool-size=1',

@@ -88,7 +88,7 @@ export function startCommand(
   // A write to a child that died is told by its end, not by an unhandled 'error' event.
   child.stdin.on('error', () => undefined);
   let ended = child.pid === undefined;
-  child.once('exit', () => {
+  child.nodeChildProcess.once('exit', () => {
     ended = true;
   });
   return {
@@ -96,7 +96,7 @@ export function startCommand(
       return ended;
     },
     async finish({ input, timeoutMs, onStart }) {
-      keepRunningFor(child, true);
+      keepRunningFor(child.nodeChildProcess, true);
       if (child.pid !== undefined) onStart?.(child.pid);
       let timedOut = false;
       const timer = setTimeout(() => {
@@ -115,7 +115,7 @@ export function startCommand(
     discard: () => {
       child.kill('SIGKILL');
     },
-    unref: () => keepRunningFor(child, false),
+    unref: () => keepRunningFor(child.nodeChildProcess, false),
   };
 }
 
@@ -211,7 +211,7 @@ export function spawnProcess(
   });
   // A write to a child that died is reported by `ended`, not by an unhandled 'error' event.
   child.stdin?.on('error', () => undefined);
-  child.on('error', () => undefined);
+  child.nodeChildProcess.on('error', () => undefined);
   const ended = child.then((result) => ({
     exitCode: result.exitCode,
     signal: result.signal,
@@ -224,7 +224,7 @@ export function spawnProcess(
     stderr: child.stderr ?? undefined,
     ended,
     kill: (signal) => child.kill(signal),
-    unref: () => keepRunningFor(child, false),
+    unref: () => keepRunningFor(child.nodeChildProcess, false),
   };
 }
 
