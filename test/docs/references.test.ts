@@ -129,3 +129,24 @@ t.test('the paragraphs of docs/docker-bridge.md are numbered without a gap', (t)
   }
   t.end();
 });
+
+t.test('each figure in README.md is the one of docs/performance.md', (t) => {
+  const performance = read('docs/performance.md').split(/^### Docker /m);
+  const rowOf = (engine: string, row: string) => {
+    const section = performance.find((text) => text.startsWith(engine)) ?? '';
+    const line = section.split('\n').find((each) => each.startsWith(`| ${row} |`)) ?? '';
+    return line
+      .split('|')
+      .slice(2, 4)
+      .map((cell) => cell.trim());
+  };
+  const [, table = ''] =
+    /^\| \| built-in 20\.10\.24 .*\n\|---.*\n((?:\|.*\n)+)/m.exec(read('README.md')) ?? [];
+  const rows = table.trimEnd().split('\n');
+  t.ok(rows.length > 3, 'the table is found');
+  for (const each of rows) {
+    const [, row = '', ...figures] = each.split('|').map((cell) => cell.trim());
+    t.strictSame(figures.slice(0, 4), [...rowOf('20.10.24', row), ...rowOf('28.5.2', row)], row);
+  }
+  t.end();
+});
