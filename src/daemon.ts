@@ -2,7 +2,6 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Config } from './config/config.js';
-import type { Family } from './core/address.js';
 import type { FirewallSettings } from './core/generations/generation.js';
 import { ephemeralPorts } from './core/network/sysctls.js';
 import { PortAllocator, parseEphemeralRange } from './core/ports/requests.js';
@@ -13,15 +12,17 @@ import type { Log } from './driver/host.js';
 import { type FoundAtStart, look, recover } from './driver/recover.js';
 import { SelfRepair } from './driver/repair/self-repair.js';
 import { GenerationChoice } from './driver/rules/generation-choice.js';
-import { HostRules } from './driver/rules/iptables-firewall.js';
-import { RuleCommits } from './driver/rules/rule-commits.js';
+import { IptablesFirewall } from './driver/rules/iptables-firewall.js';
+import { noRules } from './driver/rules/no-rules.js';
 import { KeyedLocks } from './driver/state/locks.js';
 import { Registry } from './driver/state/registry.js';
 import { Removals } from './driver/state/removals.js';
 import type { World } from './driver/world.js';
 import { createServer } from './frontends/libnetwork/server.js';
 import { Firewalld } from './host/firewalld.js';
-import { FirewallIptables } from './host/iptables/restore-backend.js';
+import { IptablesCommands } from './host/iptables/commands.js';
+import { RestoreBackend } from './host/iptables/restore-backend.js';
+import { watchRules } from './host/iptables/rule-watch.js';
 import { Monitor } from './host/monitor.js';
 import { ConntrackNetlink } from './host/netlink/conntrack.js';
 import { LinksNetlink } from './host/netlink/links.js';
@@ -44,7 +45,8 @@ export async function runDaemon(config: Config, version: string): Promise<number
   const libc = loadLibc();
   const lock = await lockState(config.stateDir, libc);
   const choice = new GenerationChoice(config.firewallGeneration, config.ip6tables);
-  const { world, found, findingFirewall } = await buildWorld(config, log, choice);
+  const { world, found, firewall } = await buildWorld(config, log, choice);
+  const findingFirewall = findFirewall(config, firewall, log);
   const recovered = findingFirewall.then(() => recover(world, found));
   recovered.catch(() => undefined); // told below
   const server = createServer({
@@ -54,7 +56,7 @@ export async function runDaemon(config: Config, version: string): Promise<number
     collectGarbage: garbageCollector(),
   });
   // The server gets ready while a process lists the rules to find out whose they are.
-  const [firewall] = await Promise.all([findingFirewall, server.app.ready()]);
+  await Promise.all([findingFirewall, server.app.ready()]);
   recovered.catch((error) =>
     log.error({ error }, 'recovery failed; no call that changes state is served'),
   );
@@ -65,24 +67,22 @@ export async function runDaemon(config: Config, version: string): Promise<number
   log.info({ socket: config.socket }, 'listening');
   const stalls = watchStalls();
   const repairs = new SelfRepair(world, log);
-  const monitor = new Monitor(
-    {
-      ruleTransaction: ({ pid, added, tableDeleted }) => {
-        world.rules.noteTransaction(pid, added, tableDeleted);
-      },
-      transactionsLost: () => world.rules.noteGap(),
-      rulesChanged: (author, families) => repairs.rulesChanged(author, families),
-      linkChanged: (name) => repairs.linkChanged(name),
-    },
-    firewall,
-    log,
-  );
+  const rules =
+    firewall &&
+    watchRules(
+      firewall.commands,
+      firewall.backend,
+      (author, families) => repairs.rulesChanged(author, families),
+      log,
+    );
+  const monitor = new Monitor(rules, (name) => repairs.linkChanged(name), log);
   monitor.start();
   const admin = await startAdmin(config, {
     world,
     repairs,
     recovered,
-    facts: () => findFacts({ version, config, choice, firewall, monitor, stalls, world }),
+    facts: () =>
+      findFacts({ version, config, choice, iptables: firewall?.commands, monitor, stalls, world }),
   });
   await recovered.then(
     () => {
@@ -100,7 +100,7 @@ export async function runDaemon(config: Config, version: string): Promise<number
   await admin?.close();
   await server.close();
   await world.removals.idle();
-  firewall?.close();
+  firewall?.commands.close();
   world.hostPorts.detach();
   await lock.release();
   return 0;
@@ -113,8 +113,8 @@ async function buildWorld(
 ): Promise<{
   world: World & { hostPorts: ProxySupervisor };
   found: FoundAtStart;
-  /** Until then no rule can be read or written. */
-  findingFirewall: Promise<FirewallIptables | undefined>;
+  /** undefined: no rules are written. */
+  firewall: Iptables | undefined;
 }> {
   const sysctls = new SysctlFiles();
   const links = new LinksNetlink();
@@ -123,19 +123,7 @@ async function buildWorld(
     userlandProxy: config.userlandProxy,
     bridgeAcceptFwmark: config.bridgeAcceptFwmark,
   };
-  const commits = new Map<Family, RuleCommits>();
-  const findFirewall = async (): Promise<FirewallIptables | undefined> => {
-    if (!config.iptables) return undefined;
-    const firewall = await FirewallIptables.detect();
-    for (const family of writtenFamilies(config, firewall, log)) {
-      const base = () => choice.current.baseRules(family, settings);
-      commits.set(family, new RuleCommits(family, firewall, base, log));
-    }
-    return firewall;
-  };
-  const findingFirewall = findFirewall();
-  // Whoever waits for it is told.
-  findingFirewall.catch(() => undefined);
+  const firewall = config.iptables ? makeIptables(log) : undefined;
   const found = look(store, links, log);
   const hostPorts = new ProxySupervisor({
     controlPath: `${config.runtimeDir}/proxy.sock`,
@@ -164,7 +152,7 @@ async function buildWorld(
     loadModule,
     conntrack: new ConntrackNetlink(),
     zones: new Firewalld(log),
-    rules: new HostRules(commits, choice, settings, registry),
+    rules: new IptablesFirewall(firewall?.backend ?? noRules, choice, settings, registry, log),
     hostPorts,
     allocator: new PortAllocator(parseEphemeralRange(await sysctls.read(ephemeralPorts))),
     store,
@@ -183,16 +171,30 @@ async function buildWorld(
     },
     log,
   };
-  return { world, found, findingFirewall };
+  return { world, found, firewall };
 }
 
-/** IPv6 rules are written if told so; with `auto`, wherever the engine writes its own. */
-function writtenFamilies(config: Config, firewall: FirewallIptables, log: Log): Family[] {
-  if (config.ip6tables === false) return [4];
-  if (firewall.supports(6)) return [4, 6];
+interface Iptables {
+  readonly commands: IptablesCommands;
+  readonly backend: RestoreBackend;
+}
+
+function makeIptables(log: Log): Iptables {
+  const commands = new IptablesCommands();
+  return { commands, backend: new RestoreBackend(commands, log) };
+}
+
+/** Until then no rule can be read or written. */
+async function findFirewall(
+  config: Config,
+  firewall: Iptables | undefined,
+  log: Log,
+): Promise<void> {
+  if (firewall === undefined) return;
+  await firewall.commands.choose();
+  if (config.ip6tables === false || firewall.commands.supports(6)) return;
   const level = config.ip6tables === true ? 'error' : 'info';
   log[level]({}, 'this host has no working ip6tables: there are no rules for IPv6');
-  return [4];
 }
 
 function stopSignal(): Promise<string> {

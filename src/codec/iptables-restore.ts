@@ -1,4 +1,5 @@
 /** Changes to one family's rules → `iptables-restore --noflush` text. */
+import type { Table } from '../core/rules/rule.js';
 import type { RuleChange } from '../core/rules/rule-set.js';
 import { inTransactions } from '../core/rules/transactions.js';
 
@@ -13,6 +14,13 @@ export function renderRestore(changes: readonly RuleChange[]): string {
     'COMMIT',
   ]);
   return lines.length === 0 ? '' : `${lines.join('\n')}\n`;
+}
+
+/** Adds and deletes a rule that matches nothing: fails where the kernel lacks the table. */
+export function renderTableProbe(table: Table): string {
+  const chain = table === 'raw' || table === 'nat' ? 'PREROUTING' : 'FORWARD';
+  const rule = `${chain} -i tsbridge-probe -j ACCEPT`;
+  return `*${table}\n-A ${rule}\n-D ${rule}\nCOMMIT\n`;
 }
 
 function lineOf(change: RuleChange): string {

@@ -1,8 +1,15 @@
 /** nf_tables transactions as netlink bytes (linux/netfilter/nfnetlink.h and nf_tables.h). */
 import type { Family } from '../core/address.js';
-import type { HandledRule } from '../core/rules/handles.js';
+import type { Table } from '../core/rules/rule.js';
 import { familyNumber } from './link-messages.js';
 import { attribute, flag, type NetlinkRequest, text, u64Be } from './netlink-message.js';
+
+/** A rule by the number that the kernel has given it. */
+export interface HandledRule {
+  readonly table: Table;
+  readonly chain: string;
+  readonly handle: number;
+}
 
 const subsystem = 10;
 const message = { batchBegin: 0x10, batchEnd: 0x11, deleteRule: (subsystem << 8) | 8 } as const;

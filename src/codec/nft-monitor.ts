@@ -1,6 +1,13 @@
 /** The lines of `nft -a monitor` (nft 1.0 and later) → one event for each transaction. */
 import type { Family } from '../core/address.js';
-import type { AddedRule } from '../core/rules/handles.js';
+
+/** A rule that the kernel has reported as added. */
+export interface AddedRule {
+  readonly table: string;
+  readonly chain: string;
+  /** The kernel's number for it, unique within the table for as long as the table is there. */
+  readonly handle: number;
+}
 
 export interface RuleTransaction {
   readonly pid: number;

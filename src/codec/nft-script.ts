@@ -1,6 +1,6 @@
 /** Rules by the kernel's numbers → texts for `nft -f -`, each of them one transaction. */
 import type { Family } from '../core/address.js';
-import type { HandledRule } from '../core/rules/handles.js';
+import type { HandledRule } from './nft-messages.js';
 
 /**
  * More in one transaction are cut: the kernel looks for each from the top of its chain, past those

@@ -5,7 +5,7 @@ import { messageOf } from '../core/errors.js';
 import type { SelfRepair } from '../driver/repair/self-repair.js';
 import type { GenerationChoice } from '../driver/rules/generation-choice.js';
 import type { World } from '../driver/world.js';
-import type { FirewallIptables } from '../host/iptables/restore-backend.js';
+import type { IptablesCommands } from '../host/iptables/commands.js';
 import type { Monitor } from '../host/monitor.js';
 import { type Facts, HostOperator } from '../operator/status.js';
 import type { ProxySupervisor } from '../proxy/supervisor.js';
@@ -41,17 +41,18 @@ export interface Known {
   readonly version: string;
   readonly config: Config;
   readonly choice: GenerationChoice;
-  readonly firewall: FirewallIptables | undefined;
+  /** undefined: no rules are written. */
+  readonly iptables: IptablesCommands | undefined;
   readonly monitor: Monitor;
   readonly stalls: Stalls;
   readonly world: World & { readonly hostPorts: ProxySupervisor };
 }
 
 export async function findFacts(known: Known): Promise<Facts> {
-  const { version, config, choice, firewall, monitor, stalls, world } = known;
+  const { version, config, choice, iptables, monitor, stalls, world } = known;
   const problems = monitor.problems();
-  const ip6tables = config.ip6tables === false ? undefined : firewall?.variant(6);
-  if (firewall !== undefined && config.ip6tables !== false && ip6tables === undefined) {
+  const ip6tables = config.ip6tables === false ? undefined : iptables?.variant(6);
+  if (iptables !== undefined && config.ip6tables !== false && ip6tables === undefined) {
     problems.push('this host has no working ip6tables: there are no rules for IPv6');
   }
   let proxy: Facts['proxy'] = null;
@@ -64,7 +65,7 @@ export async function findFacts(known: Known): Promise<Facts> {
   if (proxy === null && publishes) problems.push('the process that holds published ports is gone');
   return {
     version,
-    iptables: firewall?.variant(4) ?? 'off',
+    iptables: iptables?.variant(4) ?? 'off',
     ip6tables: ip6tables !== undefined && choice.writes(6) ? ip6tables : 'off',
     proxy,
     longestStallMs: stalls.longestMs(),

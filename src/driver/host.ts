@@ -10,8 +10,8 @@ import type { EndpointId, InterfaceName } from '../core/names.js';
 import type { BridgeLink, LinkChange, ObservedLink, VethLink } from '../core/network/links.js';
 import type { SysctlPath } from '../core/network/sysctls.js';
 import type { Port, PortBinding } from '../core/ports/port.js';
-import type { HandledRule } from '../core/rules/handles.js';
 import type { Table } from '../core/rules/rule.js';
+import type { RuleChange, RuleSet } from '../core/rules/rule-set.js';
 
 export interface ObservedRoute {
   readonly destination: Cidr;
@@ -60,27 +60,25 @@ export interface Conntrack {
   removeFlowsOf(containers: readonly IpAddress[]): Promise<void>;
 }
 
-/** The iptables variant that this host uses, one per family. */
-export interface Firewall {
-  /** false if the host has no working iptables for this family: do not call the others with it. */
+/**
+ * Where the rules of Docker's chains are kept, whatever the means: text for `iptables-restore`,
+ * netlink, memory. Everything that is peculiar to the means stays behind this interface.
+ */
+export interface RuleBackend {
+  /** false if the host has no rules for this family: the other methods fail for it. */
   supports(family: Family): boolean;
-  /** `iptables-save` text of all tables. */
-  read(family: Family): Promise<string>;
+  /** Everybody's rules of the family; the answer is the caller's, who may change it. */
+  read(family: Family): Promise<RuleSet>;
   /**
-   * `iptables-restore --noflush`: atomic per table. Throws with the failing line in the message.
+   * Makes these changes, which were planned on top of everything that was read and committed before:
+   * all of a table's or none of them (very many come in parts), additions before deletions. When it
+   * fails, what the host has is not known until it is read again.
    *
-   * @param onStart told the process that makes the changes, before it makes them
+   * @throws {DriverError} `firewall-failed`, naming what was refused
    */
-  restore(family: Family, text: string, onStart?: (pid: number) => void): Promise<void>;
-  /** Whether the kernel has the table; found out by writing to it. */
-  hasTable(family: Family, table: Table): Promise<boolean>;
-  /** Whether rules can be deleted by the kernel's numbers for them (nf_tables). */
-  deletesByHandle(family: Family): boolean;
-  /**
-   * Deletes them in one transaction, or, if there are very many, in a few. Throws if a rule is not
-   * there; then its transaction has changed nothing.
-   */
-  deleteRules(family: Family, rules: readonly HandledRule[]): Promise<void>;
+  commit(family: Family, changes: readonly RuleChange[]): Promise<void>;
+  /** Tables that the kernel turned out to lack when a commit failed: to be left out of plans. */
+  missingTables(family: Family): ReadonlySet<Table>;
 }
 
 /** firewalld, where it guards the host: bridges in no zone of the engine's are cut off. */

@@ -1,6 +1,7 @@
 /** What every use case works with: the collaborators, the settings and the intent. */
 import type { IpAddress } from '../core/address.js';
 import type { PortAllocator } from '../core/ports/requests.js';
+import type { Firewall } from './firewall.js';
 import type {
   Conntrack,
   HostPorts,
@@ -11,7 +12,6 @@ import type {
   Sysctls,
   Zones,
 } from './host.js';
-import type { HostRules } from './rules/iptables-firewall.js';
 import type { KeyedLocks } from './state/locks.js';
 import type { Registry } from './state/registry.js';
 import type { Removals } from './state/removals.js';
@@ -42,7 +42,7 @@ export interface World {
   readonly zones: Zones;
   /** Tries to; a kernel that cannot is found out by its missing settings. */
   readonly loadModule: (name: 'br_netfilter') => Promise<void>;
-  readonly rules: HostRules;
+  readonly rules: Firewall;
   readonly hostPorts: HostPorts;
   readonly allocator: PortAllocator;
   readonly store: RecordStore;

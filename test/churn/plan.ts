@@ -15,8 +15,8 @@ import { parseEndpoint } from '../../src/core/options/endpoint-options.js';
 import { parseNetwork } from '../../src/core/options/network-options.js';
 import { hostAndPort } from '../../src/core/ports/port.js';
 import { tables } from '../../src/core/rules/rule.js';
+import { DesiredRules } from '../../src/driver/rules/desired-rules.js';
 import { GenerationChoice } from '../../src/driver/rules/generation-choice.js';
-import { WantedRules } from '../../src/driver/rules/wanted-rules.js';
 import { decodeEndpoint, decodeNetwork } from '../../src/driver/state/records.js';
 import { Registry } from '../../src/driver/state/registry.js';
 import { Pieces } from '../../src/pieces.js';
@@ -76,12 +76,7 @@ export async function compareRules(
   const choice = new GenerationChoice(generation, ip6tables !== 'off');
   const wanted: string[] = [];
   const found: string[] = [];
-  const planned = new WantedRules(
-    new Map(families.map((family) => [family, undefined])),
-    choice,
-    { userlandProxy: true },
-    registry,
-  );
+  const planned = new DesiredRules(choice, { userlandProxy: true }, registry);
   for (const family of [4, 6] as const) {
     const listing = parseSave((await lab.saveRules(family)).join('\n'));
     for (const table of tables) {

@@ -1,6 +1,6 @@
 import t from 'tap';
-import { renderRestore } from '../../src/codec/iptables-restore.js';
-import { makeRule } from '../../src/core/rules/rule.js';
+import { renderRestore, renderTableProbe } from '../../src/codec/iptables-restore.js';
+import { makeRule, tables } from '../../src/core/rules/rule.js';
 
 const user = makeRule(4, 'filter', 'FORWARD', {}, { jump: 'DOCKER-USER' });
 const nat = makeRule(4, 'nat', 'PREROUTING', { localDestination: true }, { jump: 'DOCKER' });
@@ -44,4 +44,13 @@ COMMIT
 COMMIT
 `,
   );
+});
+
+t.test('a probe leaves nothing', async (t) => {
+  for (const table of tables) {
+    t.match(
+      renderTableProbe(table),
+      new RegExp(`^\\*${table}\n-A (\\S+ .*)\n-D \\1\nCOMMIT\n$`, 's'),
+    );
+  }
 });

@@ -1,7 +1,10 @@
-/** An iptables that takes restore text and refuses what the real one refuses. */
+/**
+ * The rules of a kernel, and an iptables that takes restore text for them and refuses what the real one
+ * refuses. Tests use the latter as somebody else's, too.
+ */
 import type { Family } from '../../src/core/address.js';
 import { type Table, tables } from '../../src/core/rules/rule.js';
-import type { Firewall } from '../../src/driver/host.js';
+import type { IptablesText } from '../../src/host/iptables/commands.js';
 
 const builtIns: Readonly<Record<Table, readonly string[]>> = {
   raw: ['PREROUTING', 'OUTPUT'],
@@ -10,11 +13,11 @@ const builtIns: Readonly<Record<Table, readonly string[]>> = {
   filter: ['INPUT', 'FORWARD', 'OUTPUT'],
 };
 
-type Chains = Map<string, { policy: string; rules: string[] }>;
+export type Chains = Map<string, { policy: string; rules: string[] }>;
 
-export class FakeFirewall implements Firewall {
+export class FakeFirewall implements IptablesText {
   readonly #families = new Map<Family, Map<Table, Chains>>();
-  /** Every restore that was asked for, also those refused. */
+  /** Every change that was asked for, also those refused. */
   readonly restores: { family: Family; text: string }[] = [];
   /** Set to make the next restores fail, one message each. */
   readonly failures: string[] = [];
@@ -27,7 +30,7 @@ export class FakeFirewall implements Firewall {
   async read(family: Family): Promise<string> {
     this.reads += 1;
     const lines: string[] = [];
-    for (const [table, chains] of this.#tables(family)) {
+    for (const [table, chains] of this.tables(family)) {
       lines.push(`*${table}`);
       for (const [name, { policy }] of chains) lines.push(`:${name} ${policy} [0:0]`);
       for (const [name, { rules }] of chains) {
@@ -56,8 +59,7 @@ export class FakeFirewall implements Firewall {
   async restore(family: Family, text: string): Promise<void> {
     this.restores.push({ family, text });
     await Promise.resolve();
-    const failure = this.failures.shift();
-    if (failure !== undefined) throw new Error(failure);
+    this.failIfPlanned();
     let table: Table | undefined;
     let draft: Chains = new Map();
     text.split('\n').forEach((line, index) => {
@@ -66,26 +68,31 @@ export class FakeFirewall implements Firewall {
         table = tables.find((name) => name === line.slice(1));
         if (table === undefined || this.missing.has(table))
           throw new Error(`line ${index + 1} failed: ${line}`);
-        draft = structuredClone(this.#tables(family).get(table) ?? new Map());
+        draft = structuredClone(this.tables(family).get(table) ?? new Map());
       } else if (line === 'COMMIT') {
-        if (table !== undefined) this.#tables(family).set(table, draft);
+        if (table !== undefined) this.tables(family).set(table, draft);
       } else if (!change(draft, line)) throw new Error(`line ${index + 1} failed: ${line}`);
     });
   }
 
+  failIfPlanned(): void {
+    const failure = this.failures.shift();
+    if (failure !== undefined) throw new Error(failure);
+  }
+
   /** The rules of a chain, as `iptables-save` would print them without `-A CHAIN`. */
   rules(table: Table, chain: string, family: Family = 4): readonly string[] {
-    return this.#tables(family).get(table)?.get(chain)?.rules ?? [];
+    return this.tables(family).get(table)?.get(chain)?.rules ?? [];
   }
 
   policy(chain: string): string | undefined {
-    return this.#tables(4).get('filter')?.get(chain)?.policy;
+    return this.tables(4).get('filter')?.get(chain)?.policy;
   }
 
   /** Everything, for comparison. */
   dump(family: Family = 4): Record<string, readonly string[]> {
     const all: Record<string, readonly string[]> = {};
-    for (const [table, chains] of this.#tables(family)) {
+    for (const [table, chains] of this.tables(family)) {
       for (const [name, { rules }] of chains) all[`${table} ${name}`] = [...rules];
     }
     return all;
@@ -98,7 +105,8 @@ export class FakeFirewall implements Firewall {
     }
   }
 
-  #tables(family: Family): Map<Table, Chains> {
+  /** What the kernel has: for a backend of its own. */
+  tables(family: Family): Map<Table, Chains> {
     const known = this.#families.get(family);
     if (known !== undefined) return known;
     const fresh = new Map<Table, Chains>(

@@ -27,12 +27,12 @@ import type {
   Zones,
 } from '../../src/driver/host.js';
 import { GenerationChoice } from '../../src/driver/rules/generation-choice.js';
-import { HostRules } from '../../src/driver/rules/iptables-firewall.js';
-import { RuleCommits } from '../../src/driver/rules/rule-commits.js';
+import { IptablesFirewall } from '../../src/driver/rules/iptables-firewall.js';
 import { KeyedLocks } from '../../src/driver/state/locks.js';
 import { Registry } from '../../src/driver/state/registry.js';
 import { Removals } from '../../src/driver/state/removals.js';
 import type { DriverSettings, World } from '../../src/driver/world.js';
+import { makeBackend } from './backends.js';
 import { FakeFirewall } from './fake-firewall.js';
 
 /** Makes the next calls of the named methods fail. */
@@ -323,12 +323,7 @@ export function makeHost(): FakeHost {
     const registry = new Registry();
     const choice = new GenerationChoice(generation, false);
     const rules = { userlandProxy: settings.userlandProxy };
-    const commits = new RuleCommits(
-      4,
-      interpose('firewall', host.firewall),
-      () => choice.current.baseRules(4, rules),
-      log,
-    );
+    const backend = makeBackend(host.firewall, interpose, log);
     const world: World = {
       links,
       sandboxes: host.sandboxes,
@@ -338,7 +333,7 @@ export function makeHost(): FakeHost {
       hostPorts: interpose('hostPorts', host.hostPorts),
       store: interpose('store', host.store),
       log,
-      rules: new HostRules(new Map([[4, commits]]), choice, rules, registry),
+      rules: new IptablesFirewall(backend, choice, rules, registry, log),
       allocator: new PortAllocator({ first: 32768, last: 32770 } as never),
       registry,
       loadModule: async (name) => {

@@ -8,8 +8,13 @@ const { default: events } = await import('node:events');
 const { chmodSync, existsSync, writeFileSync } = await import('node:fs');
 const { join } = await import('node:path');
 const { RuleCommits } = await import('../../src/driver/rules/rule-commits.js');
+const { DesiredRules } = await import('../../src/driver/rules/desired-rules.js');
+const { GenerationChoice } = await import('../../src/driver/rules/generation-choice.js');
+const { RuleRepair } = await import('../../src/driver/rules/repair-intent.js');
+const { Registry } = await import('../../src/driver/state/registry.js');
+const { RestoreBackend } = await import('../../src/host/iptables/restore-backend.js');
 const { generations } = await import('../../src/core/generations/all.js');
-const { FirewallIptables } = await import('../../src/host/iptables/restore-backend.js');
+const { IptablesCommands } = await import('../../src/host/iptables/commands.js');
 
 run('mount', ['-t', 'tmpfs', 'tmpfs', '/run']);
 const log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
@@ -31,9 +36,12 @@ function wrap(t: { testdir(): string; teardown(f: () => void): void }, script: s
 }
 
 async function commits() {
-  const firewall = await FirewallIptables.detect({ timeoutMs: 1_000, lockWaitSeconds: 1 });
-  const base = () => generations.docker20.baseRules(4, settings);
-  return new RuleCommits(4, firewall, base, log);
+  const firewall = await IptablesCommands.detect({ timeoutMs: 1_000, lockWaitSeconds: 1 });
+  const backend = new RestoreBackend(firewall, log);
+  const choice = new GenerationChoice('docker20', false);
+  const desired = new DesiredRules(choice, settings, new Registry());
+  const repairs = new RuleRepair(choice, settings, desired, log);
+  return new RuleCommits(4, backend, desired, repairs, log);
 }
 
 const network = {
@@ -45,8 +53,9 @@ const network = {
   ipv4: undefined,
   ipv6: undefined,
 } as never;
-const add = () => ({ add: generations.docker20.networkRules(network, 4, settings), remove: [] });
-const remove = () => ({ add: [], remove: add().add.map(({ rule }) => rule) });
+const kind = 'change' as const;
+const add = { kind, add: generations.docker20.networkRules(network, 4, settings), remove: [] };
+const remove = { kind, add: [], remove: add.add.map(({ rule }) => rule) };
 const rules = () => run('iptables-save', []).match(/^-A .*br-a.*$/gm) ?? [];
 
 /** Of one that did part of its work the second try can do the rest. */
@@ -100,7 +109,7 @@ t.test('another program holds the lock for 10 s', { skip: !legacy }, async (t) =
   run('iptables-nft', ['-F']);
   run('nft', ['flush', 'ruleset']);
   run('iptables-legacy', ['-w', '-N', 'DOCKER']);
-  const firewall = await FirewallIptables.detect();
+  const firewall = await IptablesCommands.detect();
   t.equal(firewall.variant(4), 'legacy');
   const holder = spawn('flock', ['/run/xtables.lock', 'sh', '-c', 'echo held; exec sleep 10']);
   const released = events.once(holder, 'close');
@@ -109,7 +118,7 @@ t.test('another program holds the lock for 10 s', { skip: !legacy }, async (t) =
   await firewall.restore(4, text);
   await released;
   t.match(await firewall.read(4), /br-lock/, 'it was waited for');
-  const impatient = await FirewallIptables.detect({ lockWaitSeconds: 1 });
+  const impatient = await IptablesCommands.detect({ lockWaitSeconds: 1 });
   const second = spawn('flock', [
     ...['--no-fork', '/run/xtables.lock'],
     ...['sh', '-c', 'echo held; exec sleep 60'],

@@ -5,9 +5,7 @@ const { default: t } = await import('tap');
 const { spawn } = await import('node:child_process');
 const { default: events } = await import('node:events');
 const { existsSync } = await import('node:fs');
-const { failingLine, FirewallIptables } = await import(
-  '../../src/host/iptables/restore-backend.js'
-);
+const { failingLine, IptablesCommands } = await import('../../src/host/iptables/commands.js');
 
 // /run/xtables.lock of our own: the machine's must not be held, nor wait for it.
 run('mount', ['-t', 'tmpfs', 'tmpfs', '/run']);
@@ -20,7 +18,7 @@ const hasLegacyKernel = existsSync('/proc/net/ip_tables_names');
 const both = variants.length === 2 && hasLegacyKernel;
 
 t.test('without chains of Docker: what `iptables` is', async (t) => {
-  const firewall = await FirewallIptables.detect();
+  const firewall = await IptablesCommands.detect();
   const expected = run('iptables', ['--version']).includes('nf_tables') ? 'nft' : 'legacy';
   t.equal(firewall.variant(4), expected);
   t.equal(firewall.supports(4), true);
@@ -30,7 +28,7 @@ t.test('without chains of Docker: what `iptables` is', async (t) => {
 for (const variant of variants) {
   t.test(variant, { skip: variant === 'legacy' && !hasLegacyKernel }, async (t) => {
     run(`iptables-${variant}`, ['-w', '-N', 'DOCKER']);
-    const firewall = await FirewallIptables.detect();
+    const firewall = await IptablesCommands.detect();
     t.equal(firewall.variant(4), variant, 'the variant that holds the chains of Docker');
 
     const text = lines(
@@ -68,16 +66,16 @@ for (const variant of variants) {
 t.test('both variants hold chains of Docker', { skip: !both }, async (t) => {
   run('iptables-nft', ['-N', 'DOCKER']);
   run('iptables-legacy', ['-w', '-N', 'DOCKER-ISOLATION-STAGE-1']);
-  await t.rejects(FirewallIptables.detect(), {
+  await t.rejects(IptablesCommands.detect(), {
     code: 'firewall-split',
     message: /both iptables-nft and iptables-legacy hold chains of Docker.*reboot/,
   });
   run('iptables-nft', ['-X', 'DOCKER']);
-  t.equal((await FirewallIptables.detect()).variant(4), 'legacy');
+  t.equal((await IptablesCommands.detect()).variant(4), 'legacy');
 });
 
 t.test('a lock that another program holds', { skip: !both }, async (t) => {
-  const firewall = await FirewallIptables.detect({ lockWaitSeconds: 1 });
+  const firewall = await IptablesCommands.detect({ lockWaitSeconds: 1 });
   const text = lines('*filter', '-A INPUT -i br-lock -j ACCEPT', 'COMMIT');
   const holder = spawn('flock', ['/run/xtables.lock', 'sh', '-c', 'echo held; sleep 1.5']);
   const released = events.once(holder, 'close');
@@ -90,7 +88,7 @@ t.test('a lock that another program holds', { skip: !both }, async (t) => {
 t.test('a table that iptables cannot read', { skip: !variants.includes('nft') }, async (t) => {
   run('iptables-legacy', ['-w', '-X', 'DOCKER-ISOLATION-STAGE-1']);
   run('iptables-nft', ['-N', 'DOCKER']);
-  const firewall = await FirewallIptables.detect();
+  const firewall = await IptablesCommands.detect();
   run('nft', ['add', 'rule', 'ip', 'filter', 'DOCKER', 'ct state new accept']);
   await t.rejects(firewall.read(4), {
     code: 'firewall-failed',
@@ -100,7 +98,7 @@ t.test('a table that iptables cannot read', { skip: !variants.includes('nft') },
 
 t.test('an unsupported family is an error', async (t) => {
   run('mount', ['-t', 'tmpfs', 'tmpfs', `/proc/${process.pid}/net`]);
-  const firewall = await FirewallIptables.detect();
+  const firewall = await IptablesCommands.detect();
   t.equal(firewall.supports(6), false);
   t.equal(firewall.variant(6), undefined);
   await t.rejects(firewall.read(6), { code: 'firewall-failed', message: /no working ip6tables/ });

@@ -7,9 +7,9 @@ const { spawn } = await import('node:child_process');
 const { default: events } = await import('node:events');
 const { existsSync, mkdtempSync, readdirSync, readFileSync } = await import('node:fs');
 const { setTimeout: sleep } = await import('node:timers/promises');
-type HandledRule = import('../../src/core/rules/handles.js').HandledRule;
+type HandledRule = import('../../src/codec/nft-messages.js').HandledRule;
 const { mostOverSocket } = await import('../../src/host/iptables/rule-deletion.js');
-const { FirewallIptables } = await import('../../src/host/iptables/restore-backend.js');
+const { IptablesCommands } = await import('../../src/host/iptables/commands.js');
 const { SpareCommand } = await import('../../src/host/process/spare-command.js');
 
 run('mount', ['-t', 'tmpfs', 'tmpfs', '/run']);
@@ -111,7 +111,7 @@ for (const variant of ['nft', 'legacy'] as const) {
       run(tool, ['-w', '-F']);
       run(tool, ['-w', '-X']);
     });
-    const firewall = await FirewallIptables.detect();
+    const firewall = await IptablesCommands.detect();
     t.equal(firewall.variant(4), variant);
     const restore = (...lines: string[]): Promise<void> =>
       firewall.restore(4, `${['*filter', ...lines, 'COMMIT'].join('\n')}\n`);
@@ -152,7 +152,7 @@ t.test('nft -f - sees the numbers of when it is used', { skip: !isInstalled('nft
     );
   run('nft', ['add', 'table', 'ip', 'filter']);
   run('nft', ['add', 'chain', ...chain]);
-  const firewall = await FirewallIptables.detect();
+  const firewall = await IptablesCommands.detect();
   fill(1);
   await firewall.deleteRules(4, handled());
   t.same(handled(), []);

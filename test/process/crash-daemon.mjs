@@ -3,7 +3,7 @@
  * SIGUSR2: odd numbers before, even ones after. Arguments as for `tsbridge`.
  */
 import { dispatch } from '../../build/cli/dispatch.js';
-import { FirewallIptables } from '../../build/host/iptables/restore-backend.js';
+import { IptablesCommands } from '../../build/host/iptables/commands.js';
 import { ConntrackNetlink } from '../../build/host/netlink/conntrack.js';
 import { LinksNetlink } from '../../build/host/netlink/links.js';
 import { RecordFiles } from '../../build/host/records/store-file.js';
@@ -48,7 +48,7 @@ crashIn(
   'remove',
 );
 crashIn(SysctlFiles.prototype, 'write');
-crashIn(FirewallIptables.prototype, 'restore', 'deleteRules');
+crashIn(IptablesCommands.prototype, 'restore', 'deleteRules');
 crashIn(ConntrackNetlink.prototype, 'removeUdpFlowsTo', 'removeFlowsOf');
 crashIn(ProxySupervisor.prototype, 'open', 'close', 'sync');
 crashIn(RecordFiles.prototype, 'write', 'remove');

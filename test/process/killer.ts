@@ -10,6 +10,7 @@ const looks = new Set([
   'load',
   'supports',
   'deletesByHandle',
+  'missingTables',
   'prepare',
 ]);
 

@@ -25,13 +25,6 @@ export function describeMissing(family: Family, table: Table): string {
   return table === 'filter' ? what : `${what}: ${lost[table]}`;
 }
 
-/** Adds and deletes a rule that matches nothing: fails where the kernel lacks the table. */
-export function tableProbe(table: Table): string {
-  const chain = table === 'raw' || table === 'nat' ? 'PREROUTING' : 'FORWARD';
-  const rule = `${chain} -i tsbridge-probe -j ACCEPT`;
-  return `*${table}\n-A ${rule}\n-D ${rule}\nCOMMIT\n`;
-}
-
 export function withoutTables(missing: ReadonlySet<Table>, base: BaseRules): BaseRules {
   if (missing.size === 0) return base;
   return {

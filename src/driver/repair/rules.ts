@@ -16,7 +16,7 @@ export type When = 'start' | 'running' | 'dry-run';
 
 /** Answers with what had to be done: `append filter FORWARD -i br-0 -o br-0 -j ACCEPT`. */
 export async function repairRules(world: World, when: When = 'start'): Promise<string[]> {
-  const changes = await world.rules.repair(world.log, () => when !== 'dry-run');
+  const { changes } = await world.rules.repair(when === 'dry-run' ? 'nothing' : 'everything');
   if (when !== 'dry-run') await recordTerms(world);
   return changes.map(describeRuleChange);
 }
@@ -59,16 +59,9 @@ export async function repairRulesRunning(
   settled: boolean,
   families: readonly Family[] = [4, 6],
 ): Promise<string[] | 'unsettled'> {
-  let unsettled = false;
-  const changes = await world.rules.repair(
-    world.log,
-    (planned) => {
-      unsettled ||= !settled && planned.some(({ op }) => op === 'create-chain');
-      return !unsettled;
-    },
-    families,
-  );
-  if (unsettled) return 'unsettled';
+  const scope = settled ? 'everything' : 'no-new-chains';
+  const { changes, refused } = await world.rules.repair(scope, families);
+  if (refused) return 'unsettled';
   await recordTerms(world);
   return changes.map(describeRuleChange);
 }

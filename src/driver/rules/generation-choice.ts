@@ -33,7 +33,12 @@ export class GenerationChoice {
     return this.#current;
   }
 
-  /** Whether rules of the family are written; with 17.03 there are none for IPv6. */
+  /** Whether rules of the family are written by any generation (`--ip6tables`). */
+  mayWrite(family: Family): boolean {
+    return family === 4 || this.ip6tables !== false;
+  }
+
+  /** Whether rules of the family are written now; with 17.03 there are none for IPv6. */
   writes(family: Family): boolean {
     return family === 4 || (this.#ipv6 && ipv6Ways[this.#current.name].rules);
   }

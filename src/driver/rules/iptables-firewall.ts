@@ -1,169 +1,173 @@
-/** The rules of networks, endpoints and ports, of both families, as this host's engine has them. */
+/** The rules of networks, endpoints and ports in the chains of Docker's engines, in both families. */
 import type { Family } from '../../core/address.js';
 import type { FirewallSettings, GenerationName } from '../../core/generations/generation.js';
 import type { EndpointSpec } from '../../core/network/endpoint.js';
 import type { NetworkSpec } from '../../core/network/network.js';
 import type { PortGroup } from '../../core/ports/requests.js';
-import type { AddedRule } from '../../core/rules/handles.js';
 import { describeMissing } from '../../core/rules/missing-tables.js';
-import type { RuleIntent } from '../../core/rules/plan.js';
 import type { PlacedRule } from '../../core/rules/rule.js';
-import type { RuleChange, RuleSet } from '../../core/rules/rule-set.js';
-import type { Log } from '../host.js';
+import type { RuleChange } from '../../core/rules/rule-set.js';
+import type { Firewall, PublishedPorts, RepairOutcome, RepairScope } from '../firewall.js';
+import type { Log, RuleBackend } from '../host.js';
 import type { RuleTerms } from '../state/records.js';
 import type { Registry } from '../state/registry.js';
+import { DesiredRules } from './desired-rules.js';
 import type { GenerationChoice } from './generation-choice.js';
 import { RuleRepair } from './repair-intent.js';
-import type { RuleCommits } from './rule-commits.js';
-import { type PublishedPorts, WantedRules } from './wanted-rules.js';
+import { RuleCommits, type RuleRequest } from './rule-commits.js';
 
-export class HostRules {
-  readonly #wanted: WantedRules;
-  readonly #repair: RuleRepair;
+export class IptablesFirewall implements Firewall {
+  readonly #desired: DesiredRules;
+  readonly #repairs: RuleRepair;
+  readonly #commits: ReadonlyMap<Family, RuleCommits>;
 
   constructor(
-    /** Only the families whose rules we write (`--iptables`, `--ip6tables`); complete at the first call. */
-    private readonly commits: ReadonlyMap<Family, RuleCommits>,
+    private readonly backend: RuleBackend,
     private readonly choice: GenerationChoice,
     settings: FirewallSettings,
     registry: Registry,
+    log: Log,
   ) {
-    this.#wanted = new WantedRules(commits, choice, settings, registry);
-    this.#repair = new RuleRepair(commits, choice, settings, this.#wanted);
+    this.#desired = new DesiredRules(choice, settings, registry);
+    this.#repairs = new RuleRepair(choice, settings, this.#desired, log);
+    this.#commits = new Map(
+      ([4, 6] as const).map((family) => [
+        family,
+        new RuleCommits(family, backend, this.#desired, this.#repairs, log),
+      ]),
+    );
   }
 
-  /** The generation whose rules are written now: it also decides how errors are worded. */
   get generationName(): GenerationName {
     return this.choice.current.name;
   }
 
-  /** What the records say of the host's engine; what is seen on the host counts more. */
   expectGeneration(name: GenerationName): void {
     this.choice.expect(name);
   }
 
-  /** In which words the rules of the network are written now. */
   termsOf(network: NetworkSpec): RuleTerms {
-    return this.#wanted.termsOf(network);
+    return this.#desired.termsOf(network);
   }
 
-  /** The order in which an endpoint's ports are bound and programmed. */
   orderBindings(groups: readonly PortGroup[]): PortGroup[] {
     return this.choice.current.orderBindings(groups);
   }
 
-  /** What cannot be written on this host, in words. */
   problems(): string[] {
-    return [...this.commits].flatMap(([family, { missingTables }]) =>
-      missingTables.map((table) => describeMissing(family, table)),
+    return this.#families.flatMap((family) =>
+      [...this.backend.missingTables(family)].map((table) => describeMissing(family, table)),
     );
   }
 
-  ofEndpoint(network: NetworkSpec, endpoint: EndpointSpec): PlacedRule[] {
-    return this.#wanted.ofEndpoint(network, endpoint);
+  addNetwork(network: NetworkSpec): Promise<void> {
+    return this.#submit(() => ({ kind: 'add-network', network }));
   }
 
-  ofPorts(network: NetworkSpec, ports: PublishedPorts): PlacedRule[] {
-    return this.#wanted.ofPorts(network, ports);
+  removeNetwork(network: NetworkSpec): Promise<void> {
+    return this.#submit(() => ({ kind: 'remove-network', network }));
   }
 
-  /** Before {@link ofPorts}, where there are many. */
-  makePortsAhead(network: NetworkSpec, ports: PublishedPorts): Promise<void> {
-    return this.#wanted.makeAhead(network, ports);
+  addEndpoint(network: NetworkSpec, endpoint: EndpointSpec): Promise<void> {
+    return this.#add(this.#desired.ofEndpoint(network, endpoint));
   }
 
-  async addNetwork(network: NetworkSpec): Promise<void> {
-    await this.#commit((family, found) => [this.#wanted.ofNetwork(network, family, found), []]);
+  removeEndpoint(network: NetworkSpec, endpoint: EndpointSpec): Promise<void> {
+    return this.#remove(this.#desired.ofEndpoint(network, endpoint));
   }
 
-  async removeNetwork(network: NetworkSpec): Promise<void> {
-    await this.#commit((family, found) => [[], this.#wanted.ofNetwork(network, family, found)]);
+  async preparePorts(
+    network: NetworkSpec,
+    endpoint: EndpointSpec,
+    ports: PublishedPorts,
+  ): Promise<void> {
+    await this.#desired.ofPorts(network, endpoint, ports);
   }
 
-  /** Makes the rules be there, with the chains that they need; one commit a family. */
-  async add(rules: readonly PlacedRule[]): Promise<void> {
-    if (rules.length === 0) return;
-    await this.#commit(() => [rules, []]);
+  async addPorts(
+    network: NetworkSpec,
+    endpoint: EndpointSpec,
+    ports: PublishedPorts,
+  ): Promise<void> {
+    await this.#add(await this.#desired.ofPorts(network, endpoint, ports));
   }
 
-  /** Makes the rules not be there; absent ones are no error. */
-  async remove(rules: readonly PlacedRule[]): Promise<void> {
-    if (rules.length === 0) return;
-    await this.#commit(() => [[], rules]);
-  }
-
-  /** See {@link RuleCommits.readAhead}. */
-  readAhead(): void {
-    for (const commits of this.commits.values()) commits.readAhead();
-  }
-
-  /** See {@link RuleRepair.run}. */
-  repair(
-    log: Log,
-    wants: (changes: readonly RuleChange[]) => boolean = () => true,
-    families: readonly Family[] = [4, 6],
-  ): Promise<RuleChange[]> {
-    return this.#repair.run(log, wants, families);
-  }
-
-  /** See {@link RuleCommits.onRefusal}. */
-  onRefusal(listener: () => void): void {
-    for (const commits of this.commits.values()) commits.onRefusal(listener);
-  }
-
-  /** What the kernel reports of a transaction: the numbers of rules that we have added. */
-  noteTransaction(
-    pid: number,
-    added: readonly (AddedRule & { readonly family: Family })[],
-    tableDeleted: boolean,
-  ): void {
-    for (const [family, commits] of this.commits) {
-      const own = added.filter((rule) => rule.family === family);
-      commits.noteTransaction(pid, own, tableDeleted);
-    }
-  }
-
-  /** Some of the kernel's reports are missing. */
-  noteGap(): void {
-    for (const commits of this.commits.values()) commits.noteGap();
+  async removePorts(
+    network: NetworkSpec,
+    endpoint: EndpointSpec,
+    ports: PublishedPorts,
+  ): Promise<void> {
+    const rules = await this.#desired.ofPorts(network, endpoint, ports);
+    this.#desired.forgetPorts(endpoint);
+    await this.#remove(rules);
   }
 
   /**
-   * Nothing is forwarded that no rule accepts. Of a family whose rules are left to others, the
-   * policy is, too: engines up to 27 do not touch ip6tables unless they are told to.
+   * Of a family whose rules are left to others, the policy is, too: engines up to 27 do not touch
+   * ip6tables unless they are told to.
    */
   async dropForwarded(family: Family): Promise<void> {
-    if (!this.choice.writes(family)) return;
-    await this.commits.get(family)?.submit(() => ({ add: [], remove: [], dropForwarded: true }));
-    this.#repair.noteDrop(family);
+    if (!this.choice.writes(family) || !this.#families.includes(family)) return;
+    await this.#commits.get(family)?.submit({ kind: 'drop-forwarded' });
+    this.#repairs.noteDrop(family);
+  }
+
+  readAhead(): void {
+    for (const family of this.#families) this.#commits.get(family)?.readAhead();
+  }
+
+  /** One commit a family. What the scope refuses in one family is not done in the next one, either. */
+  async repair(scope: RepairScope, families: readonly Family[] = [4, 6]): Promise<RepairOutcome> {
+    const changes: RuleChange[] = [];
+    let refused = false;
+    await this.#desired.preparePorts();
+    for (const family of this.#families) {
+      if (!families.includes(family) && !this.#repairs.movesOver) continue;
+      const outcome: RepairOutcome | undefined = await this.#commits
+        .get(family)
+        ?.submit({ kind: 'repair', scope: refused ? 'nothing' : scope });
+      refused = outcome?.refused ?? refused;
+      changes.push(...(outcome?.changes ?? []));
+    }
+    if (!refused) this.#repairs.finished();
+    return { changes, refused };
+  }
+
+  onRefusal(listener: () => void): void {
+    for (const commits of this.#commits.values()) commits.onRefusal(listener);
+  }
+
+  /** Only those whose rules we may write (`--ip6tables`) and the host has. */
+  get #families(): Family[] {
+    return [...this.#commits.keys()].filter(
+      (family) => this.choice.mayWrite(family) && this.backend.supports(family),
+    );
+  }
+
+  async #add(rules: readonly PlacedRule[]): Promise<void> {
+    if (rules.length === 0) return;
+    await this.#submit((family) => {
+      return {
+        kind: 'change',
+        add: rules.filter(({ rule }) => rule.family === family),
+        remove: [],
+      };
+    });
+  }
+
+  async #remove(placed: readonly PlacedRule[]): Promise<void> {
+    if (placed.length === 0) return;
+    const rules = placed.map(({ rule }) => rule);
+    await this.#submit((family) => {
+      return { kind: 'change', add: [], remove: rules.filter((rule) => rule.family === family) };
+    });
   }
 
   /** Both families at once; if one fails the other is still waited for, so that undo sees all. */
-  async #commit(
-    intent: (
-      family: Family,
-      found: RuleSet,
-    ) => readonly [readonly PlacedRule[], readonly PlacedRule[]],
-  ): Promise<void> {
+  async #submit(requestOf: (family: Family) => RuleRequest): Promise<void> {
     const results = await Promise.allSettled(
-      [...this.commits].map(([family, commits]) =>
-        commits.submit((found) => ({
-          ...only(family, ...intent(family, found)),
-          ...this.#repair.keptDrop(family, found),
-        })),
-      ),
+      this.#families.map((family) => this.#commits.get(family)?.submit(requestOf(family))),
     );
     for (const result of results) if (result.status === 'rejected') throw result.reason;
   }
-}
-
-function only(
-  family: Family,
-  add: readonly PlacedRule[],
-  remove: readonly PlacedRule[],
-): RuleIntent {
-  return {
-    add: add.filter(({ rule }) => rule.family === family),
-    remove: remove.map(({ rule }) => rule).filter((rule) => rule.family === family),
-  };
 }

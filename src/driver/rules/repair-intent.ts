@@ -1,68 +1,46 @@
-/** What a repair wants of the rules: everything that should be there, in its place, and no more. */
+/** What a repair asks of the rules: everything that should be there, in its place, and no more. */
 import type { Family } from '../../core/address.js';
 import type { FirewallSettings, Generation } from '../../core/generations/generation.js';
 import { disorderedRules, repeatedRules } from '../../core/rules/disorder.js';
 import type { RuleIntent } from '../../core/rules/plan.js';
 import type { PlacedRule, Rule } from '../../core/rules/rule.js';
-import type { RuleChange, RuleSet } from '../../core/rules/rule-set.js';
+import type { RuleSet } from '../../core/rules/rule-set.js';
 import { Pieces } from '../../pieces.js';
 import type { Log } from '../host.js';
+import type { DesiredRules } from './desired-rules.js';
 import type { GenerationChoice } from './generation-choice.js';
-import type { RuleCommits } from './rule-commits.js';
-import type { WantedRules } from './wanted-rules.js';
+
+/** What a repair of one family comes to. */
+export interface RepairIntent {
+  readonly intent: RuleIntent;
+  /**
+   * {@link ruleKey} of the rules that calls are about to commit: a repair that comes before them adds
+   * these as well, and nobody had changed them.
+   */
+  readonly underway: ReadonlySet<string>;
+}
 
 export class RuleRepair {
   /** Whose chains and jumps still have to go. */
   readonly #former = new Set<Generation>();
-  /** Families in which the policy of FORWARD was DROP when we last looked. */
+  /** Families in which the policy of FORWARD was DROP when it was read last. */
   readonly #dropping = new Set<Family>();
 
   constructor(
-    private readonly commits: ReadonlyMap<Family, RuleCommits>,
     private readonly choice: GenerationChoice,
     private readonly settings: FirewallSettings,
-    private readonly wanted: WantedRules,
+    private readonly desired: DesiredRules,
+    private readonly log: Log,
   ) {}
 
-  /**
-   * Looks at what is there, and makes it what the intent says; one commit a family. If the engine
-   * turns out to write another generation of rules than we did, ours move over. Resolves with what
-   * had to be changed, apart from what calls are about to do.
-   *
-   * @param wants told what is planned for a family; false: neither that nor anything else is done
-   * @param families the others are looked at only if the generation has changed
-   */
-  async run(
-    log: Log,
-    wants: (changes: readonly RuleChange[]) => boolean,
-    families: readonly Family[],
-  ): Promise<RuleChange[]> {
-    const changes: RuleChange[] = [];
-    let refused = false;
-    await this.wanted.makeAllAhead();
-    for (const [family, commits] of this.commits) {
-      if (!families.includes(family) && this.#former.size === 0) continue;
-      const underway = new Set<string>();
-      const noteCalls = (found: RuleSet): void => {
-        for (const each of this.wanted.ofCallsUnderway(family, found)) underway.add(idOf(each));
-      };
-      const repaired = await commits.repair(
-        async (found) => {
-          noteCalls(found);
-          const intent = await this.#intent(family, found, log);
-          // Those that came meanwhile wait for this commit, and may be part of it.
-          noteCalls(found);
-          return intent;
-        },
-        (planned) => {
-          refused = !wants(planned) || refused;
-          return !refused;
-        },
-      );
-      changes.push(...repaired.filter((each) => !('rule' in each && underway.has(idOf(each)))));
-    }
-    if (!refused) this.#former.clear();
-    return changes;
+  /** Whether the generation has changed, so that every family has to be repaired. */
+  get movesOver(): boolean {
+    return this.#former.size > 0;
+  }
+
+  /** All families were repaired: nothing is left of former generations. */
+  finished(): void {
+    this.#former.clear();
   }
 
   /** The policy of FORWARD was made DROP. */
@@ -70,67 +48,83 @@ export class RuleRepair {
     this.#dropping.add(family);
   }
 
-  async #intent(family: Family, found: RuleSet, log: Log): Promise<RuleIntent> {
+  async intentOf(family: Family, observed: RuleSet): Promise<RepairIntent> {
     const pieces = new Pieces();
-    const before = this.choice.current;
-    for (const former of this.choice.observe(family, found)) this.#former.add(former);
-    const { current } = this.choice;
-    if (current !== before) {
-      log.info(
-        { from: before.name, to: current.name },
-        'the engine writes another generation of rules; ours move over',
-      );
-    }
-    const add = await this.wanted.ofAll(family, found, pieces);
-    const former = this.wanted
-      .ofFormerTerms(family, found)
-      .filter(({ rule }) => rule.family === family);
+    const underway = new Set<string>();
+    const noteCalls = async (): Promise<void> => {
+      for (const { rule } of await this.desired.ofCallsUnderway(family, observed)) {
+        underway.add(ruleKey(rule));
+      }
+    };
+    await noteCalls();
+    this.#observe(family, observed);
+    const add = await this.desired.ofAll(family, observed, pieces);
+    const former = (await this.desired.ofFormerTerms(family, observed, pieces)).filter(
+      ({ rule }) => rule.family === family,
+    );
     const unwanted = former.length === 0 ? [] : without(former, add);
     const disordered: Rule[] = [];
-    for (const network of this.wanted.networks) {
-      disordered.push(...disorderedRules(found, this.wanted.ofNetwork(network, family, found)));
+    for (const network of this.desired.networks) {
+      const own = this.desired.ofNetwork(network, family, observed);
+      disordered.push(...disorderedRules(observed, own));
       await pieces.pause();
     }
-    const repeated = repeatedRules(found, add);
+    const repeated = repeatedRules(observed, add);
     await pieces.pause();
-    return {
+    const { current } = this.choice;
+    const intent: RuleIntent = {
       add,
       remove: unwanted.map(({ rule }) => rule),
       lift: [...disordered, ...repeated],
       retire: [...this.#former]
         .filter((each) => each !== current)
         .map((each) => each.baseRules(family, this.settings)),
-      ...this.keptDrop(family, found),
+      ...this.keptDrop(family, observed),
     };
+    // Calls that came meanwhile wait for this commit, and what they want may be part of it.
+    await noteCalls();
+    return { intent, underway };
+  }
+
+  #observe(family: Family, observed: RuleSet): void {
+    const before = this.choice.current;
+    for (const former of this.choice.observe(family, observed)) this.#former.add(former);
+    const { current } = this.choice;
+    if (current === before) return;
+    this.log.info(
+      { from: before.name, to: current.name },
+      'the engine writes another generation of rules; ours move over',
+    );
   }
 
   /** As a part of every intent: a call that makes the chains again must not come without it. */
-  keptDrop(family: Family, found: RuleSet): { dropForwarded?: true } {
-    return this.#hasLostItsDrop(family, found) ? { dropForwarded: true } : {};
+  keptDrop(family: Family, observed: RuleSet): { dropForwarded?: true } {
+    return this.#hasLostItsDrop(family, observed) ? { dropForwarded: true } : {};
   }
 
   /**
    * The policy of FORWARD goes with the table (`nft flush ruleset`), and then comes back with the
    * rules. A policy that was changed alone is the administrator's will.
    */
-  #hasLostItsDrop(family: Family, found: RuleSet): boolean {
-    if (this.wanted.networks.length === 0 || !this.choice.writes(family)) return false;
-    if (found.policy('filter', 'FORWARD') === 'DROP') {
+  #hasLostItsDrop(family: Family, observed: RuleSet): boolean {
+    if (this.desired.networks.length === 0 || !this.choice.writes(family)) return false;
+    if (observed.policy('filter', 'FORWARD') === 'DROP') {
       this.#dropping.add(family);
       return false;
     }
     const { rules } = this.choice.current.baseRules(family, this.settings);
-    const swept = rules.some(({ rule, place }) => place === 'head' && !found.has(rule));
+    const swept = rules.some(({ rule, place }) => place === 'head' && !observed.has(rule));
     if (!swept) this.#dropping.delete(family);
     return this.#dropping.has(family);
   }
 }
 
 function without(rules: readonly PlacedRule[], others: readonly PlacedRule[]): PlacedRule[] {
-  const known = new Set(others.map(idOf));
-  return rules.filter((rule) => !known.has(idOf(rule)));
+  const known = new Set(others.map(({ rule }) => ruleKey(rule)));
+  return rules.filter(({ rule }) => !known.has(ruleKey(rule)));
 }
 
-function idOf({ rule }: { readonly rule: Rule }): string {
+/** The same for equal rules. */
+export function ruleKey(rule: Rule): string {
   return `${rule.family} ${rule.table} ${rule.chain} ${rule.text}`;
 }

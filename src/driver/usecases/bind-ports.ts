@@ -7,7 +7,6 @@ import { bindFailure } from '../../core/generations/bind-failure.js';
 import { shortId } from '../../core/names.js';
 import type { PortBinding } from '../../core/ports/port.js';
 import type { PortGroup } from '../../core/ports/requests.js';
-import type { PlacedRule } from '../../core/rules/rule.js';
 import type { Listener, ListenFailure } from '../host.js';
 import type { EndpointState } from '../state/registry.js';
 import { saveEndpoint } from '../state/saving.js';
@@ -25,15 +24,13 @@ export function listenerOf(userlandProxy: boolean, binding: PortBinding): Listen
 /**
  * One socket for each address of each group; the groups that fail move on within their range. What
  * is chosen is on record before it is known whether it can be had, and whoever releases the record
- * releases it.
- *
- * @returns the rules of what was chosen, made out while the sockets are opened
+ * releases it. The rules are made out while the sockets are opened.
  */
 export async function bindPorts(
   world: World,
   state: EndpointState,
   groups: readonly PortGroup[],
-): Promise<PlacedRule[]> {
+): Promise<void> {
   const { userlandProxy } = state.network.spec;
   const owner = ownerOf(state);
   const chosen = new Map<PortGroup, PortBinding[]>();
@@ -56,16 +53,15 @@ export async function bindPorts(
     const [opened, recorded, made] = await Promise.allSettled([
       world.hostPorts.open(state.spec.id, listeners),
       record(),
-      rulesOf(world, state),
+      world.rules.preparePorts(state.network.spec, state.spec, state.record),
     ]);
     if (recorded.status === 'rejected') throw recorded.reason;
     if (opened.status === 'rejected') throw opened.reason;
     if (made.status === 'rejected') throw made.reason;
-    if (opened.value.length === 0) return made.value;
+    if (opened.value.length === 0) return;
     open = await retry(world, state, chosen, opened.value, attempt);
   }
   await record();
-  return rulesOf(world, state);
 }
 
 const ownerOf = ({ spec, network }: EndpointState): string =>
@@ -91,11 +87,6 @@ export function refuseTaken(
     allocator.release(tried);
     allocator.add(bindings, owner);
   }
-}
-
-async function rulesOf(world: World, { network, record }: EndpointState): Promise<PlacedRule[]> {
-  await world.rules.makePortsAhead(network.spec, record);
-  return world.rules.ofPorts(network.spec, record);
 }
 
 /** The groups to try again with other ports. Throws if one of them has no other. */

@@ -43,7 +43,7 @@ export async function createEndpoint(
   });
   try {
     await saveEndpoint(world, state);
-    const rules = world.rules.add(world.rules.ofEndpoint(network.spec, spec));
+    const rules = world.rules.addEndpoint(network.spec, spec);
     rules.catch(() => {});
     await world.links.createVeth(vethLinkOf(network.spec, state.spec));
     await rules;
@@ -132,7 +132,7 @@ export async function removeEndpoint(world: World, state: EndpointState): Promis
       // Its address is given to another one: also the flows that it has begun itself must go.
       if (!(await freePorts(world, state))) await forgetFlows(world, state, []);
     }),
-    errors.attempt(() => world.rules.remove(world.rules.ofEndpoint(network.spec, spec))),
+    errors.attempt(() => world.rules.removeEndpoint(network.spec, spec)),
   ]);
   if (!errors.failed) world.registry.removeEndpoint(state);
   let forgotten: unknown;

@@ -65,9 +65,9 @@ export async function publishPorts(
   }
   publishing(state, { opened, exposed: request.exposed });
   try {
-    const rules = await bindPorts(world, state, groups);
+    await bindPorts(world, state, groups);
     portsBound(state);
-    await world.rules.add(rules);
+    await world.rules.addPorts(network.spec, spec, state.record);
     // Only now: a client that goes on sending would bring the old flow back before the rules.
     await forgetUdpFlows(world, state.record.bindings);
   } catch (error) {
@@ -93,7 +93,7 @@ export async function releasePorts(world: World, state: EndpointState): Promise<
 export async function finishRelease(world: World, state: EndpointState): Promise<void> {
   const { released } = state.record;
   if (released === undefined) return;
-  await world.rules.remove(world.rules.ofPorts(state.network.spec, released));
+  await world.rules.removePorts(state.network.spec, state.spec, released);
   await forgetFlows(world, state, released.bindings);
   releaseFinished(state);
   await saveEndpoint(world, state);
@@ -108,11 +108,12 @@ export async function freePorts(world: World, state: EndpointState): Promise<boo
   const errors = new ErrorList();
   // Out of the intent first, so that a repair does not put the rules back.
   const ports = releasing(state);
-  const { bindings, opened } = ports;
-  // The sockets first: while their process closes them, the rules are made out.
-  const closed = errors.attempt(() => world.hostPorts.close(state.spec.id));
-  const rules = world.rules.ofPorts(state.network.spec, { bindings, opened });
-  await Promise.all([closed, errors.attempt(() => world.rules.remove(rules))]);
+  const { bindings } = ports;
+  await Promise.all([
+    // The sockets first: while their process closes them, the rules are made out.
+    errors.attempt(() => world.hostPorts.close(state.spec.id)),
+    errors.attempt(() => world.rules.removePorts(state.network.spec, state.spec, ports)),
+  ]);
   await errors.attempt(() => forgetFlows(world, state, bindings));
   if (errors.failed) {
     // Whoever comes next (Leave, DeleteEndpoint, a start) tries again.

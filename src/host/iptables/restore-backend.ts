@@ -1,246 +1,125 @@
-/** The host's iptables, read as a whole and changed as a whole: text out, text in. */
-import { existsSync } from 'node:fs';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { renderDeletions } from '../../codec/nft-script.js';
+/** Rules kept by iptables: read as `iptables-save` text, changed by `iptables-restore` or by handle. */
+import { renderRestore } from '../../codec/iptables-restore.js';
+import type { RuleTransaction } from '../../codec/nft-monitor.js';
 import type { Family } from '../../core/address.js';
-import { DriverError, messageOf } from '../../core/errors.js';
-import type { HandledRule } from '../../core/rules/handles.js';
-import { tableProbe } from '../../core/rules/missing-tables.js';
-import type { Table } from '../../core/rules/rule.js';
-import type { Firewall } from '../../driver/host.js';
-import { CommandError, type CommandResult, isInstalled, runCommand } from '../process/exec.js';
-import { SpareCommand } from '../process/spare-command.js';
-import { OwnChanges } from './own-changes.js';
-import { mostOverSocket, RuleDeletion } from './rule-deletion.js';
-import {
-  detectVariant,
-  type FirewallCommands,
-  firewallTimeoutMs,
-  type Variant,
-} from './variant.js';
+import { describeMissing, optionalTables } from '../../core/rules/missing-tables.js';
+import type { Rule, Table } from '../../core/rules/rule.js';
+import type { RuleChange, RuleSet } from '../../core/rules/rule-set.js';
+import { addedBy, inParts, tableOf } from '../../core/rules/transactions.js';
+import type { Log, RuleBackend } from '../../driver/host.js';
+import { Pieces } from '../../pieces.js';
+import type { IptablesText } from './commands.js';
+import { RuleHandles } from './handles.js';
+import { readInPieces } from './read-rules.js';
 
-/** iptables waits this long for the lock of another one; then we try again. */
-const lockWaitSeconds = 5;
-const lockAttempts = 3;
-/** Between attempts that failed at once: x_tables answers EAGAIN to a writer without the lock. */
-const pauseMs = 50;
-
-export interface IptablesOptions {
-  /** Seconds that one attempt waits for the lock, in place of 5; for tests. */
-  readonly lockWaitSeconds?: number;
-  /** A process that takes longer is killed; for tests. */
-  readonly timeoutMs?: number;
+/** What is known of one family beside its rules. */
+interface FamilyState {
+  readonly handles: RuleHandles;
+  readonly missing: Set<Table>;
 }
 
-export class FirewallIptables implements Firewall {
-  readonly #own = new OwnChanges();
-  readonly #deletion = new RuleDeletion(this.#own);
-  readonly #restores = new Map<Family, SpareCommand>();
-  readonly #nft = new SpareCommand('nft', ['-f', '-']);
-  /** Reports the numbers of rules, and deletes by them. */
-  readonly #hasNft = isInstalled('nft');
-  /** Of processes that are at work. */
-  readonly #changes = new Set<Promise<unknown>>();
+export class RestoreBackend implements RuleBackend {
+  readonly #states: Readonly<Record<Family, FamilyState>> = {
+    4: { handles: new RuleHandles(), missing: new Set() },
+    6: { handles: new RuleHandles(), missing: new Set() },
+  };
 
-  private constructor(
-    private readonly commands: ReadonlyMap<Family, FirewallCommands>,
-    private readonly options: IptablesOptions,
-  ) {
-    const args = ['--noflush', '-w', String(options.lockWaitSeconds ?? lockWaitSeconds)];
-    for (const [family, { restore }] of commands) {
-      // Engines from 28 on have rules for an endpoint, and some milliseconds later for its ports.
-      this.#restores.set(family, new SpareCommand(restore, args, 2));
-    }
-  }
-
-  /**
-   * Looks which variant the host uses (some 10 ms). Construct it after the engine has been given
-   * the time to make its chains, or again when it has.
-   *
-   * @throws {DriverError} `firewall-split`, or `firewall-failed` if there is no iptables for IPv4
-   */
-  static async detect(options: IptablesOptions = {}): Promise<FirewallIptables> {
-    const commands = new Map<Family, FirewallCommands>();
-    // With ipv6.disable=1 the commands are there, but what they change has no effect.
-    const hasIpv6 = existsSync('/proc/net/if_inet6');
-    const [ipv4, ipv6] = await Promise.all([
-      detectVariant(4),
-      hasIpv6 ? detectVariant(6) : undefined,
-    ]);
-    if (ipv4 === undefined) {
-      throw new DriverError(
-        'firewall-failed',
-        'choosing the firewall: iptables is missing or cannot read the rules of this kernel; ' +
-          "install the package 'iptables', or run tsbridge with --iptables=false",
-      );
-    }
-    commands.set(4, ipv4);
-    if (ipv6 !== undefined) commands.set(6, ipv6);
-    return new FirewallIptables(commands, options);
-  }
+  constructor(
+    private readonly commands: IptablesText,
+    private readonly log: Log,
+  ) {}
 
   supports(family: Family): boolean {
-    return this.commands.has(family);
+    return this.commands.supports(family);
   }
 
-  /** For the log; undefined if the family is not supported. */
-  variant(family: Family): Variant | undefined {
-    return this.commands.get(family)?.variant;
+  async read(family: Family): Promise<RuleSet> {
+    return readInPieces(await this.commands.read(family));
   }
 
-  async read(family: Family): Promise<string> {
-    const { save } = this.commands.get(family) ?? noTables(family);
-    const reading = (): Promise<CommandResult> =>
-      runCommand(save, [], { timeoutMs: this.#timeoutMs });
-    const stdout = await this.#run(`reading the rules with ${save}`, reading);
-    const foreign = /^# Table `(\w+)' is incompatible/m.exec(stdout);
-    if (foreign === null) return stdout;
-    throw new DriverError(
-      'firewall-failed',
-      `reading the rules with ${save}: table ${foreign[1]} holds rules that were written by 'nft' ` +
-        'and that iptables cannot show; move them to a table of another name',
-    );
+  missingTables(family: Family): ReadonlySet<Table> {
+    return this.#states[family].missing;
   }
 
-  async restore(family: Family, text: string, onStart?: (pid: number) => void): Promise<void> {
-    const command = this.#restores.get(family) ?? noTables(family);
-    await this.#change(`changing the rules with ${command.file}`, command, text, onStart);
+  /** What the kernel reports of a transaction of anybody's: the handles of rules that we have added. */
+  noteTransaction({ pid, added, tableDeleted }: RuleTransaction): void {
+    for (const family of [4, 6] as const) {
+      const own = added.filter((rule) => rule.family === family);
+      this.#states[family].handles.noteTransaction(pid, own, tableDeleted);
+    }
   }
 
-  async hasTable(family: Family, table: Table): Promise<boolean> {
+  /** Some of the kernel's reports are missing. */
+  noteGap(): void {
+    for (const { handles } of Object.values(this.#states)) handles.forget();
+  }
+
+  /** Additions before deletions; the latter by handle, where all the handles are known. */
+  async commit(family: Family, changes: readonly RuleChange[]): Promise<void> {
+    const pieces = new Pieces();
+    const handled = await this.#handlesOf(family, changes);
+    const rest = handled ? changes.filter(({ op }) => op !== 'delete') : changes;
+    await this.#restore(family, rest, pieces);
+    if (handled === undefined) return;
     try {
-      await this.restore(family, tableProbe(table));
-      return true;
+      await this.commands.deleteRules(family, handled);
     } catch (error) {
-      if (error instanceof DriverError && isLocked(error.cause)) throw error;
-      return false;
+      this.#states[family].handles.forget();
+      throw error;
     }
   }
 
-  deletesByHandle(family: Family): boolean {
-    return this.variant(family) === 'nft' && this.#hasNft;
-  }
-
-  async deleteRules(family: Family, rules: readonly HandledRule[]): Promise<void> {
-    if (rules.length <= mostOverSocket) {
-      const action = 'deleting rules by their numbers';
-      // The kernel lets one transaction after the other in, and ours would wait on the event loop.
-      while (this.#changes.size > 0) await Promise.allSettled(this.#changes);
-      await this.#deletion.delete(family, rules).catch((cause: unknown) => {
-        throw new DriverError('firewall-failed', `${action}: ${messageOf(cause)}`, { cause });
-      });
-      return;
-    }
-    for (const text of renderDeletions(family, rules)) {
-      await this.#change('deleting rules with nft', this.#nft, text);
-    }
-  }
-
-  /** Ends the processes that wait for the next change. */
-  close(): void {
-    for (const spare of [...this.#restores.values(), this.#nft]) spare.close();
-    this.#deletion.close();
-  }
-
-  get #timeoutMs(): number {
-    return this.options.timeoutMs ?? firewallTimeoutMs;
-  }
-
-  #change(
-    action: string,
-    command: SpareCommand,
-    input: string,
-    onStarted?: (pid: number) => void,
-  ): Promise<string> {
-    // One for each table, with nft for all of them.
-    const transactions = command === this.#nft ? 1 : (input.match(/^COMMIT$/gm)?.length ?? 0);
-    const changing = async (): Promise<CommandResult> => {
-      let running: number | undefined;
-      const onStart = (pid: number): void => {
-        running = pid;
-        this.#own.started(pid, command.file, transactions);
-        onStarted?.(pid);
-      };
-      let changed = false;
+  async #restore(family: Family, changes: readonly RuleChange[], pieces: Pieces): Promise<void> {
+    const { handles } = this.#states[family];
+    let reported = this.commands.deletesByHandle(family);
+    let before: readonly RuleChange[] = [];
+    for (const part of inParts(changes)) {
+      // What one part leads to in the kernel's buffer has to be out before the next.
+      if (before.length > 0 && reported) reported = await handles.untilReported(addedBy(before));
+      const text = renderRestore(part);
+      await pieces.pause();
       try {
-        const change = command.run({ input, timeoutMs: this.#timeoutMs, onStart });
-        this.#changes.add(change);
-        const over = (): boolean => this.#changes.delete(change);
-        change.then(over, over);
-        const result = await change;
-        changed = true;
-        return result;
-      } finally {
-        if (running !== undefined) this.#own.ended(running, changed);
-      }
-    };
-    return this.#run(action, changing, input);
-  }
-
-  async #run(
-    action: string,
-    command: () => Promise<CommandResult>,
-    input?: string,
-  ): Promise<string> {
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        return (await command()).stdout;
+        await this.commands.restore(family, text, (pid) => handles.expect(pid, part));
       } catch (error) {
-        if (!isLocked(error)) throw failed(action, error, input);
-        if (attempt === lockAttempts) throw locked(action, error);
-        await sleep(pauseMs);
+        handles.forget();
+        await this.#lookForTables(family, new Set(part.map(tableOf)));
+        throw error;
       }
+      before = part;
     }
   }
 
-  /** The process of ours that made this change, as we know it: see {@link OwnChanges.match}. */
-  ownProcess(pid: number, program: string): number | undefined {
-    return this.#own.match(pid, program);
+  /** undefined: they have to be deleted by their texts. */
+  async #handlesOf(
+    family: Family,
+    changes: readonly RuleChange[],
+  ): ReturnType<RuleHandles['takeReported']> {
+    const deletions = deletionsOf(changes);
+    if (deletions.length === 0 || !this.commands.deletesByHandle(family)) return undefined;
+    // A chain goes after its last rule, in the same transaction.
+    if (changes.some(({ op }) => op === 'delete-chain')) return undefined;
+    // Rules that only move are deleted before they are added: the positions count on it.
+    const added = new Set(addedBy(changes).map(({ text }) => text));
+    if (deletions.some(({ text }) => added.has(text))) return undefined;
+    return this.#states[family].handles.takeReported(deletions);
+  }
+
+  /** After a refusal: a table that turns out to be missing is left out from now on. */
+  async #lookForTables(family: Family, tried: ReadonlySet<Table>): Promise<void> {
+    try {
+      for (const table of optionalTables(family).filter((each) => tried.has(each))) {
+        // Only if the other tables can be written to does it say anything of this one.
+        if (await this.commands.hasTable(family, table)) continue;
+        if (!(await this.commands.hasTable(family, 'filter'))) continue;
+        this.#states[family].missing.add(table);
+        this.log.warn({ family, table }, describeMissing(family, table));
+      }
+    } catch {
+      // Another program has the lock: the refusal is what the caller hears of.
+    }
   }
 }
 
-function noTables(family: Family): never {
-  throw new DriverError(
-    'firewall-failed',
-    `changing the rules: this host has no working ip${family === 6 ? '6' : ''}tables, ` +
-      `so there are no rules for IPv${family}`,
-  );
-}
-
-/** The lock was not had in time, or another program without the lock changed the same table. */
-function isLocked(error: unknown): boolean {
-  return (
-    error instanceof CommandError &&
-    error.failure === 'exited' &&
-    /xtables lock|can't lock|temporarily unavailable/i.test(error.stderr)
-  );
-}
-
-function locked(action: string, cause: unknown): DriverError {
-  return new DriverError(
-    'firewall-failed',
-    `${action}: another program kept the lock /run/xtables.lock all the time: ${messageOf(cause)}`,
-    { cause },
-  );
-}
-
-function failed(action: string, cause: unknown, input: string | undefined): DriverError {
-  const line = input === undefined ? undefined : failingLine(messageOf(cause), input);
-  const where = line === undefined ? '' : ` (line ${line.number}: ${line.text})`;
-  return new DriverError('firewall-failed', `${action}${where}: ${messageOf(cause)}`, { cause });
-}
-
-/**
- * The line that iptables-restore complains about: `line 3 failed`, `Error occurred at line: 3`,
- * `line 3: RULE_APPEND failed`. For a COMMIT it is some line of that table, and it does not know
- * which. Every line of the input counts, also comments.
- */
-export function failingLine(
-  message: string,
-  input: string,
-): { number: number; text: string } | undefined {
-  const match = /\bline:? (\d+)/.exec(message);
-  const number = Number(match?.[1]);
-  const text = input.split('\n')[number - 1];
-  return text === undefined ? undefined : { number, text };
+function deletionsOf(changes: readonly RuleChange[]): Rule[] {
+  return changes.flatMap((change) => (change.op === 'delete' ? [change.rule] : []));
 }

@@ -4,9 +4,8 @@
  * (Linux 6.18): so does each `nft` and `iptables` at its end, long after its transaction.
  */
 import { readFileSync } from 'node:fs';
-import { deleteRulesBatch } from '../../codec/nft-messages.js';
+import { deleteRulesBatch, type HandledRule } from '../../codec/nft-messages.js';
 import type { Family } from '../../core/address.js';
-import type { HandledRule } from '../../core/rules/handles.js';
 import { NetlinkSocket, netlinkProtocol } from '../netlink/netlink-socket.js';
 import type { OwnChanges } from './own-changes.js';
 

@@ -5,7 +5,8 @@
  */
 import type { Family } from '../../core/address.js';
 import { messageOf } from '../../core/errors.js';
-import type { Firewall, Log } from '../../driver/host.js';
+import type { Log } from '../../driver/host.js';
+import type { IptablesText } from './commands.js';
 
 const restingMs = 1_000;
 const watchingMs = 150;
@@ -17,7 +18,7 @@ export class RulePoll {
   #stopped = false;
 
   constructor(
-    private readonly firewall: Pick<Firewall, 'read' | 'supports'>,
+    private readonly firewall: Pick<IptablesText, 'read' | 'supports'>,
     /** Also called for our own changes: the look that follows finds nothing to do. */
     private readonly changed: () => void,
     private readonly log: Log,

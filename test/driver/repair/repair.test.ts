@@ -229,10 +229,10 @@ t.test('a repair does not run ahead of a call', async (t) => {
   await driver.revokePorts(ids);
   host.hostPorts.open = open;
   let during: Promise<string[]> | undefined;
-  const add = world.rules.add.bind(world.rules);
-  world.rules.add = (rules) => {
+  const addPorts = world.rules.addPorts.bind(world.rules);
+  world.rules.addPorts = (...args) => {
     during = repairRules(world, 'running');
-    return add(rules);
+    return addPorts(...args);
   };
   await publish();
   t.strictSame(await during, [], 'what the call was about to do is not told as a repair');

@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import t from 'tap';
 import { parseSave } from '../../../src/codec/iptables-save.js';
-import { readInPieces } from '../../../src/driver/rules/read-rules.js';
+import { readInPieces } from '../../../src/host/iptables/read-rules.js';
 import { Pieces } from '../../../src/pieces.js';
 
 let clock = 0;

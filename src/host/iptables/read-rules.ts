@@ -2,12 +2,12 @@
 
 import { SaveReader } from '../../codec/iptables-save.js';
 import type { RuleSet } from '../../core/rules/rule-set.js';
-import type { Pieces } from '../../pieces.js';
+import { Pieces } from '../../pieces.js';
 
 /** Characters; some 500 rules, which take 1 ms. */
 const stepLength = 50_000;
 
-export async function readInPieces(text: string, pieces: Pieces): Promise<RuleSet> {
+export async function readInPieces(text: string, pieces = new Pieces()): Promise<RuleSet> {
   const reader = new SaveReader();
   for (let start = 0; start < text.length; ) {
     const end = text.indexOf('\n', start + stepLength);

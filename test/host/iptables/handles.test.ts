@@ -1,7 +1,7 @@
 import t from 'tap';
 import { mostDeletions, renderDeletions } from '../../../src/codec/nft-script.js';
-import { RuleHandles } from '../../../src/core/rules/handles.js';
 import { makeRule, type Rule } from '../../../src/core/rules/rule.js';
+import { RuleHandles } from '../../../src/host/iptables/handles.js';
 import { interfaceName } from '../../golden/golden.js';
 
 const rule = (bridge: string, table: 'filter' | 'nat' = 'filter'): Rule =>
@@ -48,7 +48,7 @@ t.test('nothing is guessed', async (t) => {
   handles.expect(7, changes);
   handles.learn(7, [report(11), report(12)]);
   t.equal(handles.take([one, three]), undefined, 'all or none');
-  handles.clear();
+  handles.forget();
   t.equal(handles.take([one]), undefined, 'a new table has new numbers');
   for (let pid = 100; pid < 200; pid += 1) handles.expect(pid, changes);
   handles.learn(100, [report(1), report(2)]);

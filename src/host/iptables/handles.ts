@@ -1,33 +1,28 @@
 /**
- * The kernel's numbers for rules of ours (nf_tables). A rule that is deleted by its number costs
- * the same in a chain of ten and of ten thousand; by its text, iptables-nft compares every rule.
+ * The kernel's handles of rules that we have added (nf_tables): learnt from what `nft monitor` reports,
+ * spent on deletions. A rule that is deleted by its handle costs the same in a chain of ten and of ten
+ * thousand; by its text, iptables-nft compares every rule. A report comes some milliseconds after its
+ * commit, and seconds after one of thousands.
  */
-import type { Rule, Table } from './rule.js';
-import type { RuleChange } from './rule-set.js';
-import { addedBy, inTransactions } from './transactions.js';
+import type { HandledRule } from '../../codec/nft-messages.js';
+import type { AddedRule } from '../../codec/nft-monitor.js';
+import type { Rule } from '../../core/rules/rule.js';
+import type { RuleChange } from '../../core/rules/rule-set.js';
+import { addedBy, inTransactions } from '../../core/rules/transactions.js';
 
-/** A rule that the kernel has reported as added. */
-export interface AddedRule {
-  readonly table: string;
-  readonly chain: string;
-  /** Unique within the table for as long as the table is there. */
-  readonly handle: number;
-}
-
-export interface HandledRule {
-  readonly table: Table;
-  readonly chain: string;
-  readonly handle: number;
-}
-
+/** Deletions that are worth a wait: by text, the kernel first lists the chain, 60,000 in 15 s. */
+const manyDeletions = 1_000;
+const reportTimeoutMs = 10_000;
 /** More commits than can be on their way between the kernel and the monitor. */
 const rememberedCommits = 64;
 
 export class RuleHandles {
-  /** `filter DOCKER` → text → number. */
+  /** `filter DOCKER` → text → handle. */
   readonly #known = new Map<string, Map<string, number>>();
   /** What a process was given to add, transaction by transaction, until the kernel reports it. */
   readonly #expected = new Map<number, Rule[][]>();
+  /** Wakes who waits for a report. */
+  #reported: () => void = () => {};
 
   /** This process is about to commit these changes. */
   expect(pid: number, changes: readonly RuleChange[]): void {
@@ -58,6 +53,42 @@ export class RuleHandles {
     }
   }
 
+  /** What the kernel reports of a transaction of anybody's; `pid` 0 if it is not ours. */
+  noteTransaction(pid: number, added: readonly AddedRule[], tableDeleted: boolean): void {
+    // In the next table of that name the handles start anew.
+    if (tableDeleted) this.#clear();
+    this.learn(pid, added);
+    this.#reported();
+  }
+
+  /** Reports are missing, or a commit went wrong: what was learnt may not hold any more. */
+  forget(): void {
+    this.#clear();
+    this.#reported();
+  }
+
+  /** {@link take}, for many rules once the kernel has reported them. */
+  async takeReported(rules: readonly Rule[]): Promise<HandledRule[] | undefined> {
+    if (rules.length > manyDeletions) await this.untilReported(rules);
+    return this.take(rules);
+  }
+
+  /** False if the kernel has not reported them all in 10 s. */
+  async untilReported(rules: readonly Rule[]): Promise<boolean> {
+    let late = false;
+    const timer = setTimeout(() => {
+      late = true;
+      this.#reported();
+    }, reportTimeoutMs);
+    while (!late && this.awaits(rules)) {
+      await new Promise<void>((resolve) => {
+        this.#reported = resolve;
+      });
+    }
+    clearTimeout(timer);
+    return !late;
+  }
+
   /** Whether the kernel has still to report one of these. */
   awaits(rules: readonly Rule[]): boolean {
     const missing = rules.find((rule) => !this.#chainOf(rule).has(rule.text));
@@ -67,7 +98,7 @@ export class RuleHandles {
     );
   }
 
-  /** The numbers of all these rules, which are forgotten; undefined if one of them is not known. */
+  /** The handles of all these rules, which are forgotten; undefined if one of them is not known. */
   take(rules: readonly Rule[]): HandledRule[] | undefined {
     const found: HandledRule[] = [];
     for (const rule of rules) {
@@ -79,8 +110,7 @@ export class RuleHandles {
     return found;
   }
 
-  /** A table was deleted: in the next one of its name the numbers start anew. */
-  clear(): void {
+  #clear(): void {
     this.#known.clear();
     this.#expected.clear();
   }

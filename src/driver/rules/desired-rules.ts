@@ -1,0 +1,166 @@
+/** Networks, endpoints and ports → the rules that should be there, as this host's engine writes them. */
+import { isDeepStrictEqual } from 'node:util';
+import type { Family } from '../../core/address.js';
+import { generations } from '../../core/generations/all.js';
+import { forwardedBridges } from '../../core/generations/forwarded-bridges.js';
+import type { FirewallSettings, IsolatedNetwork } from '../../core/generations/generation.js';
+import type { EndpointSpec } from '../../core/network/endpoint.js';
+import type { NetworkSpec } from '../../core/network/network.js';
+import type { BaseRules } from '../../core/rules/plan.js';
+import type { PlacedRule } from '../../core/rules/rule.js';
+import type { RuleSet } from '../../core/rules/rule-set.js';
+import { Pieces } from '../../pieces.js';
+import type { PublishedPorts } from '../firewall.js';
+import type { RuleTerms } from '../state/records.js';
+import type { Registry } from '../state/registry.js';
+import type { GenerationChoice } from './generation-choice.js';
+import { makePortRules, PortRules, type Writer } from './port-rules.js';
+
+export class DesiredRules {
+  readonly #ports = new PortRules();
+
+  constructor(
+    private readonly choice: GenerationChoice,
+    private readonly settings: FirewallSettings,
+    private readonly registry: Registry,
+  ) {}
+
+  /** The chains and rules that all networks share. */
+  base(family: Family): BaseRules {
+    return this.choice.current.baseRules(family, this.settings);
+  }
+
+  /** Of both families. */
+  ofEndpoint(network: NetworkSpec, endpoint: EndpointSpec): PlacedRule[] {
+    const { current } = this.choice;
+    return ([4, 6] as const)
+      .filter((family) => this.#writes(network, family))
+      .flatMap((family) => current.endpointRules(network, endpoint, family));
+  }
+
+  /** Of both families; made in yields, and kept until {@link forgetPorts}. */
+  async ofPorts(
+    network: NetworkSpec,
+    endpoint: Pick<EndpointSpec, 'id'>,
+    ports: PublishedPorts,
+    pieces?: Pieces,
+  ): Promise<PlacedRule[]> {
+    const rules = await this.#ports.of(network, endpoint, ports, this.#writer(network), pieces);
+    return rules.filter(({ rule }) => this.#writes(network, rule.family));
+  }
+
+  /** {@link ofPorts} of all endpoints: a repair then finds them made, and no call waits for that. */
+  async preparePorts(): Promise<void> {
+    this.#ports.prune((id) => this.registry.endpoint(id) !== undefined);
+    const pieces = new Pieces();
+    for (const { network, spec, record } of this.registry.endpoints()) {
+      await this.ofPorts(network.spec, spec, record, pieces);
+      await pieces.pause();
+    }
+  }
+
+  forgetPorts(endpoint: Pick<EndpointSpec, 'id'>): void {
+    this.#ports.forget(endpoint);
+  }
+
+  ofNetwork(network: NetworkSpec, family: Family, found: RuleSet): PlacedRule[] {
+    if (!this.#writes(network, family)) return [];
+    return this.#networkRules(network, family, found, this.#writer(network));
+  }
+
+  #networkRules(
+    network: NetworkSpec,
+    family: Family,
+    found: RuleSet,
+    { generation, settings }: Writer,
+  ): PlacedRule[] {
+    const own = generation.networkRules(network, family, settings);
+    if (generation.pairRules === undefined) return own;
+    const others = new Map<string, IsolatedNetwork>();
+    for (const bridge of forwardedBridges(found)) others.set(bridge, { bridge, internal: false });
+    for (const spec of this.networks) others.set(spec.bridge, spec);
+    others.delete(network.bridge);
+    const pairs = [...others.values()].flatMap(
+      (other) => generation.pairRules?.(network, other, family) ?? [],
+    );
+    return [...own, ...pairs];
+  }
+
+  /**
+   * Everything that should be there, in the order in which it was asked for. What a call changes
+   * meanwhile is in its own commit, which comes after the one that this is for.
+   */
+  async ofAll(family: Family, found: RuleSet, pieces: Pieces): Promise<PlacedRule[]> {
+    if (!this.choice.writes(family)) return [];
+    const rules: PlacedRule[] = [];
+    const add = async (some: readonly PlacedRule[]): Promise<void> => {
+      for (const each of some) if (each.rule.family === family) rules.push(each);
+      await pieces.pause();
+    };
+    for (const spec of this.networks) await add(this.ofNetwork(spec, family, found));
+    for (const { spec, network, record, publishing } of this.registry.endpoints()) {
+      if ([record.phase, network.record.phase].includes('removing')) continue;
+      await add(this.ofEndpoint(network.spec, spec));
+      // A port that turns out to be another program's must not get a rule.
+      if (publishing !== 'sockets')
+        await add(await this.ofPorts(network.spec, spec, record, pieces));
+    }
+    return rules;
+  }
+
+  /** In which words the rules of the network are written now. */
+  termsOf({ userlandProxy, masquerade, allowDirectRouting }: NetworkSpec): RuleTerms {
+    const generation = this.choice.current.name;
+    const loopbackSpared = this.settings.userlandProxy;
+    return { generation, userlandProxy, loopbackSpared, masquerade, allowDirectRouting };
+  }
+
+  /** Of networks whose rules are on the host in other words than they are written now. */
+  async ofFormerTerms(family: Family, found: RuleSet, pieces: Pieces): Promise<PlacedRule[]> {
+    const rules: PlacedRule[] = [];
+    for (const { spec, record, endpoints } of this.registry.networks()) {
+      if (isDeepStrictEqual(record.terms, this.termsOf(spec))) continue;
+      const { generation: name, userlandProxy, loopbackSpared, ...more } = record.terms;
+      const generation = generations[name];
+      const writer = { generation, settings: { userlandProxy, loopbackSpared } };
+      const network = { ...spec, ...more };
+      rules.push(...this.#networkRules(network, family, found, writer));
+      for (const endpoint of endpoints.values()) {
+        rules.push(...generation.endpointRules(network, endpoint.spec, family));
+        rules.push(...(await makePortRules(network, endpoint.record, writer, pieces)));
+      }
+    }
+    return rules;
+  }
+
+  /** What calls are about to commit: a repair that comes before them does it as well. */
+  async ofCallsUnderway(family: Family, found: RuleSet): Promise<PlacedRule[]> {
+    const rules = this.registry
+      .networks()
+      .filter(({ record }) => record.phase === 'creating')
+      .flatMap(({ spec }) => this.ofNetwork(spec, family, found));
+    for (const { record, publishing, spec, network } of this.registry.endpoints()) {
+      if (record.phase !== 'creating' && publishing !== 'rules') continue;
+      rules.push(...this.ofEndpoint(network.spec, spec));
+      rules.push(...(await this.ofPorts(network.spec, spec, record)));
+    }
+    return rules;
+  }
+
+  /** All but those on their way out. */
+  get networks(): NetworkSpec[] {
+    return this.registry
+      .networks()
+      .filter(({ record }) => record.phase !== 'removing')
+      .map(({ spec }) => spec);
+  }
+
+  #writer({ userlandProxy }: NetworkSpec): Writer {
+    const settings = { userlandProxy, loopbackSpared: this.settings.userlandProxy };
+    return { generation: this.choice.current, settings };
+  }
+
+  #writes(network: NetworkSpec, family: Family): boolean {
+    return this.choice.writes(family) && network.ruleFamilies.includes(family);
+  }
+}

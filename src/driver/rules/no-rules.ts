@@ -1,0 +1,13 @@
+/** The backend of a host on which we write no rules (`--iptables=false`). */
+import type { RuleBackend } from '../host.js';
+
+export const noRules: RuleBackend = {
+  supports: () => false,
+  read: () => refuse(),
+  commit: () => refuse(),
+  missingTables: () => new Set(),
+};
+
+function refuse(): Promise<never> {
+  return Promise.reject(new Error('rules are switched off, and this is not called'));
+}

@@ -1,0 +1,99 @@
+/**
+ * The rules of endpoints' published ports, kept once they are made: 15,000 of them take 70 ms, which
+ * every repair would spend again.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import type { Generation } from '../../core/generations/generation.js';
+import type { EndpointId } from '../../core/names.js';
+import type { EndpointSpec } from '../../core/network/endpoint.js';
+import type { NetworkSpec } from '../../core/network/network.js';
+import { joinBindings, joinOpened } from '../../core/ports/runs.js';
+import type { PlacedRule } from '../../core/rules/rule.js';
+import { Pieces } from '../../pieces.js';
+import type { PublishedPorts } from '../firewall.js';
+
+/** By which generation rules are written, and with which of the daemon's settings. */
+export interface Writer {
+  readonly generation: Generation;
+  readonly settings: Parameters<Generation['portRules']>[2];
+}
+
+interface MadeRules {
+  readonly network: NetworkSpec;
+  readonly ports: PublishedPorts;
+  readonly writer: Writer;
+  readonly rules: readonly PlacedRule[];
+}
+
+export class PortRules {
+  readonly #made = new Map<EndpointId, MadeRules>();
+
+  /** Of both families, in programming order. */
+  async of(
+    network: NetworkSpec,
+    endpoint: Pick<EndpointSpec, 'id'>,
+    { bindings, opened }: PublishedPorts,
+    writer: Writer,
+    pieces = new Pieces(),
+  ): Promise<readonly PlacedRule[]> {
+    if (bindings.length === 0 && opened.length === 0) return [];
+    const ports = { bindings, opened };
+    const made = this.#made.get(endpoint.id);
+    if (made !== undefined && isMadeOf(made, network, ports, writer)) return made.rules;
+    const rules = await makePortRules(network, ports, writer, pieces);
+    this.#made.set(endpoint.id, { network, ports, writer, rules });
+    return rules;
+  }
+
+  /** Keeps nothing of endpoints that are gone. */
+  prune(isKnown: (id: EndpointId) => boolean): void {
+    for (const id of this.#made.keys()) if (!isKnown(id)) this.#made.delete(id);
+  }
+
+  /** The endpoint has no ports any more. */
+  forget(endpoint: Pick<EndpointSpec, 'id'>): void {
+    this.#made.delete(endpoint.id);
+  }
+}
+
+/** Without keeping them: for rules that are only to be taken away. */
+export async function makePortRules(
+  network: NetworkSpec,
+  { bindings, opened }: PublishedPorts,
+  { generation, settings }: Writer,
+  pieces: Pieces,
+): Promise<PlacedRule[]> {
+  const rules: PlacedRule[] = [];
+  for (const run of joinBindings(bindings, network.portRules)) {
+    rules.push(...generation.portRules(network, run, settings));
+    await pieces.pause();
+  }
+  for (const run of joinOpened(opened, network.portRules)) {
+    rules.push(...(generation.routedPortRules?.(network, run) ?? []));
+    await pieces.pause();
+  }
+  return rules;
+}
+
+/** Compared by what they say: a copy of the ports finds the same rules. */
+function isMadeOf(
+  made: MadeRules,
+  network: NetworkSpec,
+  ports: PublishedPorts,
+  writer: Writer,
+): boolean {
+  return (
+    made.writer.generation === writer.generation &&
+    isDeepStrictEqual(made.writer.settings, writer.settings) &&
+    isDeepStrictEqual(made.network, network) &&
+    haveSame(made.ports.bindings, ports.bindings) &&
+    haveSame(made.ports.opened, ports.opened)
+  );
+}
+
+function haveSame(some: readonly object[], others: readonly object[]): boolean {
+  return (
+    some.length === others.length &&
+    some.every((each, at) => each === others[at] || isDeepStrictEqual(each, others[at]))
+  );
+}
