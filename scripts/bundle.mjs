@@ -3,7 +3,7 @@
  * libraries in pure JavaScript in a few files, since Node.js takes most of a millisecond for each file
  * that it loads, and there are nearly 600. See docs/adr/0006-bundle.md.
  */
-import { chmodSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, copyFileSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
@@ -38,3 +38,5 @@ for (const name of readdirSync('dist', { recursive: true })) {
   if (statSync(path).isFile() && !(path in metafile.outputs)) rmSync(path);
 }
 chmodSync('dist/main.js', 0o755);
+// Last, so that a build that was interrupted is made again; see inputs.mjs.
+copyFileSync('build/inputs', 'dist/inputs');

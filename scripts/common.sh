@@ -35,17 +35,23 @@ engine_cache() { printf '%s\n' "${XDG_CACHE_HOME:-$HOME/.cache}/tsbridge/engines
 # The packages that the kernel and engine tests need on the machine itself.
 lab_packages=(debootstrap iproute2 iptables nftables conntrack util-linux)
 
-# Installs the npm tree unless the one that is there satisfies package.json, and builds dist/.
+# The Node.js of package-lock.json comes first, for everything that the scripts start.
+export PATH="$PWD/node_modules/.bin:$PATH"
+
+# Installs the npm tree unless the one that is there is what package-lock.json says, and builds dist/.
 #
 # `npm ci` refuses a lock file that lacks an optional package of another platform, and npm leaves
 # out of the lock what the registry could not deliver: after a change of the dependencies, try it
 # from a fresh clone.
 ensure_built() {
-  command -v node >/dev/null || die "Node.js 20.19 or newer is needed"
-  if ! npm ls >/dev/null 2>&1; then
+  if ! [ -x node_modules/.bin/node ] || ! node scripts/inputs.mjs --installed; then
+    command -v npm >/dev/null || die "npm is needed (of any Node.js); everything else it brings along"
     say "npm ci"
     npm ci --no-audit --no-fund </dev/null >&2
   fi
+  [ -x node_modules/.bin/node ] ||
+    die "no Node.js for this machine ($(uname -m)) in the registry: Linux on x86_64 or aarch64 with glibc is needed"
+  if [ "$(node scripts/inputs.mjs)" = "$(cat dist/inputs 2>/dev/null)" ]; then return 0; fi
   say "npm run build"
   npm run --silent build </dev/null >&2
 }

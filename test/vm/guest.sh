@@ -16,16 +16,12 @@ finish() {
   exit
 }
 
-# As on a host where somebody has installed Docker and Node.js; tsbridge is not there yet.
+# As on a host where somebody has installed Docker; tsbridge is not there yet, and no Node.js ever is.
 prepare() {
   # In emulation, on a machine that does other things, too, Node.js can take a minute to start.
   mkdir -p /etc/systemd/system.conf.d
   printf '[Manager]\nDefaultTimeoutStartSec=600\n' >/etc/systemd/system.conf.d/vm.conf
   systemctl daemon-reexec
-  install -m 755 node/node /usr/bin/node
-  mkdir -p /usr/lib/node_modules
-  cp -R node/npm /usr/lib/node_modules/npm
-  ln -sf ../lib/node_modules/npm/bin/npm-cli.js /usr/bin/npm
   make_lan
   docker import /opt/image.tar "$image"
 }
@@ -38,7 +34,7 @@ install_tsbridge() {
 note "boot $boot, up $(cut -d ' ' -f 1 /proc/uptime) s: Linux $(uname -r), $(dockerd --version)"
 case $boot in
 1)
-  note "systemd $(systemctl --version | head -n 1), $(iptables --version), Node.js $(node/node --version)"
+  note "systemd $(systemctl --version | head -n 1), $(iptables --version), Node.js $(node_modules/.bin/node --version)"
   check 'Docker runs, with a second host beside it' prepare
   if wants service; then service_checks; fi
   if wants sctp || wants boot; then check 'tsbridge installed' install_tsbridge; fi
