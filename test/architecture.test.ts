@@ -112,7 +112,7 @@ const packageUsers: Readonly<Record<string, readonly string[]>> = {
   fastify: ['frontends/libnetwork', 'admin'],
   pino: ['log'],
   'ipaddr.js': ['core/address'],
-  koffi: ['host/process/libc', 'proxy/system/system-calls'],
+  koffi: ['host/process/libc', 'host/netlink/netlink-calls', 'proxy/system/system-calls'],
 };
 
 /** Node modules that pure code may not import. */

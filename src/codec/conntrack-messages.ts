@@ -7,7 +7,7 @@ import {
   type Ipv4Address,
 } from '../core/address.js';
 import { type Port, protocolNumber } from '../core/ports/port.js';
-import { familyNumber } from './link-messages.js';
+import { familyNumber } from './address-messages.js';
 import {
   type Attributes,
   attribute,
@@ -36,7 +36,7 @@ const filterPart = { original: 1, reply: 2 } as const;
 const compare = { source: 1, destination: 2, protocol: 8, destinationPort: 32 } as const;
 
 /** Which flows a dump should have. Kernels before 5.8 send more: all of the family. */
-export type FlowFilter = { readonly kind: 'all' } | NarrowFilter;
+export type FlowFilter = { readonly kind: 'family'; readonly family: Family } | NarrowFilter;
 
 export type NarrowFilter =
   /** UDP, as the first packet was addressed. */
@@ -56,8 +56,8 @@ export interface Flow {
 }
 
 /** struct nfgenmsg. */
-function header(family: Family | undefined): Buffer {
-  return Buffer.from([family === undefined ? 0 : familyNumber[family], 0, 0, 0]);
+function header(family: Family): Buffer {
+  return Buffer.from([familyNumber[family], 0, 0, 0]);
 }
 
 export function listFlowsRequest(filter: FlowFilter): NetlinkRequest {
@@ -74,8 +74,8 @@ export function removeFlowsRequest(filter: NarrowFilter): NetlinkRequest {
 
 function filterParts(filter: FlowFilter): Buffer[] {
   switch (filter.kind) {
-    case 'all':
-      return [header(undefined)];
+    case 'family':
+      return [header(filter.family)];
     case 'udp-to': {
       const protocol = attribute(protocolPart.number, u8(protocolNumber.udp));
       const port = attribute(protocolPart.destinationPort, u16Be(filter.port));
@@ -99,9 +99,10 @@ function filterParts(filter: FlowFilter): Buffer[] {
   }
 }
 
+/** The kernel answers only if it fails. */
 export function deleteFlowRequest(flow: Flow): NetlinkRequest {
   const body = Buffer.concat([header(flow.family), flow.key]);
-  return { type: message.delete, flags: flag.ack, body };
+  return { type: message.delete, flags: 0, body };
 }
 
 /** undefined for what is not an IPv4 or IPv6 flow with both of its tuples. */

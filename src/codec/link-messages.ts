@@ -1,18 +1,12 @@
-/** Requests for links, addresses and routes as rtnetlink bytes, and its replies as values. */
-import {
-  addressBytes,
-  addressFromBytes,
-  type Cidr,
-  type Family,
-  type MacAddress,
-  macBytes,
-} from '../core/address.js';
+/** Requests for links as rtnetlink bytes, and its replies as values. */
+import { type MacAddress, macBytes } from '../core/address.js';
 import type { BridgeLink, VethLink } from '../core/network/links.js';
 import {
   attribute,
   flag,
   group,
   type NetlinkRequest,
+  nested,
   readAttributes,
   readNested,
   readText,
@@ -23,15 +17,7 @@ import {
   u32,
 } from './netlink-message.js';
 
-const rtm = {
-  newLink: 16,
-  delLink: 17,
-  getLink: 18,
-  setLink: 19,
-  newAddress: 20,
-  delAddress: 21,
-  getAddress: 22,
-} as const;
+const rtm = { newLink: 16, getLink: 18, setLink: 19 } as const;
 const ifla = {
   address: 1,
   name: 3,
@@ -49,10 +35,6 @@ const portHairpin = 4;
 const ifUp = 1;
 /** RTEXT_FILTER_SKIP_STATS: replies without counters are a third as long. */
 const skipStats = 8;
-const ifa = { address: 1, local: 2, broadcast: 4 } as const;
-const ifaNoDad = 2;
-
-export const familyNumber: Readonly<Record<Family, number>> = { 4: 2, 6: 10 };
 
 /** struct ifinfomsg. `up` undefined leaves the flag as it is. */
 function linkHeader(index: number, up?: boolean): Buffer {
@@ -154,14 +136,14 @@ export function getLinkRequest(link: string | number): NetlinkRequest {
   return { type: rtm.getLink, flags: acknowledged, body };
 }
 
-export function listLinksRequest(): NetlinkRequest {
-  const body = Buffer.concat([linkHeader(0), attribute(ifla.extMask, u32(skipStats))]);
+/** Links of other kinds may be among the answers: a kernel that has never had one of it sends all. */
+export function listLinksRequest(kind: 'bridge' | 'veth'): NetlinkRequest {
+  const body = Buffer.concat([
+    linkHeader(0),
+    attribute(ifla.extMask, u32(skipStats)),
+    nested(ifla.linkInfo, attribute(info.kind, Buffer.from(kind))),
+  ]);
   return { type: rtm.getLink, flags: flag.dump, body };
-}
-
-/** Waits for a grace period inside the kernel (15–40 ms): never from the event loop of a daemon. */
-export function deleteLinkRequest(link: number): NetlinkRequest {
-  return { type: rtm.delLink, flags: acknowledged, body: linkHeader(link) };
 }
 
 /** A link of a dump or a look-up; addresses come from another dump. */
@@ -197,67 +179,5 @@ export function parseLink(type: number, body: Buffer): LinkReply | undefined {
     mtu: readU32(attributes, ifla.mtu) ?? 0,
     master: readU32(attributes, ifla.master),
     hairpin: mode === undefined ? undefined : mode !== 0,
-  };
-}
-
-/** struct ifaddrmsg, IFA_LOCAL and IFA_ADDRESS. */
-function addressBody(index: number, cidr: Cidr, broadcast: boolean): Buffer {
-  const header = Buffer.alloc(8);
-  header[0] = familyNumber[cidr.family];
-  header[1] = cidr.prefixLength;
-  // Duplicate address detection would keep the address unusable for a second or two, and for ever
-  // on a bridge without ports. The addresses here are assigned by IPAM, not found by chance.
-  header[2] = cidr.family === 6 ? ifaNoDad : 0;
-  header.writeUInt32LE(index, 4);
-  const bytes = addressBytes(cidr.address);
-  const parts = [header, attribute(ifa.local, bytes), attribute(ifa.address, bytes)];
-  if (broadcast) parts.push(attribute(ifa.broadcast, broadcastOf(bytes, cidr.prefixLength)));
-  return Buffer.concat(parts);
-}
-
-function broadcastOf(bytes: Uint8Array, prefixLength: number): Uint8Array {
-  return bytes.map((byte, index) => {
-    const kept = Math.max(0, Math.min(8, prefixLength - index * 8));
-    return byte | (0xff >> kept);
-  });
-}
-
-/** IPv4 with its broadcast address, as Docker sets it; IPv6 without duplicate detection. */
-export function addAddressRequest(index: number, cidr: Cidr): NetlinkRequest {
-  const broadcast = cidr.family === 4 && cidr.prefixLength < 31;
-  return { type: rtm.newAddress, flags: createNew, body: addressBody(index, cidr, broadcast) };
-}
-
-export function removeAddressRequest(index: number, cidr: Cidr): NetlinkRequest {
-  return { type: rtm.delAddress, flags: acknowledged, body: addressBody(index, cidr, false) };
-}
-
-/** All addresses of both families: the kernel filters by link only for sockets in strict mode. */
-export function listAddressesRequest(): NetlinkRequest {
-  return { type: rtm.getAddress, flags: flag.dump, body: Buffer.alloc(8) };
-}
-
-/**
- * undefined for what is not an IPv4 or IPv6 address.
- *
- * @param links without it those of all links
- */
-export function parseAddress(
-  type: number,
-  body: Buffer,
-  links?: ReadonlySet<number>,
-): { index: number; cidr: Cidr } | undefined {
-  if (type !== rtm.newAddress || body.length < 8) return undefined;
-  if (links !== undefined && !links.has(body.readUInt32LE(4))) return undefined;
-  const family = body[0] === familyNumber[4] ? 4 : body[0] === familyNumber[6] ? 6 : undefined;
-  if (family === undefined) return undefined;
-  const attributes = readAttributes(body.subarray(8));
-  // On point-to-point links IFA_ADDRESS is the other end; without IFA_LOCAL it is our own.
-  const bytes = attributes.get(ifa.local) ?? attributes.get(ifa.address);
-  if (bytes?.length !== (family === 4 ? 4 : 16)) return undefined;
-  const address = addressFromBytes(bytes);
-  return {
-    index: body.readUInt32LE(4),
-    cidr: { family, address, prefixLength: body[1] ?? 0 },
   };
 }

@@ -152,25 +152,43 @@ export function formatRequest(request: NetlinkRequest, sequence: number): Buffer
   return Buffer.concat([header, request.body]);
 }
 
+/** A message of a datagram; its body lies between `start` and `end`. */
+export interface NetlinkMessage {
+  readonly type: number;
+  readonly flags: number;
+  readonly sequence: number;
+  readonly start: number;
+  readonly end: number;
+}
+
 /** The messages of one datagram; what is cut off at the end is left out. */
-export function parseFrames(datagram: Buffer): NetlinkFrame[] {
-  const frames: NetlinkFrame[] = [];
+export function* messagesIn(datagram: Buffer): Generator<NetlinkMessage> {
   let offset = 0;
   while (offset + headerLength <= datagram.length) {
     const length = datagram.readUInt32LE(offset);
     if (length < headerLength || offset + length > datagram.length) break;
-    frames.push({
+    yield {
       type: datagram.readUInt16LE(offset + 4),
       flags: datagram.readUInt16LE(offset + 6),
       sequence: datagram.readUInt32LE(offset + 8),
-      body: datagram.subarray(offset + headerLength, offset + length),
-    });
+      start: offset + headerLength,
+      end: offset + length,
+    };
     offset += align(length);
   }
-  return frames;
 }
 
-/** The errno (positive, 0 for success) of an ERROR or DONE message. */
-export function frameErrno(frame: NetlinkFrame): number {
-  return frame.body.length >= 4 ? -frame.body.readInt32LE(0) : 0;
+/** As {@link messagesIn}, with their bodies. */
+export function parseFrames(datagram: Buffer): NetlinkFrame[] {
+  return Array.from(messagesIn(datagram), ({ type, flags, sequence, start, end }) => ({
+    type,
+    flags,
+    sequence,
+    body: datagram.subarray(start, end),
+  }));
+}
+
+/** The errno (positive, 0 for success) in the body of an ERROR or DONE message. */
+export function errnoOf(body: Buffer): number {
+  return body.length >= 4 ? -body.readInt32LE(0) : 0;
 }

@@ -6,7 +6,7 @@ import {
   type Family,
   type IpAddress,
 } from '../core/address.js';
-import { familyNumber } from './link-messages.js';
+import { familyNumber } from './address-messages.js';
 import {
   attribute,
   flag,
@@ -55,10 +55,12 @@ export function addRouteRequest(
   return { type: rtm.newRoute, flags, body: Buffer.concat(parts) };
 }
 
-/** All tables: the kernel filters by table only for sockets in strict mode. */
+/** Unicast routes of the main table. Kernels before 4.20 send all routes of the family. */
 export function listRoutesRequest(family: Family): NetlinkRequest {
   const body = Buffer.alloc(12);
   body[0] = familyNumber[family];
+  body[4] = mainTable;
+  body[7] = unicast;
   return { type: rtm.getRoute, flags: flag.dump, body };
 }
 
@@ -68,8 +70,30 @@ export interface RouteReply {
   readonly interfaceIndex: number | undefined;
 }
 
-/** undefined for what is not a unicast route of the main table, and for default routes. */
-export function parseRoute(type: number, body: Buffer): RouteReply | undefined {
+/**
+ * A parser of answers: undefined for what is not a unicast route of the main table that shares an
+ * address with one of these subnets, and for default routes.
+ */
+export function routeParser(
+  subnets: readonly Cidr[],
+): (type: number, body: Buffer) => RouteReply | undefined {
+  const prefixes = subnets.map(({ address, prefixLength }) => ({
+    bytes: addressBytes(address),
+    prefixLength,
+  }));
+  return (type, body) => parseRoute(prefixes, type, body);
+}
+
+interface Prefix {
+  readonly bytes: Uint8Array;
+  readonly prefixLength: number;
+}
+
+function parseRoute(
+  subnets: readonly Prefix[],
+  type: number,
+  body: Buffer,
+): RouteReply | undefined {
   if (type !== rtm.newRoute || body.length < 12) return undefined;
   const family = body[0] === familyNumber[4] ? 4 : body[0] === familyNumber[6] ? 6 : undefined;
   // First what the header tells: three of four routes are in the table of local addresses. (A table
@@ -83,6 +107,8 @@ export function parseRoute(type: number, body: Buffer): RouteReply | undefined {
   const bytes = attributes.get(rta.destination);
   const prefixLength = body[1] ?? 0;
   if (bytes?.length !== (family === 4 ? 4 : 16) || prefixLength === 0) return undefined;
+  // Compared as bytes: a host can have a million routes, and a text of each would take seconds.
+  if (!subnets.some((subnet) => overlap(subnet, { bytes, prefixLength }))) return undefined;
   const multipath = attributes.get(rta.multipath);
   return {
     destination: { family, address: addressFromBytes(bytes), prefixLength },
@@ -90,4 +116,16 @@ export function parseRoute(type: number, body: Buffer): RouteReply | undefined {
       readU32(attributes, rta.oif) ??
       (multipath !== undefined && multipath.length >= 8 ? multipath.readInt32LE(4) : undefined),
   };
+}
+
+/** Whether the bits that both prefixes have are the same. */
+function overlap(one: Prefix, other: Prefix): boolean {
+  if (one.bytes.length !== other.bytes.length) return false;
+  const shared = Math.min(one.prefixLength, other.prefixLength);
+  for (let bit = 0; bit < shared; bit += 8) {
+    const mask = (0xff00 >> Math.min(8, shared - bit)) & 0xff;
+    const difference = (one.bytes[bit >> 3] ?? 0) ^ (other.bytes[bit >> 3] ?? 0);
+    if ((difference & mask) !== 0) return false;
+  }
+  return true;
 }

@@ -22,11 +22,11 @@ export interface ObservedRoute {
 /** Links, addresses and routes of the namespace that the daemon runs in. */
 export interface Links {
   find(name: string): Promise<ObservedLink | undefined>;
-  /** Every link, bridges with their addresses. */
+  /** Every bridge with its addresses, and every end of a veth pair. */
   list(): Promise<ObservedLink[]>;
   /**
    * Unicast routes of the main table, without the default routes, whose destination shares an
-   * address with one of these. The kernel sends all of its routes for it: not while somebody waits.
+   * address with one of these. The kernel sends all routes of that table: not while an engine waits.
    */
   routesInto(subnets: readonly Cidr[]): Promise<ObservedRoute[]>;
   /** A bridge with its MTU and MAC, down and without addresses. Fails if the name is taken. */

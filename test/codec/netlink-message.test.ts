@@ -2,9 +2,9 @@ import fc from 'fast-check';
 import t from 'tap';
 import {
   attribute,
+  errnoOf,
   flag,
   formatRequest,
-  frameErrno,
   group,
   nested,
   parseFrames,
@@ -97,9 +97,9 @@ t.test('messages of a datagram', async (t) => {
   if (first === undefined || second === undefined) throw new Error('two messages are missing');
   t.equal(others.length, 0);
   t.match(first, { type: 2, sequence: 5 });
-  t.equal(frameErrno(first), 0);
-  t.equal(frameErrno(second), 17, 'EEXIST');
-  t.equal(frameErrno({ ...first, body: Buffer.alloc(0) }), 0, 'a DONE without an error');
+  t.equal(errnoOf(first.body), 0);
+  t.equal(errnoOf(second.body), 17, 'EEXIST');
+  t.equal(errnoOf(Buffer.alloc(0)), 0, 'a DONE without an error');
   const odd = formatRequest({ type: 3, flags: 0, body: u8(1) }, 7);
   const padded = Buffer.concat([odd, Buffer.alloc(3), acknowledgement]);
   t.same(

@@ -78,7 +78,6 @@ const tracked = (family: 'ipv4' | 'ipv6') =>
 /** As this kernel can, and as older ones can. */
 for (const removesByFilter of [true, false]) {
   const conntrack = new ConntrackNetlink(removesByFilter);
-  t.teardown(() => conntrack.close());
   const how = removesByFilter ? 'by filter' : 'listed first';
 
   t.test(`${how}: without any flow`, async () => {

@@ -6,18 +6,27 @@
 import { readFileSync } from 'node:fs';
 import {
   deleteFlowRequest,
-  type Flow,
   type FlowFilter,
   listFlowsRequest,
+  type NarrowFilter,
   parseFlow,
   removeFlowsRequest,
 } from '../../codec/conntrack-messages.js';
+import { messagesIn, type NetlinkRequest } from '../../codec/netlink-message.js';
 import type { Family, IpAddress } from '../../core/address.js';
 import { DriverError, messageOf } from '../../core/errors.js';
 import type { Port } from '../../core/ports/port.js';
 import type { Conntrack } from '../../driver/host.js';
-import { type FlowSelector, flowMatcher, planDumps, planRemovals } from './flow-selection.js';
-import { NetlinkError, NetlinkSocket, netlinkProtocol } from './netlink-socket.js';
+import { readDump } from './dump.js';
+import {
+  datagramMatcher,
+  type FlowSelector,
+  flowMatcher,
+  planDumps,
+  planRemovals,
+} from './flow-selection.js';
+import { netlinkProtocol } from './netlink-socket.js';
+import { mostRequests, RequestBatches } from './request-batch.js';
 
 const countFile = '/proc/sys/net/netfilter/nf_conntrack_count';
 /** What a kernel without connection tracking, or without its netlink part, answers. */
@@ -30,23 +39,20 @@ interface Removal {
 }
 
 /**
- * Where the kernel can, it is told which flows to remove; otherwise they are listed first. Calls in
- * the same turn of the event loop, and those that arrive while others are worked on, share one walk
- * through the kernel's table: that walk is what a list costs.
+ * Where the kernel can, it is told which flows to remove; what it cannot find is read from a dump, and
+ * removed while the dump goes on: neither the table nor what is removed is ever held in memory, and
+ * the event loop has its turn after each datagram, however many flows others have made. Calls in the
+ * same turn of the event loop, and those that arrive while others are worked on, share one walk
+ * through the kernel's table: that walk is what a dump costs.
  */
 export class ConntrackNetlink implements Conntrack {
-  #socket: NetlinkSocket | undefined;
   #waiting: Removal[] = [];
   #running = false;
   #removesByFilter: boolean;
 
-  /** @param removesByFilter false: as with an older kernel; for tests */
+  /** @param removesByFilter false: as with kernels before 6.11; for tests */
   constructor(removesByFilter = true) {
     this.#removesByFilter = removesByFilter;
-  }
-
-  close(): void {
-    this.#socket?.close();
   }
 
   /** As Docker 23 does when ports are published (docs/docker-bridge.md 3.9). */
@@ -87,60 +93,79 @@ export class ConntrackNetlink implements Conntrack {
 
   async #removeFlows(selectors: readonly FlowSelector[]): Promise<void> {
     const tracked = trackedFlows();
-    const socket = tracked === 0 ? undefined : this.#open();
-    if (socket === undefined) return;
-    if (await this.#removeByFilter(socket, selectors)) return;
-    const matches = flowMatcher(selectors);
-    for (const filter of planDumps(selectors, tracked)) {
-      const flows = await list(socket, filter);
-      for (const flow of flows.filter(matches)) await forget(socket, flow);
+    if (tracked === 0) return;
+    const deletions = openDeletions();
+    if (deletions === undefined) return;
+    try {
+      const listed = await this.#removeByFilter(deletions, selectors);
+      for (const filter of planDumps(listed, tracked)) {
+        await removeListed(deletions, filter, selectors);
+      }
+    } finally {
+      deletions.close();
     }
   }
 
-  /** false: nothing, or not all, was removed. */
+  /** Answers with what has to be listed: what the kernel has no filter for, or everything. */
   async #removeByFilter(
-    socket: NetlinkSocket,
+    deletions: RequestBatches,
     selectors: readonly FlowSelector[],
-  ): Promise<boolean> {
-    const filters = this.#removesByFilter ? planRemovals(selectors) : undefined;
-    if (filters === undefined) return false;
+  ): Promise<readonly FlowSelector[]> {
+    if (!this.#removesByFilter) return selectors;
+    const { removals, listed } = planRemovals(selectors);
     try {
-      for (const filter of filters) await socket.request(removeFlowsRequest(filter));
-      return true;
+      // One by one, since an older kernel refuses them; and each may remove any number of flows.
+      for (const filter of removals) await deletions.send([removeFlowsRequest(filter)], []);
+      return listed;
     } catch (error) {
       if (!isUnsupported(error)) throw error;
       this.#removesByFilter = false;
-      return false;
+      return selectors;
     }
-  }
-
-  #open(): NetlinkSocket | undefined {
-    try {
-      this.#socket ??= new NetlinkSocket(netlinkProtocol.netfilter);
-    } catch (error) {
-      if (isUnsupported(error)) return undefined;
-      throw error;
-    }
-    return this.#socket;
   }
 }
 
-async function list(socket: NetlinkSocket, filter: FlowFilter): Promise<Flow[]> {
+async function removeListed(
+  deletions: RequestBatches,
+  filter: FlowFilter,
+  selectors: readonly FlowSelector[],
+): Promise<void> {
+  const mayMatch = datagramMatcher(selectors);
+  const matches = flowMatcher(selectors);
+  const read = async (datagram: Buffer): Promise<void> => {
+    if (!mayMatch(datagram)) return;
+    let requests: NetlinkRequest[] = [];
+    for (const { type, start, end } of messagesIn(datagram)) {
+      const flow = parseFlow(type, datagram.subarray(start, end));
+      if (flow === undefined || !matches(flow)) continue;
+      requests.push(deleteFlowRequest(flow));
+      if (requests.length < mostRequests) continue;
+      await deletions.send(requests, endedMeanwhile);
+      requests = [];
+    }
+    await deletions.send(requests, endedMeanwhile);
+  };
   try {
-    const replies = await socket.request(listFlowsRequest(filter));
-    return replies.flatMap(({ type, body }) => parseFlow(type, body) ?? []);
+    await readDump(netlinkProtocol.netfilter, listFlowsRequest(filter), read);
   } catch (error) {
-    if (!isUnsupported(error)) throw error;
-    return filter.kind === 'all' ? [] : list(socket, { kind: 'all' });
+    if (!isUnsupported(error) || filter.kind === 'family') throw error;
+    await removeListed(deletions, { kind: 'family', family: familyOfFilter(filter) }, selectors);
   }
 }
 
-async function forget(socket: NetlinkSocket, flow: Flow): Promise<void> {
+function familyOfFilter(filter: NarrowFilter): Family {
+  return filter.kind === 'udp-to' ? filter.family : 4;
+}
+
+/** What the kernel answers for a flow that ended by itself. */
+const endedMeanwhile = ['ENOENT'];
+
+function openDeletions(): RequestBatches | undefined {
   try {
-    await socket.request(deleteFlowRequest(flow));
+    return new RequestBatches(netlinkProtocol.netfilter);
   } catch (error) {
-    // It ended by itself meanwhile.
-    if (!(error instanceof NetlinkError && error.code === 'ENOENT')) throw error;
+    if (isUnsupported(error)) return undefined;
+    throw error;
   }
 }
 

@@ -1,7 +1,13 @@
 /** Which tracked flows are meant, and how the kernel finds them at the least cost. */
 
 import type { Flow, FlowFilter, NarrowFilter } from '../../codec/conntrack-messages.js';
-import { type Family, familyOf, type IpAddress, type Ipv4Address } from '../../core/address.js';
+import {
+  addressBytes,
+  type Family,
+  familyOf,
+  type IpAddress,
+  type Ipv4Address,
+} from '../../core/address.js';
 import { type Port, protocolNumber } from '../../core/ports/port.js';
 
 export type FlowSelector =
@@ -12,18 +18,22 @@ export type FlowSelector =
 
 /**
  * A removal by filter skips empty buckets without a lock: 0.3 ms for 262,144 of them, where a dump
- * takes 11 ms (Linux 6.18, 2026-11-25). For more than so many, one dump is less work.
+ * takes 11 ms (Linux 6.18). For more than so many, one dump is less work.
  */
 const mostRemovals = 30;
 
-/**
- * The flows of all selectors, as filters that the kernel itself removes by, if it is new enough;
- * undefined if it cannot, or if a dump is less work.
- */
-export function planRemovals(selectors: readonly FlowSelector[]): NarrowFilter[] | undefined {
-  const filters = selectors.flatMap(filtersOf);
-  const narrow = filters.filter((filter) => filter.kind !== 'all');
-  return narrow.length === filters.length && narrow.length <= mostRemovals ? narrow : undefined;
+export interface FlowPlan {
+  /** What the kernel can remove by itself, if it is new enough. */
+  readonly removals: readonly NarrowFilter[];
+  /** What has to be found in a dump, by any kernel. */
+  readonly listed: readonly FlowSelector[];
+}
+
+export function planRemovals(selectors: readonly FlowSelector[]): FlowPlan {
+  const narrow = selectors.flatMap((selector) => filtersOf(selector) ?? []);
+  if (narrow.length > mostRemovals) return { removals: [], listed: selectors };
+  const listed = selectors.filter((selector) => filtersOf(selector) === undefined);
+  return { removals: narrow, listed };
 }
 
 /**
@@ -32,23 +42,35 @@ export function planRemovals(selectors: readonly FlowSelector[]): NarrowFilter[]
  */
 const flowsPerWalk = 1000;
 
-/** @param tracked how many flows this namespace has */
+/** For each family by itself. @param tracked how many flows this namespace has */
 export function planDumps(selectors: readonly FlowSelector[], tracked: number): FlowFilter[] {
-  const filters = selectors.flatMap(filtersOf);
-  const isFiltered = filters.every(({ kind }) => kind !== 'all');
-  return isFiltered && (filters.length - 1) * flowsPerWalk < tracked ? filters : [{ kind: 'all' }];
+  return ([4, 6] as const).flatMap((family): FlowFilter[] => {
+    const own = selectors.filter((selector) => familyOfSelector(selector) === family);
+    if (own.length === 0) return [];
+    const filters = own.map(filtersOf);
+    const narrow = filters.flatMap((each) => each ?? []);
+    const isFiltered = !filters.includes(undefined);
+    return isFiltered && (narrow.length - 1) * flowsPerWalk < tracked
+      ? narrow
+      : [{ kind: 'family', family }];
+  });
 }
 
-function filtersOf(selector: FlowSelector): FlowFilter[] {
+/** undefined if the kernel has no filter for it. */
+function filtersOf(selector: FlowSelector): NarrowFilter[] | undefined {
   if (selector.kind === 'udp-to') return [selector];
   // The kernel's comparison of IPv6 addresses has its result the wrong way around: it leaves out
   // just those flows that match (seen on 6.18).
-  if (familyOf(selector.address) === 6) return [{ kind: 'all' }];
+  if (familyOf(selector.address) === 6) return undefined;
   const address = selector.address as Ipv4Address;
   return [
     { kind: 'reply-source', address },
     { kind: 'reply-destination', address },
   ];
+}
+
+function familyOfSelector(selector: FlowSelector): Family {
+  return selector.kind === 'udp-to' ? selector.family : familyOf(selector.address);
 }
 
 /** Whether a flow is one of those; a dump may have others, too. */
@@ -65,4 +87,21 @@ export function flowMatcher(selectors: readonly FlowSelector[]): (flow: Flow) =>
     (protocol === protocolNumber.udp &&
       destinationPort !== undefined &&
       ports[family].has(destinationPort));
+}
+
+/** For more addresses than this, parsing a datagram takes less time than looking for each of them. */
+const mostNeedles = 16;
+
+/**
+ * Whether a datagram of many flows can have one of those in it: parsing a flow takes fifty times as
+ * long as a search for the bytes of an address.
+ */
+export function datagramMatcher(selectors: readonly FlowSelector[]): (datagram: Buffer) => boolean {
+  const needles: Buffer[] = [];
+  for (const selector of selectors) {
+    if (selector.kind === 'udp-to') return () => true;
+    needles.push(Buffer.from(addressBytes(selector.address)));
+  }
+  if (needles.length > mostNeedles) return () => true;
+  return (datagram) => needles.some((needle) => datagram.includes(needle));
 }

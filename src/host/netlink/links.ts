@@ -2,26 +2,30 @@
 
 import {
   addAddressRequest,
+  listAddressesRequest,
+  parseAddress,
+  removeAddressRequest,
+} from '../../codec/address-messages.js';
+import {
   createBridgeRequest,
   createVethRequest,
   getLinkRequest,
   hairpinRequest,
   type LinkReply,
-  listAddressesRequest,
   listLinksRequest,
-  parseAddress,
   parseLink,
-  removeAddressRequest,
   setLinkRequest,
 } from '../../codec/link-messages.js';
-import { listRoutesRequest, parseRoute } from '../../codec/route-messages.js';
-import { type Cidr, cidrText, overlaps } from '../../core/address.js';
+import { listRoutesRequest, type RouteReply, routeParser } from '../../codec/route-messages.js';
+import { type Cidr, cidrText, type Family } from '../../core/address.js';
 import { DriverError, messageOf } from '../../core/errors.js';
 import type { InterfaceName } from '../../core/names.js';
 import type { BridgeLink, LinkChange, ObservedLink, VethLink } from '../../core/network/links.js';
 import type { Links, ObservedRoute } from '../../driver/host.js';
+import { collectDump } from './dump.js';
 import { LinkRemoval } from './link-removal.js';
-import { NetlinkError, NetlinkSocket, netlinkProtocol } from './netlink-socket.js';
+import { NetlinkError } from './netlink-error.js';
+import { NetlinkSocket, netlinkProtocol } from './netlink-socket.js';
 
 /** What to say and do about the kernel's codes, for those that a user can do something about. */
 const advice: Readonly<Record<string, string>> = {
@@ -45,22 +49,24 @@ export class LinksNetlink implements Links {
     this.#socket.close();
   }
 
-  /**
-   * One look-up by name (0.1 ms). Addresses are read only for bridges: the kernel has no dump of
-   * one link's addresses for this kind of socket, and every port of a bridge adds to the whole.
-   */
   async find(name: string): Promise<ObservedLink | undefined> {
     const link = await this.#lookUp(name);
     if (link === undefined) return undefined;
-    const addresses = link.kind === 'bridge' ? await this.#addresses([link]) : undefined;
-    return { ...link, addresses: addresses?.get(link.index) ?? [] };
+    if (link.kind !== 'bridge') return { ...link, addresses: [] };
+    const addresses = await this.#doing(`reading the addresses of ${name}`, () =>
+      addressesOf([link], link.index),
+    );
+    return { ...link, addresses: addresses.get(link.index) ?? [] };
   }
 
   async list(): Promise<ObservedLink[]> {
     return this.#doing('listing the interfaces', async () => {
-      const links = await this.#socket.dump(listLinksRequest(), parseLink);
-      const addresses = await this.#addresses(links.filter(({ kind }) => kind === 'bridge'));
-      return links.map((link) => ({ ...link, addresses: addresses.get(link.index) ?? [] }));
+      const [bridges, veths] = await Promise.all([listLinks('bridge'), listLinks('veth')]);
+      const addresses = await addressesOf(bridges);
+      return [...bridges, ...veths].map((link) => ({
+        ...link,
+        addresses: addresses.get(link.index) ?? [],
+      }));
     });
   }
 
@@ -68,10 +74,7 @@ export class LinksNetlink implements Links {
     return this.#doing('listing the routes', async () => {
       const found: ObservedRoute[] = [];
       for (const family of new Set(subnets.map((subnet) => subnet.family))) {
-        for (const { type, body } of await this.#socket.request(listRoutesRequest(family))) {
-          const route = parseRoute(type, body);
-          if (route === undefined) continue;
-          if (!subnets.some((subnet) => overlaps(subnet, route.destination))) continue;
+        for (const route of await listRoutes(family, subnets)) {
           const name = await this.#nameOf(route.interfaceIndex);
           // Without a name the interface went away meanwhile, and its routes with it.
           if (name !== undefined) found.push({ destination: route.destination, interface: name });
@@ -164,18 +167,6 @@ export class LinksNetlink implements Links {
     return reply === undefined ? undefined : parseLink(reply.type, reply.body)?.name;
   }
 
-  async #addresses(links: readonly LinkReply[]): Promise<Map<number, Cidr[]>> {
-    const byLink = new Map<number, Cidr[]>();
-    const wanted = new Set(links.map(({ index }) => index));
-    const parse = (type: number, body: Buffer) => parseAddress(type, body, wanted);
-    for (const found of await this.#socket.dump(listAddressesRequest(), parse)) {
-      const others = byLink.get(found.index);
-      if (others === undefined) byLink.set(found.index, [found.cidr]);
-      else others.push(found.cidr);
-    }
-    return byLink;
-  }
-
   /** Deletes the new link if `step` fails. */
   async #orUndo(name: InterfaceName, step: () => Promise<void>): Promise<void> {
     try {
@@ -202,6 +193,39 @@ export class LinksNetlink implements Links {
       throw new DriverError('link-failed', message, { cause: error });
     }
   }
+}
+
+/** Of a kernel that has had no link of the kind, those of all kinds are sent. */
+function listLinks(kind: 'bridge' | 'veth'): Promise<LinkReply[]> {
+  return collectDump(netlinkProtocol.route, listLinksRequest(kind), (type, body) => {
+    const link = parseLink(type, body);
+    return link?.kind === kind ? link : undefined;
+  });
+}
+
+/** By index of the link. @param only the one link whose addresses the kernel is asked for */
+async function addressesOf(
+  links: readonly LinkReply[],
+  only?: number,
+): Promise<Map<number, Cidr[]>> {
+  const wanted = new Set(links.map(({ index }) => index));
+  const byLink = new Map<number, Cidr[]>();
+  const found = await collectDump(netlinkProtocol.route, listAddressesRequest(only), (type, body) =>
+    parseAddress(type, body, wanted),
+  ).catch(unless('ENODEV'));
+  for (const { index, cidr } of found ?? []) {
+    const others = byLink.get(index);
+    if (others === undefined) byLink.set(index, [cidr]);
+    else others.push(cidr);
+  }
+  return byLink;
+}
+
+/** A namespace that never had a route has no main table. */
+async function listRoutes(family: Family, subnets: readonly Cidr[]): Promise<RouteReply[]> {
+  const request = listRoutesRequest(family);
+  const parse = routeParser(subnets);
+  return (await collectDump(netlinkProtocol.route, request, parse).catch(unless('ENOENT'))) ?? [];
 }
 
 /** For `catch`: these codes of the kernel are no failure. */

@@ -7,40 +7,23 @@
  *   that overruns ends the process with SIGABRT; two dumps at a time disturb each other;
  * - no listener throws: an exception in one ends the process, past every handler;
  * - replies are taken from the kernel only (port 0), matched by sequence number, and read up to the
- *   acknowledgement or the end of the dump, so that none is left for the next request;
- * - DUMP_INTR is looked at, and the dump repeated: what a concurrent change tore is not believed.
+ *   acknowledgement, so that none is left for the next request;
+ * - no dump: see dump.ts.
  */
-import { getSystemErrorMap } from 'node:util';
 import { RawNetlinkSocket } from 'netlink';
 import {
   controlType,
+  errnoOf,
   flag,
   formatRequest,
-  frameErrno,
   type NetlinkFrame,
   type NetlinkRequest,
   parseFrames,
 } from '../../codec/netlink-message.js';
+import { NetlinkError } from './netlink-error.js';
 
 /** NETLINK_ROUTE and NETLINK_NETFILTER. */
 export const netlinkProtocol = { route: 0, netfilter: 12 } as const;
-
-/** The kernel refused a request. */
-export class NetlinkError extends Error {
-  override readonly name = 'NetlinkError';
-  constructor(
-    /** `EEXIST`, `EPERM`, … */
-    readonly code: string,
-    message: string,
-  ) {
-    super(message);
-  }
-
-  static fromErrno(errno: number): NetlinkError {
-    const [code, text] = getSystemErrorMap().get(-errno) ?? [`errno ${errno}`, 'unknown error'];
-    return new NetlinkError(code, `${text} (${code})`);
-  }
-}
 
 export interface Reply {
   readonly type: number;
@@ -51,8 +34,6 @@ interface Pending {
   /** More than one: a transaction, whose last request with NLM_F_ACK is answered last. */
   readonly requests: readonly NetlinkRequest[];
   readonly timeoutMs: number;
-  /** Told each message as it comes, in place of collecting them; must not throw. */
-  readonly each?: ((reply: Reply) => void) | undefined;
   readonly resolve: (replies: Reply[]) => void;
   readonly reject: (error: Error) => void;
 }
@@ -63,12 +44,10 @@ interface InFlight extends Pending {
   readonly sequence: number;
   readonly timer: NodeJS.Timeout;
   readonly replies: Reply[];
-  torn: boolean;
   /** Of a transaction: why it fails. */
   errno: number;
 }
 
-const dumpAttempts = 5;
 const defaultTimeoutMs = 10_000;
 
 export class NetlinkSocket {
@@ -94,33 +73,10 @@ export class NetlinkSocket {
   /**
    * Answers with the kernel's messages; none for a request that is only acknowledged.
    *
-   * @throws {NetlinkError} with the kernel's reason, `ETIMEDOUT`, or `EINTR` for a dump that stayed
-   * torn in five attempts
+   * @throws {NetlinkError} with the kernel's reason, or `ETIMEDOUT`
    */
   request(request: NetlinkRequest, timeoutMs = defaultTimeoutMs): Promise<Reply[]> {
-    return untorn(() => this.#enqueue([request], timeoutMs));
-  }
-
-  /**
-   * As {@link request}, for many messages: each is parsed when it comes, so that the event loop is
-   * not held up by all of them at the end.
-   *
-   * @param parse must not throw; what it has no value for is left out
-   */
-  async dump<Item>(
-    request: NetlinkRequest,
-    parse: (type: number, body: Buffer) => Item | undefined,
-  ): Promise<Item[]> {
-    let items: Item[] = [];
-    const each = ({ type, body }: Reply): void => {
-      const item = parse(type, body);
-      if (item !== undefined) items.push(item);
-    };
-    await untorn(() => {
-      items = [];
-      return this.#enqueue([request], defaultTimeoutMs, each);
-    });
-    return items;
+    return this.#enqueue([request], timeoutMs);
   }
 
   /**
@@ -143,17 +99,13 @@ export class NetlinkSocket {
     this.#raw.close();
   }
 
-  #enqueue(
-    requests: readonly NetlinkRequest[],
-    timeoutMs: number,
-    each?: (reply: Reply) => void,
-  ): Promise<Reply[]> {
+  #enqueue(requests: readonly NetlinkRequest[], timeoutMs: number): Promise<Reply[]> {
     return new Promise((resolve, reject) => {
       if (this.#closed) {
         reject(new NetlinkError('ECANCELED', 'netlink socket closed (ECANCELED)'));
         return;
       }
-      this.#queue.push({ requests, timeoutMs, each, resolve, reject });
+      this.#queue.push({ requests, timeoutMs, resolve, reject });
       if (this.#current === undefined) this.#sendNext();
     });
   }
@@ -170,7 +122,7 @@ export class NetlinkSocket {
     }, timeoutMs);
     const acknowledged = requests.findLastIndex(({ flags }) => (flags & flag.ack) !== 0);
     const sequence = first + Math.max(0, acknowledged);
-    this.#current = { ...pending, first, sequence, timer, replies: [], torn: false, errno: 0 };
+    this.#current = { ...pending, first, sequence, timer, replies: [], errno: 0 };
     this.#raw.ref();
     const bytes = requests.map((request, index) => formatRequest(request, first + index));
     this.#raw.send(Buffer.concat(bytes), undefined, (error) => {
@@ -187,21 +139,16 @@ export class NetlinkSocket {
     // Late replies to a request that timed out have its number, not this one's.
     if (current === undefined) return;
     if (frame.sequence < current.first || frame.sequence > current.sequence) return;
-    if ((frame.flags & flag.dumpInterrupted) !== 0) current.torn = true;
     if (frame.type !== controlType.error && frame.type !== controlType.done) {
-      const reply = { type: frame.type, body: frame.body };
-      if (current.each === undefined) current.replies.push(reply);
-      else current.each(reply);
+      current.replies.push({ type: frame.type, body: frame.body });
       return;
     }
-    current.errno ||= frameErrno(frame);
+    current.errno ||= errnoOf(frame.body);
     // The frame of a transaction is answered only if it fails, and maybe nothing else then.
     const last = frame.sequence === current.sequence || frame.sequence === current.first;
     if (!last) return;
     if (current.errno !== 0) this.#fail(NetlinkError.fromErrno(current.errno));
-    else if (current.torn) {
-      this.#fail(new NetlinkError('EINTR', 'changed again and again while it was read (EINTR)'));
-    } else this.#settle()?.resolve(current.replies);
+    else this.#settle()?.resolve(current.replies);
   }
 
   #fail(error: Error): void {
@@ -220,17 +167,5 @@ export class NetlinkSocket {
       if (this.#current === undefined) this.#sendNext();
     });
     return current;
-  }
-}
-
-/** Again and again, as long as a change of others tears the answer. */
-async function untorn<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      return await ask();
-    } catch (error) {
-      const torn = error instanceof NetlinkError && error.code === 'EINTR';
-      if (!torn || attempt === dumpAttempts) throw error;
-    }
   }
 }

@@ -3,11 +3,10 @@
  * does this itself; this is for callers that hand over the path of a namespace.
  */
 import { closeSync, constants, fstatSync, openSync, statSync } from 'node:fs';
+import { addAddressRequest } from '../../codec/address-messages.js';
 import {
-  addAddressRequest,
   getLinkRequest,
   type LinkReply,
-  listLinksRequest,
   parseLink,
   setLinkRequest,
 } from '../../codec/link-messages.js';
@@ -26,7 +25,8 @@ import { DriverError, messageOf } from '../../core/errors.js';
 import type { InterfaceName, InterfacePrefix } from '../../core/names.js';
 import { CommandError, runCommand } from '../process/exec.js';
 import type { Libc } from '../process/libc.js';
-import { NetlinkError, NetlinkSocket, netlinkProtocol } from './netlink-socket.js';
+import { NetlinkError } from './netlink-error.js';
+import { NetlinkSocket, netlinkProtocol } from './netlink-socket.js';
 import { insideNamespace } from './setns.js';
 
 export interface NamespaceRoute {
@@ -123,9 +123,8 @@ async function moveAndRename(
   { peer, name }: MoveRequest,
 ): Promise<string> {
   for (let attempt = 1; ; attempt += 1) {
-    const taken = new Set((await linksOf(inside)).map((link) => link.name));
-    const target = 'exactly' in name ? name.exactly : lowestFree(name.prefix, taken);
-    if (taken.has(target)) throw nameTaken(target);
+    const target = 'exactly' in name ? name.exactly : await lowestFree(inside, name.prefix);
+    if ((await findLink(inside, target)) !== undefined) throw nameTaken(target);
     // By our descriptor, not by the path, which may meanwhile lead to another namespace.
     const namespace = `/proc/${process.pid}/fd/${fd}`;
     const args = ['link', 'set', 'dev', peer, 'netns', namespace, 'name', target];
@@ -144,10 +143,11 @@ function nameTaken(name: string): Error {
   return new Error(`the name ${name} is taken there by another interface`);
 }
 
-function lowestFree(prefix: InterfacePrefix, taken: ReadonlySet<string>): string {
+/** Asks for one name after the other: whoever owns the namespace can have made any number of links. */
+async function lowestFree(inside: NetlinkSocket, prefix: InterfacePrefix): Promise<string> {
   for (let index = 0; ; index += 1) {
     const name = `${prefix}${index}`;
-    if (!taken.has(name)) return name;
+    if ((await findLink(inside, name)) === undefined) return name;
   }
 }
 
@@ -192,14 +192,18 @@ async function moveBack(socket: NetlinkSocket, name: string, peer: string): Prom
   }
 }
 
-async function linksOf(socket: NetlinkSocket): Promise<LinkReply[]> {
-  const replies = await socket.request(listLinksRequest());
-  return replies.flatMap(({ type, body }) => parseLink(type, body) ?? []);
+async function findLink(socket: NetlinkSocket, name: string): Promise<LinkReply | undefined> {
+  try {
+    const [reply] = await socket.request(getLinkRequest(name));
+    return reply === undefined ? undefined : parseLink(reply.type, reply.body);
+  } catch (error) {
+    if (error instanceof NetlinkError && error.code === 'ENODEV') return undefined;
+    throw error;
+  }
 }
 
 async function linkNamed(socket: NetlinkSocket, name: string): Promise<LinkReply> {
-  const [reply] = await socket.request(getLinkRequest(name));
-  const link = reply === undefined ? undefined : parseLink(reply.type, reply.body);
+  const link = await findLink(socket, name);
   if (link === undefined) throw new Error(`the interface ${name} went away`);
   return link;
 }

@@ -1,0 +1,93 @@
+/**
+ * Dumps of tables that other programs can fill: links, addresses, routes, tracked connections. Each is
+ * read from a socket of its own, one datagram at a time and on libuv's threads, so that the kernel
+ * goes no further than its reader, the event loop never waits for it, and no table is held in memory.
+ */
+import {
+  controlType,
+  errnoOf,
+  flag,
+  formatRequest,
+  messagesIn,
+  type NetlinkRequest,
+} from '../../codec/netlink-message.js';
+import {
+  closeNetlink,
+  type NetlinkDescriptor,
+  openNetlink,
+  receiveNetlink,
+  sendNetlink,
+} from './netlink-calls.js';
+import { NetlinkError } from './netlink-error.js';
+
+/** The kernel fills datagrams of a dump up to this, if its reader's buffer is as large. */
+const datagramBytes = 32 * 1024;
+const attempts = 5;
+const sequence = 1;
+
+/** Told each datagram; its bytes are overwritten by the next one. The dump waits for its promise. */
+export type DatagramReader = (datagram: Buffer) => void | Promise<void>;
+
+/**
+ * Answers with false if a change of others tore the dump: entries may be missing or come twice.
+ *
+ * @throws {NetlinkError} with the kernel's reason
+ */
+export async function readDump(
+  protocol: number,
+  request: NetlinkRequest,
+  read: DatagramReader,
+): Promise<boolean> {
+  const fd = openNetlink(protocol);
+  try {
+    await sendNetlink(fd, formatRequest(request, sequence));
+    return await readDatagrams(fd, read);
+  } finally {
+    // In the midst of a dump, too: the kernel then drops the rest of it.
+    closeNetlink(fd);
+  }
+}
+
+async function readDatagrams(fd: NetlinkDescriptor, read: DatagramReader): Promise<boolean> {
+  const buffer = Buffer.allocUnsafe(datagramBytes);
+  let whole = true;
+  for (;;) {
+    const length = await receiveNetlink(fd, buffer);
+    if (length > buffer.length) {
+      throw new NetlinkError('EMSGSIZE', `an answer of ${length} bytes is too long (EMSGSIZE)`);
+    }
+    const datagram = buffer.subarray(0, length);
+    await read(datagram);
+    for (const { type, flags, start, end } of messagesIn(datagram)) {
+      if ((flags & flag.dumpInterrupted) !== 0) whole = false;
+      if (type !== controlType.done && type !== controlType.error) continue;
+      const errno = errnoOf(datagram.subarray(start, end));
+      if (errno !== 0) throw NetlinkError.fromErrno(errno);
+      return whole;
+    }
+  }
+}
+
+/**
+ * What `parse` makes of the messages of a dump, which is read anew as long as changes of others tear it.
+ *
+ * @param parse undefined leaves a message out; it must keep no part of the body
+ * @throws {NetlinkError} with the kernel's reason, or `EINTR` if five dumps were torn
+ */
+export async function collectDump<Item>(
+  protocol: number,
+  request: NetlinkRequest,
+  parse: (type: number, body: Buffer) => Item | undefined,
+): Promise<Item[]> {
+  for (let attempt = 1; attempt <= attempts; attempt += 1) {
+    const items: Item[] = [];
+    const whole = await readDump(protocol, request, (datagram) => {
+      for (const { type, start, end } of messagesIn(datagram)) {
+        const item = parse(type, datagram.subarray(start, end));
+        if (item !== undefined) items.push(item);
+      }
+    });
+    if (whole) return items;
+  }
+  throw new NetlinkError('EINTR', 'changed again and again while it was read (EINTR)');
+}
