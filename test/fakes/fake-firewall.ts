@@ -105,6 +105,11 @@ export class FakeFirewall implements IptablesText {
     }
   }
 
+  /** As `nft flush ruleset`: the next look finds the built-in chains alone, with policy ACCEPT. */
+  flushRuleset(): void {
+    this.#families.clear();
+  }
+
   /** What the kernel has: for a backend of its own. */
   tables(family: Family): Map<Table, Chains> {
     const known = this.#families.get(family);

@@ -10,6 +10,7 @@ import {
   makeBinding,
   makeEndpoint,
   makeNetwork,
+  withEngineReturn,
 } from './golden.js';
 import { RuleHost } from '../fakes/rule-host.js';
 
@@ -54,7 +55,7 @@ export function goldenTour(t: Test, { title, generation, adapt }: Engine): void 
   for (const [name, text] of sections) {
     t.test(name, async (t) => {
       const { host, undo, before } = play(name, generation);
-      const found = listing(host.found);
+      const found = withEngineReturn(generation.name, listing(host.found));
       adapt?.(name, found);
       t.same(found, listingOf(text));
       undo();

@@ -55,6 +55,19 @@ export function listing(rules: RuleSet): Record<string, readonly string[]> {
 export const listingOf = (saveText: string): Record<string, readonly string[]> =>
   listing(parseSave(saveText));
 
+/**
+ * With the RETURN that engines up to 27 append to DOCKER-USER themselves, whatever the driver of a
+ * network: the one rule of theirs that this project never writes.
+ */
+export function withEngineReturn(
+  generation: string,
+  found: Record<string, readonly string[]>,
+): Record<string, readonly string[]> {
+  const chain = 'filter DOCKER-USER';
+  if (generation !== 'docker20' || found[chain] === undefined) return found;
+  return { ...found, [chain]: [...found[chain], '-j RETURN'] };
+}
+
 const hex = (seed: string): string =>
   Buffer.from(seed.padEnd(32, '.')).toString('hex').slice(0, 64);
 

@@ -15,6 +15,7 @@ import {
   type Matches,
   type PlacedRule,
   place,
+  type RuleChain,
   type Target,
 } from '../rules/rule.js';
 import type { FirewallSettings } from './generation.js';
@@ -72,7 +73,7 @@ export function forwardChainRules(
 ): PlacedRule[] {
   const { bridge, masquerade } = network;
   const { family, gatewayMode } = own;
-  const filter = (chain: DockerChain, matches: Matches, target: Target): PlacedRule =>
+  const filter = (chain: RuleChain, matches: Matches, target: Target): PlacedRule =>
     place('end', family, 'filter', chain, matches, target);
   const ping: Matches = { outInterface: bridge, protocol: family === 4 ? 'icmp' : 'icmpv6' };
   const direct: Matches = { inInterface: { not: bridge }, outInterface: bridge };

@@ -3,6 +3,8 @@
  *
  * Source: docs/docker-bridge.md 1.2, 2.2 and 3.4; texts and order as observed on 20.10.24 and
  * 26.1.5.
+ * The RETURN at the end of DOCKER-USER is left to the engine, which appends it itself with every
+ * network, whatever its driver.
  */
 import type { Family } from '../address.js';
 import { familyIn, type NetworkFamily, type NetworkSpec } from '../network/network.js';
@@ -45,7 +47,6 @@ function baseRules(family: Family, settings: FirewallSettings): BaseRules {
       place('head', family, 'filter', 'FORWARD', {}, { jump: 'DOCKER-ISOLATION-STAGE-1' }),
       place('end', family, 'filter', 'DOCKER-ISOLATION-STAGE-1', {}, 'RETURN'),
       place('end', family, 'filter', 'DOCKER-ISOLATION-STAGE-2', {}, 'RETURN'),
-      place('end', family, 'filter', 'DOCKER-USER', {}, 'RETURN'),
     ],
   };
 }

@@ -4,13 +4,13 @@
 
 import type { InterfaceName } from '../names.js';
 import type { NetworkFamily } from '../network/network.js';
-import { type DockerChain, type Matches, type PlacedRule, place } from '../rules/rule.js';
+import { type Matches, type PlacedRule, place, type RuleChain } from '../rules/rule.js';
 
 /** @param chain where this generation isolates networks (docs/docker-bridge.md 2.6) */
 export function internalDrops(
   bridge: InterfaceName,
   { family, subnet }: NetworkFamily,
-  chain: DockerChain,
+  chain: RuleChain,
 ): PlacedRule[] {
   // 26.1: link-local and multicast inside the bridge go on working for IPv6.
   const leaving: Matches = family === 6 ? { outInterface: { not: bridge } } : {};

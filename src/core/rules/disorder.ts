@@ -3,6 +3,15 @@ import type { PlacedRule, Rule } from './rule.js';
 import type { RuleSet } from './rule-set.js';
 
 /**
+ * Whether the rule keeps its place among the rules of others, whatever becomes of its copies: if a
+ * drop of ours went below an administrator's ACCEPT in FORWARD, it would have no effect any more.
+ * In POSTROUTING only the container's own packets to itself are at stake, and rules are many.
+ */
+export function staysInPlace({ rule }: PlacedRule): boolean {
+  return rule.chain === 'FORWARD' || rule.chain === 'PREROUTING' || rule.chain === 'OUTPUT';
+}
+
+/**
  * The rules to take away, in all their copies, so that a plan puts them where they belong.
  *
  * Of those that go to the end of a chain the order counts (an exception comes before its drop): if
@@ -13,7 +22,9 @@ import type { RuleSet } from './rule-set.js';
 export function disorderedRules(found: RuleSet, group: readonly PlacedRule[]): Rule[] {
   const disordered = new Set<Rule>();
   const chains = new Map<string, Rule[]>();
-  for (const { rule, place } of group) {
+  for (const placed of group) {
+    const { rule, place } = placed;
+    if (staysInPlace(placed)) continue;
     if (found.count(rule) > 1) disordered.add(rule);
     if (place !== 'end') continue;
     const key = `${rule.table} ${rule.chain}`;
@@ -29,5 +40,7 @@ export function disorderedRules(found: RuleSet, group: readonly PlacedRule[]): R
 
 /** Those that are there more than once, as after `iptables-restore --noflush` of a dump. */
 export function repeatedRules(found: RuleSet, group: readonly PlacedRule[]): Rule[] {
-  return group.flatMap(({ rule }) => (found.count(rule) > 1 ? [rule] : []));
+  return group.flatMap((placed) =>
+    found.count(placed.rule) > 1 && !staysInPlace(placed) ? [placed.rule] : [],
+  );
 }

@@ -1,4 +1,5 @@
 /** (what a call wants, what is there) → ordered changes. */
+import { staysInPlace } from './disorder.js';
 import type { DockerChain, PlacedRule, Rule, Table } from './rule.js';
 import type { RuleChange, RuleSet } from './rule-set.js';
 
@@ -49,12 +50,13 @@ export function* planInSteps(
     }
     const heads = base.rules.filter(({ place }) => place === 'head').map(({ rule }) => rule);
     commit(copies(found, intent.lift ?? []));
-    // What is in DOCKER-USER is the administrator's.
-    for (const shared of base.rules) {
-      if (shared.rule.chain !== 'DOCKER-USER') commit(secondCopies(found, shared));
+    let looked = 0;
+    for (const placed of [...base.rules, ...intent.add.filter(staysInPlace)]) {
+      looked += 1;
+      if (looked % stepSize === 0) yield;
+      commit(secondCopies(found, placed));
     }
     commit(misplacedHeads(found, heads, intent.add));
-    let looked = 0;
     for (const { rule, place } of [...base.rules, ...intent.add]) {
       looked += 1;
       if (looked % stepSize === 0) yield;
@@ -78,16 +80,16 @@ export function* planInSteps(
 /**
  * An engine that starts, or makes a network, takes its jumps away and puts them on top again, without
  * looking: one that we have put back in between is then there twice. A deletion takes the first of
- * them, and a head has to stay there: further down, networks of the engine's own would stand above
- * their isolation.
+ * them, but the first is the one that counts: further down, rules of others would be met before it
+ * that were met after it.
  */
-function secondCopies(found: RuleSet, { rule, place }: PlacedRule): RuleChange[] {
+function secondCopies(found: RuleSet, { rule }: PlacedRule): RuleChange[] {
   const count = found.count(rule);
   if (count < 2) return [];
-  const removed = place === 'head' ? count : count - 1;
-  const deletions = Array.from({ length: removed }, (): RuleChange => ({ op: 'delete', rule }));
-  if (place !== 'head') return deletions;
-  return [...deletions, { op: 'insert', rule, position: found.positionOf(rule) ?? 0 }];
+  return [
+    ...Array.from({ length: count }, (): RuleChange => ({ op: 'delete', rule })),
+    { op: 'insert', rule, position: found.positionOf(rule) ?? 0 },
+  ];
 }
 
 /** Deletes the heads that stand below a later head or below a rule of ours; they come back above. */
@@ -133,7 +135,7 @@ function retirement(found: RuleSet, base: BaseRules, former: BaseRules): RuleCha
   );
   const rules = former.rules
     .map(({ rule }) => rule)
-    .filter((rule) => !wanted.has(idOf(rule)) && rule.chain !== 'DOCKER-USER')
+    .filter((rule) => !wanted.has(idOf(rule)))
     .filter(
       ({ table, chain, target }) =>
         !used.some(

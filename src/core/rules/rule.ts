@@ -26,6 +26,8 @@ export const dockerChains = [
 ] as const;
 export type DockerChain = (typeof dockerChains)[number];
 export type Chain = (typeof builtInChains)[number] | DockerChain;
+/** Chains that rules can be made for: what is in DOCKER-USER is the administrator's alone. */
+export type RuleChain = Exclude<Chain, 'DOCKER-USER'>;
 
 /** A value that must match, or must not. */
 export type Matched<T> = T | { readonly not: T };
@@ -70,7 +72,7 @@ export interface Translation {
 export interface Rule {
   readonly family: Family;
   readonly table: Table;
-  readonly chain: Chain;
+  readonly chain: RuleChain;
   readonly matches: Matches;
   readonly target: Target;
   /** Without `-A CHAIN`: `-i br-0 ! -o br-0 -j ACCEPT`. */
@@ -96,7 +98,7 @@ export interface PlacedRule {
 export function makeRule(
   family: Family,
   table: Table,
-  chain: Chain,
+  chain: RuleChain,
   matches: Matches,
   target: Target,
 ): Rule {
@@ -108,7 +110,7 @@ export function place(
   where: Place,
   family: Family,
   table: Table,
-  chain: Chain,
+  chain: RuleChain,
   matches: Matches,
   target: Target,
 ): PlacedRule {

@@ -112,8 +112,9 @@ export class RuleRepair {
       this.#dropping.add(family);
       return false;
     }
-    const { rules } = this.choice.current.baseRules(family, this.settings);
-    const swept = rules.some(({ rule, place }) => place === 'head' && !observed.has(rule));
+    const { chains } = this.choice.current.baseRules(family, this.settings);
+    // `iptables -F` leaves the chains; what policy comes with it was then set on purpose.
+    const swept = chains.some(({ table, chain }) => !observed.hasChain(table, chain));
     if (!swept) this.#dropping.delete(family);
     return this.#dropping.has(family);
   }

@@ -1,5 +1,6 @@
 import t from 'tap';
 import { renderRestore } from '../../../src/codec/iptables-restore.js';
+import { repeatedRules } from '../../../src/core/rules/disorder.js';
 import type { BaseRules } from '../../../src/core/rules/plan.js';
 import { type DockerChain, type Place, place } from '../../../src/core/rules/rule.js';
 import { RuleSet } from '../../../src/core/rules/rule-set.js';
@@ -151,7 +152,6 @@ t.test('what another generation shared goes, as far as nobody else uses it', asy
       jumpTo('DOCKER-BRIDGE'),
       place('end', 4, 'filter', 'DOCKER-CT', {}, 'RETURN'),
       place('end', 4, 'filter', 'DOCKER-BRIDGE', {}, 'RETURN'),
-      place('end', 4, 'filter', 'DOCKER-USER', {}, 'RETURN'),
     ],
   };
   const found = forward('-j DOCKER-USER', '-j DOCKER-CT', '-j DOCKER-BRIDGE', ingress);
@@ -174,7 +174,7 @@ t.test('DOCKER-USER stays, and so does its jump, where the next generation has n
   found.append('filter', 'DOCKER-USER', '-j RETURN');
   const former: BaseRules = {
     chains: [{ table: 'filter', chain: 'DOCKER-USER' }],
-    rules: [jump('DOCKER-USER'), place('end', 4, 'filter', 'DOCKER-USER', {}, 'RETURN')],
+    rules: [jump('DOCKER-USER')],
   };
   const intent = { add: [], remove: [], retire: [former] };
   t.same(planRules(found, { chains: [], rules: [] }, intent), []);
@@ -191,11 +191,7 @@ t.test('a jump that an engine has made beside ours is there once again', async (
 t.test('also one that is no head; but the lines of DOCKER-USER are left alone', async (t) => {
   const shared: BaseRules = {
     ...base,
-    rules: [
-      ...base.rules,
-      place('end', 4, 'nat', 'OUTPUT', {}, { jump: 'DOCKER' }),
-      place('end', 4, 'filter', 'DOCKER-USER', {}, 'RETURN'),
-    ],
+    rules: [...base.rules, place('end', 4, 'nat', 'OUTPUT', {}, { jump: 'DOCKER' })],
   };
   const found = forward();
   for (const _ of [1, 2]) {
@@ -239,3 +235,28 @@ t.test('of a head that is there twice the upper one stays', async (t) => {
     t.same(texts(onHost), after, 'as the host carries it out');
   }
 });
+
+t.test(
+  'a rule of ours that is there twice does not pass what others have put below it',
+  async (t) => {
+    const [accept, outward] = ['-j ACCEPT', '-m addrtype --dst-type LOCAL -j DOCKER'];
+    const nat = place(
+      'end',
+      4,
+      'nat',
+      'PREROUTING',
+      { localDestination: true },
+      { jump: 'DOCKER' },
+    );
+    const shared: BaseRules = { ...base, rules: [...base.rules, nat] };
+    const found = forward(user, chain, top, end, accept, user, chain, top, end, accept);
+    for (const text of [outward, '-p tcp -j DNAT', outward])
+      found.append('nat', 'PREROUTING', text);
+    const onHost = found.copy();
+    const lift = repeatedRules(found, both.add);
+    onHost.apply(planRules(found, shared, { ...both, lift }));
+    t.same(texts(found), [user, chain, top, end, accept, accept]);
+    t.same(found.rules('nat', 'PREROUTING'), [outward, '-p tcp -j DNAT']);
+    t.same(texts(onHost), texts(found), 'as the host carries it out');
+  },
+);
