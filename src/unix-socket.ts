@@ -2,7 +2,7 @@
 import { lstat, mkdir, unlink } from 'node:fs/promises';
 import { connect, type Server } from 'node:net';
 import { dirname } from 'node:path';
-import { DriverError } from './core/errors.js';
+import { codeOf, DriverError } from './core/errors.js';
 
 /** sockaddr_un(7), without the zero at its end. libuv would cut what is longer, and not say so. */
 const maxPathBytes = 107;
@@ -78,7 +78,7 @@ async function makeRoom(path: string): Promise<void> {
 }
 
 function absent(error: unknown): undefined {
-  if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+  if (codeOf(error) === 'ENOENT') return undefined;
   throw error;
 }
 

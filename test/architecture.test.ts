@@ -31,6 +31,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   config: ['core'],
   version: [],
   pieces: [],
+  linux: [],
   'unix-socket': ['core'],
   log: ['core', 'driver/host'],
   'frontends/libnetwork': ['driver/network-driver', 'driver/host', 'core', 'unix-socket'],
@@ -80,10 +81,10 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'host/iptables': ['host/netlink', 'host/process', 'codec', 'pieces', 'core', 'driver/host'],
   'host/netlink': ['host/process', 'codec', 'core', 'driver/host'],
   'host/records': ['host/process', 'core', 'pieces', 'driver/host'],
-  'host/process': ['driver/host'],
+  'host/process': ['linux', 'driver/host'],
 
   proxy: ['core', 'driver/host'],
-  'proxy/system': ['core'],
+  'proxy/system': ['core', 'linux'],
   codec: ['core'],
 
   // core/, from the top to the bottom.

@@ -1,13 +1,16 @@
 /** Requests for the addresses of links as rtnetlink bytes, and its replies as values. */
-import { addressBytes, addressFromBytes, type Cidr, type Family } from '../core/address.js';
+import {
+  addressBytes,
+  addressFromBytes,
+  type Cidr,
+  familyNumber,
+  familyOfNumber,
+} from '../core/address.js';
 import { attribute, flag, type NetlinkRequest, readAttributes } from './netlink-message.js';
 
 const rtm = { newAddress: 20, delAddress: 21, getAddress: 22 } as const;
 const ifa = { address: 1, local: 2, broadcast: 4 } as const;
 const ifaNoDad = 2;
-
-/** AF_INET and AF_INET6. */
-export const familyNumber: Readonly<Record<Family, number>> = { 4: 2, 6: 10 };
 
 /** struct ifaddrmsg, IFA_LOCAL and IFA_ADDRESS. */
 function addressBody(index: number, cidr: Cidr, broadcast: boolean): Buffer {
@@ -64,7 +67,7 @@ export function parseAddress(
 ): { index: number; cidr: Cidr } | undefined {
   if (type !== rtm.newAddress || body.length < 8) return undefined;
   if (!links.has(body.readUInt32LE(4))) return undefined;
-  const family = body[0] === familyNumber[4] ? 4 : body[0] === familyNumber[6] ? 6 : undefined;
+  const family = familyOfNumber(body[0]);
   if (family === undefined) return undefined;
   const attributes = readAttributes(body.subarray(8));
   // On point-to-point links IFA_ADDRESS is the other end; without IFA_LOCAL it is our own.

@@ -3,11 +3,12 @@ import {
   addressBytes,
   addressFromBytes,
   type Family,
+  familyNumber,
+  familyOfNumber,
   type IpAddress,
   type Ipv4Address,
 } from '../core/address.js';
 import { type Port, protocolNumber } from '../core/ports/port.js';
-import { familyNumber } from './address-messages.js';
 import {
   type Attributes,
   attribute,
@@ -108,7 +109,7 @@ export function deleteFlowRequest(flow: Flow): NetlinkRequest {
 /** undefined for what is not an IPv4 or IPv6 flow with both of its tuples. */
 export function parseFlow(type: number, body: Buffer): Flow | undefined {
   if (type !== message.new || body.length < 4) return undefined;
-  const family = body[0] === familyNumber[4] ? 4 : body[0] === familyNumber[6] ? 6 : undefined;
+  const family = familyOfNumber(body[0]);
   if (family === undefined) return undefined;
   const attributes = readAttributes(body.subarray(4));
   const original = readNested(attributes, cta.original);

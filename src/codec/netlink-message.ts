@@ -63,12 +63,6 @@ export function u32(value: number): Buffer {
   return bytes;
 }
 
-export function u32Be(value: number): Buffer {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32BE(value);
-  return bytes;
-}
-
 export function u64Be(value: number): Buffer {
   const bytes = Buffer.alloc(8);
   bytes.writeBigUInt64BE(BigInt(value));

@@ -1,7 +1,6 @@
 /** nf_tables transactions as netlink bytes (linux/netfilter/nfnetlink.h and nf_tables.h). */
-import type { Family } from '../core/address.js';
+import { type Family, familyNumber } from '../core/address.js';
 import type { Table } from '../core/rules/rule.js';
-import { familyNumber } from './address-messages.js';
 import { attribute, flag, type NetlinkRequest, text, u64Be } from './netlink-message.js';
 
 /** A rule by the number that the kernel has given it. */

@@ -4,9 +4,10 @@ import {
   addressFromBytes,
   type Cidr,
   type Family,
+  familyNumber,
+  familyOfNumber,
   type IpAddress,
 } from '../core/address.js';
-import { familyNumber } from './address-messages.js';
 import {
   attribute,
   flag,
@@ -95,7 +96,7 @@ function parseRoute(
   body: Buffer,
 ): RouteReply | undefined {
   if (type !== rtm.newRoute || body.length < 12) return undefined;
-  const family = body[0] === familyNumber[4] ? 4 : body[0] === familyNumber[6] ? 6 : undefined;
+  const family = familyOfNumber(body[0]);
   // First what the header tells: three of four routes are in the table of local addresses. (A table
   // whose number does not fit there has another one there than the main table's.)
   if (body[4] !== mainTable) return undefined;

@@ -1,6 +1,6 @@
 /** Flags, environment and file → one frozen {@link Config}, or every problem in them at once. */
 import { readFile } from 'node:fs/promises';
-import { DriverError, messageOf } from '../core/errors.js';
+import { codeOf, DriverError, messageOf } from '../core/errors.js';
 import { didYouMean } from '../core/nearest.js';
 import type { Config, FieldName } from './fields.js';
 import { fieldNames, fields } from './fields.js';
@@ -49,7 +49,7 @@ async function readConfigFile(sources: readonly Source[]): Promise<Source> {
   try {
     return readFileText(path, await readFile(path, 'utf8'));
   } catch (error) {
-    const absent = error instanceof Error && 'code' in error && error.code === 'ENOENT';
+    const absent = codeOf(error) === 'ENOENT';
     if (absent && named === undefined) return { settings: [], problems: [] };
     return { settings: [], problems: [`${path} cannot be read: ${messageOf(error)}`] };
   }

@@ -11,6 +11,14 @@ declare const brand: unique symbol;
 export type Brand<Base, Name extends string> = Base & { readonly [brand]: Name };
 
 export type Family = 4 | 6;
+/** The kernel's numbers of the two: `AF_INET` and `AF_INET6`. */
+export const familyNumber: Readonly<Record<Family, number>> = { 4: 2, 6: 10 };
+
+/** undefined for a number that is neither IPv4's nor IPv6's. */
+export function familyOfNumber(number: number | undefined): Family | undefined {
+  return number === familyNumber[4] ? 4 : number === familyNumber[6] ? 6 : undefined;
+}
+
 /** Dotted quad, no leading zeros. */
 export type Ipv4Address = Brand<string, 'Ipv4Address'>;
 /** RFC 5952 text, without a zone. */

@@ -49,6 +49,11 @@ export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
+/** The code of a system call's error (`ENOENT`), or of any other error that has one. */
+export function codeOf(error: unknown): unknown {
+  return error instanceof Error && 'code' in error ? error.code : undefined;
+}
+
 /** `doing what to which object: why`, keeping the code of a cause that has one. */
 export function wrapError(action: string, cause: unknown, code: ErrorCode): DriverError {
   const inner = cause instanceof DriverError ? cause.code : code;

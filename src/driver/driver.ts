@@ -186,10 +186,3 @@ export class BridgeDriver implements NetworkDriver {
     return labelOf(state.spec, state.network);
   }
 }
-
-/** For callers that have only text. */
-export function parseIds(networkId: string, endpointId: string): EndpointIds | undefined {
-  const network = parseNetworkId(networkId);
-  const endpoint = parseEndpointId(endpointId);
-  return network && endpoint ? { networkId: network, endpointId: endpoint } : undefined;
-}

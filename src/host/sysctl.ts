@@ -1,7 +1,7 @@
 /** Values below /proc/sys of the daemon's own network namespace. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { DriverError, messageOf } from '../core/errors.js';
+import { codeOf, DriverError, messageOf } from '../core/errors.js';
 import type { SysctlPath } from '../core/network/sysctls.js';
 import type { Sysctls } from '../driver/host.js';
 
@@ -36,10 +36,6 @@ export class SysctlFiles implements Sysctls {
   #read(path: SysctlPath): string {
     return readFileSync(join(this.root, path), 'utf8').trim();
   }
-}
-
-function codeOf(error: unknown): unknown {
-  return error instanceof Error && 'code' in error ? error.code : undefined;
 }
 
 function isAbsent(error: unknown): boolean {

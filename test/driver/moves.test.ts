@@ -2,10 +2,11 @@
 import { createHash } from 'node:crypto';
 import t from 'tap';
 import type { GenerationName } from '../../src/core/generations/generation.js';
-import { BridgeDriver, parseIds } from '../../src/driver/driver.js';
+import { BridgeDriver } from '../../src/driver/driver.js';
 import { recover } from '../../src/driver/recover.js';
 import { repairRules } from '../../src/driver/repair/rules.js';
 import { type FakeHost, makeHost } from '../fakes/fake-host.js';
+import { endpointIds } from '../fakes/ids.js';
 
 const id = (seed: string) => createHash('sha256').update(seed).digest('hex');
 const networkId = id('a');
@@ -18,8 +19,7 @@ type Settings = Parameters<FakeHost['boot']>[0];
 async function boot(host: FakeHost, generation: GenerationName | 'auto', settings?: Settings) {
   const { world, choice } = host.boot(settings, generation);
   await recover(world);
-  const ids = parseIds(networkId, endpointId);
-  if (ids === undefined) throw new Error('bad ids');
+  const ids = endpointIds(networkId, endpointId);
   return { world, choice, driver: new BridgeDriver(world, Promise.resolve()), ids };
 }
 

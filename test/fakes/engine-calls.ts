@@ -1,10 +1,11 @@
 /** Networks, endpoints and ports as an engine sends them, by small numbers; and its driver. */
 import { createHash } from 'node:crypto';
-import { BridgeDriver, parseIds } from '../../src/driver/driver.js';
+import { BridgeDriver } from '../../src/driver/driver.js';
 import type { EndpointIds } from '../../src/driver/network-driver.js';
 import { recover } from '../../src/driver/recover.js';
 import type { World } from '../../src/driver/world.js';
 import type { FakeHost, Interpose } from './fake-host.js';
+import { endpointIds } from './ids.js';
 
 const idOf = (seed: string) => createHash('sha256').update(seed).digest('hex');
 
@@ -24,11 +25,10 @@ export class Engine {
   }
 
   ids(number: number, salt = '', host = 2): EndpointIds {
-    const ids = parseIds(
+    const ids = endpointIds(
       idOf(`network ${number} ${salt}`),
       idOf(`endpoint ${number}.${host} ${salt}`),
     );
-    if (ids === undefined) throw new Error('no ids');
     return ids;
   }
 

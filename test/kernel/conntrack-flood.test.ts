@@ -29,7 +29,7 @@ const batches = new RequestBatches(netlinkProtocol.netfilter);
 
 /** IPCTNL_MSG_CT_NEW for UDP: as if a datagram had come from that port. */
 function newFlow(source: Ip, sourcePort: number, destination: Ip, destinationPort: number) {
-  const { attribute, nested, u8, u16Be, u32Be } = message;
+  const { attribute, nested, u8, u16Be } = message;
   const isIpv4 = familyOf(destination) === 4;
   const [from, to] = isIpv4 ? [1, 2] : [3, 4];
   const tuple = (kind: number, ends: readonly [Ip, number][]) =>
@@ -53,7 +53,8 @@ function newFlow(source: Ip, sourcePort: number, destination: Ip, destinationPor
     Buffer.from([isIpv4 ? 2 : 10, 0, 0, 0]),
     tuple(1, [client, server]),
     tuple(2, [server, client]),
-    attribute(7, u32Be(600)),
+    // CTA_TIMEOUT: 600 s
+    attribute(7, Buffer.from([0, 0, 2, 88])),
   ]);
   return { type: 0x100, flags: 0x600, body };
 }

@@ -166,25 +166,20 @@ function trustedInterfaces(read: OptionReader): InterfaceName[] {
   });
 }
 
-export interface UnknownLabels {
-  /** Options of other namespaces, which have no effect here. */
-  readonly ignored: readonly string[];
-  /** Those that look like Docker's but are none of them: ignored too, but likely a mistake. */
-  readonly warnings: readonly string[];
-}
-
-/** Sorts out what {@link readLabels} did not read. Unknown options of our own are problems. */
-export function unknownLabels(options: OptionMap, problems: Problems): UnknownLabels {
+/**
+ * What {@link readLabels} did not read has no effect. Unknown options of our own are problems.
+ *
+ * @returns warnings of those that look like Docker's but are none of them: likely a mistake
+ */
+export function unknownLabels(options: OptionMap, problems: Problems): string[] {
   const unknown = Object.keys(options).filter((name) => !knownLabels.includes(name));
   for (const name of unknown.filter((name) => name.startsWith(ownNamespace))) {
     const value = show(optionOf(options, name));
     problems.add(`unknown network option ${show(name)}=${value}${suggestion(name)}`);
   }
-  const ignored = unknown.filter((name) => !name.startsWith(ownNamespace));
-  const warnings = ignored
+  return unknown
     .filter((name) => name.startsWith(dockerNamespace))
     .map((name) => `option ${show(name)} is not known and has no effect${suggestion(name)}`);
-  return { ignored, warnings };
 }
 
 /** By the last word: people write `tsbridge.mtu`, or forget what stands before `name`. */

@@ -29,8 +29,6 @@ export interface NetworkDefaults {
 
 export interface ParsedNetwork {
   readonly spec: NetworkSpec;
-  /** Names of options that belong to others and have no effect. */
-  readonly ignored: readonly string[];
   /** For the log: what was accepted, but is likely not what was meant. */
   readonly warnings: readonly string[];
 }
@@ -92,7 +90,7 @@ function readNetwork(
   const ruleFamilies = readRuleFamilies(read.labels, defaults, problems);
   if (id === undefined) return undefined;
   const spec = { ...buildSpec(id, read, families, mtu, defaults), ruleFamilies };
-  return { spec, ignored: read.ignored, warnings: [...read.warnings, ...warningsOf(spec)] };
+  return { spec, warnings: [...read.warnings, ...warningsOf(spec)] };
 }
 
 /** An isolated network has no gateway; nor has an internal one whose bridge gets no address. */
@@ -107,7 +105,6 @@ function readSkippedGateways(options: OptionMap, problems: Problems): SkippedGat
 interface ReadOptions {
   readonly generic: OptionMap;
   readonly labels: NetworkLabels;
-  readonly ignored: readonly string[];
   readonly warnings: readonly string[];
   readonly internal: boolean;
   readonly ipv4: boolean;
@@ -120,7 +117,7 @@ function readOptions(options: OptionMap, problems: Problems): ReadOptions {
     problems.add(`unrecognized network configuration format: ${wellKnown.generic} is not a map`);
   }
   const map = isOptionMap(generic) ? generic : {};
-  const unknown = unknownLabels(map, problems);
+  const warnings = unknownLabels(map, problems);
   const found = readLabels(map, problems);
   const engine = new OptionReader(options, problems);
   const internal = engine.boolean(wellKnown.internal) ?? false;
@@ -135,7 +132,7 @@ function readOptions(options: OptionMap, problems: Problems): ReadOptions {
   const ipv4 = engine.boolean(wellKnown.enableIpv4) ?? found.enableIpv4 ?? true;
   const ipv6 = engine.boolean(wellKnown.enableIpv6) ?? found.enableIpv6 ?? false;
   if (!ipv4 && !ipv6) problems.add('IPv4 or IPv6 must be enabled');
-  return { generic: map, labels: found, ...unknown, internal, ipv4, ipv6 };
+  return { generic: map, labels: found, warnings, internal, ipv4, ipv6 };
 }
 
 interface Families {

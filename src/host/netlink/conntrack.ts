@@ -14,7 +14,7 @@ import {
 } from '../../codec/conntrack-messages.js';
 import { messagesIn, type NetlinkRequest } from '../../codec/netlink-message.js';
 import type { Family, IpAddress } from '../../core/address.js';
-import { DriverError, messageOf } from '../../core/errors.js';
+import { codeOf, DriverError, messageOf } from '../../core/errors.js';
 import type { Port } from '../../core/ports/port.js';
 import type { Conntrack } from '../../driver/host.js';
 import { readDump } from './dump.js';
@@ -170,7 +170,7 @@ function openDeletions(): RequestBatches | undefined {
 }
 
 function isUnsupported(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && unsupported.includes(String(error.code));
+  return unsupported.includes(String(codeOf(error)));
 }
 
 /** In this namespace; 0 also if the kernel does not track (or not yet). */

@@ -21,7 +21,7 @@ import {
   type IpAddress,
   type MacAddress,
 } from '../../core/address.js';
-import { DriverError, messageOf } from '../../core/errors.js';
+import { codeOf, DriverError, messageOf } from '../../core/errors.js';
 import type { InterfaceName, InterfacePrefix } from '../../core/names.js';
 import { CommandError, runCommand } from '../process/exec.js';
 import type { Libc } from '../process/libc.js';
@@ -109,7 +109,7 @@ function socketInside(libc: Libc, fd: number): NetlinkSocket {
   try {
     return insideNamespace(libc, fd, () => new NetlinkSocket(netlinkProtocol.route));
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'EINVAL') {
+    if (codeOf(error) === 'EINVAL') {
       throw new Error('this file is not a network namespace');
     }
     throw error;

@@ -2,8 +2,10 @@
  * System calls that Node does not offer, by foreign function calls into the libc that the process
  * has loaded already (glibc or musl).
  */
+
 import { getSystemErrorMap } from 'node:util';
 import koffi from 'koffi';
+import { fileFlag } from '../../linux.js';
 
 /** A system call that failed. */
 export class SystemCallError extends Error {
@@ -38,7 +40,7 @@ const cloneNewNet = 0x40000000;
 const lockExclusiveNonBlocking = 2 | 4;
 const unixFamily = 1;
 /** SOCK_DGRAM, SOCK_CLOEXEC */
-const datagramType = 2 | 0o2000000;
+const datagramType = 2 | fileFlag.closeOnExec;
 const doNotWait = 0x40;
 
 export function loadLibc(): Libc {

@@ -9,7 +9,7 @@
 import type { FileHandle } from 'node:fs/promises';
 import { mkdir, open } from 'node:fs/promises';
 import { join } from 'node:path';
-import { DriverError, messageOf } from '../../core/errors.js';
+import { codeOf, DriverError, messageOf } from '../../core/errors.js';
 import type { Libc } from '../process/libc.js';
 
 const fileName = 'daemon.lock';
@@ -65,10 +65,6 @@ async function writePid(file: FileHandle): Promise<void> {
     if (!['ENOSPC', 'EDQUOT', 'EROFS', 'EBADF', 'EINVAL'].includes(String(codeOf(error))))
       throw error;
   }
-}
-
-function codeOf(error: unknown): unknown {
-  return error instanceof Error && 'code' in error ? error.code : undefined;
 }
 
 function taken(stateDir: string, content: string): DriverError {

@@ -9,7 +9,7 @@
 import type { FileHandle } from 'node:fs/promises';
 import { mkdir, open, readdir, rename, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { DriverError, messageOf } from '../../core/errors.js';
+import { codeOf, DriverError, messageOf } from '../../core/errors.js';
 import type { RecordKind, RecordStore, StoredRecord } from '../../driver/host.js';
 import { Pieces } from '../../pieces.js';
 import { readRecord, recordVersion } from './read-record.js';
@@ -149,10 +149,6 @@ async function writeFile(path: string, text: string, sync: boolean): Promise<voi
   } finally {
     await file.close();
   }
-}
-
-function codeOf(error: unknown): unknown {
-  return error instanceof Error && 'code' in error ? error.code : undefined;
 }
 
 async function doing<T>(action: string, path: string, work: () => Promise<T>): Promise<T> {

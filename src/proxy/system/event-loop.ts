@@ -4,6 +4,7 @@
  * its turns, and the wait goes on after them. So no byte of a connection passes through Node, and
  * control channel, timers and signals are Node's as ever.
  */
+import { fileFlag } from '../../linux.js';
 import {
   type CallFailure,
   failureOf,
@@ -23,7 +24,6 @@ export const epoll = {
   edge: 0x8000_0000,
 } as const;
 
-const closeOnExec = 0o2000000;
 const add = 1;
 const modify = 3;
 const eventsAtOnce = 64;
@@ -74,7 +74,7 @@ export class EventLoop {
     this.#at = { events: at.events / 4, fd: at.fd / 4 };
     this.#events = new Uint32Array(this.#size * eventsAtOnce);
     this.#event = new Uint32Array(this.#size);
-    this.#epoll = system.epoll_create1(closeOnExec);
+    this.#epoll = system.epoll_create1(fileFlag.closeOnExec);
     if (this.#epoll < 0) throw new Unwatchable(failureOf(system, 'epoll_create1'));
     this.#control(add, this.#node.descriptor, epoll.in);
   }

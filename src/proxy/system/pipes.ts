@@ -2,6 +2,7 @@
  * Pipes through which splice(2) moves bytes from one socket to another without copying them. A
  * connection has one only while bytes of it are on their way, so idle connections need none.
  */
+import { fileFlag } from '../../linux.js';
 import type { SystemCalls } from './system-calls.js';
 
 export interface Pipe {
@@ -12,8 +13,6 @@ export interface Pipe {
 /** How much of one direction of a connection waits here for a slow reader, at most. */
 export const pipeBytes = 1024 * 1024;
 const spare = 8;
-const nonBlocking = 0o4000;
-const closeOnExec = 0o2000000;
 const setPipeSize = 1031;
 
 export class Pipes {
@@ -26,7 +25,8 @@ export class Pipes {
   take(): Pipe | undefined {
     const idle = this.#idle.pop();
     if (idle !== undefined) return idle;
-    if (this.system.pipe2(this.#made, nonBlocking | closeOnExec) < 0) return undefined;
+    if (this.system.pipe2(this.#made, fileFlag.nonBlocking | fileFlag.closeOnExec) < 0)
+      return undefined;
     const [from = -1, to = -1] = this.#made;
     // Where the kernel refuses, what it has given is big enough.
     this.system.fcntl(to, setPipeSize, pipeBytes);

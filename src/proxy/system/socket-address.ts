@@ -1,9 +1,12 @@
 /** `struct sockaddr_in` and `sockaddr_in6`, as the kernel reads and writes them. */
 import { endianness } from 'node:os';
-import { addressBytes, type Family, familyOf, type IpAddress } from '../../core/address.js';
-
-/** `AF_INET`, `AF_INET6` */
-export const addressFamily: Readonly<Record<Family, number>> = { 4: 2, 6: 10 };
+import {
+  addressBytes,
+  type Family,
+  familyNumber,
+  familyOf,
+  type IpAddress,
+} from '../../core/address.js';
 
 /** Bytes of one. */
 export const addressLength: Readonly<Record<Family, number>> = { 4: 16, 6: 28 };
@@ -12,7 +15,7 @@ export function socketAddress(ip: IpAddress, port: number): Uint8Array {
   const family = familyOf(ip);
   const buffer = Buffer.alloc(addressLength[family]);
   // The family is in the host's byte order.
-  buffer[endianness() === 'LE' ? 0 : 1] = addressFamily[family];
+  buffer[endianness() === 'LE' ? 0 : 1] = familyNumber[family];
   setPort(buffer, port);
   buffer.set(addressBytes(ip), family === 4 ? 4 : 8);
   return buffer;

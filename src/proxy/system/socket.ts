@@ -2,17 +2,16 @@
  * Sockets by system call: bound at once, with the kernel's own error, for TCP, UDP and SCTP (which
  * Node does not have). None of them waits, and none is shared with children.
  */
-import { type Family, familyOf, type IpAddress } from '../../core/address.js';
+import { type Family, familyNumber, familyOf, type IpAddress } from '../../core/address.js';
 import { type PortBinding, type Protocol, protocolNumber } from '../../core/ports/port.js';
-import { addressFamily, addressLength, setPort, socketAddress } from './socket-address.js';
+import { fileFlag } from '../../linux.js';
+import { addressLength, setPort, socketAddress } from './socket-address.js';
 import { type CallFailure, errors, failureOf, type SystemCalls } from './system-calls.js';
 
 /** Linux, any architecture that Node runs on. */
 const linux = {
   sockStream: 1,
   sockDatagram: 2,
-  nonBlocking: 0o4000,
-  closeOnExec: 0o2000000,
   solSocket: 1,
   reuseAddress: 2,
   keepAlive: 9,
@@ -76,7 +75,7 @@ export class Sockets {
 
   /** -1 if there is none. */
   accept(fd: number): number {
-    return this.system.accept4(fd, null, null, linux.nonBlocking | linux.closeOnExec);
+    return this.system.accept4(fd, null, null, fileFlag.nonBlocking | fileFlag.closeOnExec);
   }
 
   /** Of a TCP connection, or of the socket that it is accepted from: then it has them, too. */
@@ -129,8 +128,8 @@ export class Sockets {
   #create(protocol: Protocol, family: Family): number {
     const type = protocol === 'udp' ? linux.sockDatagram : linux.sockStream;
     return this.system.socket(
-      addressFamily[family],
-      type | linux.nonBlocking | linux.closeOnExec,
+      familyNumber[family],
+      type | fileFlag.nonBlocking | fileFlag.closeOnExec,
       protocolNumber[protocol],
     );
   }

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
-import { BridgeDriver, parseIds } from '../../../src/driver/driver.js';
+import { BridgeDriver } from '../../../src/driver/driver.js';
 import { recover } from '../../../src/driver/recover.js';
 import { repairLinks } from '../../../src/driver/repair/links.js';
 import { repairRules, repairRulesRunning } from '../../../src/driver/repair/rules.js';
@@ -11,6 +11,7 @@ import { SysctlWatch } from '../../../src/driver/repair/sysctl-watch.js';
 import { repairZones, repairZonesRunning } from '../../../src/driver/repair/zones.js';
 import { FakeClock } from '../../fakes/fake-clock.js';
 import { type FakeHost, makeHost } from '../../fakes/fake-host.js';
+import { endpointIds } from '../../fakes/ids.js';
 
 const id = (seed: string) => createHash('sha256').update(seed).digest('hex');
 const networkId = id('a');
@@ -27,8 +28,7 @@ async function start(
   const { world } = host.boot(settings);
   await recover(world);
   const driver = new BridgeDriver(world, Promise.resolve());
-  const ids = parseIds(networkId, endpointId);
-  if (ids === undefined) throw new Error('bad ids');
+  const ids = endpointIds(networkId, endpointId);
   await driver.createNetwork({
     networkId,
     options: { [generic]: labels },
@@ -93,8 +93,7 @@ t.test('a dry run tells what is missing, and changes nothing', async (t) => {
 t.test('of many links that changed, those that are wrong are looked at', async (t) => {
   const { host, world, driver } = await start();
   for (let number = 3; number < 15; number += 1) {
-    const ids = parseIds(networkId, id(`b${number}`));
-    if (ids === undefined) throw new Error('bad ids');
+    const ids = endpointIds(networkId, id(`b${number}`));
     const rest = { addressIpv6: '', mac: '', options: {} };
     await driver.createEndpoint({ ...ids, address: `10.5.0.${number}/24`, ...rest });
     await driver.join(ids, `/run/docker/netns/${number}`);
@@ -350,8 +349,7 @@ t.test('firewalld: bridges are in its zone', async (t) => {
   t.strictSame(await repairZonesRunning(world, true), missing);
   t.strictSame([...host.zones.placed], [bridge]);
 
-  const ids = parseIds(networkId, endpointId);
-  if (ids === undefined) throw new Error('bad ids');
+  const ids = endpointIds(networkId, endpointId);
   host.zones.placed.clear();
   const ask = host.zones.unplaced.bind(host.zones);
   host.zones.unplaced = async (bridges) => {
