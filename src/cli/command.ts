@@ -6,6 +6,8 @@ export interface Terminal {
   out(text: string): void;
   /** Standard error: why it could not be done. */
   err(text: string): void;
+  /** Asks the person at the terminal for a line; absent where there is none. */
+  ask?(question: string): Promise<string>;
 }
 
 export interface Command {

@@ -6,10 +6,16 @@ import { asksForHelp, exitCodes } from './command.js';
 import { daemonCommand } from './daemon.js';
 import { helpCommand, unknownCommand } from './help.js';
 import { reconcileCommand } from './reconcile.js';
+import { setupCommand } from './setup.js';
 import { statusCommand } from './status.js';
 
 /** In the order of `tsbridge --help`. */
-const commands: readonly Command[] = [daemonCommand(), statusCommand, reconcileCommand];
+export const commands: readonly Command[] = [
+  daemonCommand(),
+  statusCommand,
+  reconcileCommand,
+  setupCommand,
+];
 
 /**
  * Runs `tsbridge ARGS`.

@@ -4,4 +4,4 @@ import '../unix-socket.test.js';
 import { slow } from './long.js';
 import { runFolders } from './run-folders.js';
 
-await runFolders(['core', 'cli', 'docs'], slow);
+await runFolders(['core', 'config', 'cli', 'docs'], slow);

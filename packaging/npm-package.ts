@@ -1,0 +1,52 @@
+/**
+ * Packages of npm, for any architecture: npm itself installs only those of the machine that it runs on.
+ * Each must be the one that package-lock.json names, by its hash.
+ */
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { run } from './run.js';
+
+interface Locked {
+  readonly version: string;
+  readonly integrity: string;
+}
+
+/** @throws if package-lock.json has no such package, or no hash for it */
+function lockedPackage(root: string, name: string): Locked {
+  const lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as {
+    packages: Record<string, { version?: string; integrity?: string }>;
+  };
+  const { version, integrity } = lock.packages[`node_modules/${name}`] ?? {};
+  if (version === undefined || integrity === undefined) {
+    throw new Error(`package-lock.json has no version and hash of ${name}: npm install again`);
+  }
+  return { version, integrity };
+}
+
+/**
+ * Unpacks a package, or answers with the folder in which an earlier call did.
+ *
+ * @param cache folder that is kept between calls
+ * @returns the folder of the package
+ * @throws if what the registry sent is not what package-lock.json names
+ */
+export async function fetchPackage(root: string, name: string, cache: string): Promise<string> {
+  const { version, integrity } = lockedPackage(root, name);
+  const folder = join(cache, `${name.replace('/', '-')}-${version}`);
+  if (existsSync(folder)) return folder;
+  const temporary = `${folder}.new`;
+  rmSync(temporary, { recursive: true, force: true });
+  mkdirSync(temporary, { recursive: true });
+  const args = ['pack', '--silent', '--pack-destination', temporary, `${name}@${version}`];
+  const file = join(temporary, (await run('npm', args)).trim().split('\n').at(-1) ?? '');
+  const [algorithm = '', expected] = integrity.split(/-(.*)/s);
+  const found = createHash(algorithm).update(readFileSync(file)).digest('base64');
+  if (found !== expected) {
+    throw new Error(`${name} ${version} has ${algorithm} ${found}, package-lock.json ${expected}`);
+  }
+  await run('tar', ['-xzf', file, '-C', temporary, '--strip-components=1', '--no-same-owner']);
+  rmSync(file);
+  renameSync(temporary, folder);
+  return folder;
+}

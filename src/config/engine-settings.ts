@@ -1,0 +1,131 @@
+/**
+ * What an administrator told dockerd about networks, as settings of this daemon: the engine does not tell
+ * plugins its own settings, so that both must be told the same.
+ */
+import { messageOf } from '../core/errors.js';
+import type { FieldName } from './fields.js';
+import { fieldNames, fields, fileKey } from './fields.js';
+import { quote, readFileText, type Setting, type Source, takes } from './sources.js';
+
+/** dockerd's flags, which are also the keys of its file, and what they are called here. */
+const ofEngine: Readonly<Record<string, FieldName>> = {
+  'userland-proxy': 'userlandProxy',
+  iptables: 'iptables',
+  ip6tables: 'ip6tables',
+  'ip-forward': 'ipForward',
+  'ip-forward-no-drop': 'ipForwardNoDrop',
+  'ip-masq': 'ipMasq',
+  ip: 'defaultBindingIp',
+  'allow-direct-routing': 'allowDirectRouting',
+  'bridge-accept-fwmark': 'bridgeAcceptFwmark',
+};
+/** The switch that dockerd takes from its environment alone. */
+const ignoreVariable = 'DOCKER_IGNORE_BR_NETFILTER_ERROR';
+/** All that follow the engine. */
+const followed: readonly FieldName[] = [...Object.values(ofEngine), 'ignoreBrNetfilterError'];
+
+/** How dockerd was started. */
+export interface EngineStart {
+  /** Its arguments, without the program's name. */
+  readonly args: readonly string[];
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Its settings file, if there is one. */
+  readonly file: { readonly path: string; readonly text: string } | undefined;
+}
+
+/** Where dockerd keeps its settings unless an argument says otherwise. */
+export function engineFilePath(args: readonly string[]): string {
+  return flagValues(args).findLast(({ flag }) => flag === 'config-file')?.text ?? defaultFile;
+}
+const defaultFile = '/etc/docker/daemon.json';
+
+/** What dockerd was told, in this daemon's words; settings that have nothing to do with networks are left. */
+export function readEngineSettings({ args, environment, file }: EngineStart): Source {
+  const settings: Setting[] = [];
+  const problems: string[] = [];
+  const take = (key: string, text: string, where: string): void => {
+    const name = ofEngine[key];
+    if (name === undefined) return;
+    // `ip6tables` and others stand in the file as booleans; all of them are read as text here.
+    if (fields[name].kind.parse(text) !== undefined) settings.push({ name, text, where });
+    else problems.push(`${where}: ${quote(text)} is not understood; ${takes(name)}`);
+  };
+  const document = file === undefined ? {} : objectIn(file, problems);
+  for (const [key, value] of Object.entries(document)) {
+    take(key, String(value), `"${key}" in ${file?.path}`);
+  }
+  for (const { flag, text } of flagValues(args)) take(flag, text, `--${flag} of dockerd`);
+  const ignore = environment[ignoreVariable];
+  if (ignore !== undefined && fields.ignoreBrNetfilterError.kind.parse(ignore) === true) {
+    settings.push({ name: 'ignoreBrNetfilterError', text: 'true', where: ignoreVariable });
+  }
+  return { settings, problems };
+}
+
+function objectIn({ path, text }: { path: string; text: string }, problems: string[]): object {
+  try {
+    const document: unknown = JSON.parse(text);
+    if (typeof document === 'object' && document !== null && !Array.isArray(document)) {
+      return document;
+    }
+    problems.push(`${path} must hold one JSON object, { … }`);
+  } catch (error) {
+    problems.push(`${path} is not JSON: ${messageOf(error)}`);
+  }
+  return {};
+}
+
+/** `--flag=value`, `--flag value` where the flag needs one, and `--flag`, as dockerd reads them. */
+function flagValues(args: readonly string[]): { flag: string; text: string }[] {
+  return args.flatMap((arg, index) => {
+    const match = /^--([a-z0-9-]+)(?:=(.*))?$/s.exec(arg);
+    if (match === null) return [];
+    const [, flag = '', value] = match;
+    const name = ofEngine[flag];
+    const needsValue = flag === 'config-file' || (name && fields[name].kind.alone === undefined);
+    return [{ flag, text: value ?? (needsValue ? (args[index + 1] ?? '') : 'true') }];
+  });
+}
+
+/** A change of one key of this daemon's settings file. */
+export interface KeyChange {
+  readonly key: string;
+  readonly before: unknown;
+  /** undefined: the key goes, since dockerd has its default. */
+  readonly after: unknown;
+  /** Who says so. */
+  readonly where: string;
+}
+
+/**
+ * The settings file as it should be: keys that follow the engine say what it says, all others stay.
+ *
+ * @param current text of the file that is there; undefined if there is none
+ */
+export function followEngine(
+  path: string,
+  current: string | undefined,
+  engine: readonly Setting[],
+): { text: string; changes: KeyChange[]; problems: readonly string[] } {
+  const { problems } = current === undefined ? { problems: [] } : readFileText(path, current);
+  if (problems.length > 0) return { text: current ?? '', changes: [], problems };
+  const document = JSON.parse(current ?? '{}') as Record<string, unknown>;
+  const changes: KeyChange[] = [];
+  for (const name of fieldNames.filter((each) => followed.includes(each))) {
+    const key = fileKey(name);
+    if (key === undefined) continue;
+    const said = engine.findLast((setting) => setting.name === name);
+    const after = said === undefined ? undefined : jsonValue(said.text);
+    const before = document[key];
+    if (String(before) === String(after)) continue;
+    changes.push({ key, before, after, where: said?.where ?? "dockerd's default" });
+    if (after === undefined) delete document[key];
+    else document[key] = after;
+  }
+  return { text: `${JSON.stringify(document, null, 2)}\n`, changes, problems };
+}
+
+function jsonValue(text: string): unknown {
+  if (/^(1|t|true)$/i.test(text)) return true;
+  return /^(0|f|false)$/i.test(text) ? false : text;
+}

@@ -1,0 +1,43 @@
+/** The engine's process on this host, as /proc shows it. */
+import { readdir, readFile, readlink } from 'node:fs/promises';
+
+export interface EngineProcess {
+  readonly pid: number;
+  /** Without the program's name. */
+  readonly args: readonly string[];
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+/**
+ * Every dockerd in this network namespace: one that runs inside of a container has networks of its own.
+ *
+ * @param proc the folder to look in, `/proc`
+ */
+export async function findEngines(proc = '/proc'): Promise<EngineProcess[]> {
+  const own = await readlink(`${proc}/self/ns/net`);
+  const pids = (await readdir(proc)).filter((name) => /^\d+$/.test(name));
+  const found = await Promise.all(
+    pids.map(async (pid): Promise<EngineProcess | undefined> => {
+      try {
+        if ((await readFile(`${proc}/${pid}/comm`, 'utf8')).trim() !== 'dockerd') return undefined;
+        if ((await readlink(`${proc}/${pid}/ns/net`)) !== own) return undefined;
+        const [, ...args] = await words(`${proc}/${pid}/cmdline`);
+        const environment = (await words(`${proc}/${pid}/environ`)).map((word) => {
+          const [name = '', value = ''] = word.split(/=(.*)/s);
+          return [name, value] as const;
+        });
+        return { pid: Number(pid), args, environment: Object.fromEntries(environment) };
+      } catch {
+        // The process ended while it was read, or it is not ours to read.
+        return undefined;
+      }
+    }),
+  );
+  return found.filter((engine) => engine !== undefined);
+}
+
+/** What the kernel lists with a NUL after each. */
+async function words(path: string): Promise<string[]> {
+  const text = await readFile(path, 'utf8');
+  return text.split('\0').slice(0, -1);
+}

@@ -1,0 +1,91 @@
+import t from 'tap';
+import {
+  engineFilePath,
+  followEngine,
+  readEngineSettings,
+} from '../../src/config/engine-settings.js';
+
+const started = (args: readonly string[], text?: string, environment = {}) =>
+  readEngineSettings({
+    args,
+    environment,
+    file: text === undefined ? undefined : { path: '/etc/docker/daemon.json', text },
+  });
+
+t.test('flags of dockerd become settings, whichever way they are written', async (t) => {
+  const { settings, problems } = started([
+    ...['-H', 'fd://', '--data-root', '/ip', '--userland-proxy=false', '--ip', '192.0.2.1'],
+    ...['--iptables', '--bridge-accept-fwmark=1/3', '--log-driver=journald'],
+  ]);
+  t.strictSame(problems, []);
+  t.strictSame(
+    settings.map(({ name, text }) => [name, text]),
+    [
+      ['userlandProxy', 'false'],
+      ['defaultBindingIp', '192.0.2.1'],
+      ['iptables', 'true'],
+      ['bridgeAcceptFwmark', '1/3'],
+    ],
+  );
+});
+
+t.test('the file of dockerd counts, and what is not about networks is left', async (t) => {
+  const { settings } = started([], '{"ip-masq": false, "ip": "::1", "log-level": "debug"}');
+  t.strictSame(
+    settings.map(({ name, text, where }) => [name, text, where]),
+    [
+      ['ipMasq', 'false', '"ip-masq" in /etc/docker/daemon.json'],
+      ['defaultBindingIp', '::1', '"ip" in /etc/docker/daemon.json'],
+    ],
+  );
+  t.equal(engineFilePath(['--config-file', '/srv/d.json']), '/srv/d.json');
+  t.equal(engineFilePath(['--config-file=/srv/e.json']), '/srv/e.json');
+  t.equal(engineFilePath([]), '/etc/docker/daemon.json');
+});
+
+t.test("the switch in dockerd's environment is a setting here", async (t) => {
+  const variable = 'DOCKER_IGNORE_BR_NETFILTER_ERROR';
+  t.match(started([], undefined, { [variable]: '1' }).settings, [
+    { name: 'ignoreBrNetfilterError', text: 'true' },
+  ]);
+  t.strictSame(started([], undefined, { [variable]: '0' }).settings, []);
+});
+
+t.test('every value of dockerd that is not understood is told, with where it stands', async (t) => {
+  const { problems } = started(['--ip=nowhere', '--ip-masq=perhaps'], '{"iptables": "x"}');
+  t.match(problems, [
+    /^"iptables" in \/etc\/docker\/daemon.json: "x" is not understood; it takes true or false$/,
+    /^--ip of dockerd: "nowhere" is not understood; it takes an IPv4 or IPv6 address$/,
+    /^--ip-masq of dockerd: "perhaps"/,
+  ]);
+  t.match(started([], '[]').problems, [/must hold one JSON object/]);
+  t.match(started([], '{').problems, [/is not JSON/]);
+});
+
+t.test('our file follows the engine: its keys change or go, all others stay', async (t) => {
+  const { settings } = started(['--userland-proxy=false', '--ip=192.0.2.1']);
+  const current = '{"log-level": "debug", "ip-masq": false, "userland-proxy": true}';
+  const { text, changes, problems } = followEngine('/c.json', current, settings);
+  t.strictSame(problems, []);
+  t.strictSame(JSON.parse(text), {
+    'log-level': 'debug',
+    'userland-proxy': false,
+    'default-binding-ip': '192.0.2.1',
+  });
+  t.strictSame(
+    changes.map(({ key, before, after }) => [key, before, after]),
+    [
+      ['userland-proxy', true, false],
+      ['ip-masq', false, undefined],
+      ['default-binding-ip', undefined, '192.0.2.1'],
+    ],
+  );
+  t.strictSame(followEngine('/c.json', text, settings).changes, [], 'and then it is so');
+  t.strictSame(followEngine('/c.json', undefined, []).changes, []);
+});
+
+t.test('a file of ours that is not valid is not written over', async (t) => {
+  const { problems, text } = followEngine('/c.json', '{"log-lvl": 1}', []);
+  t.match(problems, [/unknown key "log-lvl" in \/c.json/]);
+  t.equal(text, '{"log-lvl": 1}');
+});
