@@ -76,6 +76,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 
   'host/monitor': ['host/iptables', 'host/process', 'codec', 'core', 'driver/host'],
   'host/firewalld': ['host/process', 'core', 'driver/host'],
+  'host/engine-process': [],
   'host/sandbox': ['driver/host'],
   'host/sysctl': ['core', 'driver/host'],
   'host/iptables': ['host/netlink', 'host/process', 'codec', 'pieces', 'core', 'driver/host'],
