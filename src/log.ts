@@ -14,7 +14,7 @@
  * | `outcome`    | `ok` or `error`                                                             |
  * | `error`      | object: `message`; `code` of docs/errors.md, or `stack` if it has no code    |
  *
- * Whoever logs may add fields of their own, in the terms of the code.
+ * A line may have more fields, named as in the code.
  */
 import type { DestinationStream } from 'pino';
 import { destination, pino, stdTimeFunctions } from 'pino';
@@ -29,7 +29,7 @@ export function createLog(
   return pino(
     {
       level,
-      base: null, // the process id and the host are known to whoever keeps the log
+      base: null, // journald and docker logs know the process and the host.
       timestamp: stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
       serializers: { error: describeError },

@@ -1,4 +1,4 @@
-/** Long work of the event loop in pieces, so that calls do not wait for all of it. */
+/** Yielding: long work lets calls of the engine run in between. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
 /** Milliseconds; most calls of the engine have less to do than that. */
@@ -12,7 +12,7 @@ export class Pieces {
     this.#began = now();
   }
 
-  /** Gives others their turn if the piece has become long enough. */
+  /** Lets other work of the event loop run, if {@link pieceMs} have passed since it last did. */
   async pause(): Promise<void> {
     if (this.now() - this.#began < pieceMs) return;
     await nextTurn();

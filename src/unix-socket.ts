@@ -1,10 +1,10 @@
-/** The unix socket that the engine finds us by. */
+/** The unix sockets on which the engine and the operator find the daemon. */
 import { lstat, mkdir, unlink } from 'node:fs/promises';
 import { connect, type Server } from 'node:net';
 import { dirname } from 'node:path';
 import { codeOf, DriverError } from './core/errors.js';
 
-/** sockaddr_un(7), without the zero at its end. libuv would cut what is longer, and not say so. */
+/** Room in sockaddr_un, unix(7), without the zero at its end. libuv cuts longer paths silently. */
 const maxPathBytes = 107;
 
 /** A path of our own, or a listening socket that systemd opened for us. */

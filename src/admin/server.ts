@@ -1,6 +1,6 @@
 /**
- * The operator's socket: `GET /status`, `POST /reconcile` with `{"dryRun": true}`. Answers are JSON;
- * an error is `{"error": {"code", "message"}}`, with a code of docs/errors.md.
+ * The operator's socket: `GET /status`, `POST /reconcile` with `{"dryRun": true}`. Answers are
+ * JSON; an error is `{"error": {"code", "message"}}`, with a code of docs/errors.md.
  */
 import fastify, { type FastifyError, type FastifyInstance } from 'fastify';
 import { DriverError, messageOf } from '../core/errors.js';
@@ -28,13 +28,13 @@ export function createAdminServer(operator: Operator, log: Log): AdminServer {
     exposeHeadRoutes: false,
     http: { requireHostHeader: false },
     ajv: {
-      // Schemas are not checked themselves at each start, which takes 0.1 s; a test does it.
+      // A test checks the schemas; fastify would check them at each start, which takes 0.1 s.
       customOptions: { coerceTypes: false, removeAdditional: false, validateSchema: false },
     },
   });
   app.setErrorHandler((error: FastifyError | DriverError, request, reply) => {
     const known = error instanceof DriverError;
-    // The framework's own complaints are about the request.
+    // An error without a code of ours comes from fastify: the request was wrong.
     const complaint = !known && (error.statusCode ?? 500) < 500;
     const code = known ? error.code : complaint ? 'bad-request' : 'internal';
     log.warn({ method: request.url, error }, 'operator call failed');

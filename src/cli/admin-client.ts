@@ -9,7 +9,7 @@ import type { Terminal } from './command.js';
 /** The socket below the daemon's runtime directory. */
 export const adminSocketName = 'admin.sock';
 
-/** A daemon that recovers from a reboot answers when it is done. */
+/** A daemon that recovers after a reboot answers only when it has finished. */
 const timeoutMs = 60_000;
 
 /** Why the daemon could not be asked, or what it answered instead of what was wanted. */
@@ -83,7 +83,7 @@ export interface AdminArguments<Switch extends string> {
 
 /**
  * Reads `--runtime-dir DIR` and switches. Writes what is wrong to the terminal, and then answers
- * with undefined. Where the daemon's own configuration says something of the folder, that holds.
+ * with undefined. Without `--runtime-dir`, the folder is that of the daemon's configuration.
  */
 export async function readAdminArguments<Switch extends string>(
   args: readonly string[],

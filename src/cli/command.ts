@@ -27,7 +27,7 @@ export const exitCodes = {
   failed: 1,
   /** Not tried: the command line or the configuration is wrong. */
   usage: 2,
-  /** Looked, and something is not as it should be. */
+  /** The host was read, and something on it is not as it should be. */
   differs: 3,
 } as const;
 

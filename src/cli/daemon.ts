@@ -9,7 +9,10 @@ import { columns, exitCodes } from './command.js';
 
 type Load = () => Promise<{ runDaemon(config: Config, version: string): Promise<number> }>;
 
-/** @param load of the composition root: help and mistakes need not wait for the driver's libraries */
+/**
+ * @param load loads the composition root. Help and wrong command lines are answered without it, and
+ *   so without loading the driver's libraries
+ */
 export function daemonCommand(load: Load = () => import('../daemon.js')): Command {
   return {
     name: 'daemon',

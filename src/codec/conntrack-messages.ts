@@ -36,19 +36,19 @@ const filterPart = { original: 1, reply: 2 } as const;
 /** CTA_FILTER_F_…: which parts of the tuple the kernel compares. */
 const compare = { source: 1, destination: 2, protocol: 8, destinationPort: 32 } as const;
 
-/** Which flows a dump should have. Kernels before 5.8 send more: all of the family. */
+/** Which flows a dump should contain. Kernels before 5.8 ignore it and send the whole family. */
 export type FlowFilter = { readonly kind: 'family'; readonly family: Family } | NarrowFilter;
 
 export type NarrowFilter =
-  /** UDP, as the first packet was addressed. */
+  /** UDP flows whose first packet was addressed to this port. */
   | { readonly kind: 'udp-to'; readonly family: Family; readonly port: Port }
-  /** By the tuple of the replies, in which a container's own address stands behind any NAT. */
+  /** Compares the tuple of the replies: it has the container's own address, whatever NAT did. */
   | { readonly kind: 'reply-source' | 'reply-destination'; readonly address: Ipv4Address };
 
 export interface Flow {
   readonly family: Family;
   readonly protocol: number;
-  /** Of the first packet; undefined for protocols without ports. */
+  /** Destination port of the first packet; undefined for protocols without ports. */
   readonly destinationPort: number | undefined;
   readonly replySource: IpAddress;
   readonly replyDestination: IpAddress;
@@ -66,8 +66,8 @@ export function listFlowsRequest(filter: FlowFilter): NetlinkRequest {
 }
 
 /**
- * Removes the flows in the kernel, without a list of them (seen on Linux 6.18). Kernels that cannot refuse
- * it (`EOPNOTSUPP`, and before 5.8 `EINVAL`, since the tuple is not a whole one).
+ * Removes the flows in the kernel, without a list of them (seen on Linux 6.18). Kernels that cannot
+ * refuse it (`EOPNOTSUPP`, and before 5.8 `EINVAL`, since the tuple is not a whole one).
  */
 export function removeFlowsRequest(filter: NarrowFilter): NetlinkRequest {
   return { type: message.delete, flags: flag.ack, body: Buffer.concat(filterParts(filter)) };

@@ -4,8 +4,8 @@ import type { RuleChange } from '../core/rules/rule-set.js';
 import { inTransactions } from '../core/rules/transactions.js';
 
 /**
- * Within a table the changes keep their order. Chains are made with `-N`, which fails if somebody
- * else has made the chain meanwhile: `:CHAIN -` would empty it.
+ * Within a table the changes keep their order. Chains are created with `-N`, which fails if another
+ * program has created the chain meanwhile; `:CHAIN -` would empty that program's chain.
  */
 export function renderRestore(changes: readonly RuleChange[]): string {
   const lines = inTransactions(changes).flatMap(({ table, changes }) => [

@@ -83,7 +83,7 @@ export function attribute(type: number, value: Uint8Array): Buffer {
   return bytes;
 }
 
-/** An attribute made of attributes, marked as such: strict parsers of the kernel insist. */
+/** An attribute made of attributes, marked as nested: strict parsers of the kernel require it. */
 export function nested(type: number, ...attributes: readonly Uint8Array[]): Buffer {
   return attribute(type | nestedBit, Buffer.concat(attributes));
 }

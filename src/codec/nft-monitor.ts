@@ -5,7 +5,7 @@ import type { Family } from '../core/address.js';
 export interface AddedRule {
   readonly table: string;
   readonly chain: string;
-  /** The kernel's number for it, unique within the table for as long as the table is there. */
+  /** The kernel's handle of the rule, unique within the table as long as the table exists. */
   readonly handle: number;
 }
 
@@ -13,10 +13,12 @@ export interface RuleTransaction {
   readonly pid: number;
   /** The first 15 characters of the program's name. */
   readonly program: string;
-  /** Whose tables changed; neither for tables that are not iptables' own (`inet`, `bridge`, …). */
+  /**
+   * Families whose tables changed; empty for tables that are not iptables' (`inet`, `bridge`, …).
+   */
   readonly families: readonly Family[];
   readonly added: readonly (AddedRule & { readonly family: Family })[];
-  /** A table was deleted: numbers of its rules mean nothing any more. */
+  /** A table was deleted: the handles of its rules are no longer valid. */
   readonly tableDeleted: boolean;
 }
 
@@ -31,8 +33,8 @@ const familiesOf: Readonly<Record<string, readonly Family[]>> = {
 };
 
 /**
- * Feed it every line; it answers at the end of each transaction, or with `lost`: the kernel had more
- * to report than nft could take, so that the ends of some are missing.
+ * Feed it every line; it answers at the end of each transaction, or with `lost`: the kernel had
+ * more to report than nft could take, so that the ends of some are missing.
  */
 export class TransactionReader {
   readonly #families = new Set<Family>();
@@ -48,7 +50,7 @@ export class TransactionReader {
     }
     if (line.startsWith('delete table ')) this.#tableDeleted = true;
     const [, , name = ''] = line.split(' ', 3);
-    // Whatever cannot be read may concern both. Indented lines go on with the one before.
+    // A line that cannot be read may concern both families. Indented lines continue the one before.
     if (!/^[\s}]/.test(line))
       for (const each of familiesOf[name] ?? [4, 6]) this.#families.add(each);
     const rule = /^(?:add|insert) rule (ip6?) (\S+) (\S+) .*# handle (\d+)$/.exec(line);

@@ -1,10 +1,10 @@
-/** Rules by the kernel's numbers → texts for `nft -f -`, each of them one transaction. */
+/** Handles of rules → texts for `nft -f -` that delete them, each of them one transaction. */
 import type { Family } from '../core/address.js';
 import type { HandledRule } from './nft-messages.js';
 
 /**
- * More in one transaction are cut: the kernel looks for each from the top of its chain, past those
- * that go with it. 19,000 at once are 3 s, and 60,000 ten times as much.
+ * More deletions than this are split: the kernel searches each rule from the top of its chain, past
+ * those that are deleted with it, so that 19,000 at once take 3 s and 60,000 ten times as long.
  */
 export const mostDeletions = 2_000;
 

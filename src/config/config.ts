@@ -37,7 +37,7 @@ export async function readConfig(
   return Object.freeze(values as unknown as Config);
 }
 
-/** The default file may be absent; one that somebody named may not. */
+/** The default file may be absent; a file that the administrator named may not. */
 async function readConfigFile(sources: readonly Source[]): Promise<Source> {
   const { kind, fallback } = fields.configFile;
   const named = sources
@@ -45,7 +45,7 @@ async function readConfigFile(sources: readonly Source[]): Promise<Source> {
     .filter((setting) => setting.name === 'configFile')
     .at(-1);
   const path = named === undefined ? fallback : kind.parse(named.text);
-  if (path === undefined) return { settings: [], problems: [] }; // reported as any bad value is
+  if (path === undefined) return { settings: [], problems: [] }; // Reported with the other bad values.
   try {
     return readFileText(path, await readFile(path, 'utf8'));
   } catch (error) {

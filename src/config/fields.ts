@@ -25,7 +25,7 @@ import {
 export const logLevels = ['debug', 'info', 'warn', 'error', 'fatal'] as const;
 export type LogLevel = (typeof logLevels)[number];
 
-/** What each means is said in {@link fields}. */
+/** {@link fields} says what each of them means. */
 export interface Config {
   readonly socket: string;
   readonly stateDir: string;

@@ -5,7 +5,7 @@ import { didYouMean } from '../core/nearest.js';
 import type { FieldName } from './fields.js';
 import { environmentName, environmentPrefix, fieldNames, fields, fileKey } from './fields.js';
 
-/** Something that was set, not yet understood. */
+/** A setting as text, before its kind has parsed it. */
 export interface Setting {
   readonly name: FieldName;
   readonly text: string;
@@ -97,12 +97,12 @@ export function readFileText(path: string, text: string): Source {
   return { settings, problems };
 }
 
-/** `it takes true or false` */
+/** The end of a problem: `it takes true or false`. */
 export function takes(name: FieldName): string {
   return `it takes ${fields[name].kind.accepts}`;
 }
 
-/** In quotation marks, on one line, whatever is in it. */
+/** The value in quotation marks, on one line: line breaks in it are escaped. */
 export function quote(text: string): string {
   return JSON.stringify(text);
 }

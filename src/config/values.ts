@@ -11,7 +11,7 @@ export interface ValueKind<T> {
   readonly placeholder: string;
   /** What the flag means when it stands alone; undefined if it needs a value. */
   readonly alone?: string;
-  /** The words among which to look for what was meant. */
+  /** Words that are proposed for one that is not accepted. */
   readonly words?: readonly string[];
   /** undefined if the text is not accepted. */
   parse(text: string): T | undefined;
@@ -63,7 +63,7 @@ export const fwMark: ValueKind<FwMark | undefined> = {
   show: (mark) => mark ?? '',
 };
 
-/** A whole or decimal number of seconds on the outside, milliseconds on the inside. */
+/** Written as a number of seconds, which may have decimals; the value is in milliseconds. */
 export function seconds(least: number, most: number): ValueKind<number> {
   return {
     accepts: `a number of seconds from ${least} to ${most}`,

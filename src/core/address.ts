@@ -35,8 +35,8 @@ export interface Cidr {
 }
 
 /**
- * What the library's `isValidFourPartDecimal` takes, at a tenth of its time: adopting 5,000 ports parses
- * 10,000 addresses.
+ * Accepts what the library's `isValidFourPartDecimal` accepts, in a tenth of its time: a start with
+ * 5,000 ports parses 10,000 addresses.
  */
 const dottedQuad =
   /^(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)){3}$/;
@@ -92,14 +92,14 @@ export function networkOf(cidr: Cidr): Cidr {
 export function contains(cidr: Cidr, address: IpAddress): boolean {
   if (cidr.family !== familyOf(address)) return false;
   if (cidr.family === 4) {
-    // Asked for every pair of networks, so without the library's objects.
+    // Called for every pair of networks: the library's objects would cost more than the comparison.
     const size = 2 ** (32 - cidr.prefixLength);
     return Math.floor(ipv4Number(cidr.address) / size) === Math.floor(ipv4Number(address) / size);
   }
   return ipaddr.parse(address).match(ipaddr.parse(cidr.address), cidr.prefixLength);
 }
 
-/** 0 to 2^32 - 1. Digit by digit: with 1,000 networks, each new one asks for 8,000 of them. */
+/** 0 to 2^32 - 1. Written for speed: with 1,000 networks, each new one needs 8,000 of them. */
 function ipv4Number(address: IpAddress): number {
   let number = 0;
   let octet = 0;
@@ -130,7 +130,7 @@ export function addressBytes(address: IpAddress): Uint8Array {
 
 /** Inverse of {@link addressBytes}. `bytes` has 4 or 16 entries. */
 export function addressFromBytes(bytes: Uint8Array): IpAddress {
-  // Asked for every address and route of the host.
+  // Called for every address and route of the host.
   if (bytes.length === 4) return bytes.join('.') as Ipv4Address;
   return (ipaddr.fromByteArray([...bytes]) as ipaddr.IPv6).toRFC5952String() as Ipv6Address;
 }

@@ -55,7 +55,7 @@ export interface VethNames {
 /**
  * `veth` and 7 hexadecimal digits, as Docker names them. Docker draws the digits by lot; here they
  * are cut from the endpoint's id (itself random), so that a retried call finds its own links.
- * `attempt` 0 to 3 gives other digits for the case that a name is taken.
+ * Each `attempt` from 0 to 3 gives other digits, for the case that a name is taken.
  */
 export function vethNames(id: EndpointId, attempt = 0): VethNames {
   const start = attempt * 14;

@@ -20,7 +20,7 @@ export class Problems {
 
   /**
    * `value` if nothing is wrong. Otherwise throws a {@link DriverError}: `DOING: PROBLEM`, or a
-   * numbered list. Who answers undefined has noted why.
+   * numbered list. A caller that passes undefined must have added the reason as a problem.
    */
   resolve<T>(value: T | undefined, code: ErrorCode, doing: string): T {
     if (value !== undefined && this.#count === 0) return value;
@@ -51,13 +51,13 @@ export function showId(id: string): string {
   return show(id.slice(0, 12));
 }
 
-/** Also escapes what JSON leaves in but a terminal acts on. */
+/** JSON that also escapes the characters that JSON allows and a terminal acts on. */
 function json(value: unknown): string {
   let text: string;
   try {
     text = JSON.stringify(value) ?? String(value);
   } catch {
-    return '(nested too deeply)'; // JSON.parse reads deeper than JSON.stringify writes
+    return '(nested too deeply)'; // JSON.parse accepts deeper nesting than JSON.stringify.
   }
   return text.replace(
     /[\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g,

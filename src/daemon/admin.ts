@@ -19,7 +19,7 @@ export interface AdminParts {
   readonly facts: () => Promise<Facts>;
 }
 
-/** Containers do not need it: if it cannot be had, that is logged, and undefined is the answer. */
+/** undefined if it cannot listen, which is logged: containers work without this socket. */
 export async function startAdmin(
   config: Config,
   { world, repairs, recovered, facts }: AdminParts,

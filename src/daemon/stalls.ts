@@ -1,4 +1,4 @@
-/** How long the event loop was held up at most: nothing else of the daemon runs meanwhile. */
+/** The longest time for which the event loop was held up; no call is served in such a time. */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 
 export interface Stalls {
@@ -7,7 +7,7 @@ export interface Stalls {
   stop(): void;
 }
 
-/** Of the timer that finds out: 50 times a second, and stalls below a few ms are not seen. */
+/** Interval of the timer that measures: 50 times a second. Stalls of a few ms go unseen. */
 const everyMs = 20;
 
 export function watchStalls(): Stalls {

@@ -1,4 +1,6 @@
-/** Whether a container's sandbox is still there: the file to which its network namespace is bound. */
+/**
+ * Whether a container's sandbox is still there: the file to which its network namespace is bound.
+ */
 import { statfs } from 'node:fs/promises';
 import type { Sandboxes } from '../driver/host.js';
 
@@ -11,7 +13,7 @@ export class SandboxFiles implements Sandboxes {
       return (await statfs(path)).type === namespaceFiles;
     } catch (error) {
       const { code = '' } = error as NodeJS.ErrnoException;
-      // Whatever cannot be found out is no proof of an end.
+      // Any other failure does not prove that the container has ended.
       return !['ENOENT', 'ENOTDIR'].includes(code);
     }
   }

@@ -46,7 +46,7 @@ export function refuseSeparate(groups: readonly PortGroup[], kind: PortRules): v
   problems.resolve(true, 'options-invalid', `${labels.portRules}=${kind}`);
 }
 
-/** One that cannot share a rule with its neighbours, if it has any. */
+/** A port that cannot share a rule with its neighbours, if it has any. */
 interface ApartRequest extends PortRequest {
   readonly hostPort: Port;
   readonly reason: string;

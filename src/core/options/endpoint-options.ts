@@ -17,9 +17,9 @@ import { optionOf, ownNamespace, wellKnown } from './option-reader.js';
 
 export interface ParsedEndpoint {
   readonly spec: EndpointSpec;
-  /** Whether the engine has a MAC address already: it refuses an answer that brings another. */
+  /** Whether the engine chose the MAC address: it then refuses an answer that has one. */
   readonly macGiven: boolean;
-  /** For the log: what was accepted and has no effect. */
+  /** For the log: options that were accepted and have no effect. */
   readonly warnings: readonly string[];
 }
 

@@ -1,6 +1,6 @@
 /**
- * What reaches the core from outside, after the protocol's schemas have seen to its shape and
- * before anything in it has been understood: every string is still just a string.
+ * What a front end hands to the core: its shape has been checked by the protocol's schemas, its
+ * strings have not been parsed yet.
  */
 
 /** One address pool of a network, as Docker's IPAM hands it out. */

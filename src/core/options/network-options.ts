@@ -174,7 +174,7 @@ function readMtu(mtu: number | undefined, ipv6: boolean, problems: Problems): nu
   return undefined;
 }
 
-/** A network can go without rules, but not have them where the daemon does not write any. */
+/** A network can switch rules off, but not on where the daemon's own setting is off. */
 function readRuleFamilies(
   found: NetworkLabels,
   defaults: NetworkDefaults,
@@ -223,7 +223,7 @@ function buildSpec(
   };
 }
 
-/** Options that are right in themselves and do nothing together. */
+/** Options that are valid each, but have no effect together. */
 function warningsOf(spec: NetworkSpec): string[] {
   const warnings: string[] = [];
   for (const [family, label] of [

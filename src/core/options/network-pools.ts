@@ -20,10 +20,10 @@ const multicast: Readonly<Record<Family, Cidr | undefined>> = {
   4: parseCidr('224.0.0.0/4'),
   6: parseCidr('ff00::/8'),
 };
-/** On every interface with IPv6; a network may be it, but not be a part of it or contain it. */
+/** Every interface with IPv6 has it; a subnet may equal it, but not overlap it otherwise. */
 const linkLocal = parseCidr('fe80::/64');
 
-/** What is decided outside of the pools. */
+/** Settings of the family that the pools do not tell. */
 export type FamilySettings = Pick<NetworkFamily, 'family' | 'hostAddress' | 'gatewayMode'> & {
   readonly internal: boolean;
 };

@@ -63,9 +63,11 @@ export function runCommand(
 
 /** A command that runs and waits for its input. */
 export interface StartedCommand {
-  /** It is gone, or could not be started: {@link finish} can only fail. */
+  /** The child has ended or could not be started, so that {@link finish} will fail. */
   readonly ended: boolean;
-  /** Gives it its input and waits for its end; once. The time counts from here. */
+  /**
+   * Writes its input and waits for its end; may be called once. The time limit counts from here.
+   */
   finish(options: Omit<CommandOptions, 'env'>): Promise<CommandResult>;
   /** Kills it. */
   discard(): void;
@@ -85,7 +87,7 @@ export function startCommand(
     stripFinalNewline: false,
     maxBuffer: 256 * 1024 * 1024,
   });
-  // A write to a child that died is told by its end, not by an unhandled 'error' event.
+  // A child's end tells of a failed write; this only prevents an unhandled 'error' event.
   child.stdin.on('error', () => undefined);
   let ended = child.pid === undefined;
   child.nodeChildProcess.once('exit', () => {
@@ -186,7 +188,7 @@ export interface LongProcess {
   readonly stdin: Writable | undefined;
   readonly stdout: Readable | undefined;
   readonly stderr: Readable | undefined;
-  /** Settles once, when the child is gone. Never rejects. */
+  /** Resolves when the child has ended. Never rejects. */
   readonly ended: Promise<ProcessEnd>;
   /** false if it was gone already. */
   kill(signal: 'SIGTERM' | 'SIGKILL'): boolean;
@@ -209,7 +211,7 @@ export function spawnProcess(
     reject: false,
     buffer: false,
   });
-  // A write to a child that died is reported by `ended`, not by an unhandled 'error' event.
+  // `ended` tells of a failed write to a child that died; this only prevents an unhandled event.
   child.stdin?.on('error', () => undefined);
   child.nodeChildProcess.on('error', () => undefined);
   const ended = child.then((result) => ({

@@ -5,11 +5,11 @@ import { type LongProcess, spawnProcess } from './exec.js';
 
 export interface ChildEvents {
   line(text: string): void;
-  /** The child complained, has ended, or was started: what happened meanwhile is not known. */
+  /** The child printed an error, ended, or was started: events of that time may be missing. */
   lostTrack(): void;
-  /** The child complained or has ended: some of what it would have told is missing. */
+  /** The child printed an error or ended: some of its events are lost for certain. */
   gap?(): void;
-  /** Complaints after which nothing is missing. */
+  /** Errors after which no event is missing. */
   readonly harmless?: RegExp;
 }
 
@@ -17,7 +17,7 @@ export interface ChildEvents {
 const restartMs = { first: 200, last: 10_000 };
 /** A child that ran so long starts the doubling anew. */
 const steadyMs = 30_000;
-/** By then a new child listens; what changed before, nobody has told us. */
+/** After this time a new child listens; changes before that were reported by no child. */
 const listensMs = 1_000;
 
 export class KeptChild {

@@ -35,7 +35,7 @@ export class SpareCommand {
   async run(options: Omit<CommandOptions, 'env'>): Promise<CommandResult> {
     const started = this.#take() ?? startCommand(this.file, this.args);
     const result = await started.finish(options).catch((error: unknown) => {
-      // Whatever is wrong with this one may be wrong with the next.
+      // The reason for which this command failed may hold for the waiting ones, too.
       this.close();
       throw error;
     });
@@ -63,7 +63,7 @@ export class SpareCommand {
     }, afterMs).unref();
   }
 
-  /** Ends those that wait; the next {@link run} starts its own. */
+  /** Ends the waiting commands; the next {@link run} starts one for itself. */
   close(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;

@@ -3,12 +3,12 @@ import { readFileSync, statSync, unlinkSync } from 'node:fs';
 import { DriverError, messageOf } from '../../core/errors.js';
 import type { RecordKind, StoredRecord } from '../../driver/host.js';
 
-/** Of the wrapper and of what the driver writes into `value`. */
+/** Version of the wrapper and of what the driver writes into its `value`. */
 export const recordVersion = 1;
 
 /**
- * What cannot be understood stays as it is. undefined: a power cut has left a file without content,
- * which was that of an endpoint, and has been deleted.
+ * A file that cannot be understood is left as it is. undefined: a power cut left the file of an
+ * endpoint without content, and it has been deleted.
  */
 export function readRecord(kind: RecordKind, id: string, path: string): StoredRecord | undefined {
   try {
@@ -25,15 +25,15 @@ export function readRecord(kind: RecordKind, id: string, path: string): StoredRe
 }
 
 /**
- * File systems that allocate late (ext4, xfs) know a file that was not synced by its name and length
- * before they have its content. Only if it is older than the machine's start: nobody else's damage is
- * taken for that.
+ * File systems that allocate late (ext4, xfs) can keep the name and length of a file that was not
+ * synced, and lose its content. Only a file that is older than the machine's start can have been
+ * damaged that way.
  */
 function isCutOff(text: string, path: string): boolean {
   return /^\0*$/.test(text) && statSync(path).mtimeMs < startOfMachineMs();
 }
 
-/** By the clock of today; 0 if the kernel does not say. */
+/** When the machine started, by the present clock; 0 if the kernel does not say. */
 function startOfMachineMs(): number {
   const seconds = /^btime (\d+)$/m.exec(readText('/proc/stat'))?.[1];
   return Number(seconds ?? 0) * 1000;

@@ -1,9 +1,9 @@
 /**
  * One daemon for a state folder, by an exclusive flock(2) on a file in it.
  *
- * The kernel lets the lock go when the process ends, however it ends, so that there is no stale lock
- * to detect, and no process id that may meanwhile be another's. An abstract unix socket would do
- * that too, but belongs to a network namespace instead of the folder: two daemons in different
+ * The kernel lets the lock go when the process ends, however it ends, so that there is no stale
+ * lock to detect, and no process id that may meanwhile be another's. An abstract unix socket would
+ * do that too, but belongs to a network namespace instead of the folder: two daemons in different
  * containers that mount the same folder would not see each other.
  */
 import type { FileHandle } from 'node:fs/promises';
@@ -15,7 +15,7 @@ import type { Libc } from '../process/libc.js';
 const fileName = 'daemon.lock';
 
 export interface StateLock {
-  /** For an orderly stop; a process that just ends has let go too. */
+  /** For an orderly stop; the kernel also releases the lock of a process that ends without it. */
   release(): Promise<void>;
 }
 
@@ -43,7 +43,7 @@ export async function lockState(stateDir: string, libc: Libc): Promise<StateLock
   }
 }
 
-/** For reading, too, on a disk that is read-only: what is on record can be served from there. */
+/** Falls back to reading on a read-only disk: networks on record can be served from there. */
 async function openLock(path: string): Promise<FileHandle> {
   try {
     // Node opens with O_CLOEXEC: no child inherits the lock and keeps it.
@@ -56,7 +56,7 @@ async function openLock(path: string): Promise<FileHandle> {
   }
 }
 
-/** For the message of a second daemon only: a full disk must not keep the first from its start. */
+/** The process id serves only a second daemon's message, so that a full disk is no error here. */
 async function writePid(file: FileHandle): Promise<void> {
   try {
     await file.truncate(0);

@@ -1,8 +1,8 @@
 /**
  * One wait for everything that the process has descriptors of: its own sockets, by epoll, and
- * Node's event loop, whose epoll descriptor is one of them. Whenever that one is readable, Node gets
- * its turns, and the wait goes on after them. So no byte of a connection passes through Node, and
- * control channel, timers and signals are Node's as ever.
+ * Node's event loop, whose epoll descriptor is one of them. Whenever that one is readable, Node
+ * gets its turns, and the wait goes on after them. So no byte of a connection passes through Node,
+ * and control channel, timers and signals are Node's as ever.
  */
 import { fileFlag } from '../../linux.js';
 import {
@@ -29,7 +29,7 @@ const modify = 3;
 const eventsAtOnce = 64;
 /** After that much work Node gets a turn if it wants one, however busy the sockets are. */
 const sliceMs = 4;
-/** After that long it gets one in any case: for its timers. */
+/** After that long Node gets a turn in any case, for its timers. */
 const nodeTurnMs = 500;
 /** Not one of the kernel's bits: a watcher that asked to be called again. */
 const deferred = 1 << 29;
@@ -52,15 +52,17 @@ export class EventLoop {
   readonly #node = nodeLoop();
   readonly #events: Uint32Array;
   readonly #event: Uint32Array;
-  /** Of an event, in words. */
+  /** Size of an event, in 32-bit words. */
   readonly #size: number;
   readonly #at: Readonly<Record<'events' | 'fd', number>>;
   readonly #watchers: (Watcher | undefined)[] = [];
-  /** By descriptor, what its watcher has not been told yet. */
+  /** Descriptor → events that its watcher has not been told yet. */
   readonly #pending: number[] = [];
   /** Descriptors with something pending, in order; some may have been closed since. */
   readonly #queue: number[] = [];
-  /** What Node had handled before its last turn; undefined if its timers may have begun something. */
+  /**
+   * What Node had handled before its last turn; undefined if its timers may have begun something.
+   */
   #handled: number | undefined;
   #nodeReady = false;
 
@@ -79,7 +81,7 @@ export class EventLoop {
     this.#control(add, this.#node.descriptor, epoll.in);
   }
 
-  /** From Node's next turn on, and as long as the process lives. */
+  /** Begins with Node's next turn, and goes on as long as the process lives. */
   run(): void {
     const turn = (): void => {
       setImmediate(turn);
@@ -98,7 +100,7 @@ export class EventLoop {
     this.#pending[fd] = 0;
   }
 
-  /** Other events than before. */
+  /** Replaces the events that are watched for. */
   rewatch(fd: number, events: number): void {
     this.#control(modify, fd, events);
   }
@@ -116,8 +118,8 @@ export class EventLoop {
   }
 
   /**
-   * Node has had a turn. What it begins in one, it tells its epoll only in the next; so we wait only
-   * after a turn in which there was nothing for it to do.
+   * Node has had a turn. What it begins in one, it tells its epoll only in the next; so we wait
+   * only after a turn in which there was nothing for it to do.
    */
   #turn(): void {
     const handled = this.#node.handled();

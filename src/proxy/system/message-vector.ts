@@ -8,7 +8,7 @@ import { addressOf, type Layouts } from './system-calls.js';
 /** Where the n-th message has something: at `start + n * stride`, `length` bytes at most. */
 export interface Region {
   readonly memory: Uint8Array;
-  /** 0: all messages have the same. */
+  /** 0: all messages share the same place. */
   readonly stride: number;
   readonly length: number;
 }
@@ -22,7 +22,7 @@ export interface MessageParts {
 }
 
 export class MessageVector {
-  /** For the kernel: from the n-th message on. */
+  /** The pointer that the kernel gets, to the n-th message. */
   readonly from: readonly Uint8Array[];
   readonly #headers: Uint32Array;
   readonly #lengths: Uint32Array;
@@ -74,7 +74,7 @@ export class MessageVector {
     this.#headers[header + this.#controlLength] = control;
   }
 
-  /** Of the n-th message that has come. */
+  /** Length of the n-th message that was received. */
   receivedBytes(index: number): number {
     return this.#headers[index * this.#size + this.#received] ?? 0;
   }
@@ -84,7 +84,9 @@ export class MessageVector {
     return this.#headers[index * this.#size + this.#controlLength] ?? 0;
   }
 
-  /** Gives the kernel the whole room for names and control messages again; it notes what it used. */
+  /**
+   * Gives the kernel the whole room for names and control messages again; it notes what it used.
+   */
   rewind(): void {
     const { name, control } = this.parts;
     for (let header = 0; header < this.#headers.length; header += this.#size) {

@@ -21,19 +21,19 @@ export class Pipes {
 
   constructor(private readonly system: SystemCalls) {}
 
-  /** An empty one; undefined if there is no descriptor left. */
+  /** An empty pipe; undefined if the process has no descriptor left. */
   take(): Pipe | undefined {
     const idle = this.#idle.pop();
     if (idle !== undefined) return idle;
     if (this.system.pipe2(this.#made, fileFlag.nonBlocking | fileFlag.closeOnExec) < 0)
       return undefined;
     const [from = -1, to = -1] = this.#made;
-    // Where the kernel refuses, what it has given is big enough.
+    // If the kernel refuses the size, its default is large enough.
     this.system.fcntl(to, setPipeSize, pipeBytes);
     return { from, to };
   }
 
-  /** For the next one who needs it; `empty` is false if bytes are left in it. */
+  /** Keeps the pipe for the next connection; `empty` is false if bytes are left in it. */
   give(pipe: Pipe, empty: boolean): void {
     if (empty && this.#idle.length < spare) {
       this.#idle.push(pipe);

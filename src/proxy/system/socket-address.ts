@@ -8,7 +8,7 @@ import {
   type IpAddress,
 } from '../../core/address.js';
 
-/** Bytes of one. */
+/** Length of such a structure in bytes. */
 export const addressLength: Readonly<Record<Family, number>> = { 4: 16, 6: 28 };
 
 export function socketAddress(ip: IpAddress, port: number): Uint8Array {

@@ -25,7 +25,7 @@ const linux = {
   ipv6ReceivePacketInfo: 49,
 } as const;
 
-/** What waits to be accepted; the kernel cuts it to net.core.somaxconn. */
+/** Connections that may wait to be accepted; the kernel limits it to net.core.somaxconn. */
 const backlog = 4096;
 /** As docker-proxy: a client that has vanished is noticed after some of these. */
 const keepAliveSeconds = 15;
@@ -58,7 +58,7 @@ export class Sockets {
     return this.connectTo(protocol, socketAddress(ip, port));
   }
 
-  /** To a `struct sockaddr`. */
+  /** Connects to the address in this `struct sockaddr`. */
   connectTo(protocol: Protocol, address: Uint8Array): number | CallFailure {
     const fd = this.#create(protocol, address.length === addressLength[4] ? 4 : 6);
     if (fd < 0) return this.#failure('socket');
@@ -117,7 +117,7 @@ export class Sockets {
     return undefined;
   }
 
-  /** Good until the next call: thousands of ports are on one address. */
+  /** One buffer for all calls, valid until the next one: thousands of ports share one address. */
   #addressOf(ip: IpAddress, port: number): Uint8Array {
     if (ip !== this.#lastIp) this.#lastAddress = socketAddress(ip, port);
     this.#lastIp = ip;

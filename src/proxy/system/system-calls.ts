@@ -11,7 +11,7 @@ type Call<Arguments extends unknown[]> = (...args: Arguments) => number;
 type Memory = NodeJS.ArrayBufferView | null;
 
 export interface SystemCalls {
-  /** Of the last call that failed. */
+  /** Error number of the last call that failed. */
   errno(): number;
   socket: Call<[domain: number, type: number, protocol: number]>;
   setsockopt: Call<[fd: number, level: number, name: number, value: Memory, length: number]>;
