@@ -3,8 +3,7 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Config } from './config/config.js';
 import type { FirewallSettings } from './core/generations/generation.js';
-import { ephemeralPorts } from './core/network/sysctls.js';
-import { PortAllocator, parseEphemeralRange } from './core/ports/requests.js';
+import { PortAllocator } from './core/ports/allocator.js';
 import { findFacts, startAdmin } from './daemon/admin.js';
 import { watchStalls } from './daemon/stalls.js';
 import { BridgeDriver } from './driver/driver.js';
@@ -17,6 +16,7 @@ import { noRules } from './driver/rules/no-rules.js';
 import { KeyedLocks } from './driver/state/locks.js';
 import { Registry } from './driver/state/registry.js';
 import { Removals } from './driver/state/removals.js';
+import { readEphemeralPorts } from './driver/usecases/port-settings.js';
 import type { World } from './driver/world.js';
 import { createServer } from './frontends/libnetwork/server.js';
 import { Firewalld } from './host/firewalld.js';
@@ -154,7 +154,7 @@ async function buildWorld(
     zones: new Firewalld(log),
     rules: new IptablesFirewall(firewall?.backend ?? noRules, choice, settings, registry, log),
     hostPorts,
-    allocator: new PortAllocator(parseEphemeralRange(await sysctls.read(ephemeralPorts))),
+    allocator: new PortAllocator(await readEphemeralPorts(sysctls)),
     store,
     registry,
     networkLocks: new KeyedLocks<string>(),

@@ -1,6 +1,6 @@
 /** What every use case works with: the collaborators, the settings and the intent. */
 import type { IpAddress } from '../core/address.js';
-import type { PortAllocator } from '../core/ports/requests.js';
+import type { PortAllocator } from '../core/ports/allocator.js';
 import type { Firewall } from './firewall.js';
 import type {
   Conntrack,

@@ -7,7 +7,7 @@
 import { chmodSync, readFileSync, unlinkSync } from 'node:fs';
 import net from 'node:net';
 import { messageOf } from '../core/errors.js';
-import { type PortRange, parseEphemeralRange } from '../core/ports/requests.js';
+import { type PortRange, parseEphemeralRange } from '../core/ports/ephemeral.js';
 import { Admission } from './admission.js';
 import { controlVersion, lineSplitter, type Reply, type Request } from './control.js';
 import { Datagrams } from './datagrams.js';

@@ -79,10 +79,10 @@ t.test('a network, a container with ports, and nothing left', async (t) => {
   await driver.publishPorts(ids(), publish([6, 80, 8080], [17, 53, 5353], [6, 81, 0, 0]));
   t.equal(host.firewall.restores.length, restores + 1, 'one commit for all ports');
   t.same(state(host).ports, [
-    '0.0.0.0:32768/tcp',
+    '0.0.0.0:32770/tcp',
     '0.0.0.0:5353/udp',
     '0.0.0.0:8080/tcp',
-    '[::]:32768/tcp',
+    '[::]:32770/tcp',
     '[::]:5353/udp',
     '[::]:8080/tcp',
   ]);
@@ -90,7 +90,7 @@ t.test('a network, a container with ports, and nothing left', async (t) => {
     `-i ${bridge} -j RETURN`,
     `! -i ${bridge} -p tcp -m tcp --dport 8080 -j DNAT --to-destination 10.5.0.2:80`,
     `! -i ${bridge} -p udp -m udp --dport 5353 -j DNAT --to-destination 10.5.0.2:53`,
-    `! -i ${bridge} -p tcp -m tcp --dport 32768 -j DNAT --to-destination 10.5.0.2:81`,
+    `! -i ${bridge} -p tcp -m tcp --dport 32770 -j DNAT --to-destination 10.5.0.2:81`,
   ]);
   t.same(host.conntrack.removed, ['udp4 5353', 'udp6 5353']);
   t.match(await driver.endpointInfo(ids()), {

@@ -37,6 +37,39 @@ labTest('ephemeral ports', {}, async (t, lab) => {
   await lab.docker('network', 'rm', 'app');
 });
 
+labTest('any free port, beside networks of the built-in driver', {}, async (t, lab) => {
+  await lab.docker('network', 'create', '-d', DRIVER, 'app');
+  const names = ['one', 'two', 'three', 'four', 'five', 'six'];
+  // Both drivers take ports without knowing of each other's: neither may find one taken.
+  for (const [index, name] of names.entries()) {
+    const network = index % 3 === 2 ? 'bridge' : 'app';
+    await lab.run({ name, network, publish: ['80', '81'], serve: ['tcp/80'] });
+  }
+  const dnat = /--dport (\d+) -j DNAT --to-destination [\d.]+:80$/;
+  const rules = await lab.saveRules(4);
+  const ports = rules.flatMap((rule) => dnat.exec(rule)?.[1] ?? []).map(Number);
+  const answers = await Promise.all(ports.map((port) => lab.ask('lan', ADDRESSES.host, port)));
+  t.same(answers.map(({ name }) => name).sort(), [...names].sort(), 'each has a port of its own');
+  await lab.docker('rm', '-f', ...names);
+  await lab.docker('network', 'rm', 'app');
+});
+
+labTest('a host with IPv6 switched off', {}, async (t, lab) => {
+  const loopback = '/proc/sys/net/ipv6/conf/lo/disable_ipv6';
+  // As `ipv6.disable_ipv6=1` has it; the engine tries ::1 once, when it publishes its first port.
+  await lab.hostNs('sh', '-c', `echo 1 > ${loopback}`);
+  await lab.docker('network', 'create', '-d', DRIVER, 'app');
+  await lab.run({ name: 'web', network: 'app', publish: ['8080:80'], serve: ['tcp/80'] });
+  t.match(await lab.ask('lan', ADDRESSES.host, 8080), { name: 'web' });
+  const { sockets } = await lab.snapshot();
+  const held = sockets.filter((socket) => socket.includes(':8080 '));
+  t.equal(held.length, 1, held.join());
+  t.match(held[0], '0.0.0.0:8080');
+  await lab.hostNs('sh', '-c', `echo 0 > ${loopback}`);
+  await lab.docker('rm', '-f', 'web');
+  await lab.docker('network', 'rm', 'app');
+});
+
 labTest('SCTP', {}, async (t, lab) => {
   await lab.docker('network', 'create', '-d', DRIVER, 'app');
   const known = /^SCTP/m.test(await lab.hostNs('cat', '/proc/net/protocols'));

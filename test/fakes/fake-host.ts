@@ -10,8 +10,9 @@ import type {
   ObservedLink,
   VethLink,
 } from '../../src/core/network/links.js';
+import { PortAllocator } from '../../src/core/ports/allocator.js';
+import { parseEphemeralPorts } from '../../src/core/ports/ephemeral.js';
 import { bindingKey } from '../../src/core/ports/port.js';
-import { PortAllocator } from '../../src/core/ports/requests.js';
 import type {
   Conntrack,
   HostPorts,
@@ -145,7 +146,11 @@ export class FakeLinks implements Links {
 }
 
 export class FakeSysctls implements Sysctls {
-  readonly values = new Map<string, string>([['net/ipv4/ip_forward', '0']]);
+  readonly values = new Map<string, string>([
+    ['net/ipv4/ip_forward', '0'],
+    ['net/ipv4/ip_local_port_range', '32768\t32770'],
+    ['net/ipv6/conf/lo/disable_ipv6', '0'],
+  ]);
   constructor(private readonly faults: Faults) {}
   async read(path: string): Promise<string | undefined> {
     return this.values.get(path);
@@ -334,7 +339,7 @@ export function makeHost(): FakeHost {
       store: interpose('store', host.store),
       log,
       rules: new IptablesFirewall(backend, choice, rules, registry, log),
-      allocator: new PortAllocator({ first: 32768, last: 32770 } as never),
+      allocator: new PortAllocator(parseEphemeralPorts('32768 32770', '')),
       registry,
       loadModule: async (name) => {
         faults.calls.push(`load ${name}`);

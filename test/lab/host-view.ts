@@ -28,15 +28,17 @@ export async function viewHost(lab: Lab): Promise<HostView> {
     lab.hostNs('sh', '-c', SETTINGS),
     viewContainers(lab),
   ]);
+  const named = (line: string): string => rename(line).replace(/--dport \d+/, chosenPort);
   const renamed = (lines: readonly string[]): string[] => lines.map(rename).sort();
   return {
-    chains: { ...byChain('4', rules4.map(rename)), ...byChain('6', rules6.map(rename)) },
+    chains: { ...byChain('4', rules4.map(named)), ...byChain('6', rules6.map(named)) },
     links: renamed(snapshot.links),
     routes: renamed(snapshot.routes),
     sockets: snapshot.sockets
       .map((socket) => socket.split(' ').slice(0, 2).join(' '))
       // The engines' own sockets for names in containers are at random ports.
       .filter((socket) => !socket.includes('127.0.0.11:'))
+      .map((socket) => socket.replace(/:\d+$/, chosenPort))
       .sort(),
     settings: renamed(settings.split('\n').filter((line) => line !== '')),
     containers,
@@ -68,6 +70,15 @@ for bridge in /sys/class/net/*/bridge; do
   cd /proc/sys/net
 done
 true`;
+
+/**
+ * A host port that nobody has asked for, in the range from which hosts choose: dockerd counts up from its
+ * beginning, tsbridge down from its end.
+ */
+function chosenPort(text: string): string {
+  const port = Number(/\d+$/.exec(text)?.[0]);
+  return port >= 32768 && port <= 60999 ? text.replace(/\d+$/, '<chosen>') : text;
+}
 
 /** Replaces generated names: bridges by their network's name, veth pairs by "veth". */
 async function renamer(lab: Lab): Promise<(line: string) => string> {

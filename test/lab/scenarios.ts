@@ -45,7 +45,7 @@ export const ports: Scenario = {
   ],
 };
 
-/** Ports that the host is to choose; only on fresh engines they are the same numbers. */
+/** Ports that the host is to choose: of a range the same; of all those that are free, any. */
 export const chosenPorts: Scenario = {
   name: 'ports that are chosen',
   steps: [

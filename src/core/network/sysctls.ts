@@ -20,6 +20,10 @@ export const ipForward = 'net/ipv4/ip_forward' as SysctlPath;
 export const ipv6ForwardDefault = 'net/ipv6/conf/default/forwarding' as SysctlPath;
 export const ipv6ForwardAll = 'net/ipv6/conf/all/forwarding' as SysctlPath;
 export const ephemeralPorts = 'net/ipv4/ip_local_port_range' as SysctlPath;
+/** Ports that are taken only by programs that name them. */
+export const reservedPorts = 'net/ipv4/ip_local_reserved_ports' as SysctlPath;
+/** Absent if the kernel has no IPv6; 1 if the administrator has switched it off. */
+export const loopbackIpv6Off = 'net/ipv6/conf/lo/disable_ipv6' as SysctlPath;
 /** Whether the host forwards between this bridge and other interfaces. */
 export function forwardingOf(family: Family, bridge: InterfaceName): SysctlPath {
   return family === 4 ? ipForward : interfaceSysctl(6, bridge, 'forwarding');

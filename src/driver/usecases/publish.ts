@@ -23,6 +23,7 @@ import {
 } from '../state/transitions.js';
 import type { World } from '../world.js';
 import { bindPorts, refuseTaken } from './bind-ports.js';
+import { listensOnIpv6, readEphemeralPorts } from './port-settings.js';
 
 /**
  * Replaces what the endpoint has published. A request that is refused changes nothing; after a
@@ -39,13 +40,14 @@ export async function publishPorts(
     containerIpv6: spec.ipv6?.address,
     hostBinding: network.spec.hostBinding ?? world.settings.defaultBindingIp,
     userlandProxy: network.spec.userlandProxy,
-    ipv6Listenable: true,
+    ipv6Listenable: await listensOnIpv6(world.sysctls),
     noProxy6To4: request.noProxy6To4,
     routed: routedFamilies(network.spec),
   };
   const expanded = expandRequests(request.requests, context);
   refuseSeparate(expanded, network.spec.portRules);
   const groups = world.rules.orderBindings(expanded);
+  world.allocator.ephemeral = await readEphemeralPorts(world.sysctls);
   // All that can be refused is, before what is published goes.
   refuseTaken(world, state, groups);
   await releasePorts(world, state);

@@ -1,4 +1,3 @@
-import fc from 'fast-check';
 import t from 'tap';
 import type { IpAddress } from '../../../src/core/address.js';
 import { bindFailure } from '../../../src/core/generations/bind-failure.js';
@@ -12,10 +11,7 @@ import {
 } from '../../../src/core/ports/port.js';
 import {
   expandRequests,
-  PortAllocator,
-  type PortGroup,
   type PublishContext,
-  parseEphemeralRange,
   routedPorts,
 } from '../../../src/core/ports/requests.js';
 import { makeBinding } from '../../golden/golden.js';
@@ -37,13 +33,6 @@ const dual: PublishContext = {
   noProxy6To4: false,
   routed: [],
 };
-const group = (host?: [number, number], ...addresses: string[]): PortGroup => ({
-  request: request(host),
-  addresses: (addresses.length === 0 ? ['0.0.0.0'] : addresses).map((hostIp) => ({
-    hostIp: ip(hostIp),
-    containerIp: ip('10.5.0.2'),
-  })),
-});
 const pairs = (context: PublishContext, hostIp?: string) =>
   expandRequests([request([80, 80], hostIp)], context).flatMap(({ addresses }) =>
     addresses.map((pair) => `${pair.hostIp} > ${pair.containerIp}`),
@@ -87,78 +76,6 @@ t.test('in mode routed there are no host ports', async (t) => {
   );
   t.same(ignored, [numbered]);
   t.same(routedPorts([numbered], { ...both, containerIpv4: undefined, routed: [4] }).ports, []);
-});
-
-t.test('each address goes on behind the last port that it got', async (t) => {
-  const ports = new PortAllocator(parseEphemeralRange('32768\t60999'));
-  const first = ports.take(group(undefined, '0.0.0.0', '::'), 'one');
-  ports.release(first);
-  t.match(ports.take(group(undefined, '::'), 'two'), [{ hostPort: 32769 }], 'also the second one');
-});
-
-t.test('a port is given out once', async (t) => {
-  const ports = new PortAllocator(parseEphemeralRange('32768\t60999'));
-  const taken = ports.take(group([8080, 8080]), 'endpoint one');
-  for (const address of ['0.0.0.0', '127.0.0.1']) {
-    t.throws(() => ports.take(group([8080, 8080], address), 'two'), {
-      code: 'port-allocated',
-      // The address that has it, as in Docker.
-      message: 'Bind for 0.0.0.0:8080 failed: port is already allocated (tcp, by endpoint one)',
-    });
-  }
-  t.ok(ports.take(group([8080, 8080], '::'), 'two'), 'IPv6 is another matter');
-  ports.release(taken);
-  t.ok(ports.take(group([8080, 8080], '127.0.0.1'), 'two'));
-  t.ok(ports.take(group([8080, 8080], '127.0.0.2'), 'three'), 'two addresses do not clash');
-  t.throws(() => ports.take(group([8080, 8080]), 'four'), /Bind for 127\.0\.0\.1:8080 failed/);
-});
-
-t.test('ranges and the ephemeral range go on where they were', async (t) => {
-  const ports = new PortAllocator(parseEphemeralRange('40000 40002'));
-  const take = (host?: [number, number]) =>
-    ports.take(group(host, '0.0.0.0', '::'), 'x')[0]?.hostPort;
-  t.same([take(), take(), take()], [40000, 40001, 40002]);
-  t.throws(take, /all ports are allocated: no tcp port of 40000-40002 is free/);
-  const held = ports.take(group([50, 52]), 'x');
-  t.equal(held[0]?.hostPort, 50);
-  ports.release(held);
-  t.equal(take([50, 52]), 51, 'not the one just given back');
-});
-
-t.test('all that is given out can be had at the same time', async (t) => {
-  const address = fc.constantFrom('0.0.0.0', '127.0.0.1', '192.0.2.1', '::', '::1');
-  const wish = fc.tuple(address, fc.integer({ min: 1, max: 6 }), fc.integer({ min: 0, max: 3 }));
-  fc.assert(
-    fc.property(fc.array(wish, { maxLength: 30 }), (wishes) => {
-      const ports = new PortAllocator(parseEphemeralRange(undefined));
-      const given: string[] = [];
-      for (const [hostIp, first, more] of wishes) {
-        try {
-          const [binding] = ports.take(group([first, first + more], hostIp), 'x');
-          if (binding) given.push(`${binding.hostIp} ${binding.hostPort}`);
-        } catch {
-          // None was free.
-        }
-      }
-      const wide = given.filter((entry) => /^(0\.0\.0\.0|::) /.test(entry));
-      const clash = wide.some((entry) => {
-        const [any = '', port] = entry.split(' ');
-        return given.some((other) => {
-          const [ip = '', number] = other.split(' ');
-          return other !== entry && number === port && ip.includes(':') === any.includes(':');
-        });
-      });
-      return new Set(given).size === given.length && !clash;
-    }),
-  );
-  t.pass();
-});
-
-t.test('the ephemeral range of the host', async (t) => {
-  t.same(parseEphemeralRange('32768\t60999\n'), { first: 32768, last: 60999 });
-  for (const text of [undefined, '', 'x', '5 4', '1 70000']) {
-    t.same(parseEphemeralRange(text), { first: 49153, last: 65535 }, `${text}`);
-  }
 });
 
 t.test('ports as values and in words', async (t) => {

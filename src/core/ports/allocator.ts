@@ -1,0 +1,118 @@
+/** Which host ports are given out, and to whom. */
+import { familyOf, type IpAddress, isUnspecified } from '../address.js';
+import { DriverError } from '../errors.js';
+import type { EphemeralPorts, PortRange } from './ephemeral.js';
+import { hostAndPort, type Port, type PortBinding, type Protocol } from './port.js';
+import { bindingsOf, type PortGroup } from './requests.js';
+
+interface Holder {
+  readonly hostIp: IpAddress;
+  readonly owner: string;
+}
+
+/**
+ * Which host ports are given out. An unspecified address needs the port free on every address of
+ * its family, a specific one on itself and on the unspecified one (as Docker does from 28.3 on).
+ */
+export class PortAllocator {
+  /** `tcp 8080` → address → who has it. */
+  readonly #taken = new Map<string, Map<IpAddress, string>>();
+  /** Address, protocol and range → the port given out last: a search goes on from there. */
+  readonly #last = new Map<string, number>();
+
+  constructor(
+    /** Read again by whoever changes the host's settings: they hold for what is taken from then on. */
+    public ephemeral: EphemeralPorts,
+  ) {}
+
+  /**
+   * Takes one host port for all addresses of the group. `owner` is for the error of who comes
+   * second. Throws `port-allocated` in Docker's words if there is none.
+   */
+  take(group: PortGroup, owner: string): PortBinding[] {
+    const { protocol, hostPorts } = group.request;
+    const range = hostPorts ?? this.ephemeral;
+    const size = range.last - range.first + 1;
+    // Nothing is searched for a single port, of which there may be 60,000.
+    const searched = size === 1 ? [] : group.addresses;
+    const keys = searched.map(({ hostIp }) => `${hostIp} ${protocol} ${range.first}-${range.last}`);
+    const start = this.#last.get(keys[0] ?? '');
+    for (let step = 1; step <= size; step += 1) {
+      const port = hostPorts ? portAbove(range, start, step) : portBelow(range, start, step);
+      if (hostPorts === undefined && this.ephemeral.isReserved(port)) continue;
+      if (group.addresses.some(({ hostIp }) => this.#holder(protocol, hostIp, port))) continue;
+      for (const key of keys) this.#last.set(key, port);
+      const bindings = bindingsOf(group, port);
+      this.add(bindings, owner);
+      return bindings;
+    }
+    throw this.#refusal(group, range);
+  }
+
+  /** Marks bindings as taken without asking: those of records. */
+  add(bindings: readonly PortBinding[], owner: string): void {
+    for (const { protocol, hostPort, hostIp } of bindings) {
+      const key = `${protocol} ${hostPort}`;
+      const holders = this.#taken.get(key) ?? new Map<IpAddress, string>();
+      this.#taken.set(key, holders.set(hostIp, owner));
+    }
+  }
+
+  release(bindings: readonly PortBinding[]): void {
+    for (const { protocol, hostPort, hostIp } of bindings) {
+      const key = `${protocol} ${hostPort}`;
+      const holders = this.#taken.get(key);
+      holders?.delete(hostIp);
+      if (holders?.size === 0) this.#taken.delete(key);
+    }
+  }
+
+  /** Whoever has the port there, and on which address. */
+  #holder(protocol: Protocol, hostIp: IpAddress, port: Port): Holder | undefined {
+    const holders = this.#taken.get(`${protocol} ${port}`);
+    if (holders === undefined) return undefined;
+    const family = familyOf(hostIp);
+    for (const [other, owner] of holders) {
+      if (familyOf(other) !== family) continue;
+      if (other === hostIp || isUnspecified(other) || isUnspecified(hostIp)) {
+        return { hostIp: other, owner };
+      }
+    }
+    return undefined;
+  }
+
+  #refusal(group: PortGroup, range: PortRange): DriverError {
+    const { protocol } = group.request;
+    if (range.first !== range.last) {
+      return new DriverError(
+        'port-allocated',
+        `all ports are allocated: no ${protocol} port of ${range.first}-${range.last} is free for ` +
+          `container port ${group.request.containerPort}; publish a wider range, or stop a container`,
+      );
+    }
+    const held = group.addresses
+      .map(({ hostIp }) => this.#holder(protocol, hostIp, range.first))
+      .find((holder) => holder !== undefined);
+    const where = held === undefined ? range.first : hostAndPort(held.hostIp, range.first);
+    return new DriverError(
+      'port-allocated',
+      `Bind for ${where} failed: port is already allocated (${protocol}, by ${held?.owner}); ` +
+        'publish another host port, or stop that container',
+    );
+  }
+}
+
+/** The n-th of the range after `last`, around its end; from the first one on if there is no last. */
+function portAbove({ first, last }: PortRange, given: number | undefined, step: number): Port {
+  const size = last - first + 1;
+  return (first + (((given ?? last) - first + step) % size)) as Port;
+}
+
+/**
+ * The n-th of the range before `last`, around its beginning. From the top down: dockerd counts up from the
+ * first one for networks of its own driver, and up to Docker 26 fails the container whose port it finds taken.
+ */
+function portBelow({ first, last }: PortRange, given: number | undefined, step: number): Port {
+  const size = last - first + 1;
+  return (last - ((last - (given ?? first) + step) % size)) as Port;
+}
