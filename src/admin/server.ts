@@ -1,6 +1,7 @@
 /**
- * The operator's socket: `GET /status`, `POST /reconcile` with `{"dryRun": true}`. Answers are
- * JSON; an error is `{"error": {"code", "message"}}`, with a code of docs/errors.md.
+ * The operator's socket: `GET /status`, `POST /reconcile` with `{"dryRun": true}`, `POST /forget` with
+ * `{"network": "br-0123456789ab", "dryRun": true}`. Answers are JSON;
+ * an error is `{"error": {"code", "message"}}`, with a code of docs/errors.md.
  */
 import fastify, { type FastifyError, type FastifyInstance } from 'fastify';
 import { DriverError, messageOf } from '../core/errors.js';
@@ -19,6 +20,13 @@ export const reconcileBody = {
   type: 'object',
   properties: { dryRun: { type: 'boolean' } },
   required: ['dryRun'],
+  additionalProperties: false,
+} as const;
+
+export const forgetBody = {
+  type: 'object',
+  properties: { network: { type: 'string', maxLength: 64 }, dryRun: { type: 'boolean' } },
+  required: ['network', 'dryRun'],
   additionalProperties: false,
 } as const;
 
@@ -54,6 +62,16 @@ export function createAdminServer(operator: Operator, log: Log): AdminServer {
       const fields = { dryRun: done.dryRun, rules: done.rules.length, links: done.links.length };
       log.info(fields, 'reconciled because an operator asked for it');
       return done;
+    },
+  );
+  app.post<{ Body: { network: string; dryRun: boolean } }>(
+    '/forget',
+    { schema: { body: forgetBody } },
+    async ({ body }) => {
+      const gone = await operator.forget(body.network, body.dryRun);
+      const fields = { dryRun: body.dryRun, network: gone.id.slice(0, 12) };
+      log.info(fields, 'an operator asked to forget a network');
+      return gone;
     },
   );
   return {

@@ -79,16 +79,20 @@ export interface AdminArguments<Switch extends string> {
   readonly socketPath: string;
   /** Which of the switches were given. */
   readonly given: ReadonlySet<Switch>;
+  /** What stands beside the flags. */
+  readonly words: readonly string[];
 }
 
 /**
- * Reads `--runtime-dir DIR` and switches. Writes what is wrong to the terminal, and then answers
- * with undefined. Without `--runtime-dir`, the folder is that of the daemon's configuration.
+ * Reads `--runtime-dir DIR`, switches, and up to `maxWords` words beside them. Writes what is wrong to
+ * the terminal, and then answers with undefined. Without `--runtime-dir`, the folder is that of the
+ * daemon's configuration.
  */
 export async function readAdminArguments<Switch extends string>(
   args: readonly string[],
   switches: readonly Switch[],
   terminal: Terminal,
+  maxWords = 0,
 ): Promise<AdminArguments<Switch> | undefined> {
   const flags = [...switches, 'runtime-dir'];
   const options = Object.fromEntries([
@@ -98,9 +102,12 @@ export async function readAdminArguments<Switch extends string>(
   try {
     const { tokens } = parseArgs({ args: [...args], options, strict: false, tokens: true });
     const given = new Set<Switch>();
+    const words: string[] = [];
     const folder: string[] = [];
     for (const token of tokens) {
       if (token.kind === 'positional') {
+        words.push(token.value);
+        if (words.length <= maxWords) continue;
         throw new Error(`unexpected argument ${JSON.stringify(token.value)}`);
       }
       if (token.kind !== 'option') continue;
@@ -115,7 +122,7 @@ export async function readAdminArguments<Switch extends string>(
       }
     }
     const { runtimeDir } = await readConfig(folder, terminal.environment);
-    return { socketPath: `${runtimeDir}/${adminSocketName}`, given };
+    return { socketPath: `${runtimeDir}/${adminSocketName}`, given, words };
   } catch (error) {
     terminal.err(`tsbridge: ${messageOf(error)}\n`);
     return undefined;

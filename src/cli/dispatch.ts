@@ -4,6 +4,7 @@ import { readVersion } from '../version.js';
 import type { Command, Terminal } from './command.js';
 import { asksForHelp, exitCodes } from './command.js';
 import { daemonCommand } from './daemon.js';
+import { forgetCommand } from './forget.js';
 import { helpCommand, unknownCommand } from './help.js';
 import { reconcileCommand } from './reconcile.js';
 import { setupCommand } from './setup.js';
@@ -14,6 +15,7 @@ export const commands: readonly Command[] = [
   daemonCommand(),
   statusCommand,
   reconcileCommand,
+  forgetCommand,
   setupCommand,
 ];
 

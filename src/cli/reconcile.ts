@@ -1,4 +1,5 @@
 /** `tsbridge reconcile`: makes the host what it should be, or shows what that would take. */
+import type { ForgottenNetwork } from '../driver/orphans/forgotten-networks.js';
 import type { Reconciliation } from '../operator/status.js';
 import { AdminError, askDaemon, readAdminArguments } from './admin-client.js';
 import { type Command, columns, exitCodes } from './command.js';
@@ -10,7 +11,8 @@ export const reconcileCommand: Command = {
     [
       'Usage: tsbridge reconcile [--dry-run] [--json] [--runtime-dir DIR]\n',
       '\nThe daemon repairs by itself what others change. This does the same on demand, and shows\n',
-      'what is done: a line each.\n',
+      'what is done: a line each. Networks that the engine may have forgotten are named, and left\n',
+      'alone: see tsbridge forget.\n',
       `\nFlags:\n${columns([
         ['--dry-run', 'show what would be done, and do nothing'],
         ['--json', "the daemon's answer as it is"],
@@ -33,6 +35,8 @@ export const reconcileCommand: Command = {
       if (read.given.has('json')) terminal.out(`${JSON.stringify(done, null, 2)}\n`);
       else if (lines.length === 0) terminal.out('Everything is as it should be.\n');
       else terminal.out(lines.map((line) => `${line}\n`).join(''));
+      // A daemon of an earlier version sends none.
+      if (!read.given.has('json')) terminal.out((done.forgotten ?? []).map(showForgotten).join(''));
       return dryRun && lines.length > 0 ? exitCodes.differs : exitCodes.ok;
     } catch (error) {
       if (!(error instanceof AdminError)) throw error;
@@ -41,3 +45,11 @@ export const reconcileCommand: Command = {
     }
   },
 };
+
+function showForgotten({ id, bridge, subnets }: ForgottenNetwork): string {
+  const short = id.slice(0, 12);
+  return (
+    `left alone: network ${short} (${[bridge, ...subnets].join(', ')}) has no containers, and no engine ` +
+    `has used it since the last start; if docker network ls does not list it: tsbridge forget ${short}\n`
+  );
+}

@@ -11,6 +11,7 @@ export const errorCodes = [
   'network-exists',
   'network-unknown',
   'network-conflict',
+  'network-busy',
   'endpoint-exists',
   'endpoint-unknown',
   'endpoint-invalid',

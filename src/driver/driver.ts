@@ -10,7 +10,7 @@ import { expectMove } from './orphans/dead-endpoints.js';
 import { KeyedLocks } from './state/locks.js';
 import type { EndpointState, NetworkState } from './state/registry.js';
 import { saveEndpoint } from './state/saving.js';
-import { joined } from './state/transitions.js';
+import { engineStarted, joined, networkUsed } from './state/transitions.js';
 import { createEndpoint, labelOf, removeEndpoint } from './usecases/endpoints.js';
 import { createNetwork, deleteNetwork } from './usecases/networks.js';
 import { publishPorts, releasePorts } from './usecases/publish.js';
@@ -30,7 +30,7 @@ export class BridgeDriver implements NetworkDriver {
   ) {}
 
   engineStarted(): void {
-    for (const network of this.world.registry.networks()) network.former = true;
+    for (const network of this.world.registry.networks()) engineStarted(network);
   }
 
   async createNetwork(input: NetworkInput): Promise<void> {
@@ -48,7 +48,9 @@ export class BridgeDriver implements NetworkDriver {
   async createEndpoint(input: EndpointInput): ReturnType<NetworkDriver['createEndpoint']> {
     return this.#onEndpoint(input.networkId, input.endpointId, async () => {
       const endpointId = parseEndpointId(input.endpointId);
-      const answer = await createEndpoint(this.world, this.#network(input.networkId), input);
+      const network = this.#network(input.networkId);
+      const answer = await createEndpoint(this.world, network, input);
+      networkUsed(network);
       const state = endpointId && this.world.registry.endpoint(endpointId);
       if (state?.record.phase === 'creating') expectMove(this.world, state);
       return answer;

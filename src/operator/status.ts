@@ -1,6 +1,11 @@
 /** What an operator can ask of the daemon: how it is, and what would be repaired now. */
 import { messageOf } from '../core/errors.js';
 import type { GenerationName } from '../core/generations/generation.js';
+import {
+  type ForgottenNetwork,
+  forgetNetwork,
+  forgottenCandidates,
+} from '../driver/orphans/forgotten-networks.js';
 import { repairLinks } from '../driver/repair/links.js';
 import { repairRules } from '../driver/repair/rules.js';
 import type { RepairStatus } from '../driver/repair/self-repair.js';
@@ -43,11 +48,15 @@ export interface Reconciliation {
   readonly rules: readonly string[];
   readonly links: readonly string[];
   readonly zones: readonly string[];
+  /** Left alone: networks that the engine may have forgotten; see {@link Operator.forget}. */
+  readonly forgotten: readonly ForgottenNetwork[];
 }
 
 export interface Operator {
   status(): Promise<Status>;
   reconcile(dryRun: boolean): Promise<Reconciliation>;
+  /** Removes a network that the engine has forgotten; with `dryRun`, answers with what would go. */
+  forget(network: string, dryRun: boolean): Promise<ForgottenNetwork>;
 }
 
 const shownDrift = 10;
@@ -115,6 +124,11 @@ export class HostOperator implements Operator {
     const rules = await repairRules(this.world, when);
     const links = await repairLinks(this.world, when);
     const zones = await repairZones(this.world, when);
-    return { dryRun, rules, links, zones };
+    return { dryRun, rules, links, zones, forgotten: forgottenCandidates(this.world) };
+  }
+
+  async forget(network: string, dryRun: boolean): Promise<ForgottenNetwork> {
+    await this.recovered;
+    return forgetNetwork(this.world, network, dryRun);
   }
 }

@@ -2,6 +2,7 @@
 import t from 'tap';
 import { createAdminServer } from '../../src/admin/server.js';
 import { DriverError } from '../../src/core/errors.js';
+import type { NetworkId } from '../../src/core/names.js';
 import type { Operator, Reconciliation, Status } from '../../src/operator/status.js';
 import { RecordingLog } from '../fakes/recording-driver.js';
 
@@ -14,7 +15,14 @@ function setUp(reconcile?: (dryRun: boolean) => Promise<Reconciliation>) {
     reconcile: async (dryRun) => {
       asked.push(dryRun);
       if (reconcile !== undefined) return reconcile(dryRun);
-      return { dryRun, rules: ['create-chain nat DOCKER'], links: [], zones: [] };
+      const rules = ['create-chain nat DOCKER'];
+      return { dryRun, rules, links: [], zones: [], forgotten: [] };
+    },
+    forget: async (network, dryRun) => {
+      asked.push(dryRun);
+      if (network === 'busy') throw new DriverError('network-busy', 'in use');
+      const id = 'a'.repeat(64) as NetworkId;
+      return { id, bridge: network, bridgeGoes: true, subnets: [] };
     },
   };
   const log = new RecordingLog();
@@ -46,6 +54,7 @@ t.test('reconcile, for real and not', async (t) => {
     rules: ['create-chain nat DOCKER'],
     links: [],
     zones: [],
+    forgotten: [],
   });
   await post({ dryRun: false });
   t.strictSame(asked, [true, false]);
@@ -53,6 +62,24 @@ t.test('reconcile, for real and not', async (t) => {
     { level: 'info', fields: { dryRun: true, rules: 1, links: 0 } },
     { level: 'info', fields: { dryRun: false } },
   ]);
+});
+
+t.test('forget, for real and not', async (t) => {
+  const { asked, log, server } = setUp();
+  const post = (payload: object) => server.app.inject({ method: 'POST', url: '/forget', payload });
+  const answer = await post({ network: 'br-a', dryRun: true });
+  t.match(answer.json(), { bridge: 'br-a', bridgeGoes: true });
+  await post({ network: 'br-a', dryRun: false });
+  t.strictSame(asked, [true, false]);
+  t.match(log.lines[0], { level: 'info', fields: { dryRun: true, network: 'aaaaaaaaaaaa' } });
+  t.match((await post({ network: 'busy', dryRun: false })).json(), {
+    error: { code: 'network-busy', message: 'in use' },
+  });
+  for (const body of [{}, { network: 'a' }, { network: 7, dryRun: true }, { dryRun: true }]) {
+    t.equal((await post(body)).statusCode, 400, JSON.stringify(body));
+  }
+  t.equal((await post({ network: 'x'.repeat(65), dryRun: true })).statusCode, 400);
+  t.equal(asked.length, 3, 'what is not understood reaches nobody');
 });
 
 t.test('what is not understood changes nothing', async (t) => {

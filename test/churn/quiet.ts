@@ -1,7 +1,5 @@
 /** A quiet point: nothing is under way. What the host, the engine, the model and the plan say then. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { cidrText } from '../../src/core/address.js';
-import { subnetsOf } from '../../src/core/network/network.js';
 import type { Registry } from '../../src/driver/state/registry.js';
 import { UnixHttp } from '../lab/http.js';
 import { ADDRESSES, type Lab } from '../lab/lab.js';
@@ -81,20 +79,20 @@ export async function leftAfter(lab: Lab, before: Snapshot): Promise<string[]> {
 
 /**
  * Networks on record that the engine has forgotten, since one of the two died over their creation or
- * removal. They go when the engine gives their subnets to others, which it does only if it is asked
- * for them: of its own accord it passes over what the host has a route to. Answers with how many
- * there were.
+ * removal; they go at an operator's word. Answers with how many there were.
  */
 export async function reclaimForgotten(lab: Lab): Promise<number> {
   const known = new Set((await inspectNetworks(lab)).map(({ Id }) => Id));
   const forgotten = readIntent(lab)
     .networks()
     .filter(({ spec, endpoints }) => !known.has(spec.id) && endpoints.size === 0);
-  for (const { spec } of forgotten) {
-    const subnets = subnetsOf(spec).map((subnet) => ({ Subnet: cidrText(subnet) }));
-    const request = { Name: 'reclaim', Driver: 'tsbridge', EnableIPv6: subnets.length > 1 };
-    await lab.api('POST', '/networks/create', { ...request, IPAM: { Config: subnets } });
-    await lab.api('DELETE', '/networks/reclaim');
+  const admin = new UnixHttp(lab.path('/run/tsbridge/admin.sock'));
+  try {
+    for (const { spec } of forgotten) {
+      await admin.call('POST', '/forget', { network: spec.id, dryRun: false });
+    }
+  } finally {
+    admin.close();
   }
   return forgotten.length;
 }

@@ -171,6 +171,54 @@ t.test('reconcile', async (t) => {
   });
 });
 
+t.test('reconcile names networks that the engine may have forgotten', async (t) => {
+  const forgotten = [{ id: 'a1b2'.repeat(16), bridge: 'br-a1b2', subnets: ['10.5.0.0/24'] }];
+  const said = { dryRun: true, rules: [], links: [], zones: [], forgotten };
+  const folder = await daemon(t, answering(said));
+  const { code, out } = await run(['reconcile', '--dry-run', '--runtime-dir', folder]);
+  t.equal(code, 0, 'nothing has to be repaired');
+  t.match(out, /^Everything is as it should be\.\n/);
+  t.match(
+    out,
+    /network a1b2a1b2a1b2 \(br-a1b2, 10\.5\.0\.0\/24\) .*: tsbridge forget a1b2a1b2a1b2\n/,
+  );
+});
+
+t.test('forget', async (t) => {
+  const asked: string[] = [];
+  const gone = {
+    id: 'a1b2'.repeat(16),
+    bridge: 'br-x',
+    bridgeGoes: true,
+    subnets: ['10.5.0.0/24'],
+  };
+  const folder = await daemon(t, (request, body, response) => {
+    asked.push(`${request.method} ${request.url} ${body}`);
+    answering(gone)(request, '', response);
+  });
+  const dir = ['--runtime-dir', folder];
+  const shown = await run(['forget', 'br-x', ...dir]);
+  t.equal(shown.code, 3);
+  t.match(shown.out, /^This would be removed:\n {2}network (a1b2){16}\n.*10\.5\.0\.0\/24\n.*br-x/s);
+  t.match(shown.out, /Nothing was done: give --yes/);
+  const done = await run(['forget', 'br-x', '--yes', ...dir]);
+  t.match(done, { code: 0, out: /^Removed:\n/ });
+  t.strictSame(JSON.parse((await run(['forget', 'br-x', '--json', ...dir])).out), gone);
+  t.strictSame(asked, [
+    'POST /forget {"network":"br-x","dryRun":true}',
+    'POST /forget {"network":"br-x","dryRun":false}',
+    'POST /forget {"network":"br-x","dryRun":true}',
+  ]);
+  t.match(await run(['forget', ...dir]), { code: 2, err: /which NETWORK/ });
+  t.match(await run(['forget', 'a', 'b', ...dir]), { code: 2, err: /unexpected argument "b"/ });
+  t.equal(asked.length, 3, 'a wrong command line asks for nothing');
+  const busy = await daemon(t, answering({ error: { message: 'in use' } }, 500));
+  t.match(await run(['forget', 'a', '--yes', '--runtime-dir', busy]), {
+    code: 1,
+    err: 'tsbridge forget: the daemon answers: in use\n',
+  });
+});
+
 t.test('when the daemon does not run, or is another', async (t) => {
   const empty = t.testdir({});
   for (const command of ['status', 'reconcile']) {
@@ -218,7 +266,7 @@ t.test('wrong command lines', async (t) => {
 });
 
 t.test('help', async (t) => {
-  for (const command of ['status', 'reconcile']) {
+  for (const command of ['status', 'reconcile', 'forget']) {
     const { code, out } = await run([command, '--help']);
     t.equal(code, 0);
     t.match(out, `Usage: tsbridge ${command} `);

@@ -4,6 +4,7 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import t from 'tap';
+import { forgetNetwork } from '../../src/driver/orphans/forgotten-networks.js';
 import { repairRules } from '../../src/driver/repair/rules.js';
 import { Engine } from '../fakes/engine-calls.js';
 import { type FakeHost, makeHost, stateOf } from '../fakes/fake-host.js';
@@ -143,6 +144,13 @@ for (const [index, [name, call]] of calls.entries()) {
       if (index > 0 && name !== 'delete network') {
         await engine.removeAll(5);
         findings.same(stateOf(host), nothing, where);
+      }
+      // Told of neither creation nor removal, it may have forgotten a network that is made.
+      const { networkId } = engine.ids(5);
+      const left = engine.world.registry.network(networkId);
+      if (left !== undefined) {
+        findings.same(left.former, true, where);
+        await forgetNetwork(engine.world, networkId, false);
       }
       // Another network, to which its address management gives the same subnet.
       await driver.createNetwork(engine.network(5, 'anew'));

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { DRIVER, labTest, SKIP_BUILT_IN, type Test } from '../lab/fixture.js';
 import { ADDRESSES, type Lab } from '../lab/lab.js';
 import { losePower } from '../lab/power-loss.js';
-import { until } from '../lab/process.js';
+import { NODE, until } from '../lab/process.js';
 
 const ours = { skip: SKIP_BUILT_IN } as const;
 
@@ -24,6 +24,11 @@ async function reach(t: Test, lab: Lab, when: string): Promise<void> {
   t.match(await lab.ask('lan', ADDRESSES.host, 5353, udp), { name: 'web' }, `udp ${when}`);
   t.match(await lab.ask('host', '127.0.0.1', 8080), { name: 'web' }, `127.0.0.1 ${when}`);
   t.match(await lab.askIn('client', 'web', 80), { name: 'web' }, `sibling ${when}`);
+}
+
+/** The command line, on the host of the lab. */
+function tsbridge(lab: Lab, ...args: string[]): Promise<string> {
+  return lab.exec([...NODE, '/opt/tsbridge/dist/main.js', ...args]);
 }
 
 async function remove(lab: Lab): Promise<void> {
@@ -170,7 +175,38 @@ labTest('the engine forgets a network while the driver is away', ours, async (t,
   await lab.docker('network', 'create', '-d', DRIVER, 'other');
   t.not(await subnetOf('other'), subnet, 'the host has a route to the old one');
   t.equal(records().length, 2, 'it may still be in use, for all that is known');
-  await lab.docker('network', 'create', '-d', DRIVER, '--subnet', subnet, 'again');
-  t.equal(records().length, 2, 'now the engine has given its subnet to another');
+  const again = ['network', 'create', '-d', DRIVER, '--subnet', subnet, 'again'];
+  const refusal = await lab.docker(...again).catch(String);
+  t.match(refusal, /networks have overlapping IPv4.*tsbridge forget/s);
+  t.equal(records().length, 2, 'an equal subnet is no proof that it was forgotten');
+  const known = await lab.docker('network', 'inspect', '-f', '{{.Id}}', 'other');
+  const id =
+    records()
+      .find((name) => !name.startsWith(known))
+      ?.slice(0, 12) ?? '';
+  t.match(await tsbridge(lab, 'reconcile'), new RegExp(`: tsbridge forget ${id}\\n`));
+  t.match(await tsbridge(lab, 'forget', id, '--yes'), /^Removed:/);
+  t.equal(records().length, 1, 'an operator has said so');
+  await lab.docker(...again);
   await lab.docker('network', 'rm', 'again', 'other');
+});
+
+labTest('a network with the same subnet and another range', ours, async (t, lab) => {
+  const create = (name: string, range: string) =>
+    lab.docker(
+      ...['network', 'create', '-d', DRIVER, '--subnet', '10.5.0.0/24'],
+      ...['--ip-range', range, name],
+    );
+  await create('app', '10.5.0.0/25');
+  await lab.killTsbridge('SIGKILL');
+  await lab.spawnTsbridge();
+  const records = () => readdirSync(lab.path('/var/lib/tsbridge/networks'));
+  const before = records();
+  const refusal = await create('other', '10.5.0.128/25').catch(String);
+  t.match(refusal, /overlap/i, 'refused by us or by the engine');
+  t.strictSame(records(), before, 'the first one is left alone');
+  await lab.run({ name: 'web', network: 'app', serve: ['tcp/80'] });
+  await lab.run({ name: 'client', network: 'app' });
+  t.match(await lab.askIn('client', 'web', 80), { name: 'web' });
+  await remove(lab);
 });

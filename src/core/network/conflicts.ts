@@ -23,7 +23,8 @@ export function conflictsWith(spec: NetworkSpec, others: Iterable<NetworkSpec>):
   throw new DriverError(
     'network-conflict',
     `cannot create network ${label(spec)}: ${found.join('; ')}; ` +
-      'choose others, or remove the network in the way with `docker network rm`',
+      'choose others, or remove the network in the way with `docker network rm` or, if ' +
+      '`docker network ls` does not list it, with `tsbridge forget`',
   );
 }
 

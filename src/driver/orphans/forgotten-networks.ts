@@ -1,93 +1,114 @@
 /**
- * Networks that the engine does not know any more. If the daemon dies while it creates or deletes a
- * network, the engine repeats the call without its body (docs/docker-bridge.md 7.2), is told so,
- * and forgets the network; which one it was, nobody says. The same if the engine dies before it has
- * recorded a network that it has just made. It shows when the subnet is given out again.
+ * Networks that the engine may have forgotten. If the daemon dies while it creates or deletes a
+ * network, the engine repeats the call without its body, is answered with an error, and goes on
+ * without the network; it does not say which one that was. The same if the engine dies before it has
+ * recorded a network that it has just made. Nothing on the host tells such a network from one that
+ * has no containers at the moment, so none is removed but by an operator who says so.
  */
-import { cidrText, overlaps } from '../../core/address.js';
+import { cidrText } from '../../core/address.js';
 import { DriverError } from '../../core/errors.js';
 import { type NetworkId, shortId } from '../../core/names.js';
-import { familiesOf, familyIn, type NetworkSpec, subnetsOf } from '../../core/network/network.js';
-import type { IpamPool } from '../../core/options/input.js';
+import { subnetsOf } from '../../core/network/network.js';
 import type { NetworkState } from '../state/registry.js';
-import { remedy } from '../state/unreadable.js';
+import { deleteNetwork } from '../usecases/networks.js';
 import type { World } from '../world.js';
 import { collectIfDead } from './dead-endpoints.js';
 
-/** The engine's own address management, which gives no address out twice; plugins might. */
-const engineSpace = 'LocalDefault';
-
-/**
- * Removes (by `deleteNetwork`) networks from before the last start of the daemon or the engine
- * whose subnet the engine has given to `spec`: it has no network with that subnet any more. One
- * with endpoints of containers that live stays, and is a conflict.
- */
-export async function collectForgotten(
-  world: World,
-  spec: NetworkSpec,
-  pools: readonly IpamPool[],
-  deleteNetwork: (world: World, id: NetworkId) => Promise<void>,
-): Promise<void> {
-  for (const other of world.registry.networks()) {
-    if (!overlapping(spec, other.spec)) continue;
-    for (const endpoint of [...other.endpoints.values()]) await collectIfDead(world, endpoint);
-    if (!isForgotten(other, pools)) continue;
-    world.log.warn(
-      { network: shortId(other.spec.id), by: shortId(spec.id) },
-      'the engine gave the subnet of a network to another one: removing the former, which it has ' +
-        'forgotten',
-    );
-    await world.networkLocks.exclusive(other.spec.id, async () => {
-      if (isForgotten(other, pools)) await deleteNetwork(world, other.spec.id);
-    });
-  }
+/** As an operator reads of it. */
+export interface ForgottenNetwork {
+  /** Whole, for `docker network ls --no-trunc`. */
+  readonly id: NetworkId;
+  readonly bridge: string;
+  /** false: the bridge was there before the network, and stays. */
+  readonly bridgeGoes: boolean;
+  readonly subnets: readonly string[];
 }
 
 /**
- * While a network's record cannot be read nobody knows its subnet and its bridge: what is on the
- * host could be its own.
- *
- * @throws {DriverError} `record-unreadable`
+ * Candidates: without containers, and no engine has used them since it, or the daemon, started. After
+ * a boot these are all networks that have no container yet.
  */
-export async function refuseUnknownClash(
+export function forgottenCandidates({ registry }: World): ForgottenNetwork[] {
+  return registry
+    .networks()
+    .filter(({ former, endpoints, record }) => {
+      return former && endpoints.size === 0 && record.phase !== 'creating';
+    })
+    .map(describe);
+}
+
+/**
+ * Removes a network at an operator's word: rules, bridge and record.
+ *
+ * @param name an id, its first digits, or the name of a bridge
+ * @param dryRun answers with what would go, and removes nothing
+ * @throws {DriverError} `network-unknown`, or `network-busy` while a container or an engine uses it
+ */
+export async function forgetNetwork(
   world: World,
-  spec: NetworkSpec,
-  bridge: string | undefined,
-): Promise<void> {
-  const [unreadable] = world.registry.unreadable.networks();
-  if (unreadable === undefined) return;
-  const own = new Set<string>(world.registry.networks().map((network) => network.spec.bridge));
-  const routes = await world.links.routesInto(subnetsOf(spec));
-  const route = routes.find((each) => !own.has(each.interface));
-  if (bridge === undefined && route === undefined) return;
-  const what =
-    route === undefined
-      ? `${bridge} exists`
-      : `${route.interface} has ${cidrText(route.destination)}`;
+  name: string,
+  dryRun: boolean,
+): Promise<ForgottenNetwork> {
+  const state = findNetwork(world, name);
+  for (const endpoint of [...state.endpoints.values()]) await collectIfDead(world, endpoint);
+  await refuseBusy(world, state);
+  const found = describe(state);
+  if (dryRun) return found;
+  const { id } = state.spec;
+  await world.networkLocks.exclusive(id, async () => {
+    if (world.registry.network(id) !== state) return;
+    await refuseBusy(world, state);
+    world.log.warn({ network: shortId(id), bridge: found.bridge }, 'an operator forgets a network');
+    await deleteNetwork(world, id);
+  });
+  await world.removals.settled(state.spec.bridge);
+  return found;
+}
+
+function findNetwork({ registry }: World, name: string): NetworkState {
+  const found = registry.networks().filter(({ spec }) => {
+    return spec.bridge === name || (/^[0-9a-f]{4,64}$/.test(name) && spec.id.startsWith(name));
+  });
+  const [only, other] = found;
+  if (only !== undefined && other === undefined) return only;
   throw new DriverError(
-    'record-unreadable',
-    `${what}, which may be a network's whose record is not understood: ${unreadable.reason}. ${remedy}`,
+    'network-unknown',
+    only === undefined
+      ? `no network of tsbridge has the id or the bridge ${JSON.stringify(name)}: tsbridge ` +
+          'reconcile lists those that can be forgotten (names that docker gave are not known here)'
+      : `${name} is the beginning of ${found.length} ids: ${found.map(labelOf).join(', ')}`,
   );
 }
 
-/** What is `removing` could not be removed the last time. */
-function isForgotten(network: NetworkState, pools: readonly IpamPool[]): boolean {
-  if (network.record.phase === 'removing') return true;
-  const idle = network.former && network.endpoints.size === 0;
-  return idle && byEngine(pools) && byEngine(poolsOf(network));
+async function refuseBusy({ links }: World, state: NetworkState): Promise<void> {
+  const used = [...state.endpoints.keys()].map(shortId);
+  if (used.length > 0) {
+    throw new DriverError(
+      'network-busy',
+      `network ${labelOf(state)} has ${used.length} endpoints that are not proven dead ` +
+        `(${used.slice(0, 5).join(', ')}): stop their containers or disconnect them`,
+    );
+  }
+  const all = await links.list();
+  const bridge = all.find(({ name }) => name === state.spec.bridge);
+  const port = all.find(({ master }) => master !== undefined && master === bridge?.index);
+  if (port !== undefined) {
+    throw new DriverError(
+      'network-busy',
+      `network ${labelOf(state)} is in use: ${port.name} is on its bridge, and may be a container's`,
+    );
+  }
+  if (state.former || state.record.phase === 'removing') return;
+  throw new DriverError(
+    'network-busy',
+    `network ${labelOf(state)} was made or used by the engine since the last start of both, so the ` +
+      'engine knows it: remove it with "docker network rm"',
+  );
 }
 
-function overlapping(spec: NetworkSpec, other: NetworkSpec): boolean {
-  return familiesOf(spec).some(({ family, subnet }) => {
-    const theirs = familyIn(other, family)?.subnet;
-    return theirs !== undefined && overlaps(subnet, theirs);
-  });
+function describe({ spec, record }: NetworkState): ForgottenNetwork {
+  const subnets = subnetsOf(spec).map(cidrText);
+  return { id: spec.id, bridge: spec.bridge, bridgeGoes: record.bridgeMade, subnets };
 }
 
-function poolsOf({ record }: NetworkState): IpamPool[] {
-  return [...record.input.ipv4Data, ...record.input.ipv6Data];
-}
-
-function byEngine(pools: readonly IpamPool[]): boolean {
-  return pools.length > 0 && pools.every(({ addressSpace }) => addressSpace === engineSpace);
-}
+const labelOf = ({ spec }: NetworkState) => `${shortId(spec.id)} (${spec.bridge})`;

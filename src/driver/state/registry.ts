@@ -11,8 +11,11 @@ export interface NetworkState {
   /** Changed by `transitions.ts` only. */
   readonly record: NetworkRecord;
   readonly endpoints: Map<EndpointId, EndpointState>;
-  /** Made before the last start of the daemon, or of the engine. */
-  former: boolean;
+  /**
+   * true: made before the last start of the daemon or of the engine, and not used by an engine since;
+   * whether the engine still knows it is not known. Changed by `transitions.ts` only.
+   */
+  readonly former: boolean;
 }
 
 export interface EndpointState {

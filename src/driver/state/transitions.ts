@@ -30,6 +30,16 @@ export function networkRemoving(state: NetworkState): void {
   changeNetwork(state, { phase: 'removing' });
 }
 
+/** An engine starts: what it did before it ended, it may have forgotten. */
+export function engineStarted(state: NetworkState): void {
+  mutable(state).former = true;
+}
+
+/** The engine has put an endpoint on it, so it knows the network. */
+export function networkUsed(state: NetworkState): void {
+  mutable(state).former = false;
+}
+
 /** A commit has written the network's rules in other words. */
 export function rulesMoved(state: NetworkState, terms: RuleTerms): void {
   changeNetwork(state, { terms });

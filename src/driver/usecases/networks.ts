@@ -14,13 +14,13 @@ import { type NetworkSpec, subnetsOf } from '../../core/network/network.js';
 import { bridgeSysctls } from '../../core/network/sysctls.js';
 import type { NetworkInput } from '../../core/options/input.js';
 import { parseNetwork } from '../../core/options/network-options.js';
-import { collectForgotten, refuseUnknownClash } from '../orphans/forgotten-networks.js';
 import type { NetworkState } from '../state/registry.js';
 import { saveNetwork } from '../state/saving.js';
 import { bridgeExamined, networkMade, networkRemoving } from '../state/transitions.js';
 import type { World } from '../world.js';
 import { applyLinkSteps, applySysctls } from './apply.js';
 import { ensureBridgeFiltering } from './bridge-filtering.js';
+import { refuseUnknownClash, removalsInTheWay } from './clashes.js';
 import { removeEndpoint } from './endpoints.js';
 import { ensureForwarding } from './forwarding.js';
 import { isZoned } from './zones.js';
@@ -35,8 +35,7 @@ export async function createNetwork(world: World, input: NetworkInput): Promise<
     if (isDeepStrictEqual(known.record.input, plain(input))) return;
     throw new DriverError('network-exists', `network ${label} exists with other options`);
   }
-  const pools = [...input.ipv4Data, ...input.ipv6Data];
-  await collectForgotten(world, spec, pools, deleteNetwork);
+  for (const other of removalsInTheWay(world, spec)) await finishRemoval(world, other);
   conflictsWith(
     spec,
     world.registry.networks().map((other) => other.spec),
@@ -72,6 +71,14 @@ export async function createNetwork(world: World, input: NetworkInput): Promise<
     const failure = wrapError(`creating network ${label}`, error, 'link-failed');
     throw new DriverError(failure.code, failure.message + note, { cause: error });
   }
+}
+
+/** Of a network whose removal has failed before. */
+async function finishRemoval(world: World, state: NetworkState): Promise<void> {
+  const { id } = state.spec;
+  await world.networkLocks.exclusive(id, async () => {
+    if (world.registry.network(id) === state) await deleteNetwork(world, id);
+  });
 }
 
 /**

@@ -1,6 +1,7 @@
 /** Endpoints whose engine has died: collected when their container is gone for sure, never before. */
 import t from 'tap';
 import { DeadWatch, expectMove } from '../../../src/driver/orphans/dead-endpoints.js';
+import { forgetNetwork } from '../../../src/driver/orphans/forgotten-networks.js';
 import { Engine } from '../../fakes/engine-calls.js';
 import { FakeClock } from '../../fakes/fake-clock.js';
 import { type FakeHost, makeHost, stateOf } from '../../fakes/fake-host.js';
@@ -154,12 +155,14 @@ t.test('an engine dies before it has recorded a network', async (t) => {
   await t.rejects(driver.createNetwork(same), { code: 'network-conflict' }, 'its container lives');
   host.sandboxes.alive.clear();
   for (const name of [veth.host, veth.container]) host.links.links.delete(name);
+  await t.rejects(driver.createNetwork(same), { code: 'network-conflict' }, 'no proof');
+  await forgetNetwork(engine.world, engine.ids(5).networkId, false);
   await driver.createNetwork(same);
   await engine.world.removals.idle();
   t.strictSame(
     engine.world.registry.networks().map(({ spec }) => spec.id),
     [same.networkId],
-    'the dead container and its network have made room',
+    "the dead container makes room by itself, its network at an operator's word",
   );
   t.equal(host.hostPorts.held.size, 0);
 });

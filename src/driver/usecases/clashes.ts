@@ -1,0 +1,52 @@
+/** What stands in the way of a new network, beside the networks that are there to stay. */
+import { cidrText, overlaps } from '../../core/address.js';
+import { DriverError } from '../../core/errors.js';
+import { familiesOf, familyIn, type NetworkSpec, subnetsOf } from '../../core/network/network.js';
+import type { NetworkState } from '../state/registry.js';
+import { remedy } from '../state/unreadable.js';
+import type { World } from '../world.js';
+
+/**
+ * Networks that overlap with `spec`, or have its bridge, and are on their way out: the engine has
+ * asked for their removal, or was never told that they were made.
+ */
+export function removalsInTheWay({ registry }: World, spec: NetworkSpec): NetworkState[] {
+  return registry
+    .networks()
+    .filter(({ record }) => record.phase === 'removing')
+    .filter((other) => other.spec.bridge === spec.bridge || overlapping(spec, other.spec));
+}
+
+/**
+ * While a network's record cannot be read nobody knows its subnet and its bridge: what is on the
+ * host could be its own.
+ *
+ * @throws {DriverError} `record-unreadable`
+ */
+export async function refuseUnknownClash(
+  world: World,
+  spec: NetworkSpec,
+  bridge: string | undefined,
+): Promise<void> {
+  const [unreadable] = world.registry.unreadable.networks();
+  if (unreadable === undefined) return;
+  const own = new Set<string>(world.registry.networks().map((network) => network.spec.bridge));
+  const routes = await world.links.routesInto(subnetsOf(spec));
+  const route = routes.find((each) => !own.has(each.interface));
+  if (bridge === undefined && route === undefined) return;
+  const what =
+    route === undefined
+      ? `${bridge} exists`
+      : `${route.interface} has ${cidrText(route.destination)}`;
+  throw new DriverError(
+    'record-unreadable',
+    `${what}, which may be a network's whose record is not understood: ${unreadable.reason}. ${remedy}`,
+  );
+}
+
+function overlapping(spec: NetworkSpec, other: NetworkSpec): boolean {
+  return familiesOf(spec).some(({ family, subnet }) => {
+    const theirs = familyIn(other, family)?.subnet;
+    return theirs !== undefined && overlaps(subnet, theirs);
+  });
+}
