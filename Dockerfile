@@ -3,12 +3,13 @@
 #
 #   docker build -t tsbridge .
 #   touch /run/xtables.lock
-#   docker run -d --name tsbridge --restart always --init --network host \
+#   docker run -d --name tsbridge --restart always --init -e TINI_SUBREAPER=1 --network host --pid host \
 #     --cap-drop ALL --cap-add NET_ADMIN --cap-add NET_RAW --cap-add NET_BIND_SERVICE \
 #     --security-opt no-new-privileges \
 #     --security-opt systempaths=unconfined --security-opt apparmor=unconfined \
 #     --ulimit nofile=1048576 --read-only --tmpfs /tmp \
 #     -v /run/docker/plugins:/run/docker/plugins \
+#     -v /run/docker/netns:/run/docker/netns:ro,rslave \
 #     -v /var/lib/tsbridge:/var/lib/tsbridge \
 #     -v /run/tsbridge:/run/tsbridge \
 #     -v /run/xtables.lock:/run/xtables.lock \
@@ -17,7 +18,12 @@
 # Why so: links, rules and sockets are those of the host (--network host). The capabilities are those
 # of systemd/tsbridge.service. /proc/sys/net has to be writable, which a container's default system
 # paths and AppArmor profile forbid. The lock is the one that the engine's iptables takes: without
-# it, two programs change the rules at once. --init reaps children that lost their parent.
+# it, two programs change the rules at once. --init reaps children that lost their parent (with --pid
+# host as TINI_SUBREAPER).
+#
+# What a killed engine leaves behind is removed when its process has ended (--pid host: its number has
+# to mean something) and the container's network namespace is gone (/run/docker/netns, where new ones
+# appear through rslave). Without the two nothing of that is removed before the next boot.
 #
 # Stopping this container also stops the process that holds published ports: what rules forward goes
 # on, 127.0.0.1 and other ways through the userland proxy do not until it is back.

@@ -7,7 +7,7 @@ import { PortAllocator } from './core/ports/allocator.js';
 import { findFacts, startAdmin } from './daemon/admin.js';
 import { watchStalls } from './daemon/stalls.js';
 import { BridgeDriver } from './driver/driver.js';
-import type { Log } from './driver/host.js';
+import type { Log, Processes } from './driver/host.js';
 import { type FoundAtStart, look, recover } from './driver/recover.js';
 import { SelfRepair } from './driver/repair/self-repair.js';
 import { GenerationChoice } from './driver/rules/generation-choice.js';
@@ -30,6 +30,7 @@ import { spawnProcess } from './host/process/exec.js';
 import { garbageCollector } from './host/process/garbage.js';
 import { loadLibc } from './host/process/libc.js';
 import { loadModule } from './host/process/modules.js';
+import { ProcessFiles } from './host/process/processes.js';
 import { inheritedSocket, notifyReady } from './host/process/systemd.js';
 import { lockState } from './host/records/state-lock.js';
 import { RecordFiles } from './host/records/store-file.js';
@@ -43,9 +44,10 @@ export async function runDaemon(config: Config, version: string): Promise<number
   const log = createLog(config.logLevel);
   const stopped = stopSignal();
   const libc = loadLibc();
+  const processes = new ProcessFiles(libc, log);
   const lock = await lockState(config.stateDir, libc);
   const choice = new GenerationChoice(config.firewallGeneration, config.ip6tables);
-  const { world, found, firewall } = await buildWorld(config, log, choice);
+  const { world, found, firewall } = await buildWorld(config, log, choice, processes);
   const findingFirewall = findFirewall(config, firewall, log);
   const recovered = findingFirewall.then(() => recover(world, found));
   recovered.catch(() => undefined); // told below
@@ -54,6 +56,7 @@ export async function runDaemon(config: Config, version: string): Promise<number
     log,
     deadlineMs: config.callTimeoutMs,
     collectGarbage: garbageCollector(),
+    identifyCaller: (socket) => processes.atOtherEnd(socket),
   });
   // The server gets ready while a process lists the rules to find out whose they are.
   await Promise.all([findingFirewall, server.app.ready()]);
@@ -110,6 +113,7 @@ async function buildWorld(
   config: Config,
   log: Log,
   choice: GenerationChoice,
+  processes: Processes,
 ): Promise<{
   world: World & { hostPorts: ProxySupervisor };
   found: FoundAtStart;
@@ -148,6 +152,7 @@ async function buildWorld(
     links,
     removals: new Removals(links, log),
     sandboxes: new SandboxFiles(),
+    processes,
     sysctls,
     loadModule,
     conntrack: new ConntrackNetlink(),

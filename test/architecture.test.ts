@@ -64,7 +64,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'driver/rules': ['driver/firewall', 'driver/state', 'driver/host', 'pieces', 'core'],
   'driver/firewall': ['driver/state', 'driver/host', 'core'],
   'driver/state': ['driver/host', 'core'],
-  'driver/network-driver': ['core'],
+  'driver/network-driver': ['driver/host', 'core'],
   'driver/host': ['core'],
   'driver/clock': [],
 

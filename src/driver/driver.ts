@@ -5,6 +5,7 @@ import { type NetworkId, parseEndpointId, parseNetworkId, shortId } from '../cor
 import type { EndpointInput, NetworkInput } from '../core/options/input.js';
 import { parsePublish } from '../core/options/port-options.js';
 import { protocolNumber } from '../core/ports/port.js';
+import type { ProcessId } from './host.js';
 import type { EndpointIds, JoinResult, NetworkDriver } from './network-driver.js';
 import { expectMove } from './orphans/dead-endpoints.js';
 import { KeyedLocks } from './state/locks.js';
@@ -45,14 +46,17 @@ export class BridgeDriver implements NetworkDriver {
     await this.world.networkLocks.exclusive(networkId, () => deleteNetwork(this.world, networkId));
   }
 
-  async createEndpoint(input: EndpointInput): ReturnType<NetworkDriver['createEndpoint']> {
+  async createEndpoint(
+    input: EndpointInput,
+    caller?: ProcessId,
+  ): ReturnType<NetworkDriver['createEndpoint']> {
     return this.#onEndpoint(input.networkId, input.endpointId, async () => {
       const endpointId = parseEndpointId(input.endpointId);
       const network = this.#network(input.networkId);
-      const answer = await createEndpoint(this.world, network, input);
+      const answer = await createEndpoint(this.world, network, input, caller);
       networkUsed(network);
       const state = endpointId && this.world.registry.endpoint(endpointId);
-      if (state?.record.phase === 'creating') expectMove(this.world, state);
+      if (state?.record.phase === 'created') expectMove(this.world, state);
       return answer;
     });
   }
@@ -89,11 +93,15 @@ export class BridgeDriver implements NetworkDriver {
     };
   }
 
-  async join({ networkId, endpointId }: EndpointIds, sandboxKey: string): Promise<JoinResult> {
+  async join(
+    { networkId, endpointId }: EndpointIds,
+    sandboxKey: string,
+    caller?: ProcessId,
+  ): Promise<JoinResult> {
     return this.#onEndpoint(networkId, endpointId, async () => {
       const state = this.#endpoint({ networkId, endpointId });
       // Nothing that the engine has to wait for: after a crash the moved link tells as much.
-      joined(state, sandboxKey);
+      joined(state, sandboxKey, caller);
       saveEndpoint(this.world, state).catch((error) => {
         this.world.log.error({ endpoint: endpointId, error }, 'recording a join failed');
       });

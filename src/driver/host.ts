@@ -4,7 +4,7 @@
  *
  * Verbs: `ensure` and `remove` may be repeated; `remove` of what is absent succeeds.
  */
-import type { Cidr, Family, IpAddress } from '../core/address.js';
+import type { Brand, Cidr, Family, IpAddress } from '../core/address.js';
 import type { DriverError } from '../core/errors.js';
 import type { EndpointId, InterfaceName } from '../core/names.js';
 import type { BridgeLink, LinkChange, ObservedLink, VethLink } from '../core/network/links.js';
@@ -42,8 +42,19 @@ export interface Links {
 
 /** The network namespaces of containers, by the paths that the engine gives at Join. */
 export interface Sandboxes {
-  /** Also if it cannot be found out. */
+  /** true also if it cannot be found out. */
   isThere(path: string): Promise<boolean>;
+}
+
+/** One process for good: its number may come again, after its end or a reboot. */
+export type ProcessId = Brand<string, 'ProcessId'>;
+
+/** The processes that call us. */
+export interface Processes {
+  /** true only if that is certain. */
+  isGone(process: ProcessId): Promise<boolean>;
+  /** The host has been booted since: nothing is left that it had made in the kernel. */
+  isOfEarlierBoot(process: ProcessId): Promise<boolean>;
 }
 
 export interface Sysctls {

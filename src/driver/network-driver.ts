@@ -3,6 +3,7 @@
 import type { MacAddress } from '../core/address.js';
 import type { EndpointId, InterfaceName, InterfacePrefix, NetworkId } from '../core/names.js';
 import type { EndpointInput, NetworkInput } from '../core/options/input.js';
+import type { ProcessId } from './host.js';
 
 export interface EndpointIds {
   readonly networkId: NetworkId;
@@ -20,7 +21,8 @@ export interface JoinResult {
 
 /**
  * Every method may be repeated and may run beside any other. All but `endpointInfo` wait until
- * recovery is done. Whatever fails is undone before the error is thrown.
+ * recovery is done. Whatever fails is undone before the error is thrown. A `caller` is the engine's
+ * process, undefined if that could not be found out: while it lives, it looks after its endpoints.
  */
 export interface NetworkDriver {
   /** An engine says its first word: what it did before it died, it may have forgotten. */
@@ -29,12 +31,15 @@ export interface NetworkDriver {
   /** An unknown network is no error. */
   deleteNetwork(networkId: NetworkId): Promise<void>;
   /** Answers with the MAC address if the engine sent none. */
-  createEndpoint(input: EndpointInput): Promise<{ mac: MacAddress | undefined }>;
+  createEndpoint(
+    input: EndpointInput,
+    caller?: ProcessId,
+  ): Promise<{ mac: MacAddress | undefined }>;
   /** An unknown endpoint is no error. */
   deleteEndpoint(ids: EndpointIds): Promise<void>;
   /** `com.docker.network.*` keys and their values in Docker's JSON. */
   endpointInfo(ids: EndpointIds): Promise<Readonly<Record<string, unknown>>>;
-  join(ids: EndpointIds, sandboxKey: string): Promise<JoinResult>;
+  join(ids: EndpointIds, sandboxKey: string, caller?: ProcessId): Promise<JoinResult>;
   leave(ids: EndpointIds): Promise<void>;
   /** `options` as the engine sent them; replaces what was published before. */
   publishPorts(ids: EndpointIds, options: Readonly<Record<string, unknown>>): Promise<void>;

@@ -22,6 +22,7 @@ import { remedy } from './state/unreadable.js';
 import { listenerOf } from './usecases/bind-ports.js';
 import { removeEndpoint } from './usecases/endpoints.js';
 import { takeAway } from './usecases/networks.js';
+import { isDead } from './usecases/proofs.js';
 import { finishRelease } from './usecases/publish.js';
 import type { World } from './world.js';
 
@@ -139,21 +140,21 @@ async function loadEndpoint(world: World, record: EndpointRecord): Promise<void>
 }
 
 /**
- * Finishes what a crash interrupted. An endpoint whose host link is gone is dead: the pair goes
- * only with the container's namespace, or with the host at a reboot.
+ * Finishes what a crash interrupted: what is `creating` was never told to the engine, and what is
+ * `removing` it has given up. Without its link, what is `created` cannot be joined any more.
  */
 async function collectLeftovers(world: World, links: ReadonlySet<string>): Promise<void> {
   const pieces = new Pieces();
   for (const state of world.registry.endpoints()) {
     await pieces.pause();
     const gone = !links.has(state.spec.veth.host);
-    const { phase, sandboxKey } = state.record;
+    const { phase } = state.record;
     if (!gone && links.has(state.spec.veth.container)) expectMove(world, state);
     await attempt(world, 'ports that were released', () => finishRelease(world, state));
     if (phase === 'ready' && !gone) continue;
-    // Somebody has deleted its link; its container lives.
-    if (phase === 'ready' && sandboxKey && (await world.sandboxes.isThere(sandboxKey))) continue;
-    if (phase === 'creating' && !gone) {
+    // Somebody has deleted its link; its container lives, or may live.
+    if (phase === 'ready' && !(await isDead(world, state))) continue;
+    if (phase === 'created' && !gone) {
       // Joined, but the daemon died before that was on record.
       if (!links.has(state.spec.veth.container)) {
         foundMoved(state);

@@ -7,6 +7,7 @@ import type {
   HostPorts,
   Links,
   Log,
+  Processes,
   RecordStore,
   Sandboxes,
   Sysctls,
@@ -37,6 +38,7 @@ export interface DriverSettings {
 export interface World {
   readonly links: Links;
   readonly sandboxes: Sandboxes;
+  readonly processes: Processes;
   readonly sysctls: Sysctls;
   readonly conntrack: Conntrack;
   readonly zones: Zones;

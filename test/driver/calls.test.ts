@@ -272,18 +272,6 @@ t.test('ports that cannot be had', async (t) => {
   t.ok(host.hostPorts.held.has('0.0.0.0:7000/tcp'), 'a host without IPv6 publishes on IPv4');
 });
 
-t.test('a container whose address the engine gives away is dead', async (t) => {
-  const host = makeHost();
-  const { driver } = await start(host);
-  await driver.createNetwork(network());
-  await driver.createEndpoint(endpoint());
-  await driver.publishPorts(ids(), publish([6, 80, 8080]));
-  await driver.createEndpoint(endpoint(2, id('c')));
-  await driver.publishPorts(ids(networkId, id('c')), publish([6, 80, 8080]));
-  t.equal(host.store.records.size, 2);
-  t.ok(host.logged.some(({ message }) => /removing its former holder/.test(message)));
-});
-
 t.test('a second driver takes over what is there without touching it', async (t) => {
   const host = makeHost();
   const { driver } = await start(host);

@@ -138,6 +138,22 @@ labTest(
   },
 );
 
+// Up to 27 the sandbox appears when containerd has made the container; the built-in driver waits.
+labTest('a container that takes over a minute to start', ours, async (t, lab) => {
+  await publish(lab);
+  const pids = (await lab.exec(['pgrep', '-x', 'containerd'])).split('\n').filter(Boolean);
+  const signal = (name: string) => lab.exec(['kill', `-${name}`, ...pids]);
+  await signal('STOP');
+  const slow = lab.run({ name: 'slow', network: 'app', serve: ['tcp/80'] });
+  slow.catch(() => undefined);
+  await sleep(70_000);
+  await signal('CONT');
+  await slow;
+  t.match(await lab.askIn('client', 'slow', 80), { name: 'slow' });
+  await lab.docker('rm', '-f', 'slow');
+  await remove(lab);
+});
+
 labTest('somebody flushes the firewall', ours, async (t, lab) => {
   await publish(lab);
   const rules = await lab.saveRules(4);

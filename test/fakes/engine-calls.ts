@@ -1,6 +1,7 @@
 /** Networks, endpoints and ports as an engine sends them, by small numbers; and its driver. */
 import { createHash } from 'node:crypto';
 import { BridgeDriver } from '../../src/driver/driver.js';
+import type { ProcessId } from '../../src/driver/host.js';
 import type { EndpointIds } from '../../src/driver/network-driver.js';
 import { recover } from '../../src/driver/recover.js';
 import type { World } from '../../src/driver/world.js';
@@ -8,6 +9,17 @@ import type { FakeHost, Interpose } from './fake-host.js';
 import { endpointIds } from './ids.js';
 
 const idOf = (seed: string) => createHash('sha256').update(seed).digest('hex');
+
+/** The engine's process. It is gone unless a test puts it among those that are alive. */
+export const engineProcess = 'boot pid:[1] 4711 99' as ProcessId;
+
+/** Whoever calls is the engine. */
+export class CalledDriver extends BridgeDriver {
+  override createEndpoint: BridgeDriver['createEndpoint'] = (input, caller = engineProcess) =>
+    super.createEndpoint(input, caller);
+  override join: BridgeDriver['join'] = (ids, sandboxKey, caller = engineProcess) =>
+    super.join(ids, sandboxKey, caller);
+}
 
 /** Number 5 stands for network 10.5.0.0/24, its endpoint 10.5.0.2, and so on. */
 export class Engine {
@@ -20,7 +32,7 @@ export class Engine {
   async start(interpose?: Interpose): Promise<void> {
     const { world } = this.host.boot({}, 'docker20', interpose);
     this.world = world;
-    this.driver = new BridgeDriver(world, Promise.resolve());
+    this.driver = new CalledDriver(world, Promise.resolve());
     await recover(world);
   }
 

@@ -21,6 +21,8 @@ import type {
   ListenFailure,
   Log,
   ObservedRoute,
+  Processes,
+  ProcessId,
   RecordKind,
   RecordStore,
   Sandboxes,
@@ -202,6 +204,18 @@ export class FakeSandboxes implements Sandboxes {
   }
 }
 
+/** Those in `alive` run; the others have ended, since the last boot. */
+export class FakeProcesses implements Processes {
+  readonly alive = new Set<ProcessId>();
+  readonly ofEarlierBoot = new Set<ProcessId>();
+  async isGone(process: ProcessId): Promise<boolean> {
+    return !this.alive.has(process);
+  }
+  async isOfEarlierBoot(process: ProcessId): Promise<boolean> {
+    return this.ofEarlierBoot.has(process);
+  }
+}
+
 /** Holds sockets; those in `foreign` belong to another program. */
 export class FakeHostPorts implements HostPorts {
   readonly held = new Map<string, EndpointId>();
@@ -271,6 +285,7 @@ export interface FakeHost {
   readonly conntrack: FakeConntrack;
   readonly zones: FakeZones;
   readonly sandboxes: FakeSandboxes;
+  readonly processes: FakeProcesses;
   readonly hostPorts: FakeHostPorts;
   readonly store: FakeStore;
   readonly logged: { level: string; fields: Readonly<Record<string, unknown>>; message: string }[];
@@ -308,6 +323,7 @@ export function makeHost(): FakeHost {
     conntrack: new FakeConntrack(faults),
     zones: new FakeZones(faults),
     sandboxes: new FakeSandboxes(),
+    processes: new FakeProcesses(),
     hostPorts: new FakeHostPorts(faults),
     store: new FakeStore(faults),
   };
@@ -332,6 +348,7 @@ export function makeHost(): FakeHost {
     const world: World = {
       links,
       sandboxes: host.sandboxes,
+      processes: host.processes,
       sysctls: interpose('sysctls', host.sysctls),
       conntrack: interpose('conntrack', host.conntrack),
       zones: interpose('zones', host.zones),

@@ -1,7 +1,7 @@
 /**
- * Endpoints whose engine died before it could say that they are over (docs/docker-bridge.md 7.7):
- * nobody will ever ask for their removal. They hold ports, rules and records, which another
- * container may want.
+ * Endpoints whose engine died before it could say that they are over: nobody will ever ask for their
+ * removal. They hold ports, rules and records, which another container may want. What counts as proof
+ * is in `usecases/proofs.ts`.
  */
 import { messageOf } from '../../core/errors.js';
 import { shortId } from '../../core/names.js';
@@ -10,25 +10,15 @@ import type { EndpointState } from '../state/registry.js';
 import { saveEndpoint } from '../state/saving.js';
 import { foundMoved } from '../state/transitions.js';
 import { removeEndpoint } from '../usecases/endpoints.js';
+import { isAbandoned, isDead } from '../usecases/proofs.js';
 import type { World } from '../world.js';
 
-/** The engine moves an endpoint within seconds; a plugin call is retried for 15 s. */
-const moveGraceMs = 60_000;
+/** How often an endpoint is looked at that is not in its container yet: most are within a second. */
+const unmovedMs = 60_000;
 /** An engine that lives takes an endpoint away right beside its sandbox. */
 const graceMs = 5_000;
 /** Somebody has deleted the link of a container that lives: its end is seen by looking again. */
 const againMs = 60_000;
-
-/**
- * Proof that a container is gone: its link goes only with its network namespace, which is its
- * sandbox, or by somebody's hand; then the sandbox is still there, and the endpoint is in use. What
- * is on its way out already was over before.
- */
-export async function isDead(world: World, { spec, record }: EndpointState): Promise<boolean> {
-  if (record.phase === 'removing') return true;
-  if (record.phase !== 'ready' || (await world.links.find(spec.veth.host))) return false;
-  return record.sandboxKey === undefined || !(await world.sandboxes.isThere(record.sandboxKey));
-}
 
 /** Removes the endpoint if it is dead, when no call is at work on its network. Never rejects. */
 export async function collectIfDead(world: World, state: EndpointState): Promise<void> {
@@ -52,37 +42,34 @@ export async function collectIfDead(world: World, state: EndpointState): Promise
 }
 
 /**
- * For an endpoint that has not been moved into its sandbox: either the engine does it now, or it
- * never got our answer and has forgotten it, or it has died over it. One whose other end has left
- * the host was joined, even if that could not be recorded.
+ * Looks at an endpoint that has not been moved into its sandbox until it has been, or is over. One
+ * whose other end has left the host was joined, even if that could not be recorded.
  */
 export function expectMove(world: World, state: EndpointState, clock: Clock = systemClock): void {
   const { spec, network } = state;
-  const look = async (): Promise<void> => {
-    const { phase, sandboxKey } = state.record;
-    if (phase === 'removing' || world.registry.endpoint(spec.id) !== state) return;
+  const again = (): void => expectMove(world, state, clock);
+  const examine = async (): Promise<void> => {
+    if (state.record.phase === 'removing' || world.registry.endpoint(spec.id) !== state) return;
     if ((await world.links.find(spec.veth.container)) === undefined) {
-      if (phase !== 'creating') return;
+      if (state.record.phase === 'ready') return;
       foundMoved(state);
       await saveEndpoint(world, state);
       return;
     }
-    if (phase === 'ready' && sandboxKey && (await world.sandboxes.isThere(sandboxKey))) {
-      expectMove(world, state, clock);
-      return;
-    }
+    if (!(await isAbandoned(world, state))) return again();
     world.log.info(
       { endpoint: shortId(spec.id) },
-      'removing an endpoint that was never moved into a container',
+      'removing an endpoint that was never moved into a container, and whose engine has died',
     );
     await removeEndpoint(world, state);
   };
   clock.setTimeout(() => {
-    world.networkLocks.exclusive(network.spec.id, look).catch((error) => {
+    world.networkLocks.exclusive(network.spec.id, examine).catch((error) => {
       const fields = { endpoint: shortId(spec.id), error: messageOf(error) };
-      world.log.error(fields, 'removing an endpoint that was never used failed');
+      world.log.error(fields, 'looking after an endpoint that was never used failed');
+      again();
     });
-  }, moveGraceMs);
+  }, unmovedMs);
 }
 
 /** Looks at endpoints whose links have changed, once their engine has had its time. */
@@ -111,20 +98,35 @@ export class DeadWatch {
 
   #schedule(waitMs: number): void {
     if (this.#stopped || this.#timer !== undefined) return;
-    this.#timer = this.clock.setTimeout(() => void this.#look(), waitMs);
+    this.#timer = this.clock.setTimeout(() => {
+      this.#examine().catch((error) => {
+        // #examine deals with each endpoint's failures itself.
+        this.world.log.error({ error }, 'looking for dead endpoints failed');
+      });
+    }, waitMs);
   }
 
-  async #look(): Promise<void> {
-    const { links, registry } = this.world;
+  async #examine(): Promise<void> {
     const touched = [...this.#touched];
     this.#touched.clear();
     for (const state of touched) {
       await collectIfDead(this.world, state);
-      const known = registry.endpoint(state.spec.id) === state;
-      const linkless = known && (await links.find(state.spec.veth.host)) === undefined;
-      if (linkless) this.#touched.add(state);
+      if (await this.#mayDie(state)) this.#touched.add(state);
     }
     this.#timer = undefined;
     if (this.#touched.size > 0) this.#schedule(againMs);
+  }
+
+  /** Whether its link is missing; also if the kernel does not say. */
+  async #mayDie({ spec }: EndpointState): Promise<boolean> {
+    const { links, registry } = this.world;
+    if (registry.endpoint(spec.id)?.spec !== spec) return false;
+    try {
+      return (await links.find(spec.veth.host)) === undefined;
+    } catch (error) {
+      const fields = { endpoint: shortId(spec.id), error: messageOf(error) };
+      this.world.log.warn(fields, 'looking for the link of an endpoint failed; again');
+      return true;
+    }
   }
 }

@@ -13,13 +13,15 @@ import {
   parsePort,
   protocols,
 } from '../../core/ports/port.js';
+import type { ProcessId } from '../host.js';
 
 /**
  * `creating` is written before the host is touched, `removing` before the first thing is taken
- * away. A network is `ready` before the engine is told of it; an endpoint, when it is joined.
+ * away. The engine has not been told of what is `creating`. A network is `ready` before the engine is
+ * told of it; an endpoint is `created` then, and `ready` when it is joined.
  */
-export type Phase = 'creating' | 'ready' | 'removing';
-const phases: readonly Phase[] = ['creating', 'ready', 'removing'];
+export type Phase = 'creating' | 'created' | 'ready' | 'removing';
+const phases: readonly Phase[] = ['creating', 'created', 'ready', 'removing'];
 
 /** In which words a network's rules were written: not by its own options, but by what was told us. */
 export interface RuleTerms {
@@ -56,6 +58,8 @@ export interface EndpointRecord {
   readonly input: EndpointInput;
   /** Which of the endpoint's possible veth names was free. */
   readonly nameAttempt: number;
+  /** The engine that created it or joined it last; undefined if that could not be found out. */
+  readonly engine: ProcessId | undefined;
   /** Path of the container's network namespace, once the engine has said it. */
   readonly sandboxKey: string | undefined;
   /** Chosen host ports. */
@@ -116,6 +120,7 @@ export function decodeEndpoint(value: unknown): EndpointRecord {
     phase: phase(fields.phase),
     sequence: number(fields.sequence, 'sequence'),
     nameAttempt: number(fields.nameAttempt, 'nameAttempt'),
+    engine: fields.engine === undefined ? undefined : (text(fields.engine, 'engine') as ProcessId),
     sandboxKey: fields.sandboxKey === undefined ? undefined : text(fields.sandboxKey, 'sandboxKey'),
     ...decodePorts(fields),
     ...(fields.released === undefined

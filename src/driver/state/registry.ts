@@ -32,7 +32,7 @@ export class Registry {
   readonly #endpoints = new Map<EndpointId, EndpointState>();
   readonly #byBridge = new Map<string, NetworkState>();
   readonly #byLink = new Map<string, EndpointState>();
-  readonly #byAddress = new Map<string, EndpointState>();
+  readonly #byAddress = new Map<string, Set<EndpointState>>();
   #sequence = 0;
   /** In their order; undefined after a change. */
   #inOrder: {
@@ -67,9 +67,9 @@ export class Registry {
     return this.#inOrder.endpoints;
   }
 
-  /** The endpoint of the network that has this address. */
-  holder(network: NetworkId, address: IpAddress): EndpointState | undefined {
-    return this.#byAddress.get(`${network} ${address}`);
+  /** The endpoints of the network that have this address: several if it was given out again. */
+  holders(network: NetworkId, address: IpAddress): readonly EndpointState[] {
+    return [...(this.#byAddress.get(`${network} ${address}`) ?? [])];
   }
 
   /** The network whose bridge this is, or the endpoint whose host end it is. */
@@ -106,7 +106,8 @@ export class Registry {
     network.endpoints.set(spec.id, state);
     this.#byLink.set(spec.veth.host, state);
     for (const address of addresses(spec)) {
-      this.#byAddress.set(`${network.spec.id} ${address}`, state);
+      const key = `${network.spec.id} ${address}`;
+      this.#byAddress.set(key, (this.#byAddress.get(key) ?? new Set()).add(state));
     }
     this.#sequence = Math.max(this.#sequence, record.sequence);
     return state;
@@ -119,7 +120,9 @@ export class Registry {
     this.#byLink.delete(state.spec.veth.host);
     for (const address of addresses(state.spec)) {
       const key = `${state.network.spec.id} ${address}`;
-      if (this.#byAddress.get(key) === state) this.#byAddress.delete(key);
+      const holders = this.#byAddress.get(key);
+      holders?.delete(state);
+      if (holders?.size === 0) this.#byAddress.delete(key);
     }
   }
 }

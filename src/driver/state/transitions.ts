@@ -7,6 +7,7 @@
  * its way out is taken out of the record before it is taken off the host.
  */
 import type { PortBinding } from '../../core/ports/port.js';
+import type { ProcessId } from '../host.js';
 import type { EndpointRecord, NetworkRecord, RuleTerms } from './records.js';
 import type { EndpointState, NetworkState } from './registry.js';
 
@@ -45,9 +46,18 @@ export function rulesMoved(state: NetworkState, terms: RuleTerms): void {
   changeNetwork(state, { terms });
 }
 
+/** All of the endpoint is on the host, and the engine is told so next. */
+export function endpointMade(state: EndpointState): void {
+  changeEndpoint(state, { phase: 'created' });
+}
+
 /** The engine is about to move the container's end into this sandbox. */
-export function joined(state: EndpointState, sandboxKey: string): void {
-  changeEndpoint(state, { phase: 'ready', sandboxKey });
+export function joined(
+  state: EndpointState,
+  sandboxKey: string,
+  engine: ProcessId | undefined,
+): void {
+  changeEndpoint(state, { phase: 'ready', sandboxKey, engine });
 }
 
 /** The container's end has left the host: it was joined, though that is not on record. */

@@ -1,16 +1,19 @@
 /** CreateEndpoint, Join, Leave and DeleteEndpoint: veth pair, rules of the endpoint, record. */
 import { isDeepStrictEqual } from 'node:util';
-import type { MacAddress } from '../../core/address.js';
+import type { Cidr, MacAddress } from '../../core/address.js';
 import { DriverError, ErrorList, wrapError } from '../../core/errors.js';
 import { shortId, vethNames } from '../../core/names.js';
 import type { EndpointSpec } from '../../core/network/endpoint.js';
 import { vethLinkOf } from '../../core/network/links.js';
 import { parseEndpoint } from '../../core/options/endpoint-options.js';
 import type { EndpointInput } from '../../core/options/input.js';
+import type { ProcessId } from '../host.js';
+import type { EndpointRecord } from '../state/records.js';
 import type { EndpointState, NetworkState } from '../state/registry.js';
 import { saveEndpoint } from '../state/saving.js';
-import { endpointRemoving } from '../state/transitions.js';
+import { endpointMade, endpointRemoving } from '../state/transitions.js';
 import type { World } from '../world.js';
+import { isOver } from './proofs.js';
 import { forgetFlows, freePorts } from './publish.js';
 
 /** Options that are stored elsewhere in the record, or sent again with the call that needs them. */
@@ -22,6 +25,7 @@ export async function createEndpoint(
   world: World,
   network: NetworkState,
   input: EndpointInput,
+  engine: ProcessId | undefined,
 ): Promise<{ mac: MacAddress | undefined }> {
   const { spec, macGiven, warnings } = parseEndpoint(input, network.spec);
   const answer = { mac: macGiven ? undefined : spec.mac };
@@ -35,8 +39,8 @@ export async function createEndpoint(
     throw new DriverError('endpoint-exists', `endpoint ${label} exists with other options`);
   }
   for (const warning of warnings) world.log.warn({ endpoint: shortId(spec.id) }, warning);
-  await collectStale(world, network, spec);
-  const state = await register(world, network, spec, kept).catch((error) => {
+  await makeRoom(world, network, spec);
+  const state = await register(world, network, spec, { input: kept, engine }).catch((error) => {
     throw error instanceof DriverError
       ? error
       : wrapError(`creating endpoint ${label}`, error, 'link-failed');
@@ -47,6 +51,9 @@ export async function createEndpoint(
     rules.catch(() => {});
     await world.links.createVeth(vethLinkOf(network.spec, state.spec));
     await rules;
+    endpointMade(state);
+    // Before the answer: what is still `creating` at a start was never told to the engine.
+    await saveEndpoint(world, state);
   } catch (error) {
     await removeEndpoint(world, state).catch(() => {});
     await world.removals.settled(spec.veth.host);
@@ -60,7 +67,7 @@ async function register(
   world: World,
   network: NetworkState,
   spec: EndpointSpec,
-  input: EndpointInput,
+  origin: Pick<EndpointRecord, 'input' | 'engine'>,
 ): Promise<EndpointState> {
   for (let attempt = 0; attempt < nameAttempts; attempt += 1) {
     const veth = vethNames(spec.id, attempt);
@@ -73,7 +80,7 @@ async function register(
       {
         phase: 'creating',
         sequence: world.registry.nextSequence(),
-        input,
+        ...origin,
         nameAttempt: attempt,
         sandboxKey: undefined,
         bindings: [],
@@ -90,23 +97,22 @@ async function register(
 }
 
 /**
- * The engine gives an address out once: whoever has it still is dead, its engine having been killed
- * before it could say so (docs/docker-bridge.md 7.7).
+ * An address that is given out again is no proof that its holder is dead: engines release the IPv6
+ * address of a container that has IPv6 switched off. A holder that is over makes room; another one
+ * stays, and the two share what rules say of the address.
  */
-async function collectStale(
-  world: World,
-  network: NetworkState,
-  spec: EndpointSpec,
-): Promise<void> {
-  for (const cidr of [spec.ipv4, spec.ipv6]) {
-    if (cidr === undefined) continue;
-    const stale = world.registry.holder(network.spec.id, cidr.address);
-    if (stale === undefined) continue;
-    world.log.warn(
-      { network: shortId(network.spec.id), endpoint: shortId(stale.spec.id) },
-      `the engine gave ${cidr.address} to endpoint ${shortId(spec.id)}: removing its former holder`,
-    );
-    await removeEndpoint(world, stale);
+async function makeRoom(world: World, network: NetworkState, spec: EndpointSpec): Promise<void> {
+  for (const holder of sharers(world, network, spec)) {
+    const fields = { network: shortId(network.spec.id), endpoint: shortId(holder.spec.id) };
+    if (await isOver(world, holder)) {
+      world.log.info(fields, `removing an endpoint whose engine has died: its address is needed`);
+      await removeEndpoint(world, holder);
+    } else {
+      world.log.warn(
+        fields,
+        `the engine gave an address of this endpoint to endpoint ${shortId(spec.id)} as well`,
+      );
+    }
   }
 }
 
@@ -118,6 +124,8 @@ async function collectStale(
 export async function removeEndpoint(world: World, state: EndpointState): Promise<void> {
   const { spec, network } = state;
   const errors = new ErrorList();
+  const shared = sharers(world, network, spec);
+  const alone = withoutAddressesOf(spec, shared);
   endpointRemoving(state);
   const marked = await saveEndpoint(world, state).then(
     () => true,
@@ -132,9 +140,17 @@ export async function removeEndpoint(world: World, state: EndpointState): Promis
       // Its address is given to another one: also the flows that it has begun itself must go.
       if (!(await freePorts(world, state))) await forgetFlows(world, state, []);
     }),
-    errors.attempt(() => world.rules.removeEndpoint(network.spec, spec)),
+    errors.attempt(() => world.rules.removeEndpoint(network.spec, alone)),
   ]);
   if (!errors.failed) world.registry.removeEndpoint(state);
+  // Rules of ports on the shared address can be the same, too: they are stated again.
+  for (const { spec: other, record } of shared) {
+    if (record.phase === 'removing') continue;
+    await errors.attempt(async () => {
+      await world.rules.addEndpoint(network.spec, other);
+      await world.rules.addPorts(network.spec, other, record);
+    });
+  }
   let forgotten: unknown;
   world.removals.begin(spec.veth.host, async () => {
     // Another of the same id may have come meanwhile, if the link was stuck.
@@ -158,6 +174,31 @@ export async function removeEndpoint(world: World, state: EndpointState): Promis
       `deleting endpoint ${labelOf(spec, network)}: ${errors.message}`,
     );
   }
+}
+
+/** Other endpoints of the network that have one of its addresses, and are not on their way out. */
+function sharers(
+  { registry }: World,
+  network: NetworkState,
+  { id, ipv4, ipv6 }: EndpointSpec,
+): readonly EndpointState[] {
+  const found = [ipv4, ipv6].flatMap((cidr) =>
+    cidr === undefined ? [] : registry.holders(network.spec.id, cidr.address),
+  );
+  return [...new Set(found)].filter((other) => other.spec.id !== id);
+}
+
+/** What the endpoint has for itself: what rules say of a shared address stays for the other. */
+function withoutAddressesOf(spec: EndpointSpec, others: readonly EndpointState[]): EndpointSpec {
+  const free = (family: 'ipv4' | 'ipv6'): Cidr | undefined => {
+    const { address } = spec[family] ?? {};
+    const taken = others.some(
+      ({ spec: other, record }) =>
+        record.phase !== 'removing' && other[family]?.address === address,
+    );
+    return taken ? undefined : spec[family];
+  };
+  return { ...spec, ipv4: free('ipv4'), ipv6: free('ipv6') };
 }
 
 export function labelOf(spec: EndpointSpec, network: NetworkState): string {

@@ -137,10 +137,13 @@ function publishesNothing({ record }: EndpointState): boolean {
  */
 export async function forgetFlows(
   world: World,
-  { spec }: EndpointState,
+  { spec, network }: EndpointState,
   bindings: readonly PortBinding[],
 ): Promise<void> {
-  const addresses = [spec.ipv4, spec.ipv6].flatMap((cidr) => (cidr ? [cidr.address] : []));
+  const addresses = [spec.ipv4, spec.ipv6]
+    .flatMap((cidr) => (cidr ? [cidr.address] : []))
+    // The flows of an address that was given to another endpoint as well may be that one's.
+    .filter((address) => world.registry.holders(network.spec.id, address).length < 2);
   // At once: they share a walk through the kernel's table.
   await Promise.all([forgetUdpFlows(world, bindings), world.conntrack.removeFlowsOf(addresses)]);
 }

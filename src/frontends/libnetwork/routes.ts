@@ -11,6 +11,7 @@ import {
 } from '../../core/names.js';
 import { parseSkippedGateways } from '../../core/options/network-options.js';
 import { show } from '../../core/problems.js';
+import type { ProcessId } from '../../driver/host.js';
 import type { EndpointIds, JoinResult, NetworkDriver } from '../../driver/network-driver.js';
 import {
   type BodySchema,
@@ -41,8 +42,12 @@ export interface Route {
   readonly method: string;
   /** undefined: the body does not matter, and may be empty. */
   readonly schema: BodySchema<unknown> | undefined;
-  /** @throws DriverError `bad-request` @param body as the schema has it */
-  prepare(body: unknown): Call;
+  /**
+   * @param body as the schema has it
+   * @param caller the engine's process, if that could be found out
+   * @throws DriverError `bad-request`
+   */
+  prepare(body: unknown, caller?: ProcessId): Call;
 }
 
 export const routes: readonly Route[] = [
@@ -86,7 +91,7 @@ export const routes: readonly Route[] = [
     const networkId = networkIdOf(body);
     return { networkId, run: (driver) => empty(driver.deleteNetwork(networkId)) };
   }),
-  route('NetworkDriver.CreateEndpoint', createEndpointBody, (body) => {
+  route('NetworkDriver.CreateEndpoint', createEndpointBody, (body, caller) => {
     const ids = idsOf(body);
     const input = {
       ...ids,
@@ -98,7 +103,7 @@ export const routes: readonly Route[] = [
     return {
       ...ids,
       run: async (driver) => {
-        const { mac } = await driver.createEndpoint(input);
+        const { mac } = await driver.createEndpoint(input, caller);
         // The engine refuses a value for a field that it has a value for already.
         return mac === undefined ? {} : { Interface: { MacAddress: mac } };
       },
@@ -109,10 +114,13 @@ export const routes: readonly Route[] = [
   onEndpoint('NetworkDriver.EndpointOperInfo', async (driver, ids) => ({
     Value: await driver.endpointInfo(ids),
   })),
-  route('NetworkDriver.Join', joinBody, (body) => {
+  route('NetworkDriver.Join', joinBody, (body, caller) => {
     const ids = idsOf(body);
     const sandboxKey = body.SandboxKey ?? '';
-    return { ...ids, run: async (driver) => joinAnswer(await driver.join(ids, sandboxKey)) };
+    return {
+      ...ids,
+      run: async (driver) => joinAnswer(await driver.join(ids, sandboxKey, caller)),
+    };
   }),
   onEndpoint('NetworkDriver.Leave', (driver, ids) => empty(driver.leave(ids))),
   route('NetworkDriver.ProgramExternalConnectivity', programBody, (body) => {
@@ -137,9 +145,9 @@ function fixed(method: string, answer: object): Route {
 function route<Body>(
   method: string,
   schema: BodySchema<Body>,
-  prepare: (body: Body) => Call,
+  prepare: (body: Body, caller: ProcessId | undefined) => Call,
 ): Route {
-  return { method, schema, prepare: (body) => prepare(body as Body) };
+  return { method, schema, prepare: (body, caller) => prepare(body as Body, caller) };
 }
 
 function onEndpoint(

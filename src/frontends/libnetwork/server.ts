@@ -1,8 +1,9 @@
 /** Docker's plugin protocol over HTTP: one call in, one answer and one log line out. */
+import type { Socket } from 'node:net';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { DriverError } from '../../core/errors.js';
 import { show } from '../../core/problems.js';
-import type { Log } from '../../driver/host.js';
+import type { Log, ProcessId } from '../../driver/host.js';
 import { type ListenOn, listenOn } from '../../unix-socket.js';
 import { asDriverError, rawBadRequest, sendAnswer, sendError } from './answer.js';
 import { budgetBodies } from './body-budget.js';
@@ -14,6 +15,8 @@ import { bodyMissing, type CallSettings, logIds, serveCall } from './serve-call.
 export interface ServerSettings extends CallSettings {
   /** A container with 60,000 ports sends 6.4 MB. Also for all large bodies together. */
   readonly bodyLimitBytes?: number;
+  /** The process that has made this connection; asked once, when the connection is new. */
+  readonly identifyCaller?: (socket: Socket) => Promise<ProcessId | undefined>;
   /** Called when the remains of large bodies are worth it. */
   readonly collectGarbage?: () => void;
 }
@@ -83,7 +86,10 @@ export function createServer(settings: ServerSettings): PluginServer {
     logCall(settings.log, request, reply, notes.get(request));
   });
   const open = countCalls(app);
-  for (const route of routes) addRoute(app, route, settings, (request) => noteOf(notes, request));
+  const callerOf = rememberCallers(app, settings);
+  for (const route of routes) {
+    addRoute(app, route, settings, (request) => noteOf(notes, request), callerOf);
+  }
 
   return {
     app,
@@ -109,6 +115,18 @@ function keepConnections({ server }: FastifyInstance): void {
   server.timeout = 0;
 }
 
+/** Each connection is of one process, which the kernel names as long as the connection is open. */
+function rememberCallers(
+  { server }: FastifyInstance,
+  { identifyCaller }: ServerSettings,
+): (request: FastifyRequest) => Promise<ProcessId | undefined> {
+  const callers = new WeakMap<Socket, Promise<ProcessId | undefined>>();
+  if (identifyCaller !== undefined) {
+    server.on('connection', (socket) => callers.set(socket, identifyCaller(socket)));
+  }
+  return async (request) => callers.get(request.raw.socket);
+}
+
 interface CallNote {
   call?: Call;
   error?: unknown;
@@ -125,6 +143,7 @@ function addRoute(
   route: Route,
   settings: CallSettings,
   note: (request: FastifyRequest) => CallNote,
+  callerOf: (request: FastifyRequest) => Promise<ProcessId | undefined>,
 ): void {
   app.post(
     `/${route.method}`,
@@ -136,7 +155,7 @@ function addRoute(
       },
     },
     async (request, reply) => {
-      const call = route.prepare(request.body);
+      const call = route.prepare(request.body, await callerOf(request));
       note(request).call = call;
       return sendAnswer(reply, await serveCall(route.method, call, settings));
     },

@@ -34,6 +34,11 @@ export interface Libc {
    * that begins with `@` is an abstract one.
    */
   trySendDatagram(path: string, text: string): boolean;
+  /**
+   * The process that has connected this socket of the unix family, in our PID namespace; 0 if it is in
+   * another one.
+   */
+  peerProcess(fd: number): number;
 }
 
 const cloneNewNet = 0x40000000;
@@ -42,6 +47,10 @@ const unixFamily = 1;
 /** SOCK_DGRAM, SOCK_CLOEXEC */
 const datagramType = 2 | fileFlag.closeOnExec;
 const doNotWait = 0x40;
+/** SOL_SOCKET, SO_PEERCRED: `struct ucred` of pid, uid and gid, four bytes each. */
+const socketLevel = 1;
+const peerCredentials = 17;
+const credentialsBytes = 12;
 
 export function loadLibc(): Libc {
   const library = koffi.load(null);
@@ -51,6 +60,10 @@ export function loadLibc(): Libc {
   const close = library.func('int close(int fd)');
   const sendto = library.func(
     'int64 sendto(int fd, const void *text, size_t n, int flags, const void *to, uint size)',
+  );
+
+  const getsockopt = library.func(
+    'int getsockopt(int fd, int level, int name, _Out_ void *value, _Inout_ uint *length)',
   );
 
   return {
@@ -77,6 +90,14 @@ export function loadLibc(): Libc {
       } finally {
         close(fd);
       }
+    },
+    peerProcess(fd) {
+      const value = Buffer.alloc(credentialsBytes);
+      const length = [credentialsBytes];
+      if (getsockopt(fd, socketLevel, peerCredentials, value, length) !== 0) {
+        throw lastError('getsockopt');
+      }
+      return new Int32Array(value.buffer, value.byteOffset, 1)[0] ?? 0;
     },
   };
 }

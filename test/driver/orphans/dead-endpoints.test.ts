@@ -1,8 +1,9 @@
 /** Endpoints whose engine has died: collected when their container is gone for sure, never before. */
 import t from 'tap';
+import { BridgeDriver } from '../../../src/driver/driver.js';
 import { DeadWatch, expectMove } from '../../../src/driver/orphans/dead-endpoints.js';
 import { forgetNetwork } from '../../../src/driver/orphans/forgotten-networks.js';
-import { Engine } from '../../fakes/engine-calls.js';
+import { Engine, engineProcess } from '../../fakes/engine-calls.js';
 import { FakeClock } from '../../fakes/fake-clock.js';
 import { type FakeHost, makeHost, stateOf } from '../../fakes/fake-host.js';
 
@@ -101,6 +102,112 @@ t.test('an engine that dies between creation and join', async (t) => {
   t.strictSame(stateOf(host), without);
 });
 
+t.test('an engine that lives may take any time to move an endpoint', async (t) => {
+  for (const joined of [false, true]) {
+    const { host, engine, state, without } = await setUp({ joined });
+    host.processes.alive.add(engineProcess);
+    const clock = new FakeClock();
+    expectMove(engine.world, state, clock);
+    const before = stateOf(host);
+    await clock.pass(60 * minute);
+    t.strictSame(stateOf(host), before, 'an hour, without a sandbox as yet');
+    const again = new Engine(host);
+    await again.start();
+    t.strictSame(stateOf(host), before, 'nor does a start of the daemon end it');
+    host.processes.alive.clear();
+    await clock.pass(minute);
+    await engine.world.removals.idle();
+    t.strictSame(stateOf(host), without, 'its engine has died');
+  }
+});
+
+t.test('an engine that is not known is taken to live until the next boot', async (t) => {
+  const { host, engine } = await setUp({ joined: false });
+  const ids = engine.ids(5);
+  await BridgeDriver.prototype.join.call(engine.driver, ids, '/ns', undefined);
+  const [state] = engine.world.registry.endpoints();
+  if (state === undefined) throw new Error('no endpoint');
+  const clock = new FakeClock();
+  expectMove(engine.world, state, clock);
+  await clock.pass(5 * minute);
+  t.ok(host.links.links.has(state.spec.veth.host));
+});
+
+t.test('after a boot no endpoint is left, whether its sandbox can be seen or not', async (t) => {
+  const { host, without, veth } = await setUp();
+  host.sandboxes.alive.add('/ns');
+  for (const name of [veth.host, veth.container]) host.links.links.delete(name);
+  host.processes.ofEarlierBoot.add(engineProcess);
+  const again = new Engine(host);
+  await again.start();
+  await again.world.removals.idle();
+  t.strictSame(stateOf(host), without);
+});
+
+t.test('an endpoint that the engine was never told of goes at a start', async (t) => {
+  const { host, without } = await setUp({ joined: false });
+  host.processes.alive.add(engineProcess);
+  const [stored] = [...host.store.records.values()].filter(({ kind }) => kind === 'endpoint');
+  if (stored === undefined) throw new Error('no record');
+  t.match(stored.text, '"phase":"created"', 'on record before the answer');
+  stored.text = stored.text.replace('"created"', '"creating"');
+  const again = new Engine(host);
+  await again.start();
+  await again.world.removals.idle();
+  t.strictSame(stateOf(host), without);
+});
+
+t.test('a look at links that fails is repeated', async (t) => {
+  const { host, engine, veth, without } = await setUp();
+  const clock = new FakeClock();
+  const watch = new DeadWatch(engine.world, clock);
+  for (const name of [veth.host, veth.container]) host.links.links.delete(name);
+  const { find } = host.links;
+  let refusals = 0;
+  host.links.find = async () => {
+    refusals += 1;
+    throw new Error('ENOBUFS');
+  };
+  watch.changed(veth.host);
+  await clock.pass(6_000);
+  t.ok(refusals > 0);
+  host.links.find = find;
+  await clock.pass(minute);
+  await engine.world.removals.idle();
+  t.strictSame(stateOf(host), without);
+});
+
+t.test('an address given out again ends only a holder whose engine has died', async (t) => {
+  const { host, engine, state, veth } = await setUp();
+  host.links.links.delete(veth.container);
+  host.sandboxes.alive.add('/ns');
+  const heir = { ...engine.endpoint(5, 'heir'), networkId: engine.ids(5).networkId };
+  const heirIds = {
+    networkId: engine.ids(5).networkId,
+    endpointId: engine.ids(5, 'heir').endpointId,
+  };
+  const before = stateOf(host);
+  await engine.driver.createEndpoint(heir);
+  t.equal(engine.world.registry.endpoint(state.spec.id), state, 'its container lives');
+  t.ok(host.links.links.has(veth.host));
+  t.strictSame(stateOf(host).ports, before.ports);
+  t.ok(host.logged.some(({ message }) => /gave an address of this endpoint to/.test(message)));
+  await engine.driver.deleteEndpoint(heirIds);
+  await engine.world.removals.idle();
+  t.strictSame(stateOf(host), before, 'and keeps its rules when the other one goes');
+  t.same(
+    host.conntrack.removed.filter((flow) => flow === '10.5.0.2'),
+    [],
+    'and its connections',
+  );
+
+  host.sandboxes.alive.clear();
+  host.links.links.delete(veth.host);
+  await engine.driver.createEndpoint(heir);
+  await engine.driver.publishPorts(heirIds, engine.ports(8000, 8001));
+  t.equal(engine.world.registry.endpoint(state.spec.id), undefined, 'its container is gone');
+});
+
 t.test('between join and the move', async (t) => {
   const { host, engine, state, without } = await setUp();
   const clock = new FakeClock();
@@ -125,7 +232,7 @@ t.test('joined, and the daemon dies before that is on record', async (t) => {
   const again = new Engine(all.host);
   const [stored] = [...all.host.store.records.values()].filter(({ kind }) => kind === 'endpoint');
   if (stored === undefined) throw new Error('no record');
-  stored.text = stored.text.replace('"ready"', '"creating"');
+  stored.text = stored.text.replace('"ready"', '"created"');
   await again.start();
   const state = again.world.registry.endpoint(all.state.spec.id);
   t.equal(state?.record.phase, 'ready', 'also at a start');

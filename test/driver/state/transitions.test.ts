@@ -29,7 +29,7 @@ t.test('a network or endpoint that is being removed never becomes ready again', 
   const { state } = await published();
   endpointRemoving(state);
   const { record } = state;
-  t.throws(() => joined(state, '/ns'), /is being removed and cannot become ready/);
+  t.throws(() => joined(state, '/ns', undefined), /is being removed and cannot become ready/);
   t.throws(() => foundMoved(state), /is being removed/);
   t.equal(state.record, record, 'nothing changed');
   endpointRemoving(state);

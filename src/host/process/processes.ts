@@ -1,0 +1,82 @@
+/** Which process is at the other end of a connection, and whether that one has ended. */
+import { readFile, readlink } from 'node:fs/promises';
+import type { Socket } from 'node:net';
+import type { Log, Processes, ProcessId } from '../../driver/host.js';
+import type { Libc } from './libc.js';
+
+/** In place of a number and a start. */
+const unknown = '0 0';
+
+export class ProcessFiles implements Processes {
+  /** Boot and PID namespace: a number means nothing in another one. */
+  #here: Promise<string> | undefined;
+
+  constructor(
+    private readonly libc: Pick<Libc, 'peerProcess'>,
+    private readonly log: Log,
+    private readonly root = '/proc',
+  ) {}
+
+  /**
+   * Call it when the socket is new: its descriptor is another one's as soon as it is closed. Of a
+   * process in another PID namespace only the boot is known; undefined if not even that.
+   */
+  async atOtherEnd(socket: Socket): Promise<ProcessId | undefined> {
+    try {
+      const fd = descriptorOf(socket);
+      const pid = fd === undefined ? 0 : this.libc.peerProcess(fd);
+      return `${await this.#whereabouts()} ${await this.#describe(pid)}` as ProcessId;
+    } catch (error) {
+      this.log.warn({ error }, 'the process that calls could not be found out');
+      return undefined;
+    }
+  }
+
+  async isOfEarlierBoot(process: ProcessId): Promise<boolean> {
+    const [boot] = (await this.#whereabouts()).split(' ');
+    return process.split(' ')[0] !== boot;
+  }
+
+  async isGone(process: ProcessId): Promise<boolean> {
+    const [boot, namespace, pid, start] = process.split(' ');
+    const [thisBoot, ownNamespace] = (await this.#whereabouts()).split(' ');
+    if (boot !== thisBoot) return true;
+    if (namespace !== ownNamespace || !/^[1-9]\d*$/.test(pid ?? '')) return false;
+    try {
+      return startOf(await readFile(`${this.root}/${pid}/stat`, 'latin1')) !== start;
+    } catch (error) {
+      const { code = '' } = error as NodeJS.ErrnoException;
+      return code === 'ENOENT' || code === 'ESRCH';
+    }
+  }
+
+  async #describe(pid: number): Promise<string> {
+    if (pid <= 0) return unknown;
+    const start = startOf(await readFile(`${this.root}/${pid}/stat`, 'latin1'));
+    return start === undefined ? unknown : `${pid} ${start}`;
+  }
+
+  async #whereabouts(): Promise<string> {
+    this.#here ??= Promise.all([
+      readFile(`${this.root}/sys/kernel/random/boot_id`, 'latin1'),
+      readlink(`${this.root}/self/ns/pid`),
+    ]).then(([boot, namespace]) => `${boot.trim()} ${namespace}`);
+    return this.#here;
+  }
+}
+
+/**
+ * When the process began, in the kernel's ticks since the boot: field 22 of proc(5). The second field
+ * is its name, which may hold spaces and brackets. A zombie does nothing any more.
+ */
+function startOf(stat: string): string | undefined {
+  const [state, ...rest] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return state === 'Z' || state === 'X' ? undefined : rest[18];
+}
+
+/** Node.js has it on its handle, and no other way to it. */
+function descriptorOf(socket: Socket): number | undefined {
+  const { _handle: handle } = socket as unknown as { _handle?: { fd?: unknown } | null };
+  const fd = handle?.fd;
+  return typeof fd === 'number' && fd >= 0 ? fd : undefined;
+}
