@@ -95,7 +95,7 @@ t.test('the socket is for root alone, and goes when the daemon does', async (t) 
   t.notOk(existsSync(path));
 });
 
-t.test('requests of engines of all ages', async (t) => {
+t.test('requests with and without Host header are served', async (t) => {
   const { path, driver } = await setUp(t);
   const client = await Client.open(path, t);
   for (const host of ['', 'plugin.moby.localhost', '%2Frun%2Fx.sock']) {
@@ -170,7 +170,7 @@ t.test('pipelined requests are answered in order', async (t) => {
   t.match(await client.answer(), { status: 200 });
 });
 
-t.test('what is no HTTP', async (t) => {
+t.test('bytes that are no HTTP are refused', async (t) => {
   const { path, log } = await setUp(t);
   for (const bytes of [
     '\x16\x03\x01\x02\x00\x01\x00',
@@ -254,7 +254,7 @@ t.test('closing answers what is being worked on', async (t) => {
   await closed;
 });
 
-t.test('who else has the path', async (t) => {
+t.test('a socket path that is taken is handled by what has it', async (t) => {
   const driver = new RecordingDriver();
   const make = () => createServer({ driver, log: new RecordingLog(), deadlineMs: 1000 });
 
@@ -282,14 +282,14 @@ t.test('who else has the path', async (t) => {
     await server.close();
   });
 
-  t.test('a file is left alone', async (t) => {
+  t.test("a file in the socket's place is left alone, and refused", async (t) => {
     const path = join(folderFor(t), 'file');
     writeFileSync(path, 'precious');
     await t.rejects(make().listen({ path }), { message: /is not a socket: remove it/ });
     t.ok(existsSync(path));
   });
 
-  t.test('what the host refuses', async (t) => {
+  t.test('a socket that the host refuses is an error with its reason', async (t) => {
     const folder = folderFor(t);
     writeFileSync(join(folder, 'file'), '');
     await t.rejects(make().listen({ path: join(folder, 'file', 'x.sock') }), {

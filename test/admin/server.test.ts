@@ -37,7 +37,7 @@ function setUp(reconcile?: (dryRun: boolean) => Promise<Reconciliation>) {
   return { asked, log, server, post };
 }
 
-t.test('status', async (t) => {
+t.test('the admin socket answers GET /status', async (t) => {
   const { server } = setUp();
   const answer = await server.app.inject('/status');
   t.equal(answer.statusCode, 200);
@@ -45,7 +45,7 @@ t.test('status', async (t) => {
   t.strictSame(answer.json(), status);
 });
 
-t.test('reconcile, for real and not', async (t) => {
+t.test('the admin socket reconciles, and with dryRun only tells what it would do', async (t) => {
   const { asked, log, post } = setUp();
   const answer = await post({ dryRun: true });
   t.equal(answer.statusCode, 200);
@@ -105,7 +105,7 @@ t.test('what is not understood changes nothing', async (t) => {
   }
 });
 
-t.test('what fails', async (t) => {
+t.test('the admin socket answers a failure with its code and message', async (t) => {
   const known = setUp(async () => {
     throw new DriverError('firewall-failed', 'changing the IPv4 rules: no memory');
   });

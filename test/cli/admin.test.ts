@@ -84,7 +84,7 @@ const answering = (value: unknown, status = 200): Handler => {
   };
 };
 
-t.test('status of a sound daemon', async (t) => {
+t.test('tsbridge status of a sound daemon says that nothing differs', async (t) => {
   const folder = await daemon(t, answering(sound));
   const { code, out, err } = await run(['status', '--runtime-dir', folder]);
   t.equal(code, 0);
@@ -131,7 +131,7 @@ t.test('status of a daemon with something to tell', async (t) => {
   }
 });
 
-t.test('reconcile', async (t) => {
+t.test('tsbridge reconcile prints what was done', async (t) => {
   const asked: string[] = [];
   const rules = ['create-chain nat DOCKER', 'append nat DOCKER -i br-a -j RETURN'];
   const folder = await daemon(t, (request, body, response) => {
@@ -248,7 +248,7 @@ t.test('when the daemon does not run, or is another', async (t) => {
   t.match(await run(['status', '--runtime-dir', broken]), { code: 1, err: /asking the daemon on/ });
 });
 
-t.test('wrong command lines', async (t) => {
+t.test('wrong command lines of status and reconcile end with exit code 2', async (t) => {
   for (const [args, text] of [
     [['status', '--jsn'], 'unknown flag --jsn; did you mean --json?'],
     [['reconcile', '--dryrun'], 'did you mean --dry-run?'],
@@ -265,7 +265,7 @@ t.test('wrong command lines', async (t) => {
   t.match(await run(['status'], { TSBRIDGE_RUNTIME_DIR: 'x' }), { code: 2 });
 });
 
-t.test('help', async (t) => {
+t.test('help of status and reconcile names their switches', async (t) => {
   for (const command of ['status', 'reconcile', 'forget']) {
     const { code, out } = await run([command, '--help']);
     t.equal(code, 0);

@@ -41,7 +41,7 @@ async function fileWith(text: string): Promise<string> {
   return path;
 }
 
-t.test('defaults', async (t) => {
+t.test('without any setting the configuration has the documented defaults', async (t) => {
   const config = await read();
   t.strictSame(config, {
     socket: '/run/docker/plugins/tsbridge.sock',
@@ -89,7 +89,7 @@ t.test('the file is found by flag before environment', async (t) => {
   t.equal((await read([`--config=${file}`], { TSBRIDGE_CONFIG: '/nowhere' })).ipMasq, false);
 });
 
-t.test('ways to write a flag', async (t) => {
+t.test('a flag may be written with =, with a space, or alone', async (t) => {
   t.equal((await read(['--userland-proxy=false'])).userlandProxy, false);
   t.equal((await read(['--userland-proxy', 'false'])).userlandProxy, false);
   t.equal((await read(['--ip-forward-no-drop'])).ipForwardNoDrop, true);
@@ -98,7 +98,7 @@ t.test('ways to write a flag', async (t) => {
   t.equal((await read(['--log-level', 'debug', '--log-level', 'warn'])).logLevel, 'warn');
 });
 
-t.test('values', async (t) => {
+t.test('each kind of setting reads the values that it accepts', async (t) => {
   t.equal((await read(['--call-timeout=2.5'])).callTimeoutMs, 2500);
   t.equal((await read(['--ip6tables=auto'])).ip6tables, 'auto');
   t.equal((await read(['--ip6tables=F'])).ip6tables, false);
@@ -143,7 +143,7 @@ t.test('a bad value is reported even where a good one overrides it', async (t) =
   t.match(await problemsOf(promise), ['TSBRIDGE_IPTABLES: "no" is not accepted']);
 });
 
-t.test('files that cannot be used', async (t) => {
+t.test('a configuration file that cannot be used is a problem that names it', async (t) => {
   for (const [text, problem] of [
     ['{', /\.json is not JSON: /],
     ['[]', /\.json must hold one JSON object/],
@@ -158,7 +158,7 @@ t.test('files that cannot be used', async (t) => {
   t.match(await problemsOf(read(['--config', 'c.json'])), [/^--config: "c.json" is not accepted/]);
 });
 
-t.test('values that are not accepted', async (t) => {
+t.test('each value that a setting does not accept is reported with what it takes', async (t) => {
   const long = `/${'x'.repeat(107)}`;
   for (const flag of [
     '--socket=',
@@ -200,7 +200,7 @@ t.test('every setting can be set in every place that it has', async (t) => {
   }
 });
 
-t.test('what is shown is what is read', async (t) => {
+t.test('the text that a kind shows for a value is parsed to the same value', async (t) => {
   const show = (name: (typeof fieldNames)[number]) => fields[name].kind.parse(fallbackText(name));
   for (const name of fieldNames) {
     if (name === 'defaultBindingIp') continue;

@@ -20,7 +20,7 @@ async function tsbridge(...args: string[]) {
   return { code: await dispatch(args, terminal), ...said };
 }
 
-t.test('help', async (t) => {
+t.test('tsbridge --help lists every command', async (t) => {
   const help = await tsbridge('--help');
   t.match(help, { code: 0, err: '', out: /^Usage: tsbridge COMMAND/m });
   for (const command of ['daemon', 'help']) t.match(help.out, new RegExp(`^  ${command} `, 'm'));
@@ -43,13 +43,13 @@ t.test('help of the daemon names every flag, in lines that fit', async (t) => {
   t.strictSame(await tsbridge('daemon', '--wrong', '-h'), help, 'also beside mistakes');
 });
 
-t.test('version', async (t) => {
+t.test('tsbridge --version prints the version of package.json', async (t) => {
   const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
   t.strictSame(await tsbridge('--version'), { code: 0, out: `${version}\n`, err: '' });
   t.strictSame(await tsbridge('-v'), await tsbridge('--version'));
 });
 
-t.test('unknown commands', async (t) => {
+t.test('an unknown command is refused with the nearest one that exists', async (t) => {
   t.match(await tsbridge('deamon'), { code: 2, out: '', err: 'did you mean tsbridge daemon?' });
   t.match(await tsbridge('help', 'hepl'), { code: 2, out: '', err: 'did you mean tsbridge help?' });
   t.match(await tsbridge('--verbose'), { code: 2, out: '', err: /unknown command "--verbose"/ });
@@ -89,7 +89,7 @@ t.test('whatever else goes wrong is one line', async (t) => {
   t.equal(await dispatch(['--help'], terminal), 1);
 });
 
-t.test('columns', (t) => {
+t.test('help is set in two aligned columns that keep to the width', (t) => {
   t.equal(columns([['a', 'one']]), '  a  one\n');
   const long = columns([
     ['a', `${'word '.repeat(30)}end`],

@@ -10,7 +10,7 @@ function logInto(level: Parameters<typeof createLog>[0]) {
   return { lines, log };
 }
 
-t.test('a line', (t) => {
+t.test('a log line is one JSON object with level, time and msg', (t) => {
   const { lines, log } = logInto('info');
   log.info({ method: 'NetworkDriver.Join', durationMs: 1.5 }, 'call');
   t.match(lines, [
@@ -32,7 +32,7 @@ t.test('a line', (t) => {
   t.end();
 });
 
-t.test('levels', (t) => {
+t.test('log lines below the level are dropped', (t) => {
   const { lines, log } = logInto('warn');
   for (const level of ['debug', 'info', 'warn', 'error'] as const) log[level]({}, level);
   t.match(lines, [{ level: 'warn' }, { level: 'error' }]);
@@ -40,7 +40,7 @@ t.test('levels', (t) => {
   t.end();
 });
 
-t.test('errors', (t) => {
+t.test('an error in the log has its code, or its stack if it has none', (t) => {
   const { lines, log } = logInto('info');
   log.error({ error: new DriverError('port-allocated', 'taken') }, 'a');
   log.error({ error: new TypeError('broken') }, 'b');

@@ -16,7 +16,7 @@ async function spawnTsbridge(...args: string[]) {
   return { code, err };
 }
 
-t.test('as a process', async (t) => {
+t.test('the tsbridge command runs as a process of its own', async (t) => {
   const wrong = await spawnTsbridge('daemon', '--lgo-level=info');
   t.match(wrong, { code: 2, err: 'did you mean --log-level?' });
 });

@@ -26,7 +26,7 @@ t.test('units and defaults name the same places', (t) => {
   t.end();
 });
 
-t.test('the engine is started after us', (t) => {
+t.test('the units order docker.service after tsbridge', (t) => {
   t.strictSame(valuesOf(service, 'Before'), ['docker.service']);
   t.strictSame(valuesOf(socket, 'Before'), ['docker.service']);
   t.strictSame(valuesOf(socket, 'SocketMode'), ['0600']);
@@ -40,7 +40,7 @@ t.test('each capability has its reason beside it', (t) => {
   t.end();
 });
 
-t.test('systemd takes the units', { skip }, (t) => {
+t.test('systemd-analyze verifies the units without a complaint', { skip }, (t) => {
   const copies = mkdtempSync(join(tmpdir(), 'tsbridge-units-'));
   t.teardown(() => rmSync(copies, { recursive: true }));
   const started = service.replace(/^ExecStart=.*$/m, `ExecStart=${process.execPath}`);
@@ -58,7 +58,7 @@ t.test('systemd takes the units', { skip }, (t) => {
   t.end();
 });
 
-t.test('exposure is at most 4.0', { skip }, (t) => {
+t.test('systemd-analyze rates the exposure of the service at 4.0 at most', { skip }, (t) => {
   const { status, stdout } = spawnSync(
     'systemd-analyze',
     [

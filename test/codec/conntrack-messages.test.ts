@@ -33,7 +33,7 @@ const reply = known(replies.flows[0]);
 const body = Buffer.from(reply.body, 'hex');
 const flow = known(parseFlow(reply.type, body));
 
-t.test('a flow', async (t) => {
+t.test('a tracked connection is parsed from the bytes of the kernel', async (t) => {
   t.match(flow, {
     family: 4,
     protocol: 17,
@@ -47,14 +47,14 @@ t.test('a flow', async (t) => {
   t.equal(parseFlow(reply.type, Buffer.concat([Buffer.from([7]), body.subarray(1)])), undefined);
 });
 
-t.test('is deleted by its tuple and its id', async (t) => {
+t.test('a flow is deleted by its tuple and its id', async (t) => {
   const request = deleteFlowRequest(flow);
   t.match(request, { type: 0x102, flags: 0 }, 'answered only if it fails');
   t.same(request.body.subarray(0, 56), body.subarray(0, 56), 'the header and the tuple');
   t.equal(request.body.length, 56 + 8, 'and CTA_ID');
 });
 
-t.test('filters', async (t) => {
+t.test('requests of conntrack carry the filter that the kernel knows', async (t) => {
   const bytes = (filter: FlowFilter) => listFlowsRequest(filter).body.toString('hex');
   t.equal(bytes({ kind: 'family', family: 6 }), '0a000000');
   t.equal(
@@ -81,7 +81,7 @@ t.test('filters', async (t) => {
   );
 });
 
-t.test('which flows are meant', async (t) => {
+t.test('a flow is matched by container address or by host port', async (t) => {
   const cases: readonly (readonly [readonly FlowSelector[], boolean])[] = [
     [[], false],
     [[{ kind: 'udp-to', family: 4, port: port(5353) }], true],
@@ -126,7 +126,7 @@ t.test('one dump, or filtered ones where that is less work', async (t) => {
   t.same(kinds([toPort, ipv6], 50_000), ['udp-to', 'family'], 'each family by itself');
 });
 
-t.test('what the kernel removes by itself', async (t) => {
+t.test('requests that let the kernel remove flows by a filter', async (t) => {
   const toPort = (value: number): FlowSelector => ({
     kind: 'udp-to',
     family: 6,
@@ -149,7 +149,7 @@ t.test('what the kernel removes by itself', async (t) => {
   t.same(request.body, dump.body);
 });
 
-t.test('any bytes can be parsed', async (t) => {
+t.test('any bytes are parsed as a flow or refused, without an exception', async (t) => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 120 }), (bytes) => {
       parseFlow(reply.type, Buffer.concat([Buffer.from([2, 0, 0, 0]), Buffer.from(bytes)]));

@@ -7,7 +7,9 @@ const nat = makeRule(4, 'nat', 'PREROUTING', { localDestination: true }, { jump:
 const raw = makeRule(4, 'raw', 'PREROUTING', { protocol: 'tcp' }, 'DROP');
 const sctp = makeRule(4, 'mangle', 'POSTROUTING', { protocol: 'sctp' }, 'CHECKSUM');
 
-t.test('nothing to change is no text', async (t) => t.equal(renderRestore([]), ''));
+t.test('without a change there is no text for iptables-restore', async (t) =>
+  t.equal(renderRestore([]), ''),
+);
 
 t.test('drops and accepts before translation; within a table in order', async (t) => {
   const text = renderRestore([
@@ -46,7 +48,7 @@ COMMIT
   );
 });
 
-t.test('a probe leaves nothing', async (t) => {
+t.test('the probe of a table adds a rule and deletes it in one commit', async (t) => {
   for (const table of tables) {
     t.match(
       renderTableProbe(table),

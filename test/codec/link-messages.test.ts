@@ -93,7 +93,7 @@ t.test('requests are those of `ip`, byte by byte (iproute2 6.1)', async (t) => {
   );
 });
 
-t.test('other requests', async (t) => {
+t.test('other requests of rtnetlink have the bytes that ip sends', async (t) => {
   t.match(
     wire(links.hairpinRequest('vhost', true)),
     captured('0c000500 05000400 01000000'),
@@ -150,7 +150,7 @@ t.test('other requests', async (t) => {
   t.notMatch(fallback.body.subarray(12).toString('hex'), '08000100', 'no destination');
 });
 
-t.test('links', async (t) => {
+t.test('link messages of rtnetlink are read as ip reads them', async (t) => {
   const parsed = [...repliesOf('vethOnBridge'), ...repliesOf('bridge'), ...repliesOf('loopback')];
   t.same(
     parsed.map(({ type, body }) => links.parseLink(type, body)),
@@ -189,7 +189,7 @@ t.test('links', async (t) => {
   t.match(links.parseLink(16, Buffer.alloc(16)), { name: '', mtu: 0, up: false });
 });
 
-t.test('addresses', async (t) => {
+t.test('address messages of rtnetlink are written and read as ip does', async (t) => {
   const both = new Set([1, 2]);
   const parsed = repliesOf('addresses').map(({ type, body }) =>
     addresses.parseAddress(type, body, both),
@@ -207,7 +207,7 @@ t.test('addresses', async (t) => {
   t.equal(addresses.parseAddress(20, ipv4, new Set([1])), undefined, 'another link');
 });
 
-t.test('routes', async (t) => {
+t.test('route messages of rtnetlink are written and read as ip does', async (t) => {
   const parseRoute = routeParser(['0.0.0.0/0', '::/0'].map(cidr));
   const parse = (what: string) =>
     repliesOf(what).flatMap(({ type, body }) => {
@@ -247,7 +247,7 @@ t.test('routes', async (t) => {
   t.equal(noLink?.interfaceIndex, undefined);
 });
 
-t.test('any bytes can be parsed', async (t) => {
+t.test('any bytes are parsed as link, address or route, or refused', async (t) => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 120 }), fc.constantFrom(16, 20, 24), (bytes, type) => {
       const body = Buffer.from(bytes);

@@ -21,7 +21,7 @@ import {
 
 const hex = (bytes: Buffer) => bytes.toString('hex');
 
-t.test('numbers and text', async (t) => {
+t.test('numbers and text become netlink attributes', async (t) => {
   t.equal(hex(u8(255)), 'ff');
   t.equal(hex(u16Be(5353)), '14e9');
   t.equal(hex(u32(1400)), '78050000');
@@ -35,12 +35,12 @@ t.test('attributes are padded, and their length is without the padding', async (
   t.equal(hex(nested(18, attribute(1, u8(7)))), '0c0012800500010007000000', 'marked as nested');
 });
 
-t.test('a message, as `ip` writes it', async (t) => {
+t.test('a netlink message has the bytes that ip writes', async (t) => {
   const request = { type: 18, flags: flag.ack, body: Buffer.from('00ff', 'hex') };
   t.equal(hex(formatRequest(request, 0x6b00eaea)), '1200000012000500eaea006b0000000000ff');
 });
 
-t.test('what was written is read again', async (t) => {
+t.test('netlink attributes that were written are read with the same values', async (t) => {
   const entry = fc.tuple(fc.integer({ min: 0, max: 0x3fff }), fc.uint8Array({ maxLength: 40 }));
   fc.assert(
     fc.property(fc.uniqueArray(entry, { selector: ([type]) => type }), (entries) => {
@@ -53,7 +53,7 @@ t.test('what was written is read again', async (t) => {
   );
 });
 
-t.test('any bytes can be read', async (t) => {
+t.test('any bytes are read as netlink attributes without an exception', async (t) => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
       const buffer = Buffer.from(bytes);
@@ -66,7 +66,7 @@ t.test('any bytes can be read', async (t) => {
   t.pass('without an exception, and in finite time');
 });
 
-t.test('readers of attributes', async (t) => {
+t.test('netlink attributes are read by type, and none if they are absent', async (t) => {
   const attributes = readAttributes(
     Buffer.concat([
       attribute(1, u32(7)),
@@ -88,7 +88,7 @@ t.test('readers of attributes', async (t) => {
   t.equal(readNested(attributes, 99).size, 0);
 });
 
-t.test('messages of a datagram', async (t) => {
+t.test('the netlink messages of a datagram are told apart', async (t) => {
   const acknowledgement = formatRequest({ type: 2, flags: 0, body: u32(0) }, 5);
   const failure = formatRequest({ type: 2, flags: 0, body: Buffer.from('efffffff', 'hex') }, 6);
   const [first, second, ...others] = parseFrames(Buffer.concat([acknowledgement, failure]));

@@ -3,7 +3,7 @@ import { formatRequest } from '../../src/codec/netlink-message.js';
 import { deleteRulesBatch } from '../../src/codec/nft-messages.js';
 
 /** By linux/netfilter/nf_tables.h; that the kernel takes it is shown in kernel/rule-deletion.test.ts. */
-t.test('a transaction that deletes rules', async (t) => {
+t.test('a transaction that deletes rules by handle has the bytes that nft sends', async (t) => {
   const rule = { table: 'nat', chain: 'DOCKER', handle: 258 } as const;
   const bytes = deleteRulesBatch(4, [rule, { ...rule, table: 'filter', handle: 2 ** 40 }]).map(
     (request, index) => formatRequest(request, index + 1).toString('hex'),

@@ -35,7 +35,7 @@ t.test('who, in which families, and the numbers of rules', async (t) => {
   t.same(rest, []);
 });
 
-t.test('a flush of everything', async (t) => {
+t.test('nft flush ruleset is one event for both families', async (t) => {
   const flushed = read(
     'delete rule ip6 filter FORWARD handle 2',
     'delete chain ip6 filter FORWARD',
@@ -57,7 +57,7 @@ t.test('what is not understood may concern both families', async (t) => {
   t.same(read('add rule ip filter FORWARD accept # handle 2', '# new generation three'), []);
 });
 
-t.test('more than nft could take', async (t) => {
+t.test('events that nft lost are reported as lost', async (t) => {
   const events = read(
     'add rule ip filter DOCKER counter packets 0 bytes 0 accept # handle 2',
     '# ERROR: We lost some netlink events!',

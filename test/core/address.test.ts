@@ -85,7 +85,7 @@ t.test('bytes and text are the same address', async (t) => {
   t.pass('for both families');
 });
 
-t.test('networks', async (t) => {
+t.test('networks are cut to their prefix, and overlap if they share an address', async (t) => {
   t.equal(cidrText(networkOf(cidr('10.5.7.9/20'))), '10.5.0.0/20');
   t.equal(cidrText(networkOf(cidr('fd00:1:2:3:4::1/64'))), 'fd00:1:2:3::/64');
   t.equal(cidrText(networkOf(cidr('10.5.7.9/0'))), '0.0.0.0/0');
@@ -101,7 +101,7 @@ t.test('networks', async (t) => {
   t.equal(cidrText(hostCidr(ip('fd00::1'))), 'fd00::1/128');
 });
 
-t.test('containment is what the bits say', async (t) => {
+t.test('a prefix contains an address if their leading bits are the same', async (t) => {
   fc.assert(
     fc.property(bytesOf(4), bytesOf(4), fc.integer({ min: 0, max: 32 }), (a, b, prefixLength) => {
       const network = { family: 4 as const, address: addressFromBytes(a), prefixLength };
@@ -113,7 +113,7 @@ t.test('containment is what the bits say', async (t) => {
   t.pass();
 });
 
-t.test('special addresses', async (t) => {
+t.test('unspecified and loopback addresses are recognized', async (t) => {
   t.same(
     ['127.9.9.9', '::1', '10.0.0.1', '::2'].map((a) => isLoopback(ip(a))),
     [true, true, false, false],
@@ -125,7 +125,7 @@ t.test('special addresses', async (t) => {
   t.equal(familyOf(ip('::')), 6);
 });
 
-t.test('MAC addresses', async (t) => {
+t.test('MAC addresses are parsed, and multicast ones refused', async (t) => {
   t.equal(parseMac('02:42:0A:05:00:02'), '02:42:0a:05:00:02');
   for (const text of [
     '',

@@ -4,7 +4,7 @@ import { didYouMean, nearest } from '../../src/core/nearest.js';
 
 const flags = ['userland-proxy', 'iptables', 'ip6tables', 'ip-forward', 'ip-masq', 'log-level'];
 
-t.test('typing mistakes', (t) => {
+t.test('a word is proposed in spite of typing mistakes', (t) => {
   t.equal(nearest('userland-prox', flags), 'userland-proxy', 'a letter too few');
   t.equal(nearest('iptabels', flags), 'iptables', 'two swapped');
   t.equal(nearest('ip4tables', flags), 'iptables', 'the first of those equally near');
@@ -13,14 +13,14 @@ t.test('typing mistakes', (t) => {
   t.end();
 });
 
-t.test('parts of a word', (t) => {
+t.test('a word is proposed for a part of it', (t) => {
   t.equal(nearest('proxy', flags), 'userland-proxy');
   t.equal(nearest('ip-', flags), 'ip-masq', 'the shortest that begins so');
   t.equal(nearest('tables', flags), 'iptables');
   t.end();
 });
 
-t.test('nothing near enough', (t) => {
+t.test('no word is proposed where none is near enough', (t) => {
   t.equal(nearest('firewall-backend', flags), undefined);
   t.equal(nearest('x', flags), undefined);
   t.equal(nearest('', flags), undefined);
@@ -28,7 +28,7 @@ t.test('nothing near enough', (t) => {
   t.end();
 });
 
-t.test('the hint', (t) => {
+t.test('the proposal is worded as a question', (t) => {
   t.equal(
     didYouMean('iptable', flags, (flag) => `--${flag}`),
     '; did you mean --iptables?',

@@ -109,7 +109,7 @@ t.test('a network, a container with ports, and nothing left', async (t) => {
   t.notMatch(JSON.stringify(host.firewall.dump()), bridge);
 });
 
-t.test('calls may be repeated', async (t) => {
+t.test('every call may be repeated', async (t) => {
   const host = makeHost();
   const { driver } = await start(host);
   for (let time = 0; time < 2; time += 1) {
@@ -129,7 +129,7 @@ t.test('calls may be repeated', async (t) => {
   t.same(state(host).links, []);
 });
 
-t.test('what is unknown', async (t) => {
+t.test('calls about an unknown network or endpoint are refused', async (t) => {
   const { driver } = await start(makeHost());
   await t.rejects(driver.createEndpoint(endpoint()), { code: 'network-unknown' });
   await driver.createNetwork(network());
@@ -187,7 +187,7 @@ t.test("a bridge of the user's is used and stays", async (t) => {
   });
 });
 
-t.test('a failure anywhere undoes the rest', async (t) => {
+t.test('a call that fails anywhere undoes what it did', async (t) => {
   const steps = ['links.createBridge', 'links.addAddress', 'links.change', 'sysctls.write'];
   for (const step of [...steps, 'store.write', 'firewall']) {
     const host = makeHost();
@@ -246,7 +246,7 @@ t.test('what was published stays if its successor is refused', async (t) => {
   await driver.publishPorts(other, publish([6, 82, 8082], [6, 83, 8083]));
 });
 
-t.test('ports that cannot be had', async (t) => {
+t.test('ports that cannot be had are refused, and nothing is published', async (t) => {
   const { host, driver } = await publishedBesideAnother();
   const before = state(host);
   const other = ids(networkId, id('c'));
@@ -372,7 +372,7 @@ t.test('a routed network opens container ports and binds none', async (t) => {
   t.same(state(host), before);
 });
 
-t.test('a kernel without table raw', async (t) => {
+t.test('endpoints are created on a kernel without table raw', async (t) => {
   const host = makeHost();
   const { driver, world } = await start(host, 'docker28');
   await driver.createNetwork(network());

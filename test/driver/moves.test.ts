@@ -142,7 +142,7 @@ t.test('FORWARD is emptied where a newer engine has been before', async (t) => {
   t.equal(choice.current.name, 'docker20', 'its chains alone say nothing');
 });
 
-t.test('another generation is forced', async (t) => {
+t.test('rules move when another generation is forced', async (t) => {
   const names = ['docker17', 'docker20', 'docker28', 'docker29'] as const;
   for (const before of names) {
     const host = makeHost();
@@ -164,7 +164,7 @@ t.test('another generation is forced', async (t) => {
   }
 });
 
-t.test('an engine that is just starting', async (t) => {
+t.test('rules do not move while an engine is just starting', async (t) => {
   const host = makeHost();
   await populate(host, 'auto');
   const chains = '-N DOCKER-ISOLATION-STAGE-1\n-N DOCKER-ISOLATION-STAGE-2\n';
@@ -173,7 +173,7 @@ t.test('an engine that is just starting', async (t) => {
   t.ok('filter DOCKER-ISOLATION-STAGE-2' in host.firewall.dump(), 'keeps the chains it has made');
 });
 
-t.test('other settings of the daemon', async (t) => {
+t.test('rules move when the daemon starts with other settings', async (t) => {
   const tried: readonly NonNullable<Settings>[] = [
     { userlandProxy: false },
     { ipMasq: false },
@@ -203,7 +203,7 @@ t.test('a container ends while the daemon is told other settings', async (t) => 
   t.notMatch(JSON.stringify(host.firewall.dump()), /10\.5\.0\.2/);
 });
 
-t.test('a move that cannot be recorded', async (t) => {
+t.test('rules move to another generation even if that cannot be recorded', async (t) => {
   const host = makeHost();
   await startEngine(host, 'docker20');
   const { world } = await populate(host, 'auto');
@@ -214,7 +214,7 @@ t.test('a move that cannot be recorded', async (t) => {
   t.ok(host.logged.some(({ message }) => message === 'recording a move failed'));
 });
 
-t.test('a network of its own mind', async (t) => {
+t.test("a network with settings of its own keeps them when the daemon's change", async (t) => {
   const label = (name: string) => ({
     options: { 'com.docker.network.generic': { [`tsbridge.${name}`]: 'false' } },
   });
@@ -238,7 +238,7 @@ t.test('a network of its own mind', async (t) => {
   t.not(forward.firewall.policy('FORWARD'), 'DROP');
 });
 
-t.test('a kernel without br_netfilter', async (t) => {
+t.test('a network that needs br_netfilter is refused where the kernel has none', async (t) => {
   const create = async (settings: Settings, generation: GenerationName) => {
     const host = makeHost();
     const { driver } = await boot(host, generation, settings);

@@ -22,7 +22,7 @@ async function restart(host: FakeHost): Promise<Engine> {
   return engine;
 }
 
-t.test('a full disk', async (t) => {
+t.test('on a full disk no port is released, and the call is refused', async (t) => {
   const { host, engine, bare } = await published();
   const before = stateOf(host);
   host.faults.plan('store.write', 'ENOSPC');

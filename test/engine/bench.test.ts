@@ -74,7 +74,7 @@ t.test('a short run, with a row of each kind', { timeout: 600_000 }, async (t) =
   t.equal(value('adoption: packets lost'), 0);
 });
 
-t.test('a table, and back', async (t) => {
+t.test('a table of the bench is read back as the figures that it was made of', async (t) => {
   const figures = [
     figure({ row: 'network create', unit: 'ms', builtIn: 60, tsbridge: 12 }),
     figure({ row: 'proxy: new connections', unit: '/s', builtIn: 2000, tsbridge: 1000 }),
@@ -104,7 +104,7 @@ t.test('a table, and back', async (t) => {
   );
 });
 
-t.test('figures from the log, and of many', async (t) => {
+t.test('the bench takes handler times from the log, and medians of many', async (t) => {
   const line = (fields: object) => JSON.stringify(fields);
   const lines = [
     'no JSON',

@@ -2,7 +2,7 @@
  * Listings that were reviewed once and must stay as they are: `test/golden/NAME.txt`.
  *
  * To write them anew after a change that is meant: `TSBRIDGE_UPDATE_GOLDEN=1 npx tap run FILE`,
- * then read the diff against the spec before committing it.
+ * then read the diff before committing it.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 

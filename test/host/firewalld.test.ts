@@ -5,7 +5,7 @@ import t from 'tap';
 import { Firewalld, parseActiveZones } from '../../src/host/firewalld.js';
 import { RecordingLog } from '../fakes/recording-driver.js';
 
-t.test('active zones', async (t) => {
+t.test('the active zones of firewalld are parsed from its output', async (t) => {
   const text = [
     'docker',
     '  interfaces: docker0 br-0123456789ab',
@@ -20,7 +20,7 @@ t.test('active zones', async (t) => {
   t.strictSame(parseActiveZones(''), []);
 });
 
-t.test('a host without firewalld', async (t) => {
+t.test('a host without firewalld has no zones to care for', async (t) => {
   const log = new RecordingLog();
   const zones = new Firewalld(log, () => false);
   const bridge = 'br-a' as Parameters<typeof zones.add>[0];

@@ -25,7 +25,7 @@ function counter() {
   };
 }
 
-t.test('a child that ends is started again', async (t) => {
+t.test('a monitor that ends is started again', async (t) => {
   const log = new RecordingLog();
   const lines: string[] = [];
   const lost = counter();
@@ -63,7 +63,7 @@ t.test('what it complains of means that something was missed', async (t) => {
   child.stop();
 });
 
-t.test('not every complaint means that', async (t) => {
+t.test('not every error of a monitor means that events are lost', async (t) => {
   const lost = counter();
   const gaps = counter();
   const events = { line: () => {}, lostTrack: lost.hit, gap: gaps.hit, harmless: /^XT / };
@@ -75,7 +75,7 @@ t.test('not every complaint means that', async (t) => {
   t.equal(gaps.count, 1, 'the second line; a start is none');
 });
 
-t.test('a program that is not there', async (t) => {
+t.test('a monitor whose program is missing is reported as missing', async (t) => {
   const log = new RecordingLog();
   const lost = counter();
   const events = { line: () => {}, lostTrack: lost.hit };
@@ -120,7 +120,7 @@ t.test('rules that are read again and again', async (t) => {
   poll.stop();
 });
 
-t.test('lines of ip monitor', async (t) => {
+t.test('lines of ip monitor are parsed to the links that changed', async (t) => {
   for (const [line, name] of [
     ['12: veth1@if11: <BROADCAST,UP> mtu 1500', 'veth1'],
     ['Deleted 3: br-0    inet 10.5.0.1/24 scope global br-0', 'br-0'],

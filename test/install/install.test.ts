@@ -242,7 +242,7 @@ t.test('again without a change, and after one', async (t) => {
   t.strictSame(tree(root), first, 'files of an older version are gone');
 });
 
-t.test('a dry run writes nothing', async (t) => {
+t.test('scripts/install --dry-run writes nothing', async (t) => {
   const root = makeTarget();
   const dry = await install('--destdir', root, '--dry-run');
   t.match(dry, { code: 0, stdout: /would write: \/etc\/systemd\/system\/tsbridge.service/ });
@@ -273,7 +273,7 @@ t.test('is not removed from under existing networks', async (t) => {
   t.strictSame(Object.keys(tree(root)), [`/var/lib/tsbridge/networks/${'a'.repeat(64)}.json`]);
 });
 
-t.test('what is not ours stays', async (t) => {
+t.test('scripts/install --uninstall leaves files of others alone', async (t) => {
   const root = makeTarget();
   mkdirSync(join(root, 'usr/local/bin'), { recursive: true });
   symlinkSync('/opt/other', join(root, 'usr/local/bin/tsbridge'));
@@ -282,7 +282,7 @@ t.test('what is not ours stays', async (t) => {
   t.strictSame(tree(root), { '/usr/local/bin/tsbridge': '/opt/other' });
 });
 
-t.test('mistakes', async (t) => {
+t.test('scripts/install refuses what it cannot do, with the reason', async (t) => {
   t.match(await install('--dryrun'), { code: 1, stderr: /unknown argument --dryrun/ });
   t.match(await install('--prefix'), { code: 1, stderr: /--prefix needs a folder/ });
   t.match(await install('--prefix', 'opt'), { code: 1, stderr: /not a plain absolute path: opt/ });

@@ -173,7 +173,7 @@ t.test('the proxy process is killed: its sockets come back', async (t) => {
   for (const call of calls.slice(7)) t.notOk(await perform(daemon, call));
 });
 
-t.test('a second daemon on the same folder', async (t) => {
+t.test('a second daemon on the same state folder is refused', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'tsb-'));
   const daemon = await Daemon.start(folder);
   t.teardown(() => end(daemon));

@@ -6,7 +6,7 @@ import { CommandError, runCommand, spawnProcess } from '../../src/host/process/e
 const timeoutMs = 20_000;
 const exists = (pid: number) => spawnSync('kill', ['-0', String(pid)]).status === 0;
 
-t.test('a command that ends well', async (t) => {
+t.test('a command that ends well gives its output', async (t) => {
   const pids: number[] = [];
   const result = await runCommand('cat', ['-'], {
     input: 'line\n\n',
@@ -22,7 +22,7 @@ t.test('a command that ends well', async (t) => {
   t.match(env.stdout, /^PATH=/m);
 });
 
-t.test('commands that fail', async (t) => {
+t.test('a command that fails is an error with its output', async (t) => {
   await t.rejects(runCommand('no-such-program', ['x'], { timeoutMs }), {
     name: 'CommandError',
     failure: 'not-found',
@@ -63,7 +63,7 @@ t.test('a child that closes its input early is no unhandled error', async (t) =>
   t.match(error, { failure: 'exited', exitCode: 4 });
 });
 
-t.test('long-lived children', async (t) => {
+t.test('a long-lived child is told of, ended and outlived', async (t) => {
   const child = spawnProcess('sh', ['-c', 'read line; echo "got $line"; exec sleep 60']);
   t.type(child.pid, 'number');
   child.stdin?.write('this\n');

@@ -84,7 +84,7 @@ const faults: readonly (readonly [string, string, RegExp])[] = [
 for (const [what, script, message] of faults) {
   t.test(`iptables-restore ${what}`, { skip }, async (t) => {
     const own = await commits();
-    await t.test('while rules are added', async (t) => {
+    await t.test('iptables-restore fails while rules are added', async (t) => {
       wrap(t, script);
       await refused(t, own.submit(add), what, message);
     });
@@ -93,7 +93,7 @@ for (const [what, script, message] of faults) {
     await own.submit(add);
     const wanted = rules();
     t.ok(wanted.length > 0, 'the next call is fine');
-    await t.test('while rules are removed', async (t) => {
+    await t.test('iptables-restore fails while rules are removed', async (t) => {
       wrap(t, script);
       await refused(t, own.submit(remove), what, message);
     });

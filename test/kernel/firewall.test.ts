@@ -104,7 +104,7 @@ t.test('an unsupported family is an error', async (t) => {
   await t.rejects(firewall.read(6), { code: 'firewall-failed', message: /no working ip6tables/ });
 });
 
-t.test('the failing line', async (t) => {
+t.test('the error of a commit has the failing line', async (t) => {
   t.same(failingLine('iptables-restore: line 2 failed', 'a\nb\n'), { number: 2, text: 'b' });
   t.same(failingLine('Error occurred at line: 1', 'a\nb\n'), { number: 1, text: 'a' });
   t.equal(failingLine('line 9 failed', 'a\n'), undefined);

@@ -31,7 +31,7 @@ const show = (link: string) => ipJson('-details', 'link', 'show', link)[0] ?? {}
 const links = new LinksNetlink();
 t.teardown(() => links.close());
 
-t.test('a bridge', async (t) => {
+t.test('a bridge is created with its MTU and MAC, down', async (t) => {
   await links.createBridge(bridge('br-a'));
   t.match(show('br-a'), {
     address: mac,
@@ -74,7 +74,7 @@ t.test('a bridge whose MTU is refused is not left over', async (t) => {
   t.equal(await links.find('br-big'), undefined);
 });
 
-t.test('a veth pair', async (t) => {
+t.test('a veth pair is created with the host end on its bridge and up', async (t) => {
   await links.createBridge(bridge('br-b'));
   await links.change(name('br-b'), { up: true });
   await links.createVeth(veth('vh0', 'vc0', 'br-b', { mtu: 1400 }));
@@ -99,7 +99,7 @@ t.test('a veth pair', async (t) => {
   t.equal(await links.find('vc2'), undefined);
 });
 
-t.test('changes', async (t) => {
+t.test('a link is changed as it is told', async (t) => {
   await links.change(name('vh0'), { hairpin: true, mtu: 1350 });
   t.match(show('vh0'), { mtu: 1350, linkinfo: { info_slave_data: { hairpin: true } } });
   run('ip', ['link', 'set', 'vh0', 'nomaster', 'down']);
@@ -110,7 +110,7 @@ t.test('changes', async (t) => {
   await t.rejects(links.change(name('gone'), { up: true }), /changing interface gone: .*ENODEV/);
 });
 
-t.test('addresses', async (t) => {
+t.test('addresses are added to a bridge and removed', async (t) => {
   const device = name('br-b');
   await links.addAddress(device, cidr('10.5.0.1/24'));
   await links.addAddress(device, cidr('10.5.0.1/24'));
@@ -131,7 +131,7 @@ t.test('addresses', async (t) => {
   await t.rejects(links.addAddress(name('gone'), cidr('10.6.0.1/32')), /no interface gone/);
 });
 
-t.test('lists of links and routes', async (t) => {
+t.test('links and routes of the host are listed', async (t) => {
   const all = await links.list();
   t.same(
     all.map((link) => link.name).sort(),
@@ -199,7 +199,7 @@ t.test('addresses, routes and links of others do not count', async (t) => {
   await links.remove(name('others'));
 });
 
-t.test('many calls at a time', async (t) => {
+t.test('many netlink calls at a time are answered each', async (t) => {
   const numbers = Array.from({ length: 150 }, (_, number) => number);
   const found = await Promise.all(numbers.map(() => links.find('br-b')));
   t.ok(found.every((link) => link?.name === 'br-b'));
@@ -222,7 +222,7 @@ t.test('removals at a time share processes, and each learns its own end', async 
   for (const text of names) t.equal(await links.find(text), undefined);
 });
 
-t.test('a closed socket refuses', async (t) => {
+t.test('a closed netlink socket refuses requests', async (t) => {
   const other = new LinksNetlink();
   const waiting = [other.find('lo'), other.find('lo')];
   other.close();

@@ -113,7 +113,7 @@ for (const variant of ['nft', 'legacy'] as const) {
       return daemon;
     };
 
-    await t.test('no table raw', async (t) => {
+    await t.test('a kernel without table raw serves containers', async (t) => {
       const daemon = await start({ [`${four}-restore`]: without(`${four}-restore`, 'raw') });
       t.same(status().degraded, [], 'nobody has missed it yet');
       await withContainer(daemon, () => {
@@ -130,7 +130,7 @@ for (const variant of ['nft', 'legacy'] as const) {
       await daemon.kill();
     });
 
-    await t.test('no table nat for IPv6', async (t) => {
+    await t.test('a kernel without table nat for IPv6 serves containers', async (t) => {
       const daemon = await start({ [`${six}-restore`]: without(`${six}-restore`, 'nat') });
       await withContainer(daemon, () => {
         t.match(saved(six), /-A DOCKER ! -i br-a{12} -o br-a{12} -j DROP/, 'isolated all the same');
@@ -140,7 +140,7 @@ for (const variant of ['nft', 'legacy'] as const) {
       await daemon.kill();
     });
 
-    await t.test('no ip6tables', async (t) => {
+    await t.test('a host without ip6tables serves containers', async (t) => {
       const broken = `echo "${six}: Protocol not supported" >&2; exit 3`;
       const names = [`${six}-save`, 'ip6tables-save', `${six}-restore`];
       // As `auto` finds it; told to write IPv6 rules it would be an error in the log.
@@ -168,11 +168,15 @@ for (const variant of ['nft', 'legacy'] as const) {
 }
 
 const both = isInstalled('iptables-legacy') && existsSync('/proc/net/ip_tables_names');
-t.test('Docker has chains in both variants', { skip: !both }, async (t) => {
-  run('iptables-nft', ['-w', '-N', 'DOCKER']);
-  run('iptables-legacy', ['-w', '-N', 'DOCKER']);
-  const daemon = Daemon.spawn(folder);
-  await daemon.ended;
-  t.match(daemon.log, /both iptables-nft and iptables-legacy hold chains of Docker/);
-  t.equal(daemon.process.exitCode, 1);
-});
+t.test(
+  'the daemon does not start where Docker has chains in both variants of iptables',
+  { skip: !both },
+  async (t) => {
+    run('iptables-nft', ['-w', '-N', 'DOCKER']);
+    run('iptables-legacy', ['-w', '-N', 'DOCKER']);
+    const daemon = Daemon.spawn(folder);
+    await daemon.ended;
+    t.match(daemon.log, /both iptables-nft and iptables-legacy hold chains of Docker/);
+    t.equal(daemon.process.exitCode, 1);
+  },
+);

@@ -56,7 +56,7 @@ function connect(host: string): string {
   return run('ip', args).trim();
 }
 
-t.test('a peer with everything', async (t) => {
+t.test('a peer is moved into a namespace with name, addresses and routes', async (t) => {
   const moved = await moveIntoNamespace(libc, {
     peer: name('peer0'),
     namespacePath: path,
@@ -99,7 +99,7 @@ t.test('a peer with everything', async (t) => {
   }
 });
 
-t.test('the lowest free index', async (t) => {
+t.test('a peer gets the lowest free index after its prefix', async (t) => {
   const request = { ...nothing, peer: name('peer1'), namespacePath: path, name: eth };
   run('ip', ['-netns', 'sandbox', 'link', 'add', 'eth2', 'type', 'bridge']);
   t.equal(await moveIntoNamespace(libc, request), 'eth1');

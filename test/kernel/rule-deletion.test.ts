@@ -60,7 +60,7 @@ for (const { family, ip, tool } of families) {
   });
 }
 
-t.test('they are known as our own', async (t) => {
+t.test('deletions by netlink are known as our own', async (t) => {
   run('iptables-nft', ['-F']);
   run('iptables-nft', ['-A', 'OUTPUT', '-p', 'tcp', '--dport', '7', '-j', 'ACCEPT']);
   const listing = run('nft', ['-a', 'list', 'chain', 'ip', 'filter', 'OUTPUT']);

@@ -41,7 +41,7 @@ async function waiting(words: string): Promise<number> {
   throw new Error(`no spare process '${words}'`);
 }
 
-t.test('the next one waits, and is used', async (t) => {
+t.test('the next spare command waits for its input, and is used', async (t) => {
   const command = new SpareCommand('cat', ['-u', '-']);
   t.equal((await command.run({ input: 'one', timeoutMs })).stdout, 'one');
   const spare = await waiting('cat -u -');
@@ -65,7 +65,7 @@ t.test('the next one waits, and is used', async (t) => {
   while (children('cat -u -').length > 0) await sleep(20);
 });
 
-t.test('as many wait as are wanted', async (t) => {
+t.test('as many spare commands wait as are asked for', async (t) => {
   const command = new SpareCommand('cat', ['-u', '-'], 2);
   command.prepare();
   while (children('cat -u -').length < 2) await sleep(20);
@@ -92,7 +92,7 @@ t.test('one that does not wait is not started again and again', async (t) => {
   t.equal(readFileSync(`${folder}/starts`, 'utf8'), '\n\n');
 });
 
-t.test('after a failure none waits', async (t) => {
+t.test('after a failed commit no spare command waits', async (t) => {
   const command = new SpareCommand('sed', ['q3']);
   command.prepare();
   await waiting('sed q3');

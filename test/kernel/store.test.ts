@@ -199,7 +199,7 @@ t.test('a process that is killed while it writes leaves whole records', async (t
   }
 });
 
-t.test('one daemon for a folder', async (t) => {
+t.test('a state folder has one daemon', async (t) => {
   const folder = join(t.testdir(), 'state');
   const libc = loadLibc();
   const first = await lockState(folder, libc);

@@ -10,7 +10,7 @@ const { SysctlFiles } = await import('../../src/host/sysctl.js');
 type SysctlPath = typeof ipForward;
 const sysctls = new SysctlFiles();
 
-t.test('values of this namespace', async (t) => {
+t.test("settings are those of the daemon's own network namespace", async (t) => {
   t.equal(await sysctls.write(ipForward, '0'), true);
   t.equal(await sysctls.read(ipForward), '0');
   t.equal(await sysctls.write(ipForward, '1'), true);
@@ -34,14 +34,14 @@ t.test('a value that is there already is not written', async (t) => {
   t.notOk(fs.existsSync(join(root, 'net/new')), 'no file is made');
 });
 
-t.test('a value that the kernel refuses', async (t) => {
+t.test('a setting whose value the kernel refuses is an error', async (t) => {
   await t.rejects(sysctls.write(ipForward, 'x'), {
     code: 'sysctl-failed',
     message: /setting \/proc\/sys\/net\/ipv4\/ip_forward to x: EINVAL/,
   });
 });
 
-t.test('/proc/sys is read-only', async (t) => {
+t.test('a read-only /proc/sys is an error that says so', async (t) => {
   run('mount', ['--bind', '/proc/sys', '/proc/sys']);
   run('mount', ['-o', 'remount,bind,ro', '/proc/sys']);
   await t.rejects(sysctls.write(ipForward, '0'), {

@@ -10,14 +10,14 @@ import { loadLibc } from '../../src/host/process/libc.js';
 import { inheritedSocket, notifyReady } from '../../src/host/process/systemd.js';
 import { isInstalled } from '../process/netns.js';
 
-t.test('the socket that systemd passes', async (t) => {
+t.test('the daemon serves on the socket that systemd opened', async (t) => {
   const env = { LISTEN_PID: '77', LISTEN_FDS: '1', LISTEN_FDNAMES: 'x', OTHER: 'y' };
   t.equal(inheritedSocket(env, 77), 3);
   t.same(env, { OTHER: 'y' }, 'no child takes it for its own');
   t.equal(inheritedSocket(env, 77), undefined);
 });
 
-t.test('sockets for others, or none', async (t) => {
+t.test('sockets that systemd opened for others are not taken', async (t) => {
   t.equal(inheritedSocket({ LISTEN_PID: '78', LISTEN_FDS: '1' }, 77), undefined);
   t.equal(inheritedSocket({ LISTEN_PID: '77', LISTEN_FDS: '0' }, 77), undefined);
   t.equal(inheritedSocket({ LISTEN_PID: '77', LISTEN_FDS: 'x' }, 77), undefined);
@@ -27,7 +27,7 @@ t.test('sockets for others, or none', async (t) => {
   });
 });
 
-t.test('no child gets the socket', async (t) => {
+t.test('no child inherits the socket that systemd opened', async (t) => {
   const script = `
     const { readdirSync } = require('node:fs');
     const { spawnSync } = require('node:child_process');
@@ -77,7 +77,7 @@ async function receiver(t: { teardown(f: () => void): void }, path: string) {
   return received;
 }
 
-t.test('readiness', { skip }, async (t) => {
+t.test('systemd is told when the daemon serves calls', { skip }, async (t) => {
   const libc = loadLibc();
   await notifyReady(libc, {});
   for (const path of [join(await shortDirectory(t), 'notify'), `@tsbridge-test-${process.pid}`]) {

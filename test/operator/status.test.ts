@@ -40,7 +40,7 @@ async function start(found: Partial<Facts> = {}, status = repairs) {
   return { host, world, operator, early };
 }
 
-t.test('a sound daemon', async (t) => {
+t.test('the status of a sound daemon has nothing degraded', async (t) => {
   const { operator, early } = await start();
   t.match(early, { state: 'recovering', drift: { count: 0 }, degraded: [] });
   const { problems, ...rest } = facts;
@@ -76,7 +76,7 @@ t.test('drift is told, and gone after a reconciliation', async (t) => {
   t.strictSame((await operator.status()).drift, { count: 0, first: [] });
 });
 
-t.test('what is degraded', async (t) => {
+t.test('the status names what is degraded', async (t) => {
   const { host, world, operator } = await start(
     { problems: ['no ip6tables'] },
     { ...repairs, links: { ...idle, steppedBack: true } },
@@ -98,7 +98,7 @@ t.test('what is degraded', async (t) => {
   ]);
 });
 
-t.test('when recovery failed', async (t) => {
+t.test('the status says that recovery failed', async (t) => {
   const host = makeHost();
   const { world } = host.boot();
   const failed = Promise.reject(new Error('EIO'));

@@ -91,7 +91,7 @@ t.test('a client that is silent is forgotten, and may come again', async (t) => 
   server.close();
 });
 
-t.test('a container that listens late', async (t) => {
+t.test('a container that listens late gets the next datagram', async (t) => {
   const placeholder = await echo();
   const port = Number(placeholder.address.split(':')[1]);
   placeholder.close();

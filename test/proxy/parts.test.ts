@@ -15,7 +15,7 @@ t.test('events are of the descriptor that is open now; a watcher may ask for ano
   t.end();
 });
 
-t.test('the control message of an answer', (t) => {
+t.test('the control message of an answer names the address that was asked', (t) => {
   const info = new PacketInfo(layouts());
   const header = layouts().control.size;
   const message = (...bytes: readonly number[]): Buffer => {
@@ -45,7 +45,7 @@ t.test('the control message of an answer', (t) => {
   t.end();
 });
 
-t.test('who has sent it', (t) => {
+t.test('senders of datagrams are told apart by address and port', (t) => {
   const key = (host: string) => {
     const { hostIp, hostPort } = makeBinding(host, '127.0.0.1:1');
     return addressKey(Buffer.from(socketAddress(hostIp, hostPort)), 0, host[0] === '[' ? 6 : 4);

@@ -84,7 +84,7 @@ t.test('what cannot be had is told, and the rest is there', async (t) => {
   proxy.detach();
 });
 
-t.test('two UDP clients at once', async (t) => {
+t.test('two UDP clients at once get each its own answers', async (t) => {
   const proxy = supervise();
   const server = dgram.createSocket('udp4');
   server.on('message', (message, from) => server.send(`${message}!`, from.port, from.address));
@@ -229,7 +229,7 @@ t.test('no program that is started later gets its sockets', async (t) => {
   daemon.detach();
 });
 
-t.test('a process that cannot be started', async (t) => {
+t.test('a proxy process that cannot be started is an error of the call', async (t) => {
   const broken = () => ({
     unref: () => undefined,
     kill: () => undefined,
@@ -265,7 +265,7 @@ t.test('a process that starts and does not answer', async (t) => {
   t.strictSame(killed, ['SIGKILL'], 'it must not come back when another one holds the ports');
 });
 
-t.test('lines and addresses', async (t) => {
+t.test('listeners are shown with their protocol and address', async (t) => {
   const lines: string[] = [];
   const feed = lineSplitter((line) => lines.push(line), 10);
   for (const chunk of ['ab', 'c\nde', '\n\nf']) feed(chunk);

@@ -67,7 +67,7 @@ t.test('the container ends its side first, and still gets what the client sends'
   server.close();
 });
 
-t.test('both ways at once', async (t) => {
+t.test('bytes pass through the proxy both ways at once', async (t) => {
   const server = await serve((socket) => socket.pipe(socket));
   const port = await publish(server.address);
   const bytes = Buffer.alloc(10_000_000, 'to and fro ');
@@ -135,7 +135,7 @@ t.test('many short connections, and nothing is left of them', async (t) => {
   t.ok(proxy.descriptors <= before + 16, 'descriptors');
 });
 
-t.test('a reset passes on, either way', async (t) => {
+t.test('a reset passes through the proxy, either way', async (t) => {
   let accepted: net.Socket | undefined;
   const server = await serve((socket) => {
     accepted = socket;

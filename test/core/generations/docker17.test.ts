@@ -27,7 +27,7 @@ t.test('every two external networks have a pair of drops', async (t) => {
   t.same(drops(), ['-i br-1 -o br-4 -j DROP', '-i br-4 -o br-1 -j DROP']);
 });
 
-t.test('host_ipv4 came later', async (t) => {
+t.test('docker17 masquerades also where host_ipv4 is set, which came later', async (t) => {
   const network = makeNetwork('br-x', '10.6.0.0/24', '10.6.0.1', {
     'com.docker.network.host_ipv4': '10.99.0.1',
   });

@@ -11,13 +11,13 @@ const settings = { userlandProxy: true };
 const ipv6 = { subnet: 'fd00:6::/64', gateway: 'fd00:6::1/64' };
 const dual = makeNetwork('br-x', '10.6.0.0/24', '10.6.0.1', {}, { ipv6 });
 
-t.test('every name has its module', async (t) => {
+t.test('every name of a generation has its module', async (t) => {
   t.same(Object.keys(generations), generationNames);
   t.same(Object.keys(ipv6Ways), generationNames);
   for (const name of generationNames) t.equal(generations[name].name, name);
 });
 
-t.test('an engine is known by its jumps', async (t) => {
+t.test('the generation of an engine is known by its jumps', async (t) => {
   const expected: Readonly<Record<string, string>> = {
     17: 'docker17',
     20: 'docker20',
@@ -45,7 +45,7 @@ t.test('each recognises what it writes itself, and what stands beside it', async
   t.same(seenGenerations(all), generationNames, 'oldest first');
 });
 
-t.test('who writes ip6tables rules', async (t) => {
+t.test('which generations write rules with ip6tables', async (t) => {
   const endpoint = makeEndpoint(dual, '10.6.0.2/24', 'fd00:6::2/64');
   const other = makeNetwork('br-y', '10.7.0.0/24', '10.7.0.1');
   const binding = makeBinding('[::]:80', '[fd00:6::2]:80');
@@ -65,7 +65,7 @@ t.test('who writes ip6tables rules', async (t) => {
   }
 });
 
-t.test('a network without the family', async (t) => {
+t.test('docker20 alone isolates a network in a family that it does not have', async (t) => {
   const only4 = makeNetwork('br-x', '10.6.0.0/24', '10.6.0.1');
   const internal = makeNetwork('br-x', '10.6.0.0/24', '10.6.0.1', {}, { internal: true });
   const texts = (name: keyof typeof generations, network = only4) =>
@@ -79,7 +79,7 @@ t.test('a network without the family', async (t) => {
   }
 });
 
-t.test('only 28 and 29 order ports', async (t) => {
+t.test("only docker28 and docker29 order an endpoint's ports", async (t) => {
   const groups = [
     groupOf(makeBinding('0.0.0.0:81', '10.6.0.2:81')),
     groupOf(makeBinding('0.0.0.0:80', '10.6.0.2:80')),
@@ -92,7 +92,7 @@ t.test('only 28 and 29 order ports', async (t) => {
   }
 });
 
-t.test('the bridges of other drivers', async (t) => {
+t.test('bridges of other drivers are found in the rules of FORWARD', async (t) => {
   const save = goldenSections().get(
     '17.03 (replayed) proxy=on IPv4: docker0 + br-x 10.6.0.0/24 variant icc-false, container -p 8085:80',
   );

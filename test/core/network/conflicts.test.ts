@@ -12,7 +12,7 @@ const network = (digit: string, name: string, subnet: string, subnet6?: string):
     ...(subnet6 === undefined ? {} : { ipv6: [{ pool: subnet6 }] }),
   });
 
-t.test('networks that get along', async (t) => {
+t.test('networks with other bridges and subnets do not conflict', async (t) => {
   const one = network('1', 'br1', '10.1.0.0/16', 'fd00:1::/64');
   t.doesNotThrow(() => conflictsWith(one, []));
   t.doesNotThrow(() => conflictsWith(one, [one]), 'a network is no conflict with itself');
@@ -23,7 +23,7 @@ t.test('networks that get along', async (t) => {
   t.doesNotThrow(() => conflictsWith(one, others));
 });
 
-t.test('conflicts name the other party', async (t) => {
+t.test('a conflict of networks names the other network', async (t) => {
   const one = network('1', 'br1', '10.1.0.0/16', 'fd00:1::/64');
   const others = [
     network('2', 'br1', '10.2.0.0/16'),

@@ -45,12 +45,12 @@ t.test('a bridge: nothing to do, something, everything', async (t) => {
   ]);
 });
 
-t.test('a bridge without addresses', async (t) => {
+t.test('a bridge without addresses is planned without any', async (t) => {
   const inhibit = { 'com.docker.network.bridge.inhibit_ipv4': 'true' };
   t.same(bridgeLinkOf(makeNetwork('br-x', '10.6.0.0/24', '10.6.0.1', inhibit)).addresses, []);
 });
 
-t.test('a port of the bridge', async (t) => {
+t.test('a veth is planned as a port of its bridge', async (t) => {
   const endpoint = makeEndpoint(network, '10.6.0.2/24');
   const port = { ...found, name: endpoint.veth.host, kind: 'veth', master: 7, hairpin: false };
   const proxied = vethLinkOf({ ...network, userlandProxy: true }, endpoint);
@@ -75,7 +75,7 @@ t.test('a port of the bridge', async (t) => {
   );
 });
 
-t.test('sysctls of a bridge', async (t) => {
+t.test('the settings of a bridge follow its network', async (t) => {
   const lines = (proxy: boolean, of = network) =>
     bridgeSysctls({ ...of, userlandProxy: proxy }).map(({ path, value }) => `${path}=${value}`);
   t.same(lines(true), ['net/ipv6/conf/br-x/accept_ra=0', 'net/ipv6/conf/br-x/disable_ipv6=0']);

@@ -30,7 +30,7 @@ t.test('what can be joined, or need not be, is not refused', async () => {
   refuseSeparate(groups('9000:80/tcp', '9001:81/tcp', '8000-8010:80/tcp'), 'docker');
 });
 
-t.test('the others, and why', async (t) => {
+t.test('ports that cannot share a rule are refused with the reason', async (t) => {
   const refused = (kind: 'compact' | 'compact-shifted', ...words: readonly string[]) => {
     try {
       refuseSeparate(groups(...words), kind);

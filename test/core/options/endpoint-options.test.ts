@@ -15,7 +15,7 @@ const network = networkSpec();
 const dual = networkSpec({ ipv6: [{ pool: 'fd00::/64', gateway: 'fd00::1/64' }] });
 const macOption = 'com.docker.network.endpoint.macaddress';
 
-t.test('an endpoint as most are', async (t) => {
+t.test('an endpoint with an IPv4 address is parsed', async (t) => {
   t.strictSame(parseEndpoint(endpointInput(), network), {
     spec: {
       id: endpointId,
@@ -30,7 +30,7 @@ t.test('an endpoint as most are', async (t) => {
   });
 });
 
-t.test('IPv6, alone or beside IPv4', async (t) => {
+t.test('an endpoint may have IPv6 alone or beside IPv4', async (t) => {
   const both = parseEndpoint(endpointInput({ addressIpv6: 'fd00::2/64' }), dual).spec;
   t.equal(both.ipv6?.address, 'fd00::2');
   t.equal(both.mac, '02:42:0a:05:00:02');
@@ -38,7 +38,7 @@ t.test('IPv6, alone or beside IPv4', async (t) => {
   t.equal(parseEndpoint(alone, dual).spec.mac, '02:87:51:99:fe:3b');
 });
 
-t.test('MAC addresses', async (t) => {
+t.test('a MAC address comes from the interface or from the option', async (t) => {
   const given = parseEndpoint(endpointInput({ mac: '02:42:AC:28:05:AA' }), network);
   t.match(given, { spec: { mac: '02:42:ac:28:05:aa' }, macGiven: true });
   const option = endpointInput({ options: { [macOption]: 'AkKsKAWq' } });
@@ -86,7 +86,7 @@ const refused: readonly [Partial<EndpointInput>, RegExp][] = [
   [{ options: { [macOption]: [2] } }, /=\[2\] is not a unicast MAC/],
 ];
 
-t.test('what is refused', async (t) => {
+t.test('an endpoint that cannot be is refused with every problem', async (t) => {
   for (const [parts, message] of refused) {
     t.match(
       messageFrom(() => parseEndpoint(endpointInput(parts), network)),
@@ -101,7 +101,7 @@ t.test('what is refused', async (t) => {
   );
 });
 
-t.test('any text is parsed or refused', async () => {
+t.test('any text in an endpoint is parsed or refused with a problem', async () => {
   fc.assert(
     fc.property(
       fc.string(),

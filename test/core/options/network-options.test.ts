@@ -39,7 +39,7 @@ t.test('a network without options is as Docker makes it', async (t) => {
   });
 });
 
-t.test('every option', async (t) => {
+t.test('every option of a network becomes a field of its spec', async (t) => {
   const spec = networkSpec({
     labels: {
       [bridge('name')]: 'brtest',
@@ -154,7 +154,7 @@ t.test('booleans may be real ones, and the well-known option beats the label', a
   t.equal(parseNetwork({ ...v6, options }).spec.ipv6?.subnet.address, 'fd00::');
 });
 
-t.test('addresses', async (t) => {
+t.test('the addresses of a network are those of its pools', async (t) => {
   t.test('the subnet is that of the gateway; none without a gateway', async (t) => {
     const narrow = networkSpec({ ipv4: [{ pool: '10.5.0.0/16', gateway: '10.5.7.1/24' }] });
     t.strictSame(narrow.ipv4?.subnet, { family: 4, address: '10.5.7.0', prefixLength: 24 });
@@ -169,7 +169,7 @@ t.test('addresses', async (t) => {
     }
   });
 
-  t.test('another gateway for the containers', async (t) => {
+  t.test('DefaultGatewayIPv4 gives containers another gateway', async (t) => {
     const auxAddresses = { DefaultGatewayIPv4: '10.5.0.9/24', printer: '10.5.0.8/24' };
     const pool = { pool: '10.5.0.0/24', gateway: '10.5.0.1/24', auxAddresses };
     t.match(networkSpec({ ipv4: [pool] }).ipv4, {
@@ -192,7 +192,7 @@ t.test('addresses', async (t) => {
     t.equal(networkSpec({ options, labels: isolated }).ipv4?.gatewayMode, 'isolated');
   });
 
-  t.test('IPv6 alone', async (t) => {
+  t.test('a network may have IPv6 alone', async (t) => {
     const options = { 'com.docker.network.enable_ipv4': false };
     const spec = networkSpec({ options, ipv4: [], ipv6: [{ pool: 'fe80::/64' }] });
     t.equal(spec.ipv4, undefined);
@@ -292,7 +292,7 @@ const refused: readonly [string, Parameters<typeof networkInput>[0], RegExp][] =
   ],
 ];
 
-t.test('what is refused', async (t) => {
+t.test("a network that cannot be is refused with Docker's words", async (t) => {
   for (const [what, parts, message] of refused) {
     t.throws(() => parseNetwork(networkInput(parts)), DriverError, what);
     t.match(refusal(parts), message, `${what}: ${message}`);
@@ -322,7 +322,7 @@ t.test("options of other drivers have no effect, and one like Docker's is warned
   t.equal(warnings.length, 1);
 });
 
-t.test('options without effect', async (t) => {
+t.test('options that have no effect together are warned of', async (t) => {
   const labels = {
     'com.docker.network.host_ipv4': '192.0.2.9',
     [bridge('enable_ip_masquerade')]: 'false',
@@ -332,7 +332,7 @@ t.test('options without effect', async (t) => {
   t.match(parseNetwork(networkInput({ labels, options })).warnings, [/the network is internal/]);
 });
 
-t.test('GwAllocCheck', async (t) => {
+t.test('GwAllocCheck skips the gateway of families that have none', async (t) => {
   const skipped = (labels: Record<string, string>, internal = true) =>
     parseSkippedGateways({
       'com.docker.network.generic': labels,

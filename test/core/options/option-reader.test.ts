@@ -38,7 +38,7 @@ t.test("integers are Go's Atoi", async (t) => {
   fc.assert(fc.property(fc.maxSafeInteger(), (value) => parseInteger(`${value}`) === value + 0));
 });
 
-t.test('values of other types', async (t) => {
+t.test('an option may be a JSON boolean or number; a list is a problem', async (t) => {
   const problems = new Problems();
   const read = new OptionReader({ yes: true, number: 7, none: null, list: [] }, problems);
   t.equal(read.boolean('yes'), true);
@@ -51,7 +51,7 @@ t.test('values of other types', async (t) => {
   t.equal(optionOf({}, 'toString'), undefined);
 });
 
-t.test('problems', async (t) => {
+t.test('problems are listed up to twenty, and counted beyond', async (t) => {
   const problems = new Problems();
   t.equal(problems.resolve('fine', 'options-invalid', 'x'), 'fine');
   for (let index = 1; index <= 20; index += 1) problems.add(`p${index}`);
@@ -66,7 +66,7 @@ t.test('problems', async (t) => {
   );
 });
 
-t.test('values in messages', async (t) => {
+t.test('values in messages are shown on one line and cut', async (t) => {
   t.equal(show('plain-word.1'), 'plain-word.1');
   t.equal(show(''), '""');
   t.equal(show('two words'), '"two words"');

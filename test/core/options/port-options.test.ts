@@ -20,7 +20,7 @@ const entry = (parts: Record<string, unknown> = {}) => ({
 const one = (parts: Record<string, unknown>) =>
   parsePublish({ [portMap]: [entry(parts)] }).requests[0];
 
-t.test('what engines send', async (t) => {
+t.test('published ports are parsed as engines send them', async (t) => {
   t.strictSame(one({}), {
     protocol: 'tcp',
     containerPort: 80,
@@ -50,7 +50,7 @@ t.test('what engines send', async (t) => {
   ]);
 });
 
-t.test('nothing to publish', async (t) => {
+t.test('a container without published ports has no requests', async (t) => {
   const nothing = { requests: [], exposed: [], noProxy6To4: false };
   t.strictSame(parsePublish({}), nothing);
   t.strictSame(parsePublish({ [portMap]: null, [exposedPorts]: [], [noProxy]: false }), nothing);
@@ -71,7 +71,7 @@ const refused: readonly [Record<string, unknown>, RegExp][] = [
   [{ HostPort: 0, HostPortEnd: 9000 }, /invalid port range: 0-9000$/],
 ];
 
-t.test('what is refused, naming the entry', async (t) => {
+t.test('a published port that cannot be is refused, naming the entry', async (t) => {
   for (const [parts, message] of refused) {
     const text = messageFrom(() => one(parts));
     t.match(text, message, `${message}`);
@@ -91,7 +91,7 @@ t.test('what is refused, naming the entry', async (t) => {
   );
 });
 
-t.test('60,000 of them, right or wrong', async (t) => {
+t.test('60,000 published ports are parsed, or refused in one short message', async (t) => {
   const many = Array.from({ length: 60_000 }, (_, index) => entry({ Port: index + 1 }));
   t.equal(parsePublish({ [portMap]: many }).requests.length, 60_000);
   const message = messageFrom(() =>
@@ -131,7 +131,7 @@ t.test('whatever an engine can send comes out as it went in', async (t) => {
   );
 });
 
-t.test('any JSON is parsed or refused', async () => {
+t.test('any JSON of published ports is parsed or refused with a problem', async () => {
   fc.assert(
     fc.property(fc.jsonValue(), fc.jsonValue(), (ports, exposed) => {
       try {

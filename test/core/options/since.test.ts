@@ -51,13 +51,13 @@ t.test('values that every engine understands are no newer options', async (t) =>
   }
 });
 
-t.test('a network without IPv4', async (t) => {
+t.test('a network without IPv4 is refused where the engine has none', async (t) => {
   const options = { [docker('enable_ipv4')]: false, [docker('enable_ipv6')]: true };
   t.match(problemOf({}, 'docker20', options), 'a network without IPv4');
   t.equal(problemOf({}, 'docker28', options), undefined);
 });
 
-t.test('together with the other problems', async (t) => {
+t.test('options that the engine lacks are reported with the other problems', async (t) => {
   const labels = { [docker('bridge.enable_icc')]: 'maybe', [docker('host_ipv4')]: '192.0.2.9' };
   t.match(problemOf(labels, 'docker17'), /^creating network \w+: 2 problems: .*maybe.*17\.03/);
 });

@@ -40,7 +40,7 @@ function show({ request, addresses }: PortGroup): string {
 
 const ordered = (...texts: string[]) => orderPortGroups(texts.map(group)).map(show);
 
-t.test('the order of Docker 28 and 29', async (t) => {
+t.test('published ports are ordered as Docker 28 and 29 do', async (t) => {
   t.same(
     ordered('*::80', '*:9000-9005:80', '*:9100:90', '*:9001:90'),
     [

@@ -78,7 +78,7 @@ t.test('in mode routed there are no host ports', async (t) => {
   t.same(routedPorts([numbered], { ...both, containerIpv4: undefined, routed: [4] }).ports, []);
 });
 
-t.test('ports as values and in words', async (t) => {
+t.test('ports are parsed as numbers and shown with their address', async (t) => {
   t.same([0, 1, 65535, 65536, 1.5].map(parsePort), [undefined, 1, 65535, undefined, undefined]);
   t.same([6, 17, 132, 1].map(protocolFromNumber), ['tcp', 'udp', 'sctp', undefined]);
   t.equal(hostAndPort(ip('::1'), 80), '[::1]:80');

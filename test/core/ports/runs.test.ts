@@ -52,7 +52,7 @@ t.test('runs of equal numbers, in the order in which they begin', async (t) => {
   ]);
 });
 
-t.test('ports without a host side', async (t) => {
+t.test('consecutive ports of mode routed share a rule', async (t) => {
   const opened: readonly OpenPort[] = bindings.filter(({ hostIp }) => hostIp !== '127.0.0.1');
   const shown = joinOpened(opened, 'compact').map(
     ({ protocol, containerIp, containerPort }) =>
@@ -131,7 +131,7 @@ t.test('no port is lost or added, and nothing is left to join', async () => {
   );
 });
 
-t.test('the rules of each generation', async (t) => {
+t.test('a run of ports has one rule in each chain of each generation', async (t) => {
   const golden = new GoldenFile('compact');
   const gateway = 'com.docker.network.bridge.gateway_mode_ipv';
   const network = (kind: string, mode: string) =>
@@ -176,7 +176,7 @@ t.test('the rules of each generation', async (t) => {
   t.same(golden.finish(), [], 'no section that nothing needs');
 });
 
-t.test('60,000 ports are three rules', async (t) => {
+t.test('60,000 consecutive ports are three rules', async (t) => {
   const spec = makeNetwork('br-x', '10.6.0.0/24', '10.6.0.1', { 'tsbridge.port_rules': 'compact' });
   const many = Array.from({ length: 60_000 }, (_, index) =>
     makeBinding(`0.0.0.0:${1024 + index}`, `10.6.0.2:${1024 + index}`),

@@ -43,7 +43,7 @@ t.test('what is missing comes back above what belongs below it', async (t) => {
   t.equal(repaired('c.'), 't.abc');
 });
 
-t.test('copies go', async (t) => {
+t.test('a rule that is there twice is deleted once', async (t) => {
   t.equal(repaired('tabcabc'), 'tabc');
   t.equal(repaired('tabct'), 'tabc');
   t.equal(repaired('tab.cc.'), 'tab..c');

@@ -58,7 +58,7 @@ t.test('nothing is written to a table that is missing, and all of the rest is', 
   }
 });
 
-t.test('what is needed of a kernel', async (t) => {
+t.test('the tables that a kernel may lack are known and described', async (t) => {
   t.same(optionalTables(4), ['raw', 'mangle']);
   t.same(optionalTables(6), ['raw', 'mangle', 'nat']);
   t.match(describeMissing(4, 'raw'), /^this kernel has no table raw for IPv4: other hosts/);

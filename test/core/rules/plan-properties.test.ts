@@ -86,7 +86,7 @@ const isSubsequence = (part: readonly string[], whole: readonly string[]): boole
 
 const runs = { numRuns: 150 };
 
-t.test('removal undoes addition', async () => {
+t.test('removing a request undoes adding it', async () => {
   fc.assert(
     fc.property(world, (w) => {
       const host = start(w);
@@ -99,7 +99,7 @@ t.test('removal undoes addition', async () => {
   );
 });
 
-t.test('planning twice changes nothing', async () => {
+t.test('planning a second time changes no rule', async () => {
   fc.assert(
     fc.property(world, (w) => {
       const host = start(w);

@@ -93,7 +93,7 @@ t.test('a head in the wrong place comes back above', async (t) => {
   }
 });
 
-t.test('removal', async (t) => {
+t.test('a plan removes the rules of a request and nothing else', async (t) => {
   const found = forward(user, chain, top, end);
   const rule = ours('top', 'top').rule;
   const changes = planRules(found, base, { add: [], remove: [rule, rule] });
@@ -127,7 +127,7 @@ t.test(
   },
 );
 
-t.test('additions come before removals', async (t) => {
+t.test('a plan adds rules before it removes others', async (t) => {
   const found = forward(user, chain, top);
   const changes = planRules(found, base, {
     add: [ours('new', 'top')],
@@ -203,7 +203,7 @@ t.test('also one that is no head; but the lines of DOCKER-USER are left alone', 
   t.same(found.rules('filter', 'DOCKER-USER'), ['-j RETURN', '-j RETURN']);
 });
 
-t.test('the policy of FORWARD', async (t) => {
+t.test('a plan sets the policy of FORWARD only where it differs', async (t) => {
   const found = forward();
   const intent = { add: [], remove: [], dropForwarded: true } as const;
   const changes = planRules(found, base, intent);

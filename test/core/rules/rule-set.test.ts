@@ -10,7 +10,7 @@ const append = (...rules: (typeof a)[]): RuleChange[] =>
   rules.map((rule) => ({ op: 'append', rule }));
 const texts = (rules: RuleSet) => rules.rules('filter', 'FORWARD').map((text) => text[3]);
 
-t.test('what is there', async (t) => {
+t.test('a rule set knows its chains, policies and rules', async (t) => {
   const rules = new RuleSet();
   t.equal(rules.hasChain('filter', 'DOCKER'), false);
   t.equal(rules.has(a), false);
@@ -27,7 +27,7 @@ t.test('what is there', async (t) => {
   t.equal(rules.has(makeRule(4, 'raw', 'PREROUTING', {}, 'RETURN')), false);
 });
 
-t.test('changes', async (t) => {
+t.test('a rule set follows the changes of a commit', async (t) => {
   const rules = new RuleSet();
   rules.apply([
     { op: 'create-chain', table: 'filter', chain: 'DOCKER' },
@@ -71,7 +71,7 @@ t.test('the first of two equal rules goes first', async (t) => {
   t.equal(rules.has(a), false);
 });
 
-t.test('a copy goes its own way', async (t) => {
+t.test('a copy of a rule set does not change with the original', async (t) => {
   const rules = new RuleSet();
   rules.addChain('filter', 'FORWARD', 'ACCEPT');
   rules.apply(append(a, a, b));

@@ -8,7 +8,7 @@ const rule = (table: 'filter' | 'nat', bridge: string): Rule =>
   makeRule(4, table, 'DOCKER', { inInterface: interfaceName(bridge) }, 'RETURN');
 const append = (rule: Rule): RuleChange => ({ op: 'append', rule });
 
-t.test('the rules that changes add', async (t) => {
+t.test('the rules that a transaction adds are known in order', async (t) => {
   const [one, two] = [rule('nat', 'br-1'), rule('filter', 'br-2')];
   const added = addedBy([
     append(one),

@@ -62,7 +62,7 @@ t.test('a container that is gone, and an engine that does not say so', async (t)
   t.pass('an engine that says so after all is answered');
 });
 
-t.test('an engine that takes its time', async (t) => {
+t.test('an endpoint is kept while a slow engine still works on it', async (t) => {
   const { host, engine, veth } = await setUp();
   const clock = new FakeClock();
   const watch = new DeadWatch(engine.world, clock);
@@ -208,7 +208,7 @@ t.test('an address given out again ends only a holder whose engine has died', as
   t.equal(engine.world.registry.endpoint(state.spec.id), undefined, 'its container is gone');
 });
 
-t.test('between join and the move', async (t) => {
+t.test('an engine that dies between join and the move leaves an endpoint that goes', async (t) => {
   const { host, engine, state, without } = await setUp();
   const clock = new FakeClock();
   host.sandboxes.alive.add('/ns');

@@ -144,7 +144,7 @@ t.test('a change during a repair is looked at afterwards, by one repair at a tim
   );
 });
 
-t.test('several programs', async (t) => {
+t.test('changes by several programs are repaired together and all named', async (t) => {
   const { clock, lines, watch } = make();
   watch.changed({ program: 'nft', pid: 1 });
   watch.changed();
@@ -263,7 +263,7 @@ t.test('a repair that fails is tried again, less and less often', async (t) => {
   t.equal(watch.status().steppedBack, false);
 });
 
-t.test('after stop nothing happens', async (t) => {
+t.test('after stop no repair runs', async (t) => {
   const { clock, runs, watch } = make();
   watch.changed();
   watch.stop();

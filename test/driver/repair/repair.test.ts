@@ -323,7 +323,7 @@ t.test('without icc, bridge traffic passes the rules again', async (t) => {
   t.equal(host.sysctls.values.get(path), '1');
 });
 
-t.test('firewalld: bridges are in its zone', async (t) => {
+t.test("a repair puts bridges back into firewalld's zone", async (t) => {
   const host = makeHost();
   host.zones.placed = new Set();
   const { world } = host.boot();

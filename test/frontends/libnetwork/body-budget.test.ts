@@ -28,7 +28,7 @@ t.test('what has no room waits for it, in order', async (t) => {
   t.ok(await isDone(fourth));
 });
 
-t.test('more than there is counts as all', async (t) => {
+t.test('a body larger than the budget takes all of it', async (t) => {
   const budget = new ByteBudget(100);
   const all = await budget.take(1000);
   const next = budget.take(1);

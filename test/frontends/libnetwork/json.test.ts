@@ -15,11 +15,11 @@ t.test('is JSON.parse for everything that engines send', async (t) => {
   t.strictSame(parseJson('{"a":"[[[{{\\"{\\\\"}\n'), { a: '[[[{{"{\\' });
 });
 
-t.test('nothing is undefined', async (t) => {
+t.test('JSON without a value is refused', async (t) => {
   for (const text of ['', ' ', '\n', '\r\n\t ']) t.equal(parseJson(text), undefined);
 });
 
-t.test('what is no JSON', async (t) => {
+t.test('a text that is no JSON is refused', async (t) => {
   for (const text of ['{', '}', '[1,]', '"', '"\\', 'x', '{"a":1}x', "{'a':1}"]) {
     t.match(
       messageFrom(() => parseJson(text)),

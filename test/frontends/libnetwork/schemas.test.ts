@@ -13,12 +13,12 @@ async function check(bodies: readonly unknown[]): Promise<void> {
   await app.ready();
 }
 
-t.test('all of ours', async (t) => {
+t.test('all schemas of calls are valid JSON schemas', async (t) => {
   const bodies = [...routes.flatMap(({ schema }) => schema?.json ?? []), reconcileBody];
   t.equal(bodies.length, 11);
   await t.resolves(check(bodies));
 });
 
-t.test('what is none is refused', async (t) => {
+t.test('a schema that is none is refused', async (t) => {
   await t.rejects(check([{ type: 'objekt' }]), { message: /schema is invalid/ });
 });

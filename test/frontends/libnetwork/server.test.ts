@@ -31,7 +31,7 @@ function setUp(behave?: (call: DriverCall) => unknown, settings: Partial<ServerS
   return { driver, log, app, post };
 }
 
-t.test('the greeting, without body', async (t) => {
+t.test('Activate and GetCapabilities are answered without a body', async (t) => {
   const { post, driver } = setUp();
   t.strictSame(await post('Plugin.Activate'), {
     status: 200,
@@ -47,7 +47,7 @@ t.test('the greeting, without body', async (t) => {
   t.equal(driver.greetings, 1, 'only the first word tells of a new engine');
 });
 
-t.test('every method leads to its use case', async (t) => {
+t.test('every method of the protocol leads to its use case', async (t) => {
   const { post, driver } = setUp();
   const call = async (method: string, body: unknown) =>
     (await post(`NetworkDriver.${method}`, body)).json;
@@ -148,7 +148,7 @@ t.test('what the engine sends to other kinds of drivers is accepted', async (t) 
   t.strictSame(driver.calls, []);
 });
 
-t.test('GwAllocCheck', async (t) => {
+t.test('the plugin socket answers GwAllocCheck', async (t) => {
   const { post } = setUp();
   const check = async (Options: unknown) =>
     (await post('NetworkDriver.GwAllocCheck', { Options })).json;
@@ -162,7 +162,7 @@ t.test('GwAllocCheck', async (t) => {
   t.match(await check({ 'com.docker.network.generic': generic }), { Err: /isolated.*--internal/ });
 });
 
-t.test('IPv6 gateways', async (t) => {
+t.test('the answer to Join has the IPv6 gateway', async (t) => {
   const { post } = setUp(() => ({ interface: 'v', prefix: 'lan', gatewayIpv6: 'fd00::1' }));
   t.strictSame((await post('NetworkDriver.Join', ids)).json, {
     InterfaceName: { SrcName: 'v', DstPrefix: 'lan' },
@@ -191,7 +191,7 @@ t.test('a body is needed, except where it does not matter', async (t) => {
   }
 });
 
-t.test('requests that are not understood', async (t) => {
+t.test('a request that is not understood is refused, and changes nothing', async (t) => {
   const cases: readonly [string, unknown, RegExp][] = [
     ['Leave', '{', /^the body is not JSON: /],
     ['Leave', '[]', /^the request is not understood: body must be object/],
@@ -235,7 +235,7 @@ t.test('requests that are not understood', async (t) => {
   }
 });
 
-t.test('methods that do not exist', async (t) => {
+t.test('a method that does not exist is answered with 404', async (t) => {
   const { post, app, log } = setUp();
   const { status, json } = await post('NetworkDriver.Nonsense', {});
   t.equal(status, 404);
@@ -249,7 +249,7 @@ t.test('methods that do not exist', async (t) => {
   t.equal(log.lines.length, 3, 'one log line each');
 });
 
-t.test('errors of the driver', async (t) => {
+t.test('an error of the driver becomes the text that the user reads', async (t) => {
   const failures: readonly [unknown, number, RegExp][] = [
     [
       new DriverError('port-allocated', 'Bind for 0.0.0.0:80 failed'),
@@ -277,7 +277,7 @@ t.test('errors of the driver', async (t) => {
   }
 });
 
-t.test('one log line a call', async (t) => {
+t.test('each call is one line in the log', async (t) => {
   const { post, log } = setUp();
   await post('NetworkDriver.Leave', ids);
   await post('Plugin.Activate');
@@ -304,7 +304,7 @@ t.test('one log line a call', async (t) => {
   t.equal(log.lines.length, 3);
 });
 
-t.test('content types do not matter', async (t) => {
+t.test('a call is served whatever its content type', async (t) => {
   const { post } = setUp();
   for (const type of [
     vendorType,
@@ -332,7 +332,7 @@ t.test('names of Object.prototype and repeated keys are harmless', async (t) => 
   t.match(hidden.json, { Err: /NetworkID/ }, 'nothing is found by inheritance');
 });
 
-t.test('a body that is too large', async (t) => {
+t.test('a body that is too large is refused unread', async (t) => {
   const { post, driver } = setUp(undefined, { bodyLimitBytes: 1000 });
   const { json, status } = await post('NetworkDriver.Leave', { ...ids, Options: 'x'.repeat(2000) });
   t.equal(status, 400);
@@ -356,7 +356,7 @@ t.test('the remains of large bodies are collected once they are worth it', async
   t.strictSame(counts, [0, 0, 1, 1, 1, 2]);
 });
 
-t.test('60,000 ports', async (t) => {
+t.test('a call with 60,000 ports is accepted', async (t) => {
   const { post, driver } = setUp();
   const ports = Array.from({ length: 60_000 }, (_, index) => ({ Proto: 6, Port: index + 1 }));
   const Options = { 'com.docker.network.portmap': ports };
@@ -400,7 +400,7 @@ t.test('any JSON to any method is answered with an object, and is no defect of o
   t.pass();
 });
 
-t.test('the deadline', async (t) => {
+t.test('a call that takes too long is answered with an error at its deadline', async (t) => {
   t.test('answers, names call and object, and takes away what was made too late', async (t) => {
     let finish = (): void => undefined;
     const gate = new Promise<void>((resolve) => {

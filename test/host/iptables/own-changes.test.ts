@@ -23,7 +23,7 @@ t.test('by number, as long as nobody else can have it', async (t) => {
   t.equal(own.match(10, reported), undefined);
 });
 
-t.test('by program, as many as it makes', async (t) => {
+t.test('own commits are known by program, as many as it makes', async (t) => {
   const { own, time } = make(false);
   own.started(10, restore, 2);
   own.started(11, 'nft', 1);
@@ -42,14 +42,14 @@ t.test('by program, as many as it makes', async (t) => {
   t.equal(own.match(5014, 'nft'), undefined, 'ours failed: it is somebody else who flushes');
 });
 
-t.test('old ones are forgotten', async (t) => {
+t.test('own commits of long ago are forgotten', async (t) => {
   const { own } = make(true);
   for (let pid = 1; pid <= 100; pid += 1) own.started(pid, restore, 1);
   t.equal(own.match(1, reported), undefined);
   t.equal(own.match(100, reported), 100);
 });
 
-t.test('on this machine', async (t) => {
+t.test('own commits are known by process id where the kernel tells it', async (t) => {
   const own = new OwnChanges();
   own.started(process.pid, 'node', 1);
   t.equal(own.match(process.pid, 'node'), process.pid);
