@@ -76,7 +76,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'host/iptables': ['host/netlink', 'host/process', 'codec', 'pieces', 'core', 'driver/host'],
   'host/netlink': ['host/process', 'codec', 'core', 'driver/host'],
   'host/records': ['host/process', 'core', 'pieces', 'driver/host'],
-  'host/process': ['linux', 'driver/host'],
+  'host/process': ['linux', 'core/errno', 'driver/host'],
 
   proxy: ['core', 'driver/host'],
   'proxy/system': ['core', 'linux'],
@@ -88,7 +88,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'core/rules',
     'core/ports',
     'core/network',
-    ...['core/address', 'core/names', 'core/errors'],
+    ...['core/address', 'core/names', 'core/errors', 'core/errno'],
   ],
   'core/rules': ['core/ports', 'core/address', 'core/names'],
   'core/ports': ['core/network', 'core/address', 'core/errors'],
@@ -96,7 +96,9 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'core/problems': ['core/errors'],
   'core/names': ['core/address'],
   'core/address': [],
-  'core/errors': [],
+  // Both make the words of errors; the table of errno knows nothing else.
+  'core/errors': ['core/errno'],
+  'core/errno': [],
   'core/nearest': [],
 };
 

@@ -3,6 +3,8 @@
  * name in `docs/errors.md` (a test compares the two).
  */
 
+import { inGoWords } from './errno.js';
+
 export const errorCodes = [
   'bad-request',
   'body-missing',
@@ -45,9 +47,9 @@ export class DriverError extends Error {
   }
 }
 
-/** The message of anything thrown. */
+/** The message of anything thrown; errors of the kernel in the words that Docker's users know. */
 export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  return error instanceof Error ? inGoWords(error.message) : String(error);
 }
 
 /** The code of a system call's error (`ENOENT`), or of any other error that has one. */

@@ -154,7 +154,7 @@ t.test('a configuration file that cannot be used is a problem that names it', as
     t.match(await problemsOf(read(['--config', await fileWith(text)])), [problem], text);
   }
   t.match(await problemsOf(read(['--config', '/nowhere/c.json'])), [/^\/nowhere\/c.json cannot/]);
-  t.match(await problemsOf(read(['--config', empty])), [/cannot be read: EISDIR/]);
+  t.match(await problemsOf(read(['--config', empty])), [/cannot be read: read: is a directory/]);
   t.match(await problemsOf(read(['--config', 'c.json'])), [/^--config: "c.json" is not accepted/]);
 });
 

@@ -84,7 +84,7 @@ t.test('whatever else goes wrong is one line', async (t) => {
     out: () => {
       throw new Error('write EPIPE');
     },
-    err: (text) => t.equal(text, 'tsbridge: write EPIPE\n'),
+    err: (text) => t.equal(text, 'tsbridge: write: broken pipe\n'),
   };
   t.equal(await dispatch(['--help'], terminal), 1);
 });

@@ -26,6 +26,10 @@ const refusals: readonly Refusal[] = [
   { command: publish('198.51.100.77:9300:80') },
   // Up to 26 the bind fails there, in other words: docs/differences.md.
   { command: publish('127.0.0.1:9000:80'), engines: ['28.5'] },
+  { command: publish('[ff02::fb]:9400:80') },
+  { command: publish('[fe80::1]:9400:80') },
+  { command: publish('240.0.0.1:9400:80') },
+  { command: create('bad', '--ipv4=false'), engines: ['28.5'] },
   { command: create('bad', ...label('enable_icc', 'maybe')) },
   { command: create('bad', ...label('enable_ip_masquerade', '2')) },
   { command: create('bad', ...label('host_binding_ipv4', '10.0.0')) },

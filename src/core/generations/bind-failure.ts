@@ -3,22 +3,10 @@
  * (docs/docker-bridge.md 3.10).
  */
 import { familyOf } from '../address.js';
+import { errnoText } from '../errno.js';
 import { DriverError } from '../errors.js';
 import { hostAndPort, type PortBinding } from '../ports/port.js';
 import type { GenerationName } from './generation.js';
-
-/** strerror(3) of what socket, bind and listen can answer. */
-const reasons: Readonly<Record<string, string>> = {
-  EACCES: 'permission denied',
-  EADDRINUSE: 'address already in use',
-  EADDRNOTAVAIL: 'cannot assign requested address',
-  EAFNOSUPPORT: 'address family not supported by protocol',
-  EMFILE: 'too many open files',
-  ENFILE: 'too many open files in system',
-  EPERM: 'operation not permitted',
-  EPROTONOSUPPORT: 'protocol not supported',
-  ESOCKTNOSUPPORT: 'socket type not supported',
-};
 
 const advice: Readonly<Record<string, string>> = {
   EADDRINUSE: 'another program holds it (ss -lnp shows which); publish another host port',
@@ -33,7 +21,7 @@ export function bindFailure(
 ): DriverError {
   const { binding } = failure.listener;
   const { protocol, hostIp, hostPort, containerIp, containerPort } = binding;
-  const reason = reasons[failure.code] ?? failure.code;
+  const reason = errnoText(failure.code);
   const where = hostAndPort(hostIp, hostPort);
   const hint = advice[failure.code];
   const tail = hint === undefined ? '' : ` (${hint})`;

@@ -85,6 +85,8 @@ function readNetwork(
   }
   const read = readOptions(input.options, problems);
   if (generation !== undefined) refuseNewerOptions(read.generic, read.ipv4, generation, problems);
+  // Not at GwAllocCheck, which is about no network that could be named.
+  if (!read.ipv4 && !read.ipv6) problems.add('IPv4 or IPv6 must be enabled');
   const families = readFamilies(input, read, problems);
   const mtu = readMtu(read.labels.mtu, families.ipv6 !== undefined, problems);
   const ruleFamilies = readRuleFamilies(read.labels, defaults, problems);
@@ -131,7 +133,6 @@ function readOptions(options: OptionMap, problems: Problems): ReadOptions {
   // Engines before 28 do not send enable_ipv4; the well-known option wins over the label.
   const ipv4 = engine.boolean(wellKnown.enableIpv4) ?? found.enableIpv4 ?? true;
   const ipv6 = engine.boolean(wellKnown.enableIpv6) ?? found.enableIpv6 ?? false;
-  if (!ipv4 && !ipv6) problems.add('IPv4 or IPv6 must be enabled');
   return { generic: map, labels: found, warnings, internal, ipv4, ipv6 };
 }
 

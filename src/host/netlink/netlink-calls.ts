@@ -4,6 +4,7 @@
  */
 import { getSystemErrorMap } from 'node:util';
 import koffi, { type KoffiFunc } from 'koffi';
+import { errnoText } from '../../core/errno.js';
 import { NetlinkError } from './netlink-error.js';
 
 /** A file descriptor of a netlink socket. */
@@ -91,9 +92,9 @@ function onThread(
 
 function lastError(syscall: string): NetlinkError {
   const errno = koffi.errno();
-  const [code, text] = getSystemErrorMap().get(-errno) ?? [`errno ${errno}`, 'unknown error'];
+  const [code = `errno ${errno}`] = getSystemErrorMap().get(-errno) ?? [];
   if (code === 'EAGAIN') {
     return new NetlinkError('ETIMEDOUT', `no answer after ${patienceSeconds} s (ETIMEDOUT)`);
   }
-  return new NetlinkError(code, `${syscall}: ${text} (${code})`);
+  return new NetlinkError(code, `${syscall}: ${errnoText(code)} (${code})`);
 }

@@ -1,5 +1,6 @@
 /** The kernel refused a netlink request. */
 import { getSystemErrorMap } from 'node:util';
+import { errnoText } from '../../core/errno.js';
 
 export class NetlinkError extends Error {
   override readonly name = 'NetlinkError';
@@ -12,7 +13,7 @@ export class NetlinkError extends Error {
   }
 
   static fromErrno(errno: number): NetlinkError {
-    const [code, text] = getSystemErrorMap().get(-errno) ?? [`errno ${errno}`, 'unknown error'];
-    return new NetlinkError(code, `${text} (${code})`);
+    const [code = `errno ${errno}`] = getSystemErrorMap().get(-errno) ?? [];
+    return new NetlinkError(code, `${errnoText(code)} (${code})`);
   }
 }

@@ -5,6 +5,7 @@
 
 import { getSystemErrorMap } from 'node:util';
 import koffi from 'koffi';
+import { errnoText } from '../../core/errno.js';
 import { fileFlag } from '../../linux.js';
 
 /** A system call that failed. */
@@ -110,6 +111,6 @@ function unixAddress(path: string): Uint8Array {
 
 function lastError(syscall: string): SystemCallError {
   const errno = koffi.errno();
-  const [code, text] = getSystemErrorMap().get(-errno) ?? [`errno ${errno}`, 'unknown error'];
-  return new SystemCallError(syscall, code, `${syscall}: ${text} (${code})`);
+  const [code = `errno ${errno}`] = getSystemErrorMap().get(-errno) ?? [];
+  return new SystemCallError(syscall, code, `${syscall}: ${errnoText(code)} (${code})`);
 }

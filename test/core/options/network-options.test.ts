@@ -252,7 +252,7 @@ const refused: readonly [string, Parameters<typeof networkInput>[0], RegExp][] =
   [
     'no family',
     { options: { 'com.docker.network.enable_ipv4': false } },
-    /IPv4 or IPv6 must be enabled/,
+    /^creating network [0-9a-f]{12}: IPv4 or IPv6 must be enabled$/,
   ],
   ['pool', { ipv4: [] }, /ipv4 pool is empty/],
   ['pool', { ipv4: [{ addressSpace: 'null', pool: '0.0.0.0/0' }] }, /ipv4 pool is empty/],
@@ -341,6 +341,8 @@ t.test('GwAllocCheck skips the gateway of families that have none', async (t) =>
   const none = { ipv4: false, ipv6: false };
   t.strictSame(skipped({}), none);
   t.strictSame(parseSkippedGateways({}), none);
+  const neither = { 'com.docker.network.enable_ipv4': false };
+  t.strictSame(parseSkippedGateways(neither), none, 'CreateNetwork refuses it, by name');
   t.strictSame(skipped({ [bridge('inhibit_ipv4')]: 'true' }), { ipv4: true, ipv6: false });
   t.strictSame(skipped({ [bridge('inhibit_ipv4')]: 'true' }, false), none);
   t.strictSame(
