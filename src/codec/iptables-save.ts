@@ -13,14 +13,38 @@ export function parseSave(text: string): RuleSet {
   return reader.found;
 }
 
+/** Characters. Comments have 255 at most, and a rule can have a few of such texts. */
+const longestLine = 8_192;
+
+/** A line for a rule of which only the kernel's handle is known; no rule's text is equal to it. */
+export function hiddenRule(chain: string, handle: number): string {
+  return `#-A ${chain} handle ${handle}`;
+}
+
 /** {@link parseSave} in parts, since 15,000 rules take 30 ms. */
 export class SaveReader {
   readonly found = new RuleSet();
   #table: Table | undefined;
+  /** A line that ended inside of quotes: comments of others can have line breaks. */
+  #open = '';
 
   /** @param text whole lines, in order */
   read(text: string): void {
-    for (const line of text.split('\n')) this.#line(line);
+    const parts = text.split('\n');
+    if (parts.at(-1) === '') parts.pop();
+    for (const part of parts) {
+      const line = this.#open + part;
+      this.#open = part.includes('"') || this.#open !== '' ? openQuote(line) : '';
+      if (this.#open === '') this.#line(line);
+      else if (this.#open.length > longestLine) this.#giveUp();
+    }
+  }
+
+  /** No such text of others is that long: it was no quote, and nothing may be hidden by it. */
+  #giveUp(): void {
+    const lines = this.#open.split('\n');
+    this.#open = '';
+    for (const line of lines) this.#line(line);
   }
 
   #line(line: string): void {
@@ -34,9 +58,22 @@ export class SaveReader {
       if (chain) this.found.addChain(this.#table, chain, policy === '-' ? undefined : policy);
       return;
     }
-    const rule = /^(?:\[\d+:\d+\] )?-A (\S+) ?(.*)$/.exec(line);
+    const hidden = /^#-A (\S+) (handle \d+)$/.exec(line);
+    if (hidden?.[1] !== undefined) {
+      this.found.append(this.#table, hidden[1], `#${hidden[2]}`);
+      this.found.markPartial(this.#table, hidden[1]);
+      return;
+    }
+    const rule = /^(?:\[\d+:\d+\] )?-A (\S+) ?(.*)$/s.exec(line);
     if (rule?.[1] !== undefined) this.found.append(this.#table, rule[1], canonical(rule[2] ?? ''));
   }
+}
+
+/** The line and its break, if it ends within quotes; empty if it is complete. */
+function openQuote(line: string): string {
+  // As iptables writes them: a quote or backslash of the text itself has a backslash before it.
+  const outside = line.replace(/"(?:[^"\\]|\\[\s\S])*"/g, '');
+  return outside.includes('"') ? `${line}\n` : '';
 }
 
 /**
@@ -44,6 +81,8 @@ export class SaveReader {
  */
 function canonical(text: string): string {
   const trimmed = text.trimEnd();
+  // Rules of Docker's have no quoted text; what others have quoted stays as it is.
+  if (trimmed.includes('"')) return trimmed;
   const other = /(?:^| )-p (?:icmpv6|58|132)\b/.exec(trimmed);
   if (other === null) return trimmed;
   return trimmed

@@ -113,6 +113,18 @@ export function readAttributes(bytes: Buffer, wanted?: ReadonlySet<number>): Att
   return attributes;
 }
 
+/** The values of a list of attributes, in order, whatever their types. */
+export function readAttributeList(bytes: Buffer | undefined): Buffer[] {
+  const values: Buffer[] = [];
+  for (let offset = 0; bytes !== undefined && offset + 4 <= bytes.length; ) {
+    const length = bytes.readUInt16LE(offset);
+    if (length < 4 || offset + length > bytes.length) break;
+    values.push(bytes.subarray(offset + 4, offset + length));
+    offset += align(length);
+  }
+  return values;
+}
+
 /** The attributes inside of attribute `type`; none if it is absent. */
 export function readNested(attributes: Attributes, type: number): Attributes {
   const value = attributes.get(type);

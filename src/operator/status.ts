@@ -85,7 +85,7 @@ export class HostOperator implements Operator {
     const { registry, rules } = this.world;
     const { problems, ...facts } = await this.facts();
     const repairs = this.repairs();
-    const degraded = [...problems, ...rules.problems()];
+    const degraded = [...problems];
     for (const [what, { steppedBack }] of Object.entries(repairs)) {
       if (steppedBack) degraded.push(`repairs of ${what} keep being undone, or fail: see the log`);
     }
@@ -98,7 +98,8 @@ export class HostOperator implements Operator {
         degraded.push(`cannot compare the host with what should be there: ${messageOf(error)}`);
       }
     }
-    degraded.push(...registry.unreadable.all().map(({ reason }) => reason));
+    // After the comparison, which may have found some.
+    degraded.push(...rules.problems(), ...registry.unreadable.all().map(({ reason }) => reason));
     if (this.#state === 'failed') degraded.push('recovery failed: no call is served; see the log');
     return {
       ...facts,

@@ -1,6 +1,7 @@
+import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import t from 'tap';
-import { parseSave } from '../../src/codec/iptables-save.js';
+import { hiddenRule, parseSave, SaveReader } from '../../src/codec/iptables-save.js';
 import type { Rule } from '../../src/core/rules/rule.js';
 import { ruleOf } from '../fakes/arbitrary.js';
 
@@ -87,4 +88,76 @@ t.test('any text is read as iptables-save output without an exception', async (t
     }),
   );
   t.pass();
+});
+
+/** As iptables writes texts of others (`xtables_save_string`). */
+function quoted(text: string): string {
+  if (/^[\w-]+$/.test(text)) return text;
+  return `"${text.replace(/["\\']/g, '\\$&')}"`;
+}
+
+t.test('comments of others hide no rule and make none up', async (t) => {
+  const hostile = fc.oneof(
+    fc.string(),
+    fc.stringMatching(/^["\\'\n a]*$/),
+    fc.constantFrom('*nat', ':X - [0:0]', 'COMMIT', '-A FORWARD -j DOCKER', '#-A DOCKER handle 1'),
+  );
+  const comment = fc.array(hostile, { maxLength: 4 }).map((parts) => parts.join('\n'));
+  fc.assert(
+    fc.property(
+      fc.array(ruleOf(4)),
+      fc.array(comment),
+      fc.boolean(),
+      (rules, comments, counters) => {
+        const foreign = comments.map(
+          (text) => `-i eth0 -m comment --comment ${quoted(text)} -j ACCEPT`,
+        );
+        const lines = save(rules, counters).split('\n');
+        const at = lines.indexOf('*filter') + 3;
+        const text = [
+          ...lines.slice(0, at),
+          ...foreign.map((f) => `-A INPUT ${f}`),
+          ...lines.slice(at),
+        ];
+        for (const found of [parseSave(text.join('\n')), inLines(text.join('\n'))]) {
+          assert.deepEqual(found.rules('filter', 'INPUT'), foreign);
+          assert.deepEqual(found.partialChains, []);
+          for (const table of ['nat', 'filter'] as const) {
+            for (const chain of ['FORWARD', 'DOCKER'] as const) {
+              const own = rules.filter((rule) => rule.table === table && rule.chain === chain);
+              assert.deepEqual(
+                found.rules(table, chain),
+                own.map((rule) => rule.text),
+              );
+            }
+          }
+        }
+      },
+    ),
+  );
+  t.pass();
+});
+
+/** Line by line, as a long listing is read in pieces. */
+function inLines(text: string) {
+  const reader = new SaveReader();
+  for (const line of text.split('\n')) reader.read(`${line}\n`);
+  return reader.found;
+}
+
+t.test('rules that iptables cannot print are counted', async (t) => {
+  const found = parseSave(
+    ['*filter', ':FORWARD ACCEPT [0:0]', hiddenRule('FORWARD', 7), '-A FORWARD -j DOCKER'].join(
+      '\n',
+    ),
+  );
+  t.same(found.rules('filter', 'FORWARD'), ['#handle 7', '-j DOCKER']);
+  t.same(found.partialChains, [{ table: 'filter', chain: 'FORWARD' }]);
+  t.same(found.copy().partialChains, found.partialChains);
+});
+
+t.test('a quote that never ends hides nothing', async (t) => {
+  const rules = Array.from({ length: 500 }, (_, port) => `-p tcp -m tcp --dport ${port} -j DROP`);
+  const lines = ['*filter', '-A INPUT -m odd "', ...rules.map((rule) => `-A DOCKER ${rule}`)];
+  t.same(parseSave(lines.join('\n')).rules('filter', 'DOCKER'), rules);
 });

@@ -29,7 +29,11 @@ function failing(at: number, reason: string, times: number) {
           const member: unknown = Reflect.get(target, key, target);
           if (typeof member !== 'function') return member;
           return (...args: unknown[]): unknown => {
-            if (['supports', 'deletesByHandle', 'missingTables', 'prepare'].includes(String(key))) {
+            if (
+              ['supports', 'deletesByHandle', 'missingTables', 'problems', 'prepare'].includes(
+                String(key),
+              )
+            ) {
               return Reflect.apply(member, target, args);
             }
             count += state.armed ? 1 : 0;

@@ -20,6 +20,10 @@ export class MemoryBackend implements RuleBackend {
     return true;
   }
 
+  problems(family: Family): string[] {
+    return [...this.#missing].map((table) => describeMissing(family, table));
+  }
+
   missingTables(): ReadonlySet<Table> {
     return this.#missing;
   }

@@ -11,6 +11,7 @@ const looks = new Set([
   'supports',
   'deletesByHandle',
   'missingTables',
+  'problems',
   'prepare',
 ]);
 

@@ -17,6 +17,8 @@ export type RuleChange =
 
 interface ChainState {
   policy: string | undefined;
+  /** Some of its rules are not known: in `rules` stand texts that equal no rule's. */
+  partial?: true;
   rules: string[];
   /** How often each text occurs: `has` must not search a chain of 10,000. */
   readonly counts: Map<string, number>;
@@ -34,8 +36,8 @@ export class RuleSet {
     const copy = new RuleSet();
     for (const [table, chains] of this.#tables) {
       const copies = new Map<string, ChainState>();
-      for (const [name, { policy, rules, counts }] of chains) {
-        copies.set(name, { policy, rules: [...rules], counts: new Map(counts) });
+      for (const [name, { rules, counts, ...rest }] of chains) {
+        copies.set(name, { ...rest, rules: [...rules], counts: new Map(counts) });
       }
       copy.#tables.set(table, copies);
     }
@@ -53,6 +55,23 @@ export class RuleSet {
     const state = this.#state(table, chain);
     state.rules.push(text);
     count(state, text, 1);
+  }
+
+  /** Somebody has rules there that cannot be shown: of ours, only some are known to be there. */
+  markPartial(table: Table, chain: string): void {
+    this.addChain(table, chain);
+    this.#state(table, chain).partial = true;
+  }
+
+  isPartial({ table, chain }: { readonly table: Table; readonly chain: string }): boolean {
+    return this.#find(table, chain)?.partial === true;
+  }
+
+  /** Those of {@link markPartial}. */
+  get partialChains(): { readonly table: Table; readonly chain: string }[] {
+    return [...this.#tables].flatMap(([table, chains]) =>
+      [...chains].flatMap(([chain, { partial }]) => (partial ? [{ table, chain }] : [])),
+    );
   }
 
   hasChain(table: Table, chain: Chain): boolean {

@@ -4,7 +4,6 @@ import type { FirewallSettings, GenerationName } from '../../core/generations/ge
 import type { EndpointSpec } from '../../core/network/endpoint.js';
 import type { NetworkSpec } from '../../core/network/network.js';
 import type { PortGroup } from '../../core/ports/requests.js';
-import { describeMissing } from '../../core/rules/missing-tables.js';
 import type { PlacedRule } from '../../core/rules/rule.js';
 import type { RuleChange } from '../../core/rules/rule-set.js';
 import type { Firewall, PublishedPorts, RepairOutcome, RepairScope } from '../firewall.js';
@@ -55,9 +54,7 @@ export class IptablesFirewall implements Firewall {
   }
 
   problems(): string[] {
-    return this.#families.flatMap((family) =>
-      [...this.backend.missingTables(family)].map((table) => describeMissing(family, table)),
-    );
+    return this.#families.flatMap((family) => this.backend.problems(family));
   }
 
   addNetwork(network: NetworkSpec): Promise<void> {

@@ -6,6 +6,11 @@ import type { Family } from '../../core/address.js';
 import { messageOf, wrapError } from '../../core/errors.js';
 import type { NetworkSpec } from '../../core/network/network.js';
 import { intentWithoutTables, withoutTables } from '../../core/rules/missing-tables.js';
+import {
+  blindDeletions,
+  comparableBase,
+  comparableIntent,
+} from '../../core/rules/partial-chains.js';
 import { planInSteps, type RuleIntent } from '../../core/rules/plan.js';
 import type { PlacedRule, Rule } from '../../core/rules/rule.js';
 import type { RuleChange, RuleSet } from '../../core/rules/rule-set.js';
@@ -137,7 +142,10 @@ export class RuleCommits {
 
   async #plan(request: RuleRequest, model: RuleSet, pieces: Pieces): Promise<Planned> {
     if (request.kind === 'repair') return this.#planRepair(request.scope, model, pieces);
-    const changes = await this.#changes(this.#intentOf(request, model), model, pieces);
+    const intent = this.#intentOf(request, model);
+    const blind = blindDeletions(model, intent.remove);
+    const planned = await this.#changes(intent, model, pieces);
+    const changes = [...planned, ...blind];
     return { outcome: { changes, refused: false }, changes, model };
   }
 
@@ -145,7 +153,7 @@ export class RuleCommits {
   async #planRepair(scope: RepairScope, model: RuleSet, pieces: Pieces): Promise<Planned> {
     const { intent, underway } = await this.repairs.intentOf(this.family, model);
     const next = model.copy();
-    const all = await this.#changes(intent, next, pieces);
+    const all = await this.#changes(comparableIntent(next, intent), next, pieces);
     const changes = all.filter(
       (change) => !('rule' in change && underway.has(ruleKey(change.rule))),
     );
@@ -157,7 +165,7 @@ export class RuleCommits {
   /** Brings the model along. */
   async #changes(intent: RuleIntent, model: RuleSet, pieces: Pieces): Promise<RuleChange[]> {
     const missing = this.backend.missingTables(this.family);
-    const base = withoutTables(missing, this.desired.base(this.family));
+    const base = withoutTables(missing, comparableBase(model, this.desired.base(this.family)));
     await pieces.pause();
     return pieces.run(planInSteps(model, base, intentWithoutTables(missing, intent)));
   }

@@ -13,13 +13,9 @@ import type { Table } from '../../core/rules/rule.js';
 import { CommandError, type CommandResult, isInstalled, runCommand } from '../process/exec.js';
 import { SpareCommand } from '../process/spare-command.js';
 import { OwnChanges } from './own-changes.js';
+import { firewallTimeoutMs, incompatibleTables, readByChain } from './partial-read.js';
 import { mostOverSocket, RuleDeletion } from './rule-deletion.js';
-import {
-  detectVariant,
-  type FirewallCommands,
-  firewallTimeoutMs,
-  type Variant,
-} from './variant.js';
+import { detectVariant, type FirewallCommands, type Variant } from './variant.js';
 
 /** iptables waits this long for the lock of another one; then we try again. */
 const lockWaitSeconds = 5;
@@ -38,7 +34,10 @@ export interface IptablesOptions {
 export interface IptablesText {
   /** false if the host has no working iptables for this family: do not call the others with it. */
   supports(family: Family): boolean;
-  /** `iptables-save` text of all tables. */
+  /**
+   * `iptables-save` text of all tables; where it cannot show a table, of our chains in it, with a line of
+   * {@link hiddenRule} for each rule that iptables cannot print.
+   */
   read(family: Family): Promise<string>;
   /**
    * `iptables-restore --noflush`: atomic per table. Throws with the failing line in the message.
@@ -123,17 +122,17 @@ export class IptablesCommands implements IptablesText {
   }
 
   async read(family: Family): Promise<string> {
-    const { save } = this.#chosen.get(family) ?? noTables(family);
+    const { save, tool } = this.#chosen.get(family) ?? noTables(family);
     const reading = (): Promise<CommandResult> =>
       runCommand(save, [], { timeoutMs: this.#timeoutMs });
     const stdout = await this.#run(`reading the rules with ${save}`, reading);
-    const foreign = /^# Table `(\w+)' is incompatible/m.exec(stdout);
-    if (foreign === null) return stdout;
-    throw new DriverError(
-      'firewall-failed',
-      `reading the rules with ${save}: table ${foreign[1]} holds rules that were written by 'nft' ` +
-        'and that iptables cannot show; move them to a table of another name',
-    );
+    const left = incompatibleTables(stdout);
+    if (left.length === 0) return stdout;
+    try {
+      return stdout + (await readByChain(family, tool, left));
+    } catch (cause) {
+      throw failed(`reading table ${left.join(' and ')} with ${tool}, chain by chain`, cause);
+    }
   }
 
   async restore(family: Family, text: string, onStart?: (pid: number) => void): Promise<void> {
@@ -258,7 +257,7 @@ function locked(action: string, cause: unknown): DriverError {
   );
 }
 
-function failed(action: string, cause: unknown, input: string | undefined): DriverError {
+function failed(action: string, cause: unknown, input?: string): DriverError {
   const line = input === undefined ? undefined : failingLine(messageOf(cause), input);
   const where = line === undefined ? '' : ` (line ${line.number}: ${line.text})`;
   return new DriverError('firewall-failed', `${action}${where}: ${messageOf(cause)}`, { cause });

@@ -1,8 +1,11 @@
 /** Rules kept by iptables: read as `iptables-save` text, changed by `iptables-restore` or by handle. */
 import { renderRestore } from '../../codec/iptables-restore.js';
+import type { HandledRule } from '../../codec/nft-messages.js';
 import type { RuleTransaction } from '../../codec/nft-monitor.js';
 import type { Family } from '../../core/address.js';
+import { DriverError, messageOf } from '../../core/errors.js';
 import { describeMissing, optionalTables } from '../../core/rules/missing-tables.js';
+import { describePartial } from '../../core/rules/partial-chains.js';
 import type { Rule, Table } from '../../core/rules/rule.js';
 import type { RuleChange, RuleSet } from '../../core/rules/rule-set.js';
 import { addedBy, inParts, tableOf } from '../../core/rules/transactions.js';
@@ -16,12 +19,14 @@ import { readInPieces } from './read-rules.js';
 interface FamilyState {
   readonly handles: RuleHandles;
   readonly missing: Set<Table>;
+  /** Chains that hold rules which iptables cannot print, as read last: `filter FORWARD` → in words. */
+  partial: ReadonlyMap<string, string>;
 }
 
 export class RestoreBackend implements RuleBackend {
   readonly #states: Readonly<Record<Family, FamilyState>> = {
-    4: { handles: new RuleHandles(), missing: new Set() },
-    6: { handles: new RuleHandles(), missing: new Set() },
+    4: { handles: new RuleHandles(), missing: new Set(), partial: new Map() },
+    6: { handles: new RuleHandles(), missing: new Set(), partial: new Map() },
   };
 
   constructor(
@@ -34,7 +39,24 @@ export class RestoreBackend implements RuleBackend {
   }
 
   async read(family: Family): Promise<RuleSet> {
-    return readInPieces(await this.commands.read(family));
+    const rules = await readInPieces(await this.commands.read(family));
+    const state = this.#states[family];
+    const told = state.partial;
+    state.partial = new Map(
+      rules.partialChains.map(({ table, chain }) => [
+        `${table} ${chain}`,
+        describePartial(table, chain),
+      ]),
+    );
+    for (const [name, words] of state.partial) {
+      if (!told.has(name)) this.log.warn({ family }, words);
+    }
+    return rules;
+  }
+
+  problems(family: Family): string[] {
+    const { missing, partial } = this.#states[family];
+    return [...[...missing].map((table) => describeMissing(family, table)), ...partial.values()];
   }
 
   missingTables(family: Family): ReadonlySet<Table> {
@@ -58,14 +80,54 @@ export class RestoreBackend implements RuleBackend {
   async commit(family: Family, changes: readonly RuleChange[]): Promise<void> {
     const pieces = new Pieces();
     const handled = await this.#handlesOf(family, changes);
-    const rest = handled ? changes.filter(({ op }) => op !== 'delete') : changes;
-    await this.#restore(family, rest, pieces);
-    if (handled === undefined) return;
+    if (handled !== undefined) {
+      const rest = changes.filter(({ op }) => op !== 'delete');
+      await this.#restore(family, rest, pieces);
+      await this.#deleteHandled(family, handled);
+      return;
+    }
+    const { partial } = this.#states[family];
+    const isHidden = (change: RuleChange): boolean =>
+      change.op === 'delete' && partial.has(`${change.rule.table} ${change.rule.chain}`);
+    await this.#restore(
+      family,
+      partial.size === 0 ? changes : changes.filter((c) => !isHidden(c)),
+      pieces,
+    );
+    if (partial.size > 0) await this.#deleteHidden(family, changes.filter(isHidden));
+  }
+
+  async #deleteHandled(family: Family, handled: readonly HandledRule[]): Promise<void> {
     try {
       await this.commands.deleteRules(family, handled);
     } catch (error) {
       this.#states[family].handles.forget();
       throw error;
+    }
+  }
+
+  /**
+   * From chains with rules that iptables cannot print, one by one: it is not known whether they are there,
+   * and some rules of `nft` keep iptables from finding what stands below them.
+   */
+  async #deleteHidden(family: Family, changes: readonly RuleChange[]): Promise<void> {
+    const { handles, partial } = this.#states[family];
+    for (const change of changes) {
+      if (change.op !== 'delete') continue;
+      const handled = handles.take([change.rule]);
+      if (handled !== undefined) await this.#deleteHandled(family, handled);
+      else {
+        try {
+          await this.commands.restore(family, renderRestore([change]));
+        } catch (error) {
+          if (isAbsent(messageOf(error))) continue;
+          const words = partial.get(`${change.rule.table} ${change.rule.chain}`);
+          const rule = `-D ${change.rule.chain} ${change.rule.text}`;
+          throw new DriverError('firewall-failed', `${messageOf(error)} (${rule}: ${words})`, {
+            cause: error,
+          });
+        }
+      }
     }
   }
 
@@ -118,6 +180,11 @@ export class RestoreBackend implements RuleBackend {
       // Another program has the lock: the refusal is what the caller hears of.
     }
   }
+}
+
+/** What iptables-restore says of a rule to delete that is not there. */
+function isAbsent(message: string): boolean {
+  return /RULE_DELETE failed|does a matching rule exist/.test(message);
 }
 
 function deletionsOf(changes: readonly RuleChange[]): Rule[] {

@@ -7,6 +7,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import type { Family } from '../../core/address.js';
 import { DriverError } from '../../core/errors.js';
 import { CommandError, runCommand } from '../process/exec.js';
+import { chainsOf, firewallTimeoutMs, incompatibleTables } from './partial-read.js';
 
 export type Variant = 'nft' | 'legacy';
 
@@ -16,10 +17,9 @@ export interface FirewallCommands {
   /** `iptables-nft-save`, or `iptables-save` where the variant has no name of its own. */
   readonly save: string;
   readonly restore: string;
+  /** For one chain at a time. */
+  readonly tool: string;
 }
-
-/** Reading some 10,000 rules takes a tenth of a second; the rest is for a machine under load. */
-export const firewallTimeoutMs = 30_000;
 
 const toolOf: Readonly<Record<Family, string>> = { 4: 'iptables', 6: 'ip6tables' };
 const legacyTablesFile: Readonly<Record<Family, string>> = {
@@ -40,14 +40,14 @@ export async function detectVariant(family: Family): Promise<FirewallCommands | 
   // Listing takes a tenth of a second where there are many rules, and a start waits for it.
   const [standard, named] = await Promise.all([
     standardVariant(tool),
-    inspect(`${tool}-nft`, 'nft'),
+    inspect(`${tool}-nft`, 'nft', family),
   ]);
-  const nft = named ?? (standard === 'nft' ? await inspect(tool, 'nft') : undefined);
+  const nft = named ?? (standard === 'nft' ? await inspect(tool, 'nft', family) : undefined);
   // Only reading makes the kernel load the legacy modules, where nothing used them before.
   const legacy =
     standard === 'legacy' || legacyTables(family) !== ''
-      ? ((await inspect(`${tool}-legacy`, 'legacy')) ??
-        (standard === 'legacy' ? await inspect(tool, 'legacy') : undefined))
+      ? ((await inspect(`${tool}-legacy`, 'legacy', family)) ??
+        (standard === 'legacy' ? await inspect(tool, 'legacy', family) : undefined))
       : undefined;
   if (nft?.hasDocker === true && legacy?.hasDocker === true) throw split(tool, standard);
   const chosen = [nft, legacy].find((found) => found?.hasDocker) ?? firstOf(standard, nft, legacy);
@@ -79,18 +79,32 @@ async function standardVariant(tool: string): Promise<Variant | undefined> {
 }
 
 /** undefined if there is no such command, or the kernel does not have the variant. */
-async function inspect(name: string, variant: Variant): Promise<Inspected | undefined> {
+async function inspect(
+  name: string,
+  variant: Variant,
+  family: Family,
+): Promise<Inspected | undefined> {
   try {
     const args = ['-t', 'filter'];
     const { stdout } = await runCommand(`${name}-save`, args, { timeoutMs: firewallTimeoutMs });
     return {
-      commands: { variant, save: `${name}-save`, restore: `${name}-restore` },
-      hasDocker: dockerChain.test(stdout),
+      commands: { variant, save: `${name}-save`, restore: `${name}-restore`, tool: name },
+      hasDocker: dockerChain.test(await chainLines(family, stdout)),
     };
   } catch (error) {
     if (error instanceof CommandError) return undefined;
     throw error;
   }
+}
+
+/** Save text; where iptables does not show the table, the chains that the kernel says it has. */
+async function chainLines(family: Family, saved: string): Promise<string> {
+  if (incompatibleTables(saved).length === 0) return saved;
+  const chains = await chainsOf(family);
+  return chains
+    .filter(({ table }) => table === 'filter')
+    .map(({ name }) => `:${name} -\n`)
+    .join('');
 }
 
 /** Names of the legacy tables in use; empty also if the kernel has none. */

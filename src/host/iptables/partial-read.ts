@@ -1,0 +1,84 @@
+/**
+ * Tables that `iptables-save` does not show, because `nft` has written rules there that iptables cannot
+ * print ("Table `filter' is incompatible"; iptables 1.8.9 to 1.8.13 all do so). It still lists the other
+ * chains of such a table one by one. Of a chain that holds such rules, the kernel tells how many rules
+ * there are and which of them only jump: enough to know where ours go, and not whether they are there.
+ */
+import { hiddenRule } from '../../codec/iptables-save.js';
+import {
+  listChainsRequest,
+  listRulesRequest,
+  type ObservedChain,
+  parseChain,
+  parseRule,
+} from '../../codec/nft-messages.js';
+import type { Family } from '../../core/address.js';
+import { builtInChains, dockerChains } from '../../core/rules/rule.js';
+import { collectDump } from '../netlink/dump.js';
+import { netlinkProtocol } from '../netlink/netlink-socket.js';
+import { CommandError, runCommand } from '../process/exec.js';
+
+/** Reading some 10,000 rules takes a tenth of a second; the rest is for a machine under load. */
+export const firewallTimeoutMs = 30_000;
+
+/** Those that rules of ours can be in. */
+const readChains: ReadonlySet<string> = new Set([...builtInChains, ...dockerChains]);
+
+/** The tables that are left out of this `iptables-save` text. */
+export function incompatibleTables(saved: string): string[] {
+  return [...saved.matchAll(/^# Table `(\w+)' is incompatible/gm)].flatMap(
+    ([, name]) => name ?? [],
+  );
+}
+
+/** Save text of these tables, as far as our chains go. */
+export async function readByChain(
+  family: Family,
+  tool: string,
+  tables: readonly string[],
+): Promise<string> {
+  const chains = await chainsOf(family);
+  const lines: string[] = [];
+  for (const table of tables) {
+    const own = chains.filter((each) => each.table === table && readChains.has(each.name));
+    lines.push(`*${table}`);
+    for (const { name, policy } of own) lines.push(`:${name} ${policy ?? '-'} [0:0]`);
+    for (const { name } of own) {
+      const rules = await listChain(tool, table, name);
+      lines.push(...(rules ?? (await listHidden(family, table, name))));
+    }
+    lines.push('COMMIT');
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+/** The kernel's chains of nf_tables. */
+export function chainsOf(family: Family): Promise<ObservedChain[]> {
+  const request = listChainsRequest(family);
+  return collectDump(netlinkProtocol.netfilter, request, (_type, body) => parseChain(body));
+}
+
+/** undefined: it holds rules that iptables cannot print. */
+async function listChain(
+  tool: string,
+  table: string,
+  chain: string,
+): Promise<string[] | undefined> {
+  try {
+    const args = ['-t', table, '-S', chain];
+    const { stdout } = await runCommand(tool, args, { timeoutMs: firewallTimeoutMs });
+    return stdout.split('\n').filter((line) => line.startsWith('-A '));
+  } catch (error) {
+    if (error instanceof CommandError && error.stderr.includes('is incompatible')) return undefined;
+    throw error;
+  }
+}
+
+async function listHidden(family: Family, table: string, chain: string): Promise<string[]> {
+  const request = listRulesRequest(family, table, chain);
+  const parse = (_type: number, body: Buffer) => parseRule(body);
+  const rules = await collectDump(netlinkProtocol.netfilter, request, parse);
+  return rules.map(({ handle, jump }) =>
+    jump === undefined ? hiddenRule(chain, handle) : `-A ${chain} -j ${jump}`,
+  );
+}
