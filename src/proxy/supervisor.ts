@@ -184,7 +184,7 @@ export class ProxySupervisor implements HostPorts {
     void child.ended.then(({ description }) => {
       ended = description;
     });
-    const deadline = Date.now() + startTimeoutMs;
+    const deadline = performance.now() + startTimeoutMs;
     for (;;) {
       const socket = await dial(controlPath);
       if (socket !== undefined) {
@@ -192,7 +192,7 @@ export class ProxySupervisor implements HostPorts {
         return socket;
       }
       if (ended !== undefined) throw new Error(`it ended at once: ${ended}`);
-      if (Date.now() > deadline) {
+      if (performance.now() > deadline) {
         // Or it would take the ports, and the path, when the next one has them.
         child.kill('SIGKILL');
         throw new Error(`no answer on ${controlPath}`);

@@ -1,5 +1,6 @@
 /** With edges.ts all tests that need no root, in two halves of about the same time. */
 import '../architecture.test.js';
+import '../clock.test.js';
 import '../unix-socket.test.js';
 import { slow } from './long.js';
 import { runFolders } from './run-folders.js';

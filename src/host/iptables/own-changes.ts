@@ -30,7 +30,7 @@ export class OwnChanges {
 
   constructor(
     private readonly sameNumbers = readlinkSync('/proc/self/ns/pid') === firstNamespace,
-    private readonly now: () => number = Date.now,
+    private readonly now: () => number = () => performance.now(),
   ) {}
 
   /** @param transactions how many it will make if all goes well */
