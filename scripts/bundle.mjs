@@ -3,17 +3,33 @@
  * libraries in pure JavaScript in a few files, since Node.js takes most of a millisecond for each file
  * that it loads, and there are nearly 600. See docs/adr/0006-bundle.md.
  */
-import { chmodSync, copyFileSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { chmodSync, copyFileSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
 process.chdir(fileURLToPath(new URL('..', import.meta.url)));
+
+/** Of all that the bundle is made of: our modules, this file, and the versions of the packages. */
+function buildId() {
+  const modules = readdirSync('build', { recursive: true }).filter((name) => name.endsWith('.js'));
+  const hash = createHash('sha256');
+  for (const name of ['scripts/bundle.mjs', 'package.json', 'package-lock.json']) {
+    hash.update(`${name}\0`).update(readFileSync(name)).update('\0');
+  }
+  for (const name of modules.sort()) {
+    hash.update(`${name}\0`).update(readFileSync(join('build', name))).update('\0');
+  }
+  return hash.digest('hex').slice(0, 12);
+}
+
 const { metafile } = await build({
   entryPoints: ['build/main.js', 'build/proxy/main.js'],
   outdir: 'dist',
   outbase: 'build',
   bundle: true,
+  define: { TSBRIDGE_BUILD: JSON.stringify(buildId()) },
   // What only the daemon needs is in a file of its own, and what both programs need, in others.
   splitting: true,
   format: 'esm',

@@ -1,13 +1,13 @@
 /** Composition root: builds everything by hand, in order; starts and stops it. */
 import { existsSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import type { Config } from './config/config.js';
 import type { FirewallSettings } from './core/generations/generation.js';
 import { PortAllocator } from './core/ports/allocator.js';
 import { findFacts, startAdmin } from './daemon/admin.js';
+import { superviseProxy } from './daemon/proxy.js';
 import { watchStalls } from './daemon/stalls.js';
 import { BridgeDriver } from './driver/driver.js';
-import type { Log, Processes } from './driver/host.js';
+import type { Log } from './driver/host.js';
 import { type FoundAtStart, look, recover } from './driver/recover.js';
 import { SelfRepair } from './driver/repair/self-repair.js';
 import { GenerationChoice } from './driver/rules/generation-choice.js';
@@ -26,7 +26,6 @@ import { watchRules } from './host/iptables/rule-watch.js';
 import { Monitor } from './host/monitor.js';
 import { ConntrackNetlink } from './host/netlink/conntrack.js';
 import { LinksNetlink } from './host/netlink/links.js';
-import { spawnProcess } from './host/process/exec.js';
 import { garbageCollector } from './host/process/garbage.js';
 import { loadLibc } from './host/process/libc.js';
 import { loadModule } from './host/process/modules.js';
@@ -37,7 +36,7 @@ import { RecordFiles } from './host/records/store-file.js';
 import { SandboxFiles } from './host/sandbox.js';
 import { SysctlFiles } from './host/sysctl.js';
 import { createLog } from './log.js';
-import { ProxySupervisor } from './proxy/supervisor.js';
+import type { ProxySupervisor } from './proxy/supervisor.js';
 
 /** Runs until SIGTERM or SIGINT. The data path goes on afterwards; the next start takes it over. */
 export async function runDaemon(config: Config, version: string): Promise<number> {
@@ -113,7 +112,7 @@ async function buildWorld(
   config: Config,
   log: Log,
   choice: GenerationChoice,
-  processes: Processes,
+  processes: ProcessFiles,
 ): Promise<{
   world: World & { hostPorts: ProxySupervisor };
   found: FoundAtStart;
@@ -129,24 +128,8 @@ async function buildWorld(
   };
   const firewall = config.iptables ? makeIptables(log) : undefined;
   const found = look(store, links, log);
-  const hostPorts = new ProxySupervisor({
-    controlPath: `${config.runtimeDir}/proxy.sock`,
-    startProcess: () =>
-      spawnProcess(
-        process.execPath,
-        [
-          // As the command's own first line has it: no debugger by a signal.
-          '--disable-sigusr1',
-          // It makes next to no garbage: 10 MB less, resident.
-          '--max-semi-space-size=1',
-          '--v8-pool-size=1',
-          fileURLToPath(new URL('./proxy/main.js', import.meta.url)),
-          `${config.runtimeDir}/proxy.sock`,
-        ],
-        { detached: true, stdout: 'ignore', stderr: 'inherit' },
-      ),
-    log,
-  });
+  const program = new URL('./proxy/main.js', import.meta.url);
+  const hostPorts = superviseProxy(config, program, processes, log);
   const registry = new Registry();
   const world = {
     links,

@@ -5,6 +5,7 @@
  * 127.0.0.1, to every local user and as root. The others keep the daemon's heap small: by itself V8
  * goes by the memory of the machine, and lets 40 MB of garbage lie after a thousand ports.
  */
+import './no-debugger.js';
 import { dispatch } from './cli/dispatch.js';
 
 // Not process.exit(): what has been written must still reach a pipe.

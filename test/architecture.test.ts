@@ -25,13 +25,15 @@ const parts = [
  * and the file may always import the folder (of one name here) in which it lies.
  */
 const mayImport: Readonly<Record<string, readonly string[]>> = {
-  main: ['daemon', 'cli'],
-  daemon: [...parts, 'unix-socket'],
+  main: ['no-debugger', 'daemon', 'cli'],
+  daemon: [...parts, 'unix-socket', 'build-id'],
   cli: ['version', 'daemon', ...parts],
   config: ['core'],
   version: [],
   pieces: [],
   linux: [],
+  'no-debugger': [],
+  'build-id': [],
   'unix-socket': ['core'],
   log: ['core', 'driver/host'],
   'frontends/libnetwork': ['driver/network-driver', 'driver/host', 'core', 'unix-socket'],
@@ -78,7 +80,8 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'host/records': ['host/process', 'core', 'pieces', 'driver/host'],
   'host/process': ['linux', 'core/errno', 'driver/host'],
 
-  proxy: ['core', 'driver/host'],
+  proxy: ['core', 'driver/host', 'build-id'],
+  'proxy/main': ['proxy', 'no-debugger'],
   'proxy/system': ['core', 'linux'],
   codec: ['core'],
 
@@ -110,7 +113,7 @@ const packageUsers: Readonly<Record<string, readonly string[]>> = {
   fastify: ['frontends/libnetwork', 'admin'],
   pino: ['log'],
   'ipaddr.js': ['core/address'],
-  koffi: ['host/process/libc', 'host/netlink/netlink-calls', 'proxy/system/system-calls'],
+  koffi: ['host/process/libc', 'host/netlink/netlink-calls', 'proxy/system'],
 };
 
 /** Node modules that pure code may not import. */

@@ -3,8 +3,11 @@ import { type IpAddress, parseIp } from '../core/address.js';
 import { parsePort, protocols } from '../core/ports/port.js';
 import type { Listener } from '../driver/host.js';
 
-/** Goes up when the two would misunderstand each other. */
-export const controlVersion = 1;
+/**
+ * Goes up when the two would misunderstand each other. `hello`, `give` and `retire` stay as they are in every
+ * version: by them a daemon replaces a process of any other.
+ */
+export const controlVersion = 2;
 
 /** protocol, host address, host port, container address, container port, mode. */
 export type WireListener = readonly [string, string, number, string, number, string];
@@ -21,18 +24,40 @@ export type Request =
     }
   | { readonly id: number; readonly op: 'sync'; owners: Readonly<Record<string, WireListener[]>> }
   | { readonly id: number; readonly op: 'stats' }
+  | { readonly id: number; readonly op: 'list' }
+  /** Listens on `path` for what another process gives, and keeps it without using it. */
+  | { readonly id: number; readonly op: 'receive'; readonly path: string }
+  /** Sends a duplicate of every listening socket to the process that listens on `path`. */
+  | { readonly id: number; readonly op: 'give'; readonly path: string }
+  /** Takes into use what was received. */
+  | { readonly id: number; readonly op: 'adopt' }
   /** Lets go of the listeners, and ends when the last connection has. */
   | { readonly id: number; readonly op: 'retire' };
 
 /** Index of the listener in the request, the kernel's error, and the system call. */
 export type WireFailure = readonly [index: number, code: string, syscall: string];
 
+/** What a proxy process says of itself. */
+export interface About {
+  readonly pid: number;
+  /** Of the code that it runs; see `version.ts`. */
+  readonly build: string;
+  /** Version of Node.js. */
+  readonly node: string;
+  /** Its network namespace, as `/proc/self/ns/net` names it. */
+  readonly network: string;
+  /** Whether it has no more of root's powers than it needs. */
+  readonly confined: boolean;
+}
+
 export interface Reply {
   readonly id: number;
   readonly version?: number;
+  readonly about?: About;
   readonly failures?: readonly WireFailure[];
   readonly listeners?: number;
   readonly connections?: number;
+  readonly owners?: Readonly<Record<string, readonly WireListener[]>>;
   readonly error?: string;
 }
 

@@ -1,5 +1,7 @@
 /** What carries one published port. */
 export interface Forwarder {
+  /** The socket that is bound to the port, until {@link stopListening}. */
+  readonly fd: number;
   /** Gives the port back; what has come in by it goes on, as far as that is possible. */
   stopListening(): void;
   /** Gives the port back and ends everything that came in by it. */

@@ -2,7 +2,7 @@
 import { hostAndPort } from '../core/ports/port.js';
 import type { Listener } from '../driver/host.js';
 import type { ConnectionCount } from './admission.js';
-import { type WireFailure, type WireListener, wireReader } from './control.js';
+import { toWire, type WireFailure, type WireListener, wireReader } from './control.js';
 import type { Forwarder } from './forwarder.js';
 import { SctpForwarder } from './sctp-forwarder.js';
 import { Unwatchable } from './system/event-loop.js';
@@ -19,9 +19,21 @@ const keyOf = ({ binding, mode }: Listener): string => {
   return `${protocol} ${hostAndPort(hostIp, hostPort)} ${to}`;
 };
 
+/** A listening socket, as one process gives it to the next. */
+export interface HeldSocket {
+  readonly owner: string;
+  readonly wire: WireListener;
+  readonly fd: number;
+}
+
+interface Held {
+  readonly wire: WireListener;
+  readonly forwarder: Forwarder;
+}
+
 /** What one endpoint of a container holds, and what of the process's descriptors goes to it. */
 class Owner implements ConnectionCount {
-  readonly forwarders = new Map<string, Forwarder>();
+  readonly held = new Map<string, Held>();
   readonly flows: FlowsOfOwner = new Set();
   connections = 0;
 }
@@ -37,10 +49,33 @@ export class Holder {
 
   get connections(): number {
     let sum = 0;
-    for (const { forwarders } of this.#owners.values()) {
-      for (const { active } of forwarders.values()) sum += active;
+    for (const { held } of this.#owners.values()) {
+      for (const { forwarder } of held.values()) sum += forwarder.active;
     }
     return sum;
+  }
+
+  list(): Record<string, WireListener[]> {
+    return Object.fromEntries(
+      [...this.#owners].map(([name, { held }]) => [name, [...held.values()].map((h) => h.wire)]),
+    );
+  }
+
+  /** They stay in use here: another process gets duplicates. */
+  sockets(): HeldSocket[] {
+    return [...this.#owners].flatMap(([owner, { held }]) =>
+      [...held.values()].map(({ wire, forwarder }) => ({ owner, wire, fd: forwarder.fd })),
+    );
+  }
+
+  /** Takes a socket that is bound already, in place of opening one. Closes it if that fails. */
+  adopt({ owner: name, wire, fd }: HeldSocket): void {
+    const owner = this.#owners.get(name) ?? new Owner();
+    const listener = wireReader()(wire);
+    const forwarder = this.#use(fd, listener, owner);
+    if ('code' in forwarder) throw new Error(`${forwarder.syscall}: ${forwarder.code}`);
+    this.#owners.set(name, owner);
+    this.#keep(owner, listener, forwarder);
   }
 
   /** Opens those that the owner does not have yet, as many as can be had. */
@@ -52,16 +87,12 @@ export class Holder {
     for (const [index, wire] of listeners.entries()) {
       const listener = read(wire);
       const key = keyOf(listener);
-      if (owner.forwarders.has(key)) continue;
+      if (owner.held.has(key)) continue;
       const opened = this.#open(listener, owner);
-      if ('code' in opened) {
-        failures.push([index, opened.code, opened.syscall]);
-      } else {
-        owner.forwarders.set(key, opened);
-        this.parts.admission.listeners += 1;
-      }
+      if ('code' in opened) failures.push([index, opened.code, opened.syscall]);
+      else this.#keep(owner, listener, opened);
     }
-    if (owner.forwarders.size === 0) this.#owners.delete(name);
+    if (owner.held.size === 0) this.#owners.delete(name);
     return failures;
   }
 
@@ -70,9 +101,9 @@ export class Holder {
     const owner = this.#owners.get(name);
     if (owner === undefined) return;
     const read = wireReader();
-    const keys = listeners?.map((wire) => keyOf(read(wire))) ?? [...owner.forwarders.keys()];
+    const keys = listeners?.map((wire) => keyOf(read(wire))) ?? [...owner.held.keys()];
     for (const key of keys) this.#close(owner, key);
-    if (owner.forwarders.size === 0) this.#owners.delete(name);
+    if (owner.held.size === 0) this.#owners.delete(name);
   }
 
   /** Exactly these, keeping what is held already. The index of a failure counts over all owners. */
@@ -81,7 +112,8 @@ export class Holder {
     const wanted = new Map(Object.entries(owners));
     for (const [name, owner] of this.#owners) {
       const keep = new Set((wanted.get(name) ?? []).map((wire) => keyOf(read(wire))));
-      for (const key of owner.forwarders.keys()) if (!keep.has(key)) this.#close(owner, key);
+      for (const key of owner.held.keys()) if (!keep.has(key)) this.#close(owner, key);
+      if (owner.held.size === 0) this.#owners.delete(name);
     }
     const failures: WireFailure[] = [];
     let offset = 0;
@@ -96,22 +128,31 @@ export class Holder {
 
   /** Gives all ports back; connections go on until they end. */
   release(): void {
-    for (const { forwarders } of this.#owners.values()) {
-      for (const forwarder of forwarders.values()) forwarder.stopListening();
+    for (const { held } of this.#owners.values()) {
+      for (const { forwarder } of held.values()) forwarder.stopListening();
     }
   }
 
+  #keep(owner: Owner, listener: Listener, forwarder: Forwarder): void {
+    owner.held.set(keyOf(listener), { wire: toWire(listener), forwarder });
+    this.parts.admission.listeners += 1;
+  }
+
   #close(owner: Owner, key: string): void {
-    const forwarder = owner.forwarders.get(key);
+    const forwarder = owner.held.get(key)?.forwarder;
     if (forwarder === undefined) return;
-    owner.forwarders.delete(key);
+    owner.held.delete(key);
     this.parts.admission.listeners -= 1;
     forwarder.close();
   }
 
   #open(listener: Listener, owner: Owner): Forwarder | CallFailure {
     const fd = this.parts.sockets.open(listener.binding);
-    if (typeof fd !== 'number') return fd;
+    return typeof fd === 'number' ? this.#use(fd, listener, owner) : fd;
+  }
+
+  /** Closes the socket if it cannot be used. */
+  #use(fd: number, listener: Listener, owner: Owner): Forwarder | CallFailure {
     try {
       return this.#forward(fd, listener, owner);
     } catch (error) {
@@ -130,6 +171,6 @@ export class Holder {
 
   #reserve(fd: number): Forwarder {
     const close = (): void => this.parts.sockets.close(fd);
-    return { active: 0, stopListening: close, close };
+    return { fd, active: 0, stopListening: close, close };
   }
 }

@@ -1,6 +1,10 @@
 /** Entry of the proxy process. */
-import { runWorker } from './worker.js';
+import '../no-debugger.js';
+import { confine } from './system/confinement.js';
 
 const [, , controlPath] = process.argv;
 if (controlPath === undefined) throw new Error('usage: main.js CONTROL_SOCKET');
+confine();
+// Not before: what comes now would be loaded twice.
+const { runWorker } = await import('./worker.js');
 runWorker(controlPath);

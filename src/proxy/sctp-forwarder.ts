@@ -15,7 +15,11 @@ export class SctpForwarder implements Forwarder {
   readonly #server: net.Server;
 
   /** `fd` is bound and listening; it belongs to the forwarder from here on. */
-  constructor(sockets: Sockets, fd: number, { containerIp, containerPort }: PortBinding) {
+  constructor(
+    sockets: Sockets,
+    readonly fd: number,
+    { containerIp, containerPort }: PortBinding,
+  ) {
     this.#server = net.createServer({ allowHalfOpen: true }, (client) => {
       const upstream = sockets.connect('sctp', containerIp, containerPort);
       if (typeof upstream !== 'number') {

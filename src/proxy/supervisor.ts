@@ -1,50 +1,50 @@
-/** The daemon's side of the proxy process: starts it, finds it again, and replaces it if it dies. */
-import { mkdirSync, unlinkSync } from 'node:fs';
-import net from 'node:net';
-import { dirname } from 'node:path';
+/**
+ * The daemon's side of the proxy process: what it is to hold, and that it holds it. After a request
+ * whose answer did not come nothing is known of the process's state: every new connection begins with
+ * the whole of what is wanted.
+ */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DriverError, messageOf } from '../core/errors.js';
 import type { EndpointId } from '../core/names.js';
 import { bindingKey } from '../core/ports/port.js';
-import type { HostPorts, Listener, ListenFailure, Log } from '../driver/host.js';
-import { controlVersion, lineSplitter, type Reply, type Request, toWire } from './control.js';
+import type { HostPorts, Listener, ListenFailure } from '../driver/host.js';
+import { ConnectionLost, type ControlConnection, type Unsent } from './connection.js';
+import { type About, type Reply, type Request, toWire, type WireFailure } from './control.js';
+import { type LauncherSettings, ProxyLauncher } from './launcher.js';
+import type { Running } from './running-process.js';
+import { type Differences, describeDifferences, WantedListeners } from './wanted-listeners.js';
 
-/** Starts the process detached, so that it outlives the daemon. */
-export type StartProcess = () => {
-  unref(): void;
-  kill(signal: 'SIGKILL'): void;
-  readonly ended: Promise<{ description: string }>;
-};
+export type SupervisorSettings = LauncherSettings;
 
-export interface SupervisorSettings {
-  /** Unix socket on which the process listens. */
-  readonly controlPath: string;
-  readonly startProcess: StartProcess;
-  /** In place of 25 s; for tests. */
-  readonly startTimeoutMs?: number;
-  readonly log: Log;
+export interface ProxyStatus extends About {
+  readonly listeners: number;
+  readonly connections: number;
 }
 
-type Unsent<T> = T extends unknown ? Omit<T, 'id'> : never;
-
-/** Less than a call's deadline, and long: an engine does not try again what failed at boot. */
-const defaultStartTimeoutMs = 25_000;
-const callTimeoutMs = 20_000;
-const pollMs = 15;
-/** Between attempts to bring a dead process back. */
-const retryMs = 250;
+/** Between attempts to bring a process back, or to hold what another program has: doubled each time. */
+const retryMs = { first: 250, last: 10_000 };
+/** So often a request is made anew, with the process that has taken the place of the one before. */
+const attempts = 2;
+/** An operator who asks how things are does not wait longer for a process that may hang. */
+const statusMs = 2_000;
 
 export class ProxySupervisor implements HostPorts {
-  readonly #wanted = new Map<EndpointId, Map<string, Listener>>();
-  readonly #calls = new Map<number, { done: (reply: Reply) => void; failed: (e: Error) => void }>();
-  #connection: Promise<net.Socket> | undefined;
-  /** The socket of the last connection that was made. */
-  #current: net.Socket | undefined;
-  #reviving = false;
-  #lastId = 0;
+  readonly #wanted = new WantedListeners();
+  readonly #launcher: ProxyLauncher;
+  #running: Promise<Running> | undefined;
+  /** Wanted, and by the last answer not held. */
+  #unheld: readonly ListenFailure[] = [];
+  /** Whether {@link #wanted} is all that is wanted; not before the first {@link sync}. */
+  #complete = false;
+  /** How often the process's state was found to be unknown, and how much of that has been dealt with. */
+  #doubts = 0;
+  #settledDoubts = 0;
+  #restating = false;
   #detached = false;
 
-  constructor(private readonly settings: SupervisorSettings) {}
+  constructor(private readonly settings: SupervisorSettings) {
+    this.#launcher = new ProxyLauncher(settings);
+  }
 
   prepare(): void {
     this.#connect().catch((error) => {
@@ -54,213 +54,219 @@ export class ProxySupervisor implements HostPorts {
 
   async open(owner: EndpointId, listeners: readonly Listener[]): Promise<ListenFailure[]> {
     if (listeners.length === 0) return [];
-    const wire = listeners.map(toWire);
-    const { failures = [] } = await this.#call({ op: 'open', owner, listeners: wire });
-    const failed = new Set(failures.map(([index]) => index));
-    const held = this.#wanted.get(owner) ?? new Map<string, Listener>();
-    this.#wanted.set(owner, held);
-    listeners.forEach((listener, index) => {
-      if (!failed.has(index)) held.set(bindingKey(listener.binding), listener);
-    });
-    return failures.flatMap(([index, code, syscall]) => {
-      const listener = listeners[index];
-      return listener === undefined ? [] : [{ listener, code, syscall }];
-    });
+    // From here on every statement of what is wanted has them: one may be made before the answer comes.
+    const added = this.#wanted.add(owner, listeners);
+    try {
+      const wire = listeners.map(toWire);
+      const reply = await this.#ask({ op: 'open', owner, listeners: wire });
+      const failed = failuresOf(reply, listeners);
+      const isNew = new Set(added);
+      const mistaken = failed.map(({ listener }) => listener).filter((one) => isNew.has(one));
+      if (mistaken.length > 0) this.#wanted.remove(owner, mistaken);
+      return failed;
+    } catch (error) {
+      // Whether they are open, or will be when the process goes on, is not known.
+      if (added.length > 0) this.#wanted.remove(owner, added);
+      this.#doubt();
+      throw error;
+    }
   }
 
   async close(owner: EndpointId, listeners?: readonly Listener[]): Promise<void> {
-    const held = this.#wanted.get(owner);
-    if (held === undefined) return;
-    for (const { binding } of listeners ?? []) held.delete(bindingKey(binding));
-    if (listeners === undefined || held.size === 0) this.#wanted.delete(owner);
+    this.#wanted.remove(owner, listeners);
+    // Also if nothing was known to be held: an `open` may have been carried out after all.
+    if (await this.#isAbsent()) return;
     const some = listeners === undefined ? {} : { listeners: listeners.map(toWire) };
-    await this.#call({ op: 'close', owner, ...some });
+    try {
+      await this.#ask({ op: 'close', owner, ...some });
+    } catch (error) {
+      this.#doubt();
+      throw error;
+    }
   }
 
   async sync(wanted: ReadonlyMap<EndpointId, readonly Listener[]>): Promise<ListenFailure[]> {
-    this.#wanted.clear();
-    for (const [owner, listeners] of wanted) {
-      const byKey = listeners.map((one) => [bindingKey(one.binding), one] as const);
-      this.#wanted.set(owner, new Map(byKey));
+    this.#wanted.replace(wanted);
+    this.#complete = true;
+    if (this.#wanted.empty && (await this.#isAbsent())) return [];
+    try {
+      await this.#state(await this.#connect());
+    } catch (error) {
+      this.#doubt();
+      throw error;
     }
-    if (wanted.size === 0 && !(await this.#isRunning())) return [];
-    return this.#syncWanted();
+    return [...this.#unheld];
   }
 
-  /** Listeners and connections of the process; undefined if it is not running. */
-  async stats(): Promise<{ listeners: number; connections: number } | undefined> {
-    if (this.#connection === undefined) return undefined;
-    const { listeners = 0, connections = 0 } = await this.#call({ op: 'stats' });
-    return { listeners, connections };
+  async differences(): Promise<string[]> {
+    return describeDifferences(await this.#compare());
+  }
+
+  async repair(): Promise<string[]> {
+    const before = await this.#compare();
+    if (before.unwanted.length + before.missing.length === 0) return [];
+    await this.#state(await this.#connect());
+    const after = new Set(describeDifferences(await this.#compare()));
+    return describeDifferences(before).filter((line) => !after.has(line));
+  }
+
+  /** What is not as it should be, in words. */
+  problems(): string[] {
+    return this.#unheld.map(({ listener, code, syscall }) => {
+      return `published port ${bindingKey(listener.binding)} is not held: ${syscall}: ${code}`;
+    });
+  }
+
+  /** undefined if no process is running. Throws if it does not say. */
+  async stats(): Promise<ProxyStatus | undefined> {
+    if (await this.#isAbsent()) return undefined;
+    const connecting = this.#connect();
+    // As with the answer below: this only prevents unhandledRejection.
+    connecting.catch(() => undefined);
+    const known = await Promise.race([connecting, patience()]);
+    if (known === undefined) {
+      throw new Error('the process that holds published ports does not answer');
+    }
+    const { pid } = known.about;
+    const answer = known.connection.ask({ op: 'stats' });
+    // The awaiter below may have gone on by the time that it rejects; this only prevents unhandledRejection.
+    answer.catch(() => undefined);
+    const reply = await Promise.race([answer, patience()]);
+    if (reply === undefined) {
+      throw new Error(`the process that holds published ports (${pid}) does not answer`);
+    }
+    const { listeners = 0, connections = 0 } = reply;
+    return { ...known.about, listeners, connections };
   }
 
   /** Leaves the process to itself: the daemon stops, the ports stay. */
   detach(): void {
     this.#detached = true;
-    void this.#connection?.then((socket) => socket.destroy()).catch(() => undefined);
-  }
-
-  async #syncWanted(): Promise<ListenFailure[]> {
-    const all = [...this.#wanted].flatMap(([, held]) => [...held.values()]);
-    const owners = Object.fromEntries(
-      [...this.#wanted].map(([owner, held]) => [owner, [...held.values()].map(toWire)]),
+    this.#running?.then(
+      ({ connection }) => connection.close(),
+      () => undefined,
     );
-    const { failures = [] } = await this.#call({ op: 'sync', owners });
-    return failures.flatMap(([index, code, syscall]) => {
-      const listener = all[index];
-      return listener === undefined ? [] : [{ listener, code, syscall }];
-    });
   }
 
-  async #call(request: Unsent<Request>): Promise<Reply> {
-    const socket = await this.#connect();
-    return this.#send(socket, request);
+  async #compare(): Promise<Differences> {
+    if (this.#wanted.empty && (await this.#isAbsent())) return { unwanted: [], missing: [] };
+    const { owners = {} } = await this.#ask({ op: 'list' });
+    return this.#wanted.compare(owners);
   }
 
-  #send(socket: net.Socket, request: Unsent<Request>): Promise<Reply> {
-    this.#lastId += 1;
-    const id = this.#lastId;
-    return new Promise<Reply>((resolve, reject) => {
-      const finish = (): void => {
-        clearTimeout(timer);
-        this.#calls.delete(id);
-      };
-      const failed = (error: Error): void => {
-        finish();
-        reject(unavailable(error));
-      };
-      const timer = setTimeout(() => failed(new Error('no answer')), callTimeoutMs);
-      const done = (reply: Reply): void => {
-        finish();
-        if (reply.error === undefined) resolve(reply);
-        else reject(unavailable(new Error(reply.error)));
-      };
-      this.#calls.set(id, { done, failed });
-      socket.write(`${JSON.stringify({ id, ...request })}\n`);
-    });
+  /** No process runs, so that none holds anything. */
+  async #isAbsent(): Promise<boolean> {
+    return this.#running === undefined && !(await this.#launcher.isRunning());
   }
 
-  #connect(): Promise<net.Socket> {
-    this.#connection ??= this.#establish().catch((error) => {
-      this.#connection = undefined;
+  async #ask(request: Unsent<Request>): Promise<Reply> {
+    for (let attempt = 1; ; attempt += 1) {
+      const { connection } = await this.#connect();
+      try {
+        return await connection.ask(request);
+      } catch (error) {
+        const again = error instanceof ConnectionLost && attempt < attempts && !this.#detached;
+        if (!again) throw unavailable(error);
+      }
+    }
+  }
+
+  /** @param ready what a new connection has to wait for */
+  #connect(ready?: Promise<void>): Promise<Running> {
+    if (this.#running !== undefined) return this.#running;
+    const establish = async (): Promise<Running> => {
+      await ready;
+      return this.#establish();
+    };
+    const running = establish().catch((error) => {
+      this.#running = undefined;
       throw unavailable(error);
     });
-    return this.#connection;
+    this.#running = running;
+    return running;
   }
 
-  async #isRunning(): Promise<boolean> {
-    if (this.#connection !== undefined) return true;
-    const socket = await dial(this.settings.controlPath);
-    socket?.destroy();
-    return socket !== undefined;
-  }
-
-  /** To the process that is there, else to a new one. */
-  async #establish(): Promise<net.Socket> {
-    const { controlPath, log } = this.settings;
-    const found = await dial(controlPath);
-    if (found !== undefined) {
-      this.#attach(found);
-      const { version } = await this.#send(found, { op: 'hello' });
-      if (version === controlVersion) return found;
-      log.info(
-        { version, controlVersion },
-        'the proxy process is of another version: replacing it',
-      );
-      await this.#send(found, { op: 'retire' });
-      found.removeAllListeners('close');
-      found.destroy();
+  async #establish(): Promise<Running> {
+    const running = await this.#launcher.establish();
+    try {
+      if (this.#mayState(running)) await this.#state(running);
+    } catch (error) {
+      running.connection.close();
+      throw error;
     }
-    return this.#start();
+    running.connection.whenLost((error) => this.#lost(running, error));
+    return running;
   }
 
-  async #start(): Promise<net.Socket> {
-    const { controlPath, startProcess, startTimeoutMs = defaultStartTimeoutMs } = this.settings;
-    mkdirSync(dirname(controlPath), { recursive: true, mode: 0o700 });
-    removeStale(controlPath);
-    const child = startProcess();
-    child.unref();
-    let ended: string | undefined;
-    void child.ended.then(({ description }) => {
-      ended = description;
-    });
-    const deadline = performance.now() + startTimeoutMs;
-    for (;;) {
-      const socket = await dial(controlPath);
-      if (socket !== undefined) {
-        this.#attach(socket);
-        return socket;
-      }
-      if (ended !== undefined) throw new Error(`it ended at once: ${ended}`);
-      if (performance.now() > deadline) {
-        // Or it would take the ports, and the path, when the next one has them.
-        child.kill('SIGKILL');
-        throw new Error(`no answer on ${controlPath}`);
-      }
-      await sleep(pollMs);
+  /** A process that was found may hold what this daemon has not read from its records yet. */
+  #mayState({ fresh }: Running): boolean {
+    return fresh || this.#complete;
+  }
+
+  /** States the whole of what is wanted. */
+  async #state({ connection }: { connection: ControlConnection }): Promise<void> {
+    const doubts = this.#doubts;
+    const all = this.#wanted.all().map(({ listener }) => listener);
+    const reply = await connection.ask({ op: 'sync', owners: this.#wanted.toOwners() });
+    this.#unheld = failuresOf(reply, all);
+    this.#settledDoubts = doubts;
+  }
+
+  #lost(running: Running, error: ConnectionLost): void {
+    const { log } = this.settings;
+    const { pid } = running.about;
+    this.#running = undefined;
+    if (this.#detached) return;
+    if (error.silent) {
+      this.#connect(this.#launcher.endSilent(running.id)).catch((reason) => {
+        log.error({ pid, error: messageOf(reason) }, 'the proxy process could not be replaced');
+      });
     }
+    if (this.#wanted.empty && !error.silent) return;
+    log.error({ pid, error: error.message }, 'the proxy process is lost; its ports go to another');
+    this.#doubt();
   }
 
-  #attach(socket: net.Socket): void {
-    this.#current = socket;
-    socket.setEncoding('utf8');
-    socket.unref();
-    const feed = lineSplitter((line) => {
-      const reply = JSON.parse(line) as Reply;
-      this.#calls.get(reply.id)?.done(reply);
-    });
-    socket.on('data', (chunk) => feed(String(chunk)));
-    socket.on('error', () => undefined);
-    socket.on('close', () => {
-      // A dying process can still take a connection; the end of that one says nothing of the next.
-      if (this.#current === socket) this.#lost();
+  /** What the process holds is not known, until all that is wanted has been stated. */
+  #doubt(): void {
+    this.#doubts += 1;
+    if (this.#restating) return;
+    this.#restating = true;
+    this.#restate().finally(() => {
+      this.#restating = false;
     });
   }
 
-  #lost(): void {
-    this.#connection = undefined;
-    for (const { failed } of [...this.#calls.values()]) failed(new Error('the process ended'));
-    if (this.#detached || this.#reviving || this.#wanted.size === 0) return;
-    this.settings.log.error({}, 'the proxy process ended; starting another with its ports');
-    void this.#revive();
-  }
-
-  async #revive(): Promise<void> {
-    this.#reviving = true;
-    while (!this.#detached && this.#wanted.size > 0) {
+  /** Never rejects. */
+  async #restate(): Promise<void> {
+    const { log } = this.settings;
+    for (let wait = retryMs.first; !this.#detached; wait = Math.min(2 * wait, retryMs.last)) {
       try {
-        const failures = await this.#syncWanted();
-        const ports = failures.map(({ listener }) => bindingKey(listener.binding));
-        if (ports.length === 0) this.settings.log.info({}, 'every published port is held again');
-        else this.settings.log.error({ ports }, 'published ports were taken meanwhile');
-        break;
+        if (this.#wanted.empty && (await this.#isAbsent())) return;
+        const running = await this.#connect();
+        if (!this.#mayState(running)) return;
+        if (this.#settledDoubts < this.#doubts) await this.#state(running);
+        if (this.#settledDoubts < this.#doubts) continue;
+        log.info({ unheld: this.problems() }, 'the proxy process holds what it should');
+        return;
       } catch (error) {
-        this.settings.log.error({ error: messageOf(error) }, 'the proxy process did not come back');
-        await sleep(retryMs);
+        log.error(
+          { error: messageOf(error), retryMs: wait },
+          'the proxy process did not come back',
+        );
+        await sleep(wait);
       }
     }
-    this.#reviving = false;
   }
 }
 
-/** undefined if nobody listens. */
-function dial(path: string): Promise<net.Socket | undefined> {
-  return new Promise((resolve) => {
-    const socket = net.connect(path);
-    socket.once('connect', () => {
-      socket.removeAllListeners();
-      resolve(socket);
-    });
-    socket.once('error', () => resolve(undefined));
+const patience = (): Promise<undefined> => sleep(statusMs, undefined, { ref: false });
+
+function failuresOf({ failures = [] }: Reply, listeners: readonly Listener[]): ListenFailure[] {
+  return failures.flatMap(([index, code, syscall]: WireFailure) => {
+    const listener = listeners[index];
+    return listener === undefined ? [] : [{ listener, code, syscall }];
   });
-}
-
-function removeStale(path: string): void {
-  try {
-    unlinkSync(path);
-  } catch {
-    // There was none.
-  }
 }
 
 function unavailable(error: unknown): DriverError {

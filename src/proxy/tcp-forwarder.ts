@@ -54,7 +54,7 @@ export class TcpForwarder implements Forwarder, Watcher, Pausable {
   /** `fd` is bound and listening; it belongs to the forwarder from here on. */
   constructor(
     private readonly parts: TcpParts,
-    private readonly fd: number,
+    readonly fd: number,
     private readonly binding: PortBinding,
     readonly owner: ConnectionCount,
   ) {

@@ -52,7 +52,7 @@ export class UdpForwarder implements Forwarder, Watcher {
   /** `fd` is bound; it belongs to the forwarder from here on. */
   constructor(
     private readonly parts: UdpParts,
-    private readonly fd: number,
+    readonly fd: number,
     private readonly binding: PortBinding,
     /** Those of all ports of the container. */
     private readonly owner: FlowsOfOwner,

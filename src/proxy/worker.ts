@@ -4,14 +4,17 @@
  *
  * Usage: node worker.js CONTROL_SOCKET
  */
-import { chmodSync, readFileSync, unlinkSync } from 'node:fs';
+import { readFileSync, readlinkSync, unlinkSync } from 'node:fs';
 import net from 'node:net';
+import { buildId } from '../build-id.js';
 import { messageOf } from '../core/errors.js';
 import { type PortRange, parseEphemeralRange } from '../core/ports/ephemeral.js';
 import { Admission } from './admission.js';
-import { controlVersion, lineSplitter, type Reply, type Request } from './control.js';
+import { type About, controlVersion, lineSplitter, type Reply, type Request } from './control.js';
 import { Datagrams } from './datagrams.js';
+import { Handover } from './handover.js';
 import { Holder } from './holder.js';
+import { isConfined } from './system/confinement.js';
 import { EventLoop } from './system/event-loop.js';
 import { PacketInfo } from './system/packet-info.js';
 import { Pipes } from './system/pipes.js';
@@ -27,6 +30,8 @@ const lonelyMs = 10_000;
 export interface WorkerSettings {
   readonly udpIdleMs?: number;
   readonly connectTimeoutMs?: number;
+  /** What it says that it runs. */
+  readonly build?: string;
 }
 
 export function runWorker(controlPath: string, settings: WorkerSettings = {}): void {
@@ -47,6 +52,14 @@ export function runWorker(controlPath: string, settings: WorkerSettings = {}): v
     packetInfo: new PacketInfo(shapes),
     flows: new UdpFlows(() => Math.min(ports, admission.flowLimit), settings.udpIdleMs),
   });
+  const handover = new Handover({ system, layouts: shapes, loop, holder });
+  const about: About = {
+    pid: process.pid,
+    build: settings.build ?? buildId,
+    node: process.version,
+    network: readlinkSync('/proc/self/ns/net'),
+    confined: isConfined(),
+  };
   let control: net.Socket | undefined;
   let retired = false;
   // What goes wrong with one connection must not take the ports of all containers away.
@@ -55,10 +68,10 @@ export function runWorker(controlPath: string, settings: WorkerSettings = {}): v
   process.on('SIGTERM', () => process.exit(0));
   process.stderr.on('error', () => undefined);
 
-  const answer = (request: Request): Omit<Reply, 'id'> => {
+  const answer = async (request: Request): Promise<Omit<Reply, 'id'>> => {
     switch (request.op) {
       case 'hello':
-        return { version: controlVersion };
+        return { version: controlVersion, about };
       case 'open':
         return { failures: holder.open(request.owner, request.listeners) };
       case 'close':
@@ -68,6 +81,15 @@ export function runWorker(controlPath: string, settings: WorkerSettings = {}): v
         return { failures: holder.sync(request.owners) };
       case 'stats':
         return { listeners: holder.listeners, connections: holder.connections };
+      case 'list':
+        return { owners: holder.list() };
+      case 'receive':
+        handover.receive(request.path);
+        return {};
+      case 'give':
+        return { listeners: await handover.give(request.path) };
+      case 'adopt':
+        return { listeners: await handover.adopt() };
       case 'retire':
         retired = true;
         holder.release();
@@ -78,22 +100,29 @@ export function runWorker(controlPath: string, settings: WorkerSettings = {}): v
     }
   };
 
+  /** Never rejects. */
+  const respond = async (line: string, socket: net.Socket): Promise<void> => {
+    let id = 0;
+    let reply: Omit<Reply, 'id'>;
+    try {
+      const request = JSON.parse(line) as Request;
+      id = request.id;
+      reply = await answer(request);
+    } catch (error) {
+      reply = { error: messageOf(error) };
+    }
+    socket.write(`${JSON.stringify({ id, ...reply })}\n`);
+  };
+
   const server = net.createServer((socket) => {
     // The newest daemon is the right one: the one before it has died, or is about to.
     control?.destroy();
     control = socket;
     socket.setEncoding('utf8');
+    // One after the other: the daemon goes by the order of its requests.
+    let before: Promise<void> = Promise.resolve();
     const feed = lineSplitter((line) => {
-      let id = 0;
-      let reply: Omit<Reply, 'id'>;
-      try {
-        const request = JSON.parse(line) as Request;
-        id = request.id;
-        reply = answer(request);
-      } catch (error) {
-        reply = { error: messageOf(error) };
-      }
-      socket.write(`${JSON.stringify({ id, ...reply })}\n`);
+      before = before.then(() => respond(line, socket));
     });
     socket.on('data', (chunk) => {
       try {
@@ -111,7 +140,10 @@ export function runWorker(controlPath: string, settings: WorkerSettings = {}): v
     report(error);
     process.exit(1);
   });
-  server.listen(controlPath, () => chmodSync(controlPath, 0o600));
+  // bind() happens inside listen(): at no time may another user connect.
+  const mask = process.umask(0o177);
+  server.listen(controlPath);
+  process.umask(mask);
 
   let lonelySince = performance.now();
   setInterval(() => {

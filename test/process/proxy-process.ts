@@ -9,16 +9,22 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { buildId } from '../../src/build-id.js';
 import { type EndpointId, parseEndpointId } from '../../src/core/names.js';
 import type { Protocol } from '../../src/core/ports/port.js';
 import type { Listener, Log } from '../../src/driver/host.js';
-import { ProxySupervisor } from '../../src/proxy/supervisor.js';
+import { loadLibc } from '../../src/host/process/libc.js';
+import { ProcessFiles } from '../../src/host/process/processes.js';
+import { ProxySupervisor, type SupervisorSettings } from '../../src/proxy/supervisor.js';
 import type { WorkerSettings } from '../../src/proxy/worker.js';
 import { makeBinding } from '../golden/golden.js';
 
 const main = fileURLToPath(new URL('proxy-main.ts', import.meta.url));
+const network = readlinkSync('/proc/self/ns/net');
 const ignore = () => undefined;
 export const silent: Log = { debug: ignore, info: ignore, warn: ignore, error: ignore };
+
+const processes = new ProcessFiles(loadLibc(), silent);
 
 export function ownerOf(seed: string): EndpointId {
   const id = parseEndpointId(createHash('sha256').update(seed).digest('hex'));
@@ -47,8 +53,8 @@ export class ProxyProcess {
     private readonly wrapper: readonly string[] = [],
   ) {}
 
-  readonly start = () => {
-    const node = [process.execPath, '--import=tsx', main, this.controlPath];
+  readonly start = (controlPath: string) => {
+    const node = [process.execPath, '--import=tsx', main, controlPath];
     // It outlives a daemon; the process of a test that was killed it should not.
     const mortal = ['setpriv', '--pdeathsig=KILL'];
     const settings = JSON.stringify(this.settings);
@@ -59,8 +65,15 @@ export class ProxyProcess {
     return { unref: () => child.unref(), kill: () => child.kill('SIGKILL'), ended };
   };
 
-  supervise(log: Log = silent): ProxySupervisor {
-    return new ProxySupervisor({ controlPath: this.controlPath, startProcess: this.start, log });
+  supervise(log: Log = silent, other: Partial<SupervisorSettings> = {}): ProxySupervisor {
+    return new ProxySupervisor({
+      controlPath: this.controlPath,
+      startProcess: this.start,
+      processes,
+      own: { build: this.settings.build ?? buildId, node: process.version, network },
+      log,
+      ...other,
+    });
   }
 
   get pid(): number {

@@ -4,10 +4,8 @@ import dgram from 'node:dgram';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import net from 'node:net';
-import { join } from 'node:path';
 import t from 'tap';
-import { controlVersion, lineSplitter, type Request } from '../../src/proxy/control.js';
-import { ProxySupervisor } from '../../src/proxy/supervisor.js';
+import { lineSplitter, type Request } from '../../src/proxy/control.js';
 import { socketAddress } from '../../src/proxy/system/socket-address.js';
 import { makeBinding } from '../golden/golden.js';
 import {
@@ -142,7 +140,7 @@ t.test('a process of another version is told to let go, and replaced', async (t)
     const feed = lineSplitter((line) => {
       const { id, op } = JSON.parse(line) as Request;
       asked.push(op);
-      socket.write(`${JSON.stringify({ id, version: controlVersion - 1 })}\n`);
+      socket.write(`${JSON.stringify({ id, version: 1 })}\n`);
       if (op === 'retire') server.close();
     });
     socket.setEncoding('utf8').on('data', (chunk) => feed(String(chunk)));
@@ -235,34 +233,34 @@ t.test('a proxy process that cannot be started is an error of the call', async (
     kill: () => undefined,
     ended: Promise.resolve({ description: 'no such program' }),
   });
-  const proxy = new ProxySupervisor({
-    controlPath: join(shared.folder, 'none.sock'),
-    startProcess: broken,
-    log: silent,
-  });
+  const none = new ProxyProcess();
+  t.teardown(() => none.dispose());
+  const proxy = none.supervise(silent, { startProcess: broken });
   await t.rejects(proxy.open(owner('f'), [listener('127.0.0.1:21010', container)]), {
     code: 'proxy-unavailable',
     message: /no such program/,
   });
+  proxy.detach();
 });
 
 t.test('a process that starts and does not answer', async (t) => {
   const killed: string[] = [];
-  const proxy = new ProxySupervisor({
-    controlPath: join(shared.folder, 'mute.sock'),
+  const mute = new ProxyProcess();
+  t.teardown(() => mute.dispose());
+  const proxy = mute.supervise(silent, {
     startProcess: () => ({
       unref: () => undefined,
       kill: (signal) => killed.push(signal),
       ended: new Promise(() => {}),
     }),
     startTimeoutMs: 50,
-    log: silent,
   });
   await t.rejects(proxy.open(owner('g'), [listener('127.0.0.1:21011', container)]), {
     code: 'proxy-unavailable',
-    message: /no answer on .*mute\.sock/,
+    message: /no answer on .*proxy-1/,
   });
-  t.strictSame(killed, ['SIGKILL'], 'it must not come back when another one holds the ports');
+  t.match(killed, ['SIGKILL'], 'it must not come back when another one holds the ports');
+  proxy.detach();
 });
 
 t.test('listeners are shown with their protocol and address', async (t) => {

@@ -1,9 +1,14 @@
-/** Which process is at the other end of a connection, and whether that one has ended. */
+/** Which process is at the other end of a connection, whether that one has ended, and how to end it. */
 import { readFile, readlink } from 'node:fs/promises';
 import type { Socket } from 'node:net';
+import { kill } from 'node:process';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Log, Processes, ProcessId } from '../../driver/host.js';
 import type { Libc } from './libc.js';
 
+/** A process that sleeps in the kernel (state D) can take its time to end. */
+const endTimeoutMs = 5_000;
+const pollMs = 10;
 /** In place of a number and a start. */
 const unknown = '0 0';
 
@@ -47,6 +52,23 @@ export class ProcessFiles implements Processes {
     } catch (error) {
       const { code = '' } = error as NodeJS.ErrnoException;
       return code === 'ENOENT' || code === 'ESRCH';
+    }
+  }
+
+  /** SIGKILL; resolves when it is gone, with false if that cannot be brought about. */
+  async end(process: ProcessId): Promise<boolean> {
+    if (await this.isGone(process)) return true;
+    const [, namespace, pid = ''] = process.split(' ');
+    const [, ownNamespace] = (await this.#whereabouts()).split(' ');
+    if (namespace !== ownNamespace || !/^[1-9]\d*$/.test(pid)) return false;
+    try {
+      kill(Number(pid), 'SIGKILL');
+    } catch {
+      return this.isGone(process);
+    }
+    for (const latest = performance.now() + endTimeoutMs; ; await sleep(pollMs)) {
+      if (await this.isGone(process)) return true;
+      if (performance.now() > latest) return false;
     }
   }
 

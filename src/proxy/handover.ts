@@ -1,0 +1,149 @@
+/**
+ * How the listening sockets of one proxy process come to another, which runs newer code. Both have
+ * them then, and either may take a connection that waits, until the old one lets go: no client is
+ * refused, and nothing is lost of the queue. Connections stay with the process that has them.
+ */
+import { unlinkSync } from 'node:fs';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { messageOf } from '../core/errors.js';
+import type { WireListener } from './control.js';
+import type { HeldSocket, Holder } from './holder.js';
+import { DescriptorChannel, descriptorsAtOnce } from './system/descriptor-channel.js';
+import { type EventLoop, epoll } from './system/event-loop.js';
+import type { Layouts, SystemCalls } from './system/system-calls.js';
+
+/** What stands beside the descriptors: whose they are, in order; the last message has the count of all. */
+interface Words {
+  readonly sockets: readonly (readonly [owner: string, wire: WireListener])[];
+  readonly total?: number;
+}
+
+export interface HandoverParts {
+  readonly system: SystemCalls;
+  readonly layouts: Layouts;
+  readonly loop: EventLoop;
+  readonly holder: Holder;
+}
+
+/** For one message, or for the last of them to arrive. */
+const patienceMs = 5_000;
+
+export class Handover {
+  readonly #channel: DescriptorChannel;
+  #received: HeldSocket[] = [];
+  #state: 'idle' | 'receiving' | 'complete' | { readonly failed: string } = 'idle';
+
+  constructor(private readonly parts: HandoverParts) {
+    this.#channel = new DescriptorChannel(parts.system, parts.layouts);
+  }
+
+  /** Sends duplicates of all sockets to the process that listens on `path`; answers with their number. */
+  async give(path: string): Promise<number> {
+    const sockets = this.parts.holder.sockets();
+    const fd = this.#channel.connect(path);
+    try {
+      for (let start = 0; start < sockets.length; start += descriptorsAtOnce) {
+        const some = sockets.slice(start, start + descriptorsAtOnce);
+        const words: Words = { sockets: some.map(({ owner, wire }) => [owner, wire]) };
+        await this.#send(fd, words, some);
+      }
+      await this.#send(fd, { sockets: [], total: sockets.length }, []);
+      return sockets.length;
+    } finally {
+      this.parts.loop.close(fd);
+    }
+  }
+
+  /** Listens on `path` until one process has given all it has. */
+  receive(path: string): void {
+    this.#discard();
+    this.#state = 'receiving';
+    unlinkQuietly(path);
+    const before = process.umask(0o177);
+    let listener: number;
+    try {
+      listener = this.#channel.listen(path);
+    } finally {
+      process.umask(before);
+    }
+    const { loop } = this.parts;
+    loop.watch(listener, epoll.in, {
+      ready: () => {
+        const fd = this.#channel.accept(listener);
+        if (fd === undefined) return;
+        loop.close(listener);
+        unlinkQuietly(path);
+        loop.watch(fd, epoll.in, { ready: () => this.#collect(fd) });
+      },
+    });
+  }
+
+  /** Takes what has come into use. Throws if it is not all; then none of it is in use. */
+  async adopt(): Promise<number> {
+    const { holder } = this.parts;
+    await until(() => this.#state !== 'receiving', 'not all sockets have come');
+    const state = this.#state;
+    if (state !== 'complete') {
+      this.#discard();
+      throw new Error(typeof state === 'string' ? 'no sockets were asked for' : state.failed);
+    }
+    const received = this.#received;
+    this.#received = [];
+    this.#state = 'idle';
+    for (const socket of received) holder.adopt(socket);
+    return received.length;
+  }
+
+  #collect(fd: number): void {
+    try {
+      for (;;) {
+        const message = this.#channel.receive(fd);
+        if (message === undefined) return;
+        const words = JSON.parse(message.text) as Words;
+        if (words.sockets.length !== message.descriptors.length) {
+          for (const each of message.descriptors) this.#channel.close(each);
+          throw new Error('there is no descriptor left for a socket');
+        }
+        for (const [index, [owner, wire]] of words.sockets.entries()) {
+          this.#received.push({ owner, wire, fd: message.descriptors[index] ?? -1 });
+        }
+        if (words.total === undefined) continue;
+        if (words.total !== this.#received.length) throw new Error('some sockets are missing');
+        this.#state = 'complete';
+        break;
+      }
+    } catch (error) {
+      this.#state = { failed: messageOf(error) };
+    }
+    this.parts.loop.close(fd);
+  }
+
+  #discard(): void {
+    for (const { fd } of this.#received) this.#channel.close(fd);
+    this.#received = [];
+  }
+
+  /** Waits as long as the receiver's queue is full. */
+  async #send(fd: number, words: Words, sockets: readonly HeldSocket[]): Promise<void> {
+    const text = JSON.stringify(words);
+    const message = { text, descriptors: sockets.map((socket) => socket.fd) };
+    await until(() => this.#channel.send(fd, message), 'the other process does not read');
+  }
+}
+
+/** Connections have their turn in between. */
+async function until(done: () => boolean, otherwise: string): Promise<void> {
+  const latest = performance.now() + patienceMs;
+  while (!done()) {
+    if (performance.now() > latest) throw new Error(otherwise);
+    await nextTurn();
+  }
+}
+
+function unlinkQuietly(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch {
+    // There was none, or the process that has bound it has removed it.
+  }
+}

@@ -1,0 +1,87 @@
+/** Which listeners the proxy process is to hold, by owner; pure. */
+import type { EndpointId } from '../core/names.js';
+import { hostAndPort } from '../core/ports/port.js';
+import type { Listener } from '../driver/host.js';
+import { toWire, type WireListener, wireReader } from './control.js';
+
+const keyOf = (wire: WireListener): string => wire.join(' ');
+
+export interface Differences {
+  /** Held, and nobody wants it; the owner as the process has it. */
+  readonly unwanted: readonly { readonly owner: string; readonly listener: Listener }[];
+  readonly missing: readonly { readonly owner: EndpointId; readonly listener: Listener }[];
+}
+
+export class WantedListeners {
+  readonly #owners = new Map<EndpointId, Map<string, Listener>>();
+
+  get empty(): boolean {
+    return this.#owners.size === 0;
+  }
+
+  replace(wanted: ReadonlyMap<EndpointId, readonly Listener[]>): void {
+    this.#owners.clear();
+    for (const [owner, listeners] of wanted) this.add(owner, listeners);
+  }
+
+  /** Answers with those that were not there before. */
+  add(owner: EndpointId, listeners: readonly Listener[]): Listener[] {
+    const held = this.#owners.get(owner) ?? new Map<string, Listener>();
+    const added = listeners.filter((listener) => {
+      const key = keyOf(toWire(listener));
+      const isNew = !held.has(key);
+      held.set(key, listener);
+      return isNew;
+    });
+    if (held.size > 0) this.#owners.set(owner, held);
+    return added;
+  }
+
+  /** Without `listeners`: all of the owner's. */
+  remove(owner: EndpointId, listeners?: readonly Listener[]): void {
+    const held = this.#owners.get(owner);
+    for (const listener of listeners ?? []) held?.delete(keyOf(toWire(listener)));
+    if (listeners === undefined || held?.size === 0) this.#owners.delete(owner);
+  }
+
+  /** In the order of {@link toOwners}. */
+  all(): { owner: EndpointId; listener: Listener }[] {
+    return [...this.#owners].flatMap(([owner, held]) =>
+      [...held.values()].map((listener) => ({ owner, listener })),
+    );
+  }
+
+  toOwners(): Record<string, WireListener[]> {
+    return Object.fromEntries(
+      [...this.#owners].map(([owner, held]) => [owner, [...held.values()].map(toWire)]),
+    );
+  }
+
+  compare(held: Readonly<Record<string, readonly WireListener[]>>): Differences {
+    const read = wireReader();
+    const heldKeys = new Set<string>();
+    const wantedKeys = new Map<string, ReadonlyMap<string, Listener>>(this.#owners);
+    const unwanted: { owner: string; listener: Listener }[] = [];
+    for (const [owner, wires] of Object.entries(held)) {
+      for (const wire of wires) {
+        heldKeys.add(`${owner} ${keyOf(wire)}`);
+        if (wantedKeys.get(owner)?.has(keyOf(wire)) === true) continue;
+        unwanted.push({ owner, listener: read(wire) });
+      }
+    }
+    const missing = this.all().filter(
+      ({ owner, listener }) => !heldKeys.has(`${owner} ${keyOf(toWire(listener))}`),
+    );
+    return { unwanted, missing };
+  }
+}
+
+/** A line each, for people. */
+export function describeDifferences({ unwanted, missing }: Differences): string[] {
+  const line = (owner: string, { binding }: Listener): string =>
+    `${binding.protocol} ${hostAndPort(binding.hostIp, binding.hostPort)} of endpoint ${owner.slice(0, 12)}`;
+  return [
+    ...unwanted.map(({ owner, listener }) => `close socket ${line(owner, listener)}`),
+    ...missing.map(({ owner, listener }) => `open socket ${line(owner, listener)}`),
+  ];
+}
