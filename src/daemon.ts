@@ -146,6 +146,7 @@ async function buildWorld(
     store,
     registry,
     networkLocks: new KeyedLocks<string>(),
+    sandboxLocks: new KeyedLocks<string>(),
     settings: {
       userlandProxy: config.userlandProxy,
       iptables: config.iptables,

@@ -15,6 +15,7 @@ import { engineStarted, joined, networkUsed } from './state/transitions.js';
 import { createEndpoint, labelOf, removeEndpoint } from './usecases/endpoints.js';
 import { createNetwork, deleteNetwork } from './usecases/networks.js';
 import { publishPorts, releasePorts } from './usecases/publish.js';
+import { giveBack, inSandbox } from './usecases/siblings.js';
 import type { World } from './world.js';
 
 /**
@@ -127,7 +128,7 @@ export class BridgeDriver implements NetworkDriver {
       const state = this.#endpoint({ networkId, endpointId });
       const request = parsePublish(options);
       try {
-        await publishPorts(this.world, state, request);
+        await inSandbox(this.world, state, () => publishPorts(this.world, state, request));
       } catch (error) {
         // Docker users know the errors of ports by their first words: nothing is put before them.
         throw error instanceof DriverError && error.code.startsWith('port-')
@@ -146,7 +147,10 @@ export class BridgeDriver implements NetworkDriver {
       const state = this.#find({ networkId, endpointId });
       if (state === undefined) return;
       try {
-        await releasePorts(this.world, state);
+        await inSandbox(this.world, state, async () => {
+          await releasePorts(this.world, state);
+          await giveBack(this.world, state);
+        });
       } catch (error) {
         const action = `releasing ports of endpoint ${this.#label(state)}`;
         throw wrapError(action, error, 'firewall-failed');

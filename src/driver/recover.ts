@@ -24,6 +24,7 @@ import { removeEndpoint } from './usecases/endpoints.js';
 import { takeAway } from './usecases/networks.js';
 import { isDead } from './usecases/proofs.js';
 import { finishRelease } from './usecases/publish.js';
+import { reclaimAll } from './usecases/siblings.js';
 import type { World } from './world.js';
 
 /** Without the interfaces nothing can be decided, and nothing is served until the next start. */
@@ -59,6 +60,7 @@ export async function recover(
   if (haveOtherTerms(world)) await attempt(world, 'rules', () => repairRules(world));
   const links = await found.links;
   await collectLeftovers(world, new Set(links.map(({ name }) => name)));
+  reclaimAll(world);
   await Promise.all([
     attempt(world, 'published ports', () => holdPorts(world, world.registry.endpoints())),
     attempt(world, 'rules', () => repairRules(world)),

@@ -52,6 +52,8 @@ export interface World {
   readonly removals: Removals;
   /** Exclusive: the network itself changes; shared: one of its endpoints does. */
   readonly networkLocks: KeyedLocks<string>;
+  /** By sandbox, for the ports of all endpoints of a container. Inside of the others. */
+  readonly sandboxLocks: KeyedLocks<string>;
   readonly settings: DriverSettings;
   readonly log: Log;
 }

@@ -363,6 +363,7 @@ export function makeHost(): FakeHost {
       },
       removals: new Removals(links, log, 1),
       networkLocks: new KeyedLocks(),
+      sandboxLocks: new KeyedLocks(),
       settings,
     };
     return { world, choice };

@@ -48,7 +48,9 @@ function readEndpoint(
     problems.add(`invalid network id ${show(input.networkId)}: expected ${network.id}`);
   }
   const ipv4 = readAddress(input.address, 4, network, problems);
-  const ipv6 = readAddress(input.addressIpv6, 6, network, problems);
+  const given = readAddress(input.addressIpv6, 6, network, problems);
+  // The container will not have it, and the engine may give it to another one (29).
+  const ipv6 = switchesIpv6Off(input) ? undefined : given;
   const mac = readMac(input, problems);
   if (id === undefined) return undefined;
   const spec = {
@@ -60,6 +62,21 @@ function readEndpoint(
     veth: vethNames(id),
   };
   return { spec, macGiven: input.mac !== '', warnings: unknownOptions(input) };
+}
+
+/**
+ * Settings of the endpoint's interface, `net.ipv6.conf.IFNAME.disable_ipv6=1,…`; the last one counts, as
+ * for the kernel. What else is set there is the engine's business.
+ */
+function switchesIpv6Off(input: EndpointInput): boolean {
+  const sysctls = optionOf(input.options, wellKnown.sysctls);
+  if (typeof sysctls !== 'string') return false;
+  const values = sysctls.split(',').flatMap((each) => {
+    const [, value] =
+      /^\s*net[./]ipv6[./]conf[./]IFNAME[./]disable_ipv6=(\S*)\s*$/.exec(each) ?? [];
+    return value === undefined ? [] : [value];
+  });
+  return Number(values.at(-1) ?? 0) !== 0;
 }
 
 /** Empty is allowed: an engine may keep a family out of a container (docs/docker-bridge.md 7.9). */

@@ -21,6 +21,7 @@ export const wellKnown = {
   internal: 'com.docker.network.internal',
   portMap: 'com.docker.network.portmap',
   exposedPorts: 'com.docker.network.endpoint.exposedports',
+  sysctls: 'com.docker.network.endpoint.sysctls',
   macAddress: 'com.docker.network.endpoint.macaddress',
   noProxy6To4: 'com.docker.network.driver.private.no_proxy_6to4',
 } as const;

@@ -64,6 +64,8 @@ export interface EndpointRecord {
   readonly sandboxKey: string | undefined;
   /** Chosen host ports. */
   readonly bindings: readonly PortBinding[];
+  /** Published until another endpoint of the container took them over: `usecases/siblings.ts`. */
+  readonly yielded: readonly PortBinding[];
   /** Published without a host port: those of a network in mode `routed`. */
   readonly opened: readonly OpenPort[];
   readonly exposed: readonly ExposedPort[];
@@ -76,6 +78,7 @@ export function encodeEndpoint(record: EndpointRecord): unknown {
   return {
     ...rest,
     ...encodePorts(record),
+    yielded: record.yielded.map(encodeBinding),
     ...(released === undefined ? {} : { released: encodePorts(released) }),
     exposed: record.exposed.map(({ protocol, port }) => [protocol, port]),
   };
@@ -83,16 +86,18 @@ export function encodeEndpoint(record: EndpointRecord): unknown {
 
 function encodePorts({ bindings, opened }: Pick<EndpointRecord, 'bindings' | 'opened'>) {
   return {
-    bindings: bindings.map((b) => [
-      b.protocol,
-      b.hostIp,
-      b.hostPort,
-      b.containerIp,
-      b.containerPort,
-    ]),
+    bindings: bindings.map(encodeBinding),
     opened: opened.map((port) => [port.protocol, port.containerIp, port.containerPort]),
   };
 }
+
+const encodeBinding = (b: PortBinding): unknown => [
+  b.protocol,
+  b.hostIp,
+  b.hostPort,
+  b.containerIp,
+  b.containerPort,
+];
 
 /** Throws `record-unreadable`; the store adds the name of the file. */
 export function decodeNetwork(value: unknown): NetworkRecord {
@@ -123,6 +128,7 @@ export function decodeEndpoint(value: unknown): EndpointRecord {
     engine: fields.engine === undefined ? undefined : (text(fields.engine, 'engine') as ProcessId),
     sandboxKey: fields.sandboxKey === undefined ? undefined : text(fields.sandboxKey, 'sandboxKey'),
     ...decodePorts(fields),
+    yielded: list(fields.yielded ?? [], 'yielded').map(binding),
     ...(fields.released === undefined
       ? {}
       : { released: decodePorts(object(fields.released, 'released')) }),

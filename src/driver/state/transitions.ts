@@ -12,9 +12,9 @@ import type { EndpointRecord, NetworkRecord, RuleTerms } from './records.js';
 import type { EndpointState, NetworkState } from './registry.js';
 
 /** What an endpoint offers to the outside. */
-export type PublishedPorts = Pick<EndpointRecord, 'bindings' | 'opened' | 'exposed'>;
+export type PublishedPorts = Pick<EndpointRecord, 'bindings' | 'opened' | 'exposed' | 'yielded'>;
 
-const noPorts: PublishedPorts = { bindings: [], opened: [], exposed: [] };
+const noPorts: PublishedPorts = { bindings: [], opened: [], exposed: [], yielded: [] };
 
 /** It is known whether the bridge was there before: only one that we make is taken away again. */
 export function bridgeExamined(state: NetworkState, bridgeMade: boolean): void {
@@ -98,11 +98,29 @@ export function releaseRecord({ record }: EndpointState): EndpointRecord {
   return { ...record, ...noPorts, released: { bindings, opened } };
 }
 
+/** Another endpoint of the container takes these ports over. */
+export function portsYielded(state: EndpointState, ports: readonly PortBinding[]): void {
+  const { bindings, yielded } = state.record;
+  changeEndpoint(state, {
+    bindings: bindings.filter((each) => !ports.includes(each)),
+    yielded: [...yielded, ...ports],
+  });
+}
+
+/** The other endpoint has released them: they are published by this one again. */
+export function portsGivenBack(state: EndpointState, ports: readonly PortBinding[]): void {
+  const { bindings, yielded } = state.record;
+  changeEndpoint(state, {
+    bindings: [...bindings, ...ports],
+    yielded: yielded.filter((each) => !ports.includes(each)),
+  });
+}
+
 /** The ports are taken off the host next. Answers with what they were. */
 export function releasing(state: EndpointState): PublishedPorts {
-  const { bindings, opened, exposed } = state.record;
+  const { bindings, opened, exposed, yielded } = state.record;
   changeEndpoint(state, noPorts);
-  return { bindings, opened, exposed };
+  return { bindings, opened, exposed, yielded };
 }
 
 /** Some of it is still on the host: the next Leave, DeleteEndpoint or start tries again. */

@@ -64,28 +64,32 @@ export async function bindPorts(
   await record();
 }
 
-const ownerOf = ({ spec, network }: EndpointState): string =>
+/** For errors of other endpoints that want the same port. */
+export const ownerOf = ({ spec, network }: EndpointState): string =>
   `endpoint ${shortId(spec.id)} on ${network.spec.bridge}`;
 
 /**
- * As if the endpoint had published nothing yet. Throws {@link DriverError} `port-allocated` if others
+ * As if the endpoint had published nothing yet, and what its siblings give up were free. Throws {@link DriverError} `port-allocated` if others
  * have one of the ports.
  */
 export function refuseTaken(
   { allocator }: World,
   state: EndpointState,
   groups: readonly PortGroup[],
+  freed: readonly { from: EndpointState; bindings: readonly PortBinding[] }[] = [],
 ): void {
   const { bindings } = state.record;
-  if (bindings.length === 0) return;
+  if (bindings.length === 0 && freed.length === 0) return;
   const owner = ownerOf(state);
   const tried: PortBinding[] = [];
   allocator.release(bindings);
+  for (const each of freed) allocator.release(each.bindings);
   try {
     for (const group of groups) tried.push(...allocator.take(group, owner));
   } finally {
     allocator.release(tried);
     allocator.add(bindings, owner);
+    for (const each of freed) allocator.add(each.bindings, ownerOf(each.from));
   }
 }
 

@@ -15,6 +15,7 @@ import { endpointMade, endpointRemoving } from '../state/transitions.js';
 import type { World } from '../world.js';
 import { isOver } from './proofs.js';
 import { forgetFlows, freePorts } from './publish.js';
+import { giveBack, inSandbox } from './siblings.js';
 
 /** Options that are stored elsewhere in the record, or sent again with the call that needs them. */
 const portOptions = ['com.docker.network.portmap', 'com.docker.network.endpoint.exposedports'];
@@ -84,6 +85,7 @@ async function register(
         nameAttempt: attempt,
         sandboxKey: undefined,
         bindings: [],
+        yielded: [],
         opened: [],
         exposed: [],
       },
@@ -138,7 +140,10 @@ export async function removeEndpoint(world: World, state: EndpointState): Promis
   await Promise.all([
     errors.attempt(async () => {
       // Its address is given to another one: also the flows that it has begun itself must go.
-      if (!(await freePorts(world, state))) await forgetFlows(world, state, []);
+      await inSandbox(world, state, async () => {
+        if (!(await freePorts(world, state))) await forgetFlows(world, state, []);
+        await giveBack(world, state);
+      });
     }),
     errors.attempt(() => world.rules.removeEndpoint(network.spec, alone)),
   ]);

@@ -2,7 +2,6 @@
  * Publishing the ports of an endpoint: choose, bind, record, then rules. A port that cannot be
  * bound never gets a rule, so that no packet of another program is led astray.
  */
-import { familyOf } from '../../core/address.js';
 import { DriverError, ErrorList } from '../../core/errors.js';
 import { shortId } from '../../core/names.js';
 import { routedFamilies } from '../../core/network/network.js';
@@ -24,6 +23,8 @@ import {
 import type { World } from '../world.js';
 import { bindPorts, refuseTaken } from './bind-ports.js';
 import { listensOnIpv6, readEphemeralPorts } from './port-settings.js';
+import { giveBack, shareOut, takeOver, withoutFamilies } from './siblings.js';
+import { forgetUdpFlows } from './udp-flows.js';
 
 /**
  * Replaces what the endpoint has published. A request that is refused changes nothing; after a
@@ -44,12 +45,14 @@ export async function publishPorts(
     noProxy6To4: request.noProxy6To4,
     routed: routedFamilies(network.spec),
   };
-  const expanded = expandRequests(request.requests, context);
+  const all = expandRequests(request.requests, context);
+  const shares = shareOut(world, state, request.noProxy6To4, all);
+  const expanded = withoutFamilies(all, shares.left);
   refuseSeparate(expanded, network.spec.portRules);
   const groups = world.rules.orderBindings(expanded);
   world.allocator.ephemeral = await readEphemeralPorts(world.sysctls);
   // All that can be refused is, before what is published goes.
-  refuseTaken(world, state, groups);
+  refuseTaken(world, state, groups, shares.taken);
   await releasePorts(world, state);
   const { ports: opened, ignored } = routedPorts(request.requests, context);
   if (groups.length === 0 && opened.length === 0 && request.exposed.length === 0) return;
@@ -67,6 +70,7 @@ export async function publishPorts(
   }
   publishing(state, { opened, exposed: request.exposed });
   try {
+    for (const each of shares.taken) await takeOver(world, each);
     await bindPorts(world, state, groups);
     portsBound(state);
     await world.rules.addPorts(network.spec, spec, state.record);
@@ -75,6 +79,7 @@ export async function publishPorts(
   } catch (error) {
     // Also if that cannot be recorded.
     await releasePorts(world, state).catch(() => freePorts(world, state).catch(() => {}));
+    await giveBack(world, state);
     throw error;
   } finally {
     publishingOver(state);
@@ -127,8 +132,8 @@ export async function freePorts(world: World, state: EndpointState): Promise<boo
 }
 
 function publishesNothing({ record }: EndpointState): boolean {
-  const { bindings, opened, exposed } = record;
-  return bindings.length === 0 && opened.length === 0 && exposed.length === 0;
+  const { bindings, opened, exposed, yielded } = record;
+  return [bindings, opened, exposed, yielded].every(({ length }) => length === 0);
 }
 
 /**
@@ -146,15 +151,4 @@ export async function forgetFlows(
     .filter((address) => world.registry.holders(network.spec.id, address).length < 2);
   // At once: they share a walk through the kernel's table.
   await Promise.all([forgetUdpFlows(world, bindings), world.conntrack.removeFlowsOf(addresses)]);
-}
-
-/**
- * By host port alone when ports come: of the container's address there is nothing left since its
- * last holder went, and the kernel walks through its whole table for every look (10 to 20 ms).
- */
-async function forgetUdpFlows(world: World, bindings: readonly PortBinding[]): Promise<void> {
-  const udp = bindings
-    .filter(({ protocol }) => protocol === 'udp')
-    .map(({ hostIp, hostPort }) => ({ family: familyOf(hostIp), port: hostPort }));
-  if (udp.length > 0) await world.conntrack.removeUdpFlowsTo(udp);
 }

@@ -119,3 +119,33 @@ t.test('any text in an endpoint is parsed or refused with a problem', async () =
     ),
   );
 });
+
+t.test('an endpoint whose IPv6 is switched off by its settings has no IPv6 address', async (t) => {
+  const network = networkSpec({ ipv6: [{ pool: 'fd00:5::/64', gateway: 'fd00:5::1/64' }] });
+  const ipv6 = (sysctls: unknown) =>
+    parseEndpoint(
+      endpointInput({
+        addressIpv6: 'fd00:5::2/64',
+        options: { 'com.docker.network.endpoint.sysctls': sysctls },
+      }),
+      network,
+    ).spec.ipv6?.address;
+  const off = 'net.ipv6.conf.IFNAME.disable_ipv6';
+  for (const text of [
+    `${off}=1`,
+    `net.ipv4.conf.IFNAME.log_martians=1,${off}=1`,
+    `${off}=0,${off}=1`,
+  ]) {
+    t.equal(ipv6(text), undefined, text);
+  }
+  for (const text of [
+    '',
+    `${off}=0`,
+    `${off}=1,${off}=0`,
+    'net.ipv6.conf.all.disable_ipv6=1',
+    7,
+    null,
+  ]) {
+    t.equal(ipv6(text), 'fd00:5::2', String(text));
+  }
+});

@@ -12,7 +12,7 @@ async function twoNetworks() {
   for (const number of [5, 6]) {
     await engine.driver.createNetwork(engine.network(number));
     await engine.driver.createEndpoint(engine.endpoint(number));
-    await engine.driver.join(engine.ids(number), '/ns');
+    await engine.driver.join(engine.ids(number), `/ns${number}`);
     await engine.driver.publishPorts(engine.ids(number), engine.ports(8000 + number));
   }
   return { host, engine };

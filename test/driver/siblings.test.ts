@@ -1,0 +1,227 @@
+/**
+ * Two endpoints of one container, one the gateway for IPv4, the other for IPv6 (29). The calls are
+ * those that its engine makes, in its order: former gateways are told first, and an endpoint whose
+ * part has not changed is told nothing.
+ */
+import { createHash } from 'node:crypto';
+import t from 'tap';
+import { recover } from '../../src/driver/recover.js';
+import { CalledDriver } from '../fakes/engine-calls.js';
+import { type FakeHost, makeHost, stateOf } from '../fakes/fake-host.js';
+
+const id = (seed: string) => createHash('sha256').update(seed).digest('hex');
+type Name = 'n4' | 'n6' | 'n46' | 'other';
+const subnets: Readonly<Record<Name, { ipv4?: string; ipv6?: string }>> = {
+  n4: { ipv4: '10.4.0' },
+  n6: { ipv6: 'fd00:6:' },
+  n46: { ipv4: '10.46.0', ipv6: 'fd00:46:' },
+  other: { ipv4: '10.9.0', ipv6: 'fd00:9:' },
+};
+const ids = (name: Name) =>
+  ({ networkId: id(name), endpointId: id(`endpoint ${name}`) }) as Parameters<
+    CalledDriver['join']
+  >[0];
+
+const portMap = (hostPort: number) => ({
+  'com.docker.network.portmap': [
+    { Proto: 6, IP: '', Port: 80, HostIP: '', HostPort: hostPort, HostPortEnd: hostPort },
+    { Proto: 17, IP: '', Port: 53, HostIP: '', HostPort: hostPort, HostPortEnd: hostPort },
+  ],
+});
+const otherGateway6 = { 'com.docker.network.driver.private.no_proxy_6to4': true };
+
+class Container {
+  driver!: CalledDriver;
+  constructor(readonly host: FakeHost) {}
+
+  async start(): Promise<this> {
+    const { world } = this.host.boot({}, 'docker28');
+    this.driver = new CalledDriver(world, Promise.resolve());
+    await recover(world);
+    return this;
+  }
+
+  async connect(name: Name, sandbox = '/ns'): Promise<void> {
+    const { ipv4, ipv6 } = subnets[name];
+    await this.driver.createNetwork({
+      networkId: id(name),
+      options: {
+        'com.docker.network.enable_ipv4': ipv4 !== undefined,
+        'com.docker.network.enable_ipv6': ipv6 !== undefined,
+      },
+      ipv4Data: ipv4 === undefined ? [] : [{ pool: `${ipv4}.0/24`, gateway: `${ipv4}.1/24` }],
+      ipv6Data: ipv6 === undefined ? [] : [{ pool: `${ipv6}:/64`, gateway: `${ipv6}:1/64` }],
+    });
+    await this.driver.createEndpoint({
+      ...ids(name),
+      address: ipv4 === undefined ? '' : `${ipv4}.2/24`,
+      addressIpv6: ipv6 === undefined ? '' : `${ipv6}:2/64`,
+      mac: '',
+      options: {},
+    });
+    await this.driver.join(ids(name), sandbox);
+  }
+
+  /** @param gateway6 another endpoint is the IPv6 gateway */
+  program(name: Name, gateway6 = false, hostPort = 8080): Promise<void> {
+    const extra = gateway6 ? otherGateway6 : {};
+    return this.driver.publishPorts(ids(name), { ...portMap(hostPort), ...extra });
+  }
+
+  /** Who has which host port: `0.0.0.0:8080/tcp n4`. */
+  get holders(): string[] {
+    const names = Object.keys(subnets) as Name[];
+    return [...this.host.hostPorts.held]
+      .filter(([key]) => key.endsWith('/tcp'))
+      .map(([key, owner]) => `${key} ${names.find((name) => ids(name).endpointId === owner)}`)
+      .sort();
+  }
+
+  /** Where DNAT leads, of this family. */
+  get translations(): string[] {
+    return this.host.firewall
+      .rules('nat', 'DOCKER')
+      .flatMap((rule) => /--to-destination (\S+)/.exec(rule)?.[1] ?? [])
+      .sort();
+  }
+}
+
+const container = () => new Container(makeHost()).start();
+const both = (v4: Name, v6: Name) => [`0.0.0.0:8080/tcp ${v4}`, `[::]:8080/tcp ${v6}`];
+
+t.test('an IPv6-only network is connected to a container with IPv4', async (t) => {
+  const c = await container();
+  await c.connect('n4');
+  await c.program('n4');
+  t.same(c.holders, both('n4', 'n4'), 'IPv6 by the proxy');
+  const before = stateOf(c.host);
+  await c.connect('n6');
+  await c.program('n6');
+  t.same(c.holders, both('n4', 'n6'), 'n4, which is told nothing, yields IPv6');
+  await c.driver.revokePorts(ids('n6'));
+  await c.driver.leave(ids('n6'));
+  await c.driver.deleteEndpoint(ids('n6'));
+  t.same(c.holders, both('n4', 'n4'), 'and has it again when n6 goes');
+  await c.driver.deleteNetwork(ids('n6').networkId);
+  t.strictSame(stateOf(c.host), before);
+});
+
+t.test('both networks at the creation, in either order', async (t) => {
+  const c = await container();
+  await c.connect('n6');
+  await c.program('n6');
+  await c.connect('n4');
+  await c.program('n4', true);
+  t.same(c.holders, both('n4', 'n6'));
+});
+
+t.test('IPv4 stays with the network of the higher priority', async (t) => {
+  const c = await container();
+  await c.connect('n4');
+  await c.program('n4');
+  await c.connect('n46');
+  await c.program('n46');
+  t.same(c.holders, both('n4', 'n46'));
+  t.same(c.translations, ['10.4.0.2:53', '10.4.0.2:80'], 'IPv4 leads to n4');
+  // n4 leaves: n46 becomes the gateway of both, and is told.
+  await c.driver.revokePorts(ids('n4'));
+  await c.program('n46');
+  t.same(c.holders, both('n46', 'n46'));
+});
+
+t.test('a network of a higher priority takes IPv4 over', async (t) => {
+  const c = await container();
+  await c.connect('n46');
+  await c.program('n46');
+  const before = stateOf(c.host);
+  await c.connect('n4');
+  // The former gateway first: it is that of IPv6 still.
+  await c.program('n46');
+  await c.program('n4', true);
+  t.same(c.holders, both('n4', 'n46'));
+  t.same(c.translations, ['10.4.0.2:53', '10.4.0.2:80']);
+  await c.driver.revokePorts(ids('n4'));
+  await c.program('n46');
+  await c.driver.deleteEndpoint(ids('n4'));
+  await c.driver.deleteNetwork(ids('n4').networkId);
+  t.strictSame(stateOf(c.host), before);
+});
+
+t.test('what was yielded is yielded still after a restart, and given back then', async (t) => {
+  const c = await container();
+  await c.connect('n4');
+  await c.program('n4');
+  await c.connect('n6');
+  await c.program('n6');
+  const shared = stateOf(c.host);
+  await c.start();
+  t.strictSame(stateOf(c.host), shared);
+  await c.driver.revokePorts(ids('n6'));
+  t.same(c.holders, both('n4', 'n4'));
+});
+
+t.test(
+  'a daemon that dies between taking over and publishing gives back at its start',
+  async (t) => {
+    const c = await container();
+    await c.connect('n4');
+    await c.program('n4');
+    await c.connect('n6');
+    const before = stateOf(c.host);
+    c.host.faults.plan('hostPorts.open', 'killed');
+    const died = c.program('n6');
+    await t.rejects(died, /killed/);
+    t.strictSame(stateOf(c.host), before, 'a failure gives back at once');
+    const record = c.host.store.records.get(`endpoint ${ids('n4').endpointId}`);
+    if (record === undefined) throw new Error('no record');
+    const value = JSON.parse(record.text);
+    const six = value.bindings.filter(([, hostIp]: string[]) => hostIp === '::');
+    t.equal(six.length, 2);
+    value.bindings = value.bindings.filter(([, hostIp]: string[]) => hostIp !== '::');
+    value.yielded = six;
+    record.text = JSON.stringify(value);
+    await c.start();
+    t.same(c.holders, both('n4', 'n4'), 'and so does a start');
+  },
+);
+
+t.test('what another container has taken meanwhile stays with it', async (t) => {
+  const c = await container();
+  await c.connect('n4');
+  await c.program('n4');
+  await c.connect('n6');
+  await c.program('n6');
+  c.host.hostPorts.foreign.set('[::]:8080/tcp', 'EADDRINUSE');
+  await c.driver.revokePorts(ids('n6'));
+  t.same(c.holders, ['0.0.0.0:8080/tcp n4']);
+  t.ok(c.host.logged.some(({ message }) => /publishing ports again .* failed/.test(message)));
+  await c.driver.revokePorts(ids('n4'));
+  t.same(c.holders, []);
+  await c.connect('other', '/other');
+  await c.program('other').catch(() => undefined);
+  c.host.hostPorts.foreign.clear();
+  await c.program('other');
+  t.same(c.holders, both('other', 'other'), 'nothing was left taken');
+});
+
+t.test("another container's ports are not taken over", async (t) => {
+  const c = await container();
+  await c.connect('n4');
+  await c.program('n4');
+  await c.connect('other', '/other');
+  const before = stateOf(c.host);
+  await t.rejects(c.program('other'), { code: 'port-allocated' });
+  t.strictSame(stateOf(c.host), before);
+});
+
+t.test('a request that is refused takes nothing over', async (t) => {
+  const c = await container();
+  await c.connect('other', '/other');
+  await c.program('other', false, 8081);
+  await c.connect('n4');
+  await c.program('n4');
+  await c.connect('n6');
+  const before = stateOf(c.host);
+  await t.rejects(c.program('n6', false, 8081), { code: 'port-allocated' });
+  t.strictSame(stateOf(c.host), before);
+});
