@@ -59,6 +59,24 @@ t.test('every file of the repository that a document names exists', (t) => {
   t.end();
 });
 
+t.test('every file in the drawings of docs/architecture.md exists', (t) => {
+  const drawings = [...read('docs/architecture.md').matchAll(/```mermaid\n(.*?)```/gs)];
+  t.equal(drawings.length, 5, 'the layout and four trips');
+  for (const [, drawing = ''] of drawings) {
+    for (const [, label = ''] of drawing.matchAll(/\["(.*?)"\]/g)) {
+      // A label is `FOLDER/<br>FILE, FILE` or `FILE<br>words`.
+      const [, folder = ''] = /^(\S+\/)<br>/.exec(label) ?? [];
+      for (const [path] of label
+        .replace(`${folder}<br>`, '')
+        .matchAll(/[\w/-]+(?:\.ts|\/(?=<|,|$))/g)) {
+        const known = path === 'host.ts' ? 'driver/host.ts' : folder + path;
+        t.ok(existsSync(join(root, 'src', known)), known);
+      }
+    }
+  }
+  t.end();
+});
+
 t.test('docs/reliability.md names a test that exists in every row of a promise', (t) => {
   let promises = 0;
   let inTable = false;
