@@ -355,7 +355,7 @@ export function makeHost(): FakeHost {
       hostPorts: interpose('hostPorts', host.hostPorts),
       store: interpose('store', host.store),
       log,
-      rules: new IptablesFirewall(backend, choice, rules, registry, log),
+      rules: new IptablesFirewall(backend, choice, rules, registry, links, log),
       allocator: new PortAllocator(parseEphemeralPorts('32768 32770', '')),
       registry,
       loadModule: async (name) => {

@@ -41,6 +41,7 @@ export function intentWithoutTables(missing: ReadonlySet<Table>, intent: RuleInt
     add: intent.add.filter(({ rule }) => !missing.has(rule.table)),
     remove: kept(intent.remove),
     lift: kept(intent.lift ?? []),
+    ...(intent.stale === undefined ? {} : { stale: kept(intent.stale) }),
     retire: (intent.retire ?? []).map((former) => withoutTables(missing, former)),
   };
 }

@@ -18,6 +18,8 @@ export interface RuleIntent {
   readonly remove: readonly Rule[];
   /** Of those to add: to be taken away first, in all copies, since they are in the wrong place. */
   readonly lift?: readonly Rule[];
+  /** To be taken away in all copies. */
+  readonly stale?: readonly Rule[];
   /** What networks shared in other generations: goes, as far as nobody else uses it. */
   readonly retire?: readonly BaseRules[];
   /** The policy of FORWARD shall be DROP. */
@@ -70,6 +72,7 @@ export function* planInSteps(
     }
   }
   commit(deletions(found, intent.remove));
+  commit(copies(found, intent.stale ?? []));
   for (const former of intent.retire ?? []) commit(retirement(found, base, former));
   if (intent.dropForwarded && found.policy('filter', 'FORWARD') !== 'DROP') {
     commit([{ op: 'policy', table: 'filter', chain: 'FORWARD', policy: 'DROP' }]);

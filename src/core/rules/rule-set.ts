@@ -83,7 +83,12 @@ export class RuleSet {
   }
 
   has(rule: Rule): boolean {
-    return this.#find(rule.table, rule.chain)?.counts.has(rule.text) ?? false;
+    return this.hasText(rule.table, rule.chain, rule.text);
+  }
+
+  /** {@link has}, for text that was read from a host. */
+  hasText(table: Table, chain: Chain, text: string): boolean {
+    return this.#find(table, chain)?.counts.has(text) ?? false;
   }
 
   /** How often the rule is there. */

@@ -6,6 +6,8 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Family } from '../../core/address.js';
 import { messageOf } from '../../core/errors.js';
 import { shortId } from '../../core/names.js';
+import type { Port } from '../../core/ports/port.js';
+import type { Rule } from '../../core/rules/rule.js';
 import type { RuleChange } from '../../core/rules/rule-set.js';
 import { saveNetwork } from '../state/saving.js';
 import { rulesMoved } from '../state/transitions.js';
@@ -17,7 +19,7 @@ export type When = 'start' | 'running' | 'dry-run';
 /** Answers with what had to be done: `append filter FORWARD -i br-0 -o br-0 -j ACCEPT`. */
 export async function repairRules(world: World, when: When = 'start'): Promise<string[]> {
   const { changes } = await world.rules.repair(when === 'dry-run' ? 'nothing' : 'everything');
-  if (when !== 'dry-run') await recordTerms(world);
+  if (when !== 'dry-run') await followUp(world, changes);
   return changes.map(describeRuleChange);
 }
 
@@ -26,6 +28,38 @@ export function haveOtherTerms({ registry, rules }: World): boolean {
   return registry
     .networks()
     .some(({ spec, record }) => !isDeepStrictEqual(record.terms, rules.termsOf(spec)));
+}
+
+async function followUp(world: World, changes: readonly RuleChange[]): Promise<void> {
+  await recordTerms(world);
+  await forgetAstray(world, changes);
+}
+
+/** UDP flows of a client that goes on sending follow a translation also after it has gone. */
+async function forgetAstray(world: World, changes: readonly RuleChange[]): Promise<void> {
+  const translated = (op: RuleChange['op'][]): Map<string, Rule> =>
+    new Map(
+      changes.flatMap((change) =>
+        'rule' in change && op.includes(change.op) && isUdpTranslation(change.rule)
+          ? [[`${change.rule.family} ${change.rule.text}`, change.rule] as const]
+          : [],
+      ),
+    );
+  const back = translated(['append', 'insert']);
+  const gone = [...translated(['delete'])].filter(([text]) => !back.has(text));
+  const ports = gone.flatMap(([, { family, matches }]) => {
+    const { destinationPort: port } = matches;
+    if (port === undefined) return [];
+    const [first, last] = typeof port === 'number' ? [port, port] : [port.first, port.last];
+    return Array.from({ length: last - first + 1 }, (_, index) => {
+      return { family, port: (first + index) as Port };
+    });
+  });
+  if (ports.length > 0) await world.conntrack.removeUdpFlowsTo(ports);
+}
+
+function isUdpTranslation({ matches, target }: Rule): boolean {
+  return matches.protocol === 'udp' && typeof target === 'object' && 'dnat' in target;
 }
 
 /** After a commit that has moved all rules over. What cannot be written is found out again. */
@@ -62,7 +96,7 @@ export async function repairRulesRunning(
   const scope = settled ? 'everything' : 'no-new-chains';
   const { changes, refused } = await world.rules.repair(scope, families);
   if (refused) return 'unsettled';
-  await recordTerms(world);
+  await followUp(world, changes);
   return changes.map(describeRuleChange);
 }
 

@@ -5,10 +5,11 @@ import { generations } from '../../core/generations/all.js';
 import { forwardedBridges } from '../../core/generations/forwarded-bridges.js';
 import type { FirewallSettings, IsolatedNetwork } from '../../core/generations/generation.js';
 import type { EndpointSpec } from '../../core/network/endpoint.js';
-import type { NetworkSpec } from '../../core/network/network.js';
+import { familyIn, type NetworkSpec } from '../../core/network/network.js';
 import type { BaseRules } from '../../core/rules/plan.js';
 import type { PlacedRule } from '../../core/rules/rule.js';
 import type { RuleSet } from '../../core/rules/rule-set.js';
+import type { OwnThings } from '../../core/rules/stale.js';
 import { Pieces } from '../../pieces.js';
 import type { PublishedPorts } from '../firewall.js';
 import type { RuleTerms } from '../state/records.js';
@@ -133,18 +134,34 @@ export class DesiredRules {
     return rules;
   }
 
-  /** What calls are about to commit: a repair that comes before them does it as well. */
+  /** What calls are about to commit, additions and removals: a repair before them does it as well. */
   async ofCallsUnderway(family: Family, found: RuleSet): Promise<PlacedRule[]> {
     const rules = this.registry
       .networks()
-      .filter(({ record }) => record.phase === 'creating')
+      .filter(({ record }) => record.phase !== 'ready')
       .flatMap(({ spec }) => this.ofNetwork(spec, family, found));
     for (const { record, publishing, spec, network } of this.registry.endpoints()) {
-      if (record.phase !== 'creating' && publishing !== 'rules') continue;
+      if (record.phase === 'ready' && publishing !== 'rules') continue;
       rules.push(...this.ofEndpoint(network.spec, spec));
       rules.push(...(await this.ofPorts(network.spec, spec, record)));
     }
     return rules;
+  }
+
+  /**
+   * By what a rule is known to be about a network or a port of ours. undefined while a record cannot be
+   * read: what that one wants, nobody knows.
+   */
+  ownThings(family: Family): OwnThings | undefined {
+    if (this.registry.unreadable.all().length > 0) return undefined;
+    const specs = this.registry.networks().map(({ spec }) => spec);
+    return {
+      bridges: new Set(specs.map(({ bridge }) => bridge)),
+      subnets: specs.flatMap((spec) => familyIn(spec, family)?.subnet ?? []),
+      bindings: this.registry
+        .endpoints()
+        .flatMap(({ record, publishing }) => (publishing === 'sockets' ? [] : record.bindings)),
+    };
   }
 
   /** All but those on their way out. */

@@ -7,7 +7,7 @@ import type { PortGroup } from '../../core/ports/requests.js';
 import type { PlacedRule } from '../../core/rules/rule.js';
 import type { RuleChange } from '../../core/rules/rule-set.js';
 import type { Firewall, PublishedPorts, RepairOutcome, RepairScope } from '../firewall.js';
-import type { Log, RuleBackend } from '../host.js';
+import type { Links, Log, RuleBackend } from '../host.js';
 import type { RuleTerms } from '../state/records.js';
 import type { Registry } from '../state/registry.js';
 import { DesiredRules } from './desired-rules.js';
@@ -25,10 +25,11 @@ export class IptablesFirewall implements Firewall {
     private readonly choice: GenerationChoice,
     settings: FirewallSettings,
     registry: Registry,
+    links: Pick<Links, 'find'>,
     log: Log,
   ) {
     this.#desired = new DesiredRules(choice, settings, registry);
-    this.#repairs = new RuleRepair(choice, settings, this.#desired, log);
+    this.#repairs = new RuleRepair(choice, settings, this.#desired, links, log);
     this.#commits = new Map(
       ([4, 6] as const).map((family) => [
         family,

@@ -4,9 +4,10 @@ import type { FirewallSettings, Generation } from '../../core/generations/genera
 import { disorderedRules, repeatedRules } from '../../core/rules/disorder.js';
 import type { RuleIntent } from '../../core/rules/plan.js';
 import type { PlacedRule, Rule } from '../../core/rules/rule.js';
-import type { RuleSet } from '../../core/rules/rule-set.js';
+import { RuleSet } from '../../core/rules/rule-set.js';
+import { findStale } from '../../core/rules/stale.js';
 import { Pieces } from '../../pieces.js';
-import type { Log } from '../host.js';
+import type { Links, Log } from '../host.js';
 import type { DesiredRules } from './desired-rules.js';
 import type { GenerationChoice } from './generation-choice.js';
 
@@ -14,10 +15,10 @@ import type { GenerationChoice } from './generation-choice.js';
 export interface RepairIntent {
   readonly intent: RuleIntent;
   /**
-   * {@link ruleKey} of the rules that calls are about to commit: a repair that comes before them adds
-   * these as well, and nobody had changed them.
+   * {@link ruleKey} of the rules that calls are about to commit: a repair that comes before them adds or
+   * removes these as well, and nobody had changed them.
    */
-  readonly underway: ReadonlySet<string>;
+  readonly underway: Set<string>;
 }
 
 export class RuleRepair {
@@ -30,6 +31,7 @@ export class RuleRepair {
     private readonly choice: GenerationChoice,
     private readonly settings: FirewallSettings,
     private readonly desired: DesiredRules,
+    private readonly links: Pick<Links, 'find'>,
     private readonly log: Log,
   ) {}
 
@@ -71,10 +73,12 @@ export class RuleRepair {
     }
     const repeated = repeatedRules(observed, add);
     await pieces.pause();
+    const stale = await this.#staleRules(family, observed, [...add, ...unwanted], pieces);
     const { current } = this.choice;
     const intent: RuleIntent = {
       add,
       remove: unwanted.map(({ rule }) => rule),
+      stale,
       lift: [...disordered, ...repeated],
       retire: [...this.#former]
         .filter((each) => each !== current)
@@ -84,6 +88,29 @@ export class RuleRepair {
     // Calls that came meanwhile wait for this commit, and what they want may be part of it.
     await noteCalls();
     return { intent, underway };
+  }
+
+  /** Rules in Docker's chains that are about us, and that nobody wants; see `core/rules/stale.ts`. */
+  async #staleRules(
+    family: Family,
+    observed: RuleSet,
+    known: readonly PlacedRule[],
+    pieces: Pieces,
+  ): Promise<Rule[]> {
+    const own = this.desired.ownThings(family);
+    if (own === undefined || !this.choice.writes(family)) return [];
+    const wanted = new RuleSet();
+    for (const { rule } of [...known, ...this.desired.base(family).rules]) {
+      wanted.append(rule.table, rule.chain, rule.text);
+    }
+    await pieces.pause();
+    const found = await pieces.run(findStale(family, observed, wanted, own));
+    const stale: Rule[] = [];
+    for (const { rule, strangers } of found) {
+      const exist = await Promise.all(strangers.map((name) => this.links.find(name)));
+      if (exist.every((link) => link === undefined)) stale.push(rule);
+    }
+    return stale;
   }
 
   #observe(family: Family, observed: RuleSet): void {

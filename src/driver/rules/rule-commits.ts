@@ -124,8 +124,8 @@ export class RuleCommits {
       let model = this.#model ?? (await this.#read());
       const outcomes: RepairOutcome[] = [];
       const changes: RuleChange[] = [];
-      for (const request of batch) {
-        const planned = await this.#plan(request, model, pieces);
+      for (const [index, request] of batch.entries()) {
+        const planned = await this.#plan(request, batch.slice(index + 1), model, pieces);
         outcomes.push(planned.outcome);
         changes.push(...planned.changes);
         model = planned.model;
@@ -140,8 +140,13 @@ export class RuleCommits {
     }
   }
 
-  async #plan(request: RuleRequest, model: RuleSet, pieces: Pieces): Promise<Planned> {
-    if (request.kind === 'repair') return this.#planRepair(request.scope, model, pieces);
+  async #plan(
+    request: RuleRequest,
+    later: readonly RuleRequest[],
+    model: RuleSet,
+    pieces: Pieces,
+  ): Promise<Planned> {
+    if (request.kind === 'repair') return this.#planRepair(request.scope, later, model, pieces);
     const intent = this.#intentOf(request, model);
     const blind = blindDeletions(model, intent.remove);
     const planned = await this.#changes(intent, model, pieces);
@@ -150,8 +155,16 @@ export class RuleCommits {
   }
 
   /** On a copy of the model, since the scope may not allow what turns out to be needed. */
-  async #planRepair(scope: RepairScope, model: RuleSet, pieces: Pieces): Promise<Planned> {
+  async #planRepair(
+    scope: RepairScope,
+    later: readonly RuleRequest[],
+    model: RuleSet,
+    pieces: Pieces,
+  ): Promise<Planned> {
     const { intent, underway } = await this.repairs.intentOf(this.family, model);
+    for (const request of [...later, ...this.#queue.map((pending) => pending.request)]) {
+      if (request.kind === 'change') for (const rule of request.remove) underway.add(ruleKey(rule));
+    }
     const next = model.copy();
     const all = await this.#changes(comparableIntent(next, intent), next, pieces);
     const changes = all.filter(

@@ -1,0 +1,126 @@
+/**
+ * Rules in Docker's chains that are about networks or ports of ours and that nobody wants: from a dump
+ * that was restored, or from a daemon that came to harm. One of them can lead a published port to an
+ * address that is another container's by now.
+ *
+ * Docker's chains are emptied by dockerd itself at each start, so that nobody keeps rules there; chains
+ * of the administrator, DOCKER-USER among them, and those of the kernel are never looked at. What names
+ * the bridge of another driver's network is that driver's.
+ */
+import { type Cidr, contains, type Family, familyOf, hostCidr, isUnspecified } from '../address.js';
+import type { InterfaceName } from '../names.js';
+import type { PortBinding, PortMatch } from '../ports/port.js';
+import { parseRule } from './parse-rule.js';
+import { dockerChains, type Matched, type Rule, type Table } from './rule.js';
+import type { RuleSet } from './rule-set.js';
+
+/** What tells that a rule is about us. */
+export interface OwnThings {
+  readonly bridges: ReadonlySet<string>;
+  readonly subnets: readonly Cidr[];
+  /** Published by containers of ours: their host ports are nobody else's. */
+  readonly bindings: readonly PortBinding[];
+}
+
+export interface StaleRule {
+  readonly rule: Rule;
+  /** Interfaces that it names and that are none of our bridges. If one exists, the rule is not ours. */
+  readonly strangers: readonly InterfaceName[];
+}
+
+/** Rules that are looked at between two yields. */
+const stepSize = 200;
+const tables: readonly Table[] = ['nat', 'filter'];
+
+/** Yields now and then. @param wanted what should be there, among other rules */
+export function* findStale(
+  family: Family,
+  observed: RuleSet,
+  wanted: RuleSet,
+  own: OwnThings,
+): Generator<void, StaleRule[]> {
+  const stale = new Map<string, StaleRule>();
+  const held = new HeldPorts(own.bindings);
+  for (const table of tables) {
+    for (const chain of dockerChains) {
+      if (chain === 'DOCKER-USER') continue;
+      for (const [index, text] of observed.rules(table, chain).entries()) {
+        if (index % stepSize === 0) yield;
+        if (wanted.hasText(table, chain, text)) continue;
+        const rule = parseRule(family, table, chain, text);
+        if (rule === undefined || !isAboutUs(rule, own, held)) continue;
+        const strangers = interfacesOf(rule).filter((name) => !own.bridges.has(name));
+        stale.set(`${table} ${chain} ${text}`, { rule, strangers });
+      }
+    }
+  }
+  return [...stale.values()];
+}
+
+function isAboutUs(rule: Rule, own: OwnThings, held: HeldPorts): boolean {
+  return (
+    interfacesOf(rule).some((name) => own.bridges.has(name)) ||
+    addressesOf(rule).some((cidr) => own.subnets.some((subnet) => isWithin(cidr, subnet))) ||
+    held.isTranslatedBy(rule)
+  );
+}
+
+function interfacesOf({ matches: { inInterface, outInterface } }: Rule): InterfaceName[] {
+  return [namedBy(inInterface), namedBy(outInterface)].filter((name) => name !== undefined);
+}
+
+function addressesOf({ matches: { source, destination }, target }: Rule): Cidr[] {
+  const cidrs = [namedBy(source), namedBy(destination)].filter((cidr) => cidr !== undefined);
+  if (typeof target === 'string' || !('dnat' in target)) return cidrs;
+  return [...cidrs, hostCidr(target.dnat.address)];
+}
+
+function isWithin(cidr: Cidr, subnet: Cidr): boolean {
+  return (
+    cidr.family === subnet.family &&
+    cidr.prefixLength >= subnet.prefixLength &&
+    contains(subnet, cidr.address)
+  );
+}
+
+/** By protocol and number: a chain can have ten thousand translations. */
+class HeldPorts {
+  readonly #byPort = new Map<string, PortBinding[]>();
+
+  constructor(bindings: readonly PortBinding[]) {
+    for (const binding of bindings) {
+      const key = `${binding.protocol} ${binding.hostPort}`;
+      this.#byPort.set(key, [...(this.#byPort.get(key) ?? []), binding]);
+    }
+  }
+
+  /** Whether what is sent to one of these ports is led elsewhere by the rule. */
+  isTranslatedBy({ matches, target }: Rule): boolean {
+    if (typeof target === 'string' || !('dnat' in target)) return false;
+    const { protocol, destinationPort, destination } = matches;
+    if (destinationPort === undefined) return false;
+    const to = isNegated(destination) ? undefined : destination;
+    return numbersOf(destinationPort).some((port) =>
+      this.#byPort
+        .get(`${protocol} ${port}`)
+        ?.some(
+          ({ hostIp }) =>
+            familyOf(hostIp) === familyOf(target.dnat.address) &&
+            (to === undefined || isUnspecified(hostIp) || contains(to, hostIp)),
+        ),
+    );
+  }
+}
+
+function numbersOf(port: PortMatch): number[] {
+  if (typeof port === 'number') return [port];
+  return Array.from({ length: port.last - port.first + 1 }, (_, index) => port.first + index);
+}
+
+function namedBy<T>(matched: Matched<T> | undefined): T | undefined {
+  return isNegated(matched) ? matched.not : matched;
+}
+
+function isNegated<T>(matched: Matched<T> | undefined): matched is { readonly not: T } {
+  return typeof matched === 'object' && matched !== null && 'not' in matched;
+}
