@@ -9,6 +9,7 @@ import { watchStalls } from './daemon/stalls.js';
 import { BridgeDriver } from './driver/driver.js';
 import type { Log } from './driver/host.js';
 import { type FoundAtStart, look, recover } from './driver/recover.js';
+import { deadEndpoints, hostConcerns } from './driver/repair/concerns.js';
 import { SelfRepair } from './driver/repair/self-repair.js';
 import { GenerationChoice } from './driver/rules/generation-choice.js';
 import { IptablesFirewall } from './driver/rules/iptables-firewall.js';
@@ -47,8 +48,9 @@ export async function runDaemon(config: Config, version: string): Promise<number
   const lock = await lockState(config.stateDir, libc);
   const choice = new GenerationChoice(config.firewallGeneration, config.ip6tables);
   const { world, found, firewall } = await buildWorld(config, log, choice, processes);
+  const concerns = hostConcerns(world);
   const findingFirewall = findFirewall(config, firewall, log);
-  const recovered = findingFirewall.then(() => recover(world, found));
+  const recovered = findingFirewall.then(() => recover(world, found, concerns));
   recovered.catch(() => undefined); // told below
   const server = createServer({
     driver: new BridgeDriver(world, recovered),
@@ -68,20 +70,23 @@ export async function runDaemon(config: Config, version: string): Promise<number
   await notifyReady(libc);
   log.info({ socket: config.socket }, 'listening');
   const stalls = watchStalls();
-  const repairs = new SelfRepair(world, log);
+  const repairs = new SelfRepair(concerns, log, [deadEndpoints(world)]);
+  // Whatever the monitor has told of it.
+  world.rules.onRefusal(() => repairs.noticed({ kind: 'rules', families: [4, 6] }));
   const rules =
     firewall &&
     watchRules(
       firewall.commands,
       firewall.backend,
-      (author, families) => repairs.rulesChanged(author, families),
+      (author, families = [4, 6]) => repairs.noticed({ kind: 'rules', families, author }),
       log,
     );
-  const monitor = new Monitor(rules, (name) => repairs.linkChanged(name), log);
+  const monitor = new Monitor(rules, (name) => repairs.noticed({ kind: 'link', name }), log);
   monitor.start();
   const admin = await startAdmin(config, {
     world,
     repairs,
+    concerns,
     recovered,
     facts: () =>
       findFacts({ version, config, choice, iptables: firewall?.commands, monitor, stalls, world }),

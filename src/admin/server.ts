@@ -58,10 +58,11 @@ export function createAdminServer(operator: Operator, log: Log): AdminServer {
     '/reconcile',
     { schema: { body: reconcileBody } },
     async ({ body }) => {
-      const done = await operator.reconcile(body.dryRun);
-      const fields = { dryRun: done.dryRun, rules: done.rules.length, links: done.links.length };
+      const { dryRun, changes, forgotten } = await operator.reconcile(body.dryRun);
+      const counts = Object.entries(changes).map(([name, { length }]) => [name, length] as const);
+      const fields = { dryRun, ...Object.fromEntries(counts) };
       log.info(fields, 'reconciled because an operator asked for it');
-      return done;
+      return { dryRun, ...changes, forgotten };
     },
   );
   app.post<{ Body: { network: string; dryRun: boolean } }>(

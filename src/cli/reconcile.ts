@@ -1,6 +1,5 @@
 /** `tsbridge reconcile`: makes the host what it should be, or shows what that would take. */
 import type { ForgottenNetwork } from '../driver/orphans/forgotten-networks.js';
-import type { Reconciliation } from '../operator/status.js';
 import { AdminError, askDaemon, readAdminArguments } from './admin-client.js';
 import { type Command, columns, exitCodes } from './command.js';
 
@@ -30,8 +29,8 @@ export const reconcileCommand: Command = {
     const dryRun = read.given.has('dry-run');
     try {
       const body = { dryRun };
-      const done = await askDaemon<Reconciliation>(read.socketPath, 'POST', '/reconcile', body);
-      const lines = [...done.rules, ...done.links, ...done.zones];
+      const done = await askDaemon<ReconcileAnswer>(read.socketPath, 'POST', '/reconcile', body);
+      const lines = changesIn(done);
       if (read.given.has('json')) terminal.out(`${JSON.stringify(done, null, 2)}\n`);
       else if (lines.length === 0) terminal.out('Everything is as it should be.\n');
       else terminal.out(lines.map((line) => `${line}\n`).join(''));
@@ -45,6 +44,18 @@ export const reconcileCommand: Command = {
     }
   },
 };
+
+/** The daemon's JSON; every other field has the lines of one concern. */
+interface ReconcileAnswer {
+  readonly dryRun: boolean;
+  readonly forgotten?: readonly ForgottenNetwork[];
+}
+
+function changesIn(answer: ReconcileAnswer): string[] {
+  return Object.entries(answer).flatMap(([name, lines]) =>
+    name === 'dryRun' || name === 'forgotten' ? [] : (lines as readonly string[]),
+  );
+}
 
 function showForgotten({ id, bridge, subnets }: ForgottenNetwork): string {
   const short = id.slice(0, 12);

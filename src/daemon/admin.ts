@@ -2,6 +2,7 @@
 import { type AdminServer, createAdminServer } from '../admin/server.js';
 import type { Config } from '../config/config.js';
 import { messageOf } from '../core/errors.js';
+import type { Concern } from '../driver/repair/concern.js';
 import type { SelfRepair } from '../driver/repair/self-repair.js';
 import type { GenerationChoice } from '../driver/rules/generation-choice.js';
 import type { World } from '../driver/world.js';
@@ -15,6 +16,7 @@ import type { Stalls } from './stalls.js';
 export interface AdminParts {
   readonly world: World;
   readonly repairs: SelfRepair;
+  readonly concerns: readonly Concern[];
   readonly recovered: Promise<void>;
   readonly facts: () => Promise<Facts>;
 }
@@ -22,10 +24,10 @@ export interface AdminParts {
 /** undefined if it cannot listen, which is logged: containers work without this socket. */
 export async function startAdmin(
   config: Config,
-  { world, repairs, recovered, facts }: AdminParts,
+  { world, repairs, concerns, recovered, facts }: AdminParts,
 ): Promise<AdminServer | undefined> {
   const { log } = world;
-  const operator = new HostOperator(world, () => repairs.status(), facts, recovered);
+  const operator = new HostOperator(world, () => repairs.status(), facts, recovered, concerns);
   const server = createAdminServer(operator, log);
   try {
     await server.app.ready();

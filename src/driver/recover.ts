@@ -12,7 +12,8 @@ import { parseNetwork } from '../core/options/network-options.js';
 import { Pieces } from '../pieces.js';
 import type { Links, Listener, Log, RecordStore, StoredRecord } from './host.js';
 import { expectMove } from './orphans/dead-endpoints.js';
-import { repairLinks } from './repair/links.js';
+import type { Concern } from './repair/concern.js';
+import { hostConcerns } from './repair/concerns.js';
 import { haveOtherTerms, repairRules } from './repair/rules.js';
 import { decodeEndpoint, decodeNetwork, type EndpointRecord } from './state/records.js';
 import type { EndpointState } from './state/registry.js';
@@ -50,6 +51,7 @@ export function look(store: RecordStore, links: Links, log: Log): FoundAtStart {
 export async function recover(
   world: World,
   found = look(world.store, world.links, world.log),
+  concerns: readonly Concern[] = hostConcerns(world),
 ): Promise<void> {
   // What changes from here on is looked at when the watch begins, right after recovery.
   world.rules.readAhead();
@@ -63,8 +65,12 @@ export async function recover(
   reclaimAll(world);
   await Promise.all([
     attempt(world, 'published ports', () => holdPorts(world, world.registry.endpoints())),
-    attempt(world, 'rules', () => repairRules(world)),
-    attempt(world, 'links', () => repairLinks(world, 'start', undefined, links)),
+    ...concerns.map((concern) =>
+      attempt(world, concern.name, async () => {
+        // What is left for a quiet moment comes with the first repair after the start.
+        await concern.repair('start', { links });
+      }),
+    ),
   ]);
 }
 

@@ -6,10 +6,9 @@ import {
   forgetNetwork,
   forgottenCandidates,
 } from '../driver/orphans/forgotten-networks.js';
-import { repairLinks } from '../driver/repair/links.js';
-import { repairRules } from '../driver/repair/rules.js';
+import type { Concern } from '../driver/repair/concern.js';
+import { hostConcerns } from '../driver/repair/concerns.js';
 import type { RepairStatus } from '../driver/repair/self-repair.js';
-import { repairZones } from '../driver/repair/zones.js';
 import type { World } from '../driver/world.js';
 
 /** What the composition root knows and the driver does not. */
@@ -44,10 +43,8 @@ export interface Status extends Omit<Facts, 'problems'> {
 
 export interface Reconciliation {
   readonly dryRun: boolean;
-  /** What was done, or would be, a line each. */
-  readonly rules: readonly string[];
-  readonly links: readonly string[];
-  readonly zones: readonly string[];
+  /** What was done, or would be, a line each, by the concern's name. */
+  readonly changes: Readonly<Record<string, readonly string[]>>;
   /** Left alone: networks that the engine may have forgotten; see {@link Operator.forget}. */
   readonly forgotten: readonly ForgottenNetwork[];
 }
@@ -70,6 +67,7 @@ export class HostOperator implements Operator {
     private readonly repairs: () => RepairStatus,
     private readonly facts: () => Promise<Facts>,
     private readonly recovered: Promise<void>,
+    private readonly concerns: readonly Concern[] = hostConcerns(world),
   ) {
     recovered.then(
       () => {
@@ -92,8 +90,7 @@ export class HostOperator implements Operator {
     let drift: string[] = [];
     if (this.#state === 'serving') {
       try {
-        const found = await this.reconcile(true);
-        drift = [...found.rules, ...found.links, ...found.zones];
+        drift = Object.values((await this.reconcile(true)).changes).flat();
       } catch (error) {
         degraded.push(`cannot compare the host with what should be there: ${messageOf(error)}`);
       }
@@ -121,11 +118,12 @@ export class HostOperator implements Operator {
   /** @throws {DriverError} why recovery failed, or what could not be repaired */
   async reconcile(dryRun: boolean): Promise<Reconciliation> {
     await this.recovered;
-    const when = dryRun ? 'dry-run' : 'running';
-    const rules = await repairRules(this.world, when);
-    const links = await repairLinks(this.world, when);
-    const zones = await repairZones(this.world, when);
-    return { dryRun, rules, links, zones, forgotten: forgottenCandidates(this.world) };
+    const changes: Record<string, readonly string[]> = {};
+    for (const concern of this.concerns) {
+      const done = dryRun ? await concern.differences() : await concern.repair('request');
+      changes[concern.name] = done === 'unsettled' ? [] : done;
+    }
+    return { dryRun, changes, forgotten: forgottenCandidates(this.world) };
   }
 
   async forget(network: string, dryRun: boolean): Promise<ForgottenNetwork> {

@@ -16,7 +16,7 @@ function setUp(reconcile?: (dryRun: boolean) => Promise<Reconciliation>) {
       asked.push(dryRun);
       if (reconcile !== undefined) return reconcile(dryRun);
       const rules = ['create-chain nat DOCKER'];
-      return { dryRun, rules, links: [], zones: [], forgotten: [] };
+      return { dryRun, changes: { rules, links: [], zones: [] }, forgotten: [] };
     },
     forget: async (network, dryRun) => {
       asked.push(dryRun);

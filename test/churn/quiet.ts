@@ -51,7 +51,9 @@ async function look(lab: Lab, model: Model): Promise<string[]> {
     const dryRun = await admin.call<Record<string, string[]>>('POST', '/reconcile', {
       dryRun: true,
     });
-    const repairs = [dryRun.rules, dryRun.links, dryRun.zones].flatMap((lines) => lines ?? []);
+    const repairs = [dryRun.rules, dryRun.links, dryRun.settings, dryRun.zones].flatMap(
+      (lines) => lines ?? [],
+    );
     return [
       ...status.degraded.map((line) => `degraded: ${line}`),
       ...repairs.map((line) => `reconcile --dry-run: ${line}`),

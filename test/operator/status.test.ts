@@ -69,8 +69,8 @@ t.test('drift is told, and gone after a reconciliation', async (t) => {
   t.ok(drift.count > 10);
   t.equal(drift.first.length, 10);
   const planned = await operator.reconcile(true);
-  t.equal(planned.rules.length + planned.links.length, drift.count);
-  t.strictSame(planned.links, [`set ${link?.name} {"up":true}`]);
+  t.equal((planned.changes.rules ?? []).length + (planned.changes.links ?? []).length, drift.count);
+  t.strictSame(planned.changes.links, [`set ${link?.name} {"up":true}`]);
   t.strictSame(await operator.reconcile(false), { ...planned, dryRun: false });
   t.strictSame(host.firewall.dump(), before);
   t.strictSame((await operator.status()).drift, { count: 0, first: [] });

@@ -16,6 +16,7 @@ import {
 import type { NetworkState } from '../state/registry.js';
 import { applyLinkSteps } from '../usecases/apply.js';
 import type { World } from '../world.js';
+import type { Concern, Occasion, ReadAtStart, Sign } from './concern.js';
 import type { When } from './rules.js';
 import { repairSysctls, setBridgeSysctls } from './sysctls.js';
 
@@ -53,7 +54,7 @@ export async function repairLinks(
       world.networkLocks.shared(state.spec.id, async () => {
         if (state.record.phase !== 'ready') return;
         const names = listed ? wrongLinks(state, listed) : (touched?.get(state) ?? new Set());
-        // While we run, settings are looked at by SysctlWatch.
+        // While we run, settings are a concern of their own.
         const wholly = touched === undefined;
         done.push(...(await repairNetwork(world, state, when, names, wholly)));
       }),
@@ -106,7 +107,7 @@ async function repairNetwork(
   const found = await world.links.find(spec.bridge);
   await apply(planBridge(bridgeLinkOf(spec), found));
   if (withSysctls) done.push(...(await repairSysctls(world, spec, when)));
-  else if (found === undefined) done.push(...(await setBridgeSysctls(world, spec)));
+  else if (found === undefined) done.push(...(await setBridgeSysctls(world, spec, when)));
   await apply(planLinkUp(spec.bridge, found));
   const bridge = (found ?? (await world.links.find(spec.bridge)))?.index;
   for (const { spec: endpoint, record } of state.endpoints.values()) {
@@ -118,4 +119,59 @@ async function repairNetwork(
     await apply(planVethRepair(vethLinkOf(spec, endpoint), bridge, link));
   }
   return done;
+}
+
+/** Bridges, their addresses, and the ports on them: of the networks that link events are about. */
+export class LinkConcern implements Concern {
+  readonly name = 'links';
+  /** Names of the links that changed, by network. */
+  readonly #touched = new Map<NetworkState, Set<string>>();
+
+  constructor(private readonly world: World) {}
+
+  signs(sign: Sign): boolean {
+    if (sign.kind === 'rules') return false;
+    if (sign.kind === 'start' || sign.name === undefined) {
+      this.#touchAll(allLinks(this.world));
+      return this.#touched.size > 0;
+    }
+    const owner = this.world.registry.ownerOf(sign.name);
+    if (owner === undefined) return false;
+    this.#touchAll(new Map([[owner, new Set([sign.name])]]));
+    return true;
+  }
+
+  differences(): Promise<string[]> {
+    return repairLinks(this.world, 'dry-run', allLinks(this.world));
+  }
+
+  /** At a start with all settings of a network: a bridge that is made gets them before it is up. */
+  async repair(occasion: Occasion, read?: ReadAtStart): Promise<string[]> {
+    if (occasion === 'start') return repairLinks(this.world, 'start', undefined, read?.links);
+    if (occasion === 'request') return repairLinks(this.world, 'running', allLinks(this.world));
+    const touched = new Map(this.#touched);
+    this.#touched.clear();
+    try {
+      return await repairLinks(this.world, 'running', touched);
+    } catch (error) {
+      this.#touchAll(touched);
+      throw error;
+    }
+  }
+
+  #touchAll(links: TouchedLinks): void {
+    for (const [network, names] of links) {
+      const known = this.#touched.get(network) ?? new Set();
+      this.#touched.set(network, new Set([...known, ...names]));
+    }
+  }
+}
+
+function allLinks({ registry }: World): Map<NetworkState, Set<string>> {
+  return new Map(
+    registry.networks().map((network) => {
+      const hosts = [...network.endpoints.values()].map(({ spec }) => spec.veth.host);
+      return [network, new Set<string>([network.spec.bridge, ...hosts])];
+    }),
+  );
 }

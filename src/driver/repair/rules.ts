@@ -12,6 +12,7 @@ import type { RuleChange } from '../../core/rules/rule-set.js';
 import { saveNetwork } from '../state/saving.js';
 import { rulesMoved } from '../state/transitions.js';
 import type { World } from '../world.js';
+import type { Concern, Occasion, Sign } from './concern.js';
 
 /** With `dry-run` the answer is what would be done, and nothing is. */
 export type When = 'start' | 'running' | 'dry-run';
@@ -98,6 +99,40 @@ export async function repairRulesRunning(
   if (refused) return 'unsettled';
   await followUp(world, changes);
   return changes.map(describeRuleChange);
+}
+
+/** {@link repairRulesRunning} of the families whose rules somebody has changed. */
+export class RuleConcern implements Concern {
+  readonly name = 'rules';
+  /** Their rules were changed since they were right; of the others nothing is read. */
+  readonly #touched = new Set<Family>();
+
+  constructor(private readonly world: World) {}
+
+  signs(sign: Sign): boolean {
+    if (sign.kind === 'link') return false;
+    const families = sign.kind === 'start' ? ([4, 6] as const) : sign.families;
+    for (const family of families) this.#touched.add(family);
+    return families.length > 0;
+  }
+
+  differences(): Promise<string[]> {
+    return repairRules(this.world, 'dry-run');
+  }
+
+  async repair(occasion: Occasion): Promise<string[] | 'unsettled'> {
+    if (occasion === 'start' || occasion === 'request') return repairRules(this.world, 'running');
+    const families = [...this.#touched];
+    this.#touched.clear();
+    let right = false;
+    try {
+      const done = await repairRulesRunning(this.world, occasion === 'quiet', families);
+      right = done !== 'unsettled';
+      return done;
+    } finally {
+      if (!right) for (const family of families) this.#touched.add(family);
+    }
+  }
 }
 
 function describeRuleChange(change: RuleChange): string {

@@ -1,100 +1,78 @@
-/** What watches over rules, links and settings while the daemon runs, and puts them right. */
-import type { Family } from '../../core/address.js';
-import type { Author, Log } from '../host.js';
-import { DeadWatch } from '../orphans/dead-endpoints.js';
-import type { World } from '../world.js';
+/** Watches over all concerns while the daemon runs, and has them put right: one loop for each. */
+import { messageOf } from '../../core/errors.js';
+import { type Clock, systemClock } from '../clock.js';
+import type { Log } from '../host.js';
+import type { Concern, Poll, Sign, SignListener } from './concern.js';
 import { Watch, type WatchStatus } from './debounce.js';
-import { LinkWatch } from './link-watch.js';
-import { repairRulesRunning } from './rules.js';
-import { SysctlWatch } from './sysctl-watch.js';
-import { repairZonesRunning } from './zones.js';
 
-export interface RepairStatus {
-  readonly rules: WatchStatus;
-  /** Bridges, their addresses, and the ports on them. */
-  readonly links: WatchStatus;
-  /** Values below /proc/sys. */
-  readonly settings: WatchStatus;
-  /** firewalld's, for bridges. */
-  readonly zones: WatchStatus;
-}
+/** By the concern's name. */
+export type RepairStatus = Readonly<Record<string, WatchStatus>>;
 
 export class SelfRepair {
-  readonly #rules: Watch;
-  readonly #links: LinkWatch;
-  readonly #settings: SysctlWatch;
-  readonly #zones: Watch;
-  readonly #dead: DeadWatch;
-  /** Whose rules somebody has changed since they were right. */
-  readonly #touched = new Set<Family>();
+  readonly #watches: ReadonlyMap<Concern, Watch>;
+  readonly #timers = new Map<Concern, unknown>();
   #started = false;
 
-  constructor(world: World, log: Log) {
-    this.#rules = new Watch('rules', (settled) => this.#repairRules(world, settled), log);
-    this.#links = new LinkWatch(world, log);
-    this.#settings = new SysctlWatch(world, log);
-    this.#zones = new Watch('zones', (settled) => repairZonesRunning(world, settled), log);
-    this.#dead = new DeadWatch(world);
-    // Whatever the monitor has told of it.
-    world.rules.onRefusal(() => this.rulesChanged());
+  constructor(
+    concerns: readonly Concern[],
+    private readonly log: Log,
+    private readonly listeners: readonly SignListener[] = [],
+    private readonly clock: Clock = systemClock,
+  ) {
+    this.#watches = new Map(
+      concerns.map((concern) => {
+        const repair = (settled: boolean) => concern.repair(settled ? 'quiet' : 'busy');
+        return [concern, new Watch(concern.name, repair, log, clock)];
+      }),
+    );
   }
 
-  /** Call it when it is known what should be there; signs that came before count. */
+  /** Call it when it is known what should be there; signs from before are not needed. */
   start(): void {
     this.#started = true;
-    this.rulesChanged();
-    this.linkChanged();
-    this.#settings.start();
-    this.#zones.changed();
-  }
-
-  /** @param families without it: of any; of none, if only other tables than ours changed */
-  rulesChanged(author?: Author, families: readonly Family[] = [4, 6]): void {
-    if (!this.#started) return;
-    for (const family of families) this.#touched.add(family);
-    if (families.length > 0) this.#rules.changed(author);
-    if (author?.program === 'firewalld') this.#zones.changed(author);
-  }
-
-  /** @param name without it: any link may have changed */
-  linkChanged(name?: string): void {
-    if (!this.#started) return;
-    this.#links.changed(name);
-    this.#dead.changed(name);
-  }
-
-  /** Of the other family nothing is read, which is what a look costs. */
-  async #repairRules(world: World, settled: boolean): ReturnType<typeof repairRulesRunning> {
-    const families = [...this.#touched];
-    this.#touched.clear();
-    const again = (): void => {
-      for (const family of families) this.#touched.add(family);
-    };
-    try {
-      const done = await repairRulesRunning(world, settled, families);
-      if (done === 'unsettled') again();
-      return done;
-    } catch (error) {
-      again();
-      throw error;
+    this.noticed({ kind: 'start' });
+    for (const concern of this.#watches.keys()) {
+      if (concern.poll !== undefined) this.#schedule(concern, concern.poll);
     }
   }
 
+  noticed(sign: Sign): void {
+    if (!this.#started) return;
+    const author = sign.kind === 'rules' ? sign.author : undefined;
+    for (const [concern, watch] of this.#watches) {
+      if (concern.signs(sign)) watch.changed(author);
+    }
+    for (const listener of this.listeners) listener.noticed(sign);
+  }
+
   status(): RepairStatus {
-    return {
-      rules: this.#rules.status(),
-      links: this.#links.status(),
-      settings: this.#settings.status(),
-      zones: this.#zones.status(),
-    };
+    return Object.fromEntries(
+      [...this.#watches].map(([{ name }, watch]) => [name, watch.status()] as const),
+    );
   }
 
   stop(): void {
     this.#started = false;
-    this.#rules.stop();
-    this.#links.stop();
-    this.#settings.stop();
-    this.#zones.stop();
-    this.#dead.stop();
+    for (const timer of this.#timers.values()) this.clock.clearTimeout(timer);
+    for (const watch of this.#watches.values()) watch.stop();
+    for (const listener of this.listeners) listener.stop();
+  }
+
+  #schedule(concern: Concern, poll: Poll): void {
+    const timer = this.clock.setTimeout(() => {
+      this.#look(concern, poll).catch((error) => {
+        this.log.error({ error }, `looking at ${concern.name} has ended`);
+      });
+    }, poll.intervalMs);
+    this.#timers.set(concern, timer);
+  }
+
+  async #look(concern: Concern, poll: Poll): Promise<void> {
+    try {
+      if (await poll.look()) this.#watches.get(concern)?.changed();
+    } catch (error) {
+      this.log.warn({ error: messageOf(error) }, `reading ${concern.name} failed`);
+    }
+    if (this.#started) this.#schedule(concern, poll);
   }
 }

@@ -1,4 +1,5 @@
 /** Settings below /proc/sys that a network counts on: what they should be, and what differs. */
+import { ErrorList } from '../../core/errors.js';
 import { familiesOf, type NetworkSpec } from '../../core/network/network.js';
 import {
   bridgeNfCall,
@@ -11,6 +12,8 @@ import { applySysctls } from '../usecases/apply.js';
 import { ensureBridgeFiltering, needsBridgeFiltering } from '../usecases/bridge-filtering.js';
 import { ensureForwarding, forwardingPaths } from '../usecases/forwarding.js';
 import type { World } from '../world.js';
+import type { Concern, Occasion, Poll } from './concern.js';
+import type { When } from './rules.js';
 
 type Read = (path: SysctlPath) => Promise<string | undefined>;
 
@@ -47,7 +50,7 @@ export async function differingSysctls(
 export async function repairSysctls(
   world: World,
   spec: NetworkSpec,
-  when: 'start' | 'running' | 'dry-run',
+  when: When,
 ): Promise<string[]> {
   const differing = await differingSysctls(world, spec);
   const done = differing.map(describe);
@@ -61,10 +64,84 @@ export async function repairSysctls(
 }
 
 /** A bridge that had to be made again has the kernel's defaults. */
-export async function setBridgeSysctls(world: World, spec: NetworkSpec): Promise<string[]> {
+export async function setBridgeSysctls(
+  world: World,
+  spec: NetworkSpec,
+  when: When,
+): Promise<string[]> {
   const sysctls = bridgeSysctls(spec);
-  await applySysctls(world.sysctls, sysctls);
+  if (when !== 'dry-run') await applySysctls(world.sysctls, sysctls);
   return sysctls.map(describe);
+}
+
+/** Every network is looked at once in so long. */
+const roundMs = 500;
+/** But no more of them at a time, so that no call waits: some 6 µs a value. */
+const slice = 100;
+
+/** Nothing tells of a change below /proc/sys, so what networks count on is looked at periodically. */
+export class SettingConcern implements Concern {
+  readonly name = 'settings';
+  #next = 0;
+
+  constructor(private readonly world: World) {}
+
+  signs(): boolean {
+    return false;
+  }
+
+  differences(): Promise<string[]> {
+    return this.#ofAll('dry-run');
+  }
+
+  /** A start has set them with the links. */
+  async repair(occasion: Occasion): Promise<string[]> {
+    return occasion === 'start' ? [] : this.#ofAll('running');
+  }
+
+  readonly poll: Poll = ((concern: SettingConcern) => ({
+    get intervalMs() {
+      const slices = Math.ceil(concern.world.registry.networks().length / slice);
+      return roundMs / Math.max(1, slices);
+    },
+    look: () => concern.#look(),
+  }))(this);
+
+  async #look(): Promise<boolean> {
+    const { registry, sysctls } = this.world;
+    const networks = registry.networks();
+    if (this.#next >= networks.length) this.#next = 0;
+    const some = networks.slice(this.#next, this.#next + slice);
+    this.#next += slice;
+    // What is the host's, and no network's own, is read once for all of them.
+    const values = new Map<SysctlPath, Promise<string | undefined>>();
+    const read = (path: SysctlPath): Promise<string | undefined> => {
+      const value = values.get(path) ?? sysctls.read(path);
+      values.set(path, value);
+      return value;
+    };
+    for (const { spec, record } of some) {
+      if (record.phase !== 'ready') continue;
+      if ((await differingSysctls(this.world, spec, read)).length > 0) return true;
+    }
+    return false;
+  }
+
+  async #ofAll(when: When): Promise<string[]> {
+    const { registry, networkLocks } = this.world;
+    const done = new Set<string>();
+    const errors = new ErrorList();
+    for (const { spec, record } of registry.networks()) {
+      await errors.attempt(() =>
+        networkLocks.shared(spec.id, async () => {
+          if (record.phase !== 'ready') return;
+          for (const line of await repairSysctls(this.world, spec, when)) done.add(line);
+        }),
+      );
+    }
+    if (errors.failed) throw new Error(errors.message);
+    return [...done];
+  }
 }
 
 function describe({ path, value }: Sysctl): string {

@@ -5,6 +5,7 @@
 import type { InterfaceName } from '../../core/names.js';
 import { isZoned } from '../usecases/zones.js';
 import type { World } from '../world.js';
+import type { Concern, Occasion, Sign } from './concern.js';
 import type { When } from './rules.js';
 
 /** Answers with what had to be done: `put br-0 into the zone of firewalld`. */
@@ -28,4 +29,25 @@ export async function repairZonesRunning(
   settled: boolean,
 ): Promise<string[] | 'unsettled'> {
   return settled ? repairZones(world, 'running') : 'unsettled';
+}
+
+/** Asking firewalld takes a fifth of a second: only when it has changed something itself. */
+export class ZoneConcern implements Concern {
+  readonly name = 'zones';
+
+  constructor(private readonly world: World) {}
+
+  signs(sign: Sign): boolean {
+    return sign.kind === 'start' || (sign.kind === 'rules' && sign.author?.program === 'firewalld');
+  }
+
+  differences(): Promise<string[]> {
+    return repairZones(this.world, 'dry-run');
+  }
+
+  /** A start does not wait for firewalld, nor for the engine that makes its zone. */
+  async repair(occasion: Occasion): Promise<string[] | 'unsettled'> {
+    if (occasion === 'start') return 'unsettled';
+    return repairZonesRunning(this.world, occasion !== 'busy');
+  }
 }

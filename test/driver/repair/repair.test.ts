@@ -4,10 +4,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import { BridgeDriver } from '../../../src/driver/driver.js';
 import { recover } from '../../../src/driver/recover.js';
-import { repairLinks } from '../../../src/driver/repair/links.js';
+import { hostConcerns } from '../../../src/driver/repair/concerns.js';
+import { LinkConcern, repairLinks } from '../../../src/driver/repair/links.js';
 import { repairRules, repairRulesRunning } from '../../../src/driver/repair/rules.js';
 import { SelfRepair } from '../../../src/driver/repair/self-repair.js';
-import { SysctlWatch } from '../../../src/driver/repair/sysctl-watch.js';
+import { SettingConcern } from '../../../src/driver/repair/sysctls.js';
 import { repairZones, repairZonesRunning } from '../../../src/driver/repair/zones.js';
 import { FakeClock } from '../../fakes/fake-clock.js';
 import { type FakeHost, makeHost } from '../../fakes/fake-host.js';
@@ -152,7 +153,7 @@ t.test('only the families that somebody has changed are read', async (t) => {
   t.same(await repairRulesRunning(world, true, [6]), []);
   t.same(host.firewall.dump(), broken);
   t.equal(host.firewall.reads, reads, 'this host has IPv4 alone');
-  const repairs = new SelfRepair(world, world.log);
+  const repairs = new SelfRepair(hostConcerns(world), world.log);
   t.teardown(() => repairs.stop());
   const repaired = async (times: number): Promise<void> => {
     const count = () => host.logged.filter(({ message }) => /^repaired rules/.test(message)).length;
@@ -162,12 +163,12 @@ t.test('only the families that somebody has changed are read', async (t) => {
   await repaired(1);
   t.same(host.firewall.dump(), before, 'at a start, all of them');
   host.firewall.flush();
-  repairs.rulesChanged({ program: 'nft', pid: 1 }, []);
-  t.equal(repairs.status().rules.repairs.nft, undefined);
-  repairs.rulesChanged({ program: 'iptables', pid: 2 }, [4]);
+  repairs.noticed({ kind: 'rules', author: { program: 'nft', pid: 1 }, families: [] });
+  t.equal(repairs.status().rules?.repairs.nft, undefined);
+  repairs.noticed({ kind: 'rules', author: { program: 'iptables', pid: 2 }, families: [4] });
   await repaired(2);
   t.same(host.firewall.dump(), before);
-  t.same(repairs.status().rules.repairs, { unknown: 1, iptables: 1 });
+  t.same(repairs.status().rules?.repairs, { unknown: 1, iptables: 1 });
 });
 
 t.test('rules that are there twice come right', async (t) => {
@@ -252,7 +253,7 @@ t.test('settings are looked at, and put right', async (t) => {
   const localnet = `net/ipv4/conf/${bridge}/route_localnet`;
   const { values } = host.sysctls;
   t.equal(values.get(localnet), '1');
-  const watch = new SysctlWatch(world, world.log, clock);
+  const watch = new SelfRepair([new SettingConcern(world)], world.log, [], clock);
   watch.start();
   host.faults.calls.length = 0;
   await clock.pass(2_000);
@@ -275,7 +276,7 @@ t.test('settings are looked at, and put right', async (t) => {
       },
     ],
   );
-  t.match(watch.status(), { repairs: { unknown: 1 } });
+  t.match(watch.status().settings, { repairs: { unknown: 1 } });
   watch.stop();
   values.set(localnet, '0');
   await clock.pass(5_000);
@@ -286,7 +287,7 @@ t.test('settings are looked at, and put right', async (t) => {
 t.test('settings that cannot be read or written', async (t) => {
   const { host, world } = await start();
   const clock = new FakeClock();
-  const watch = new SysctlWatch(world, world.log, clock);
+  const watch = new SelfRepair([new SettingConcern(world)], world.log, [], clock);
   const read = host.sysctls.read.bind(host.sysctls);
   host.sysctls.read = async () => {
     throw new Error('EIO');
@@ -299,7 +300,7 @@ t.test('settings that cannot be read or written', async (t) => {
   host.faults.plan('sysctls.write', 'EROFS');
   await clock.pass(700);
   t.match(host.logged.at(-1), { level: 'error', fields: { error: /EROFS/ } });
-  t.equal(watch.status().steppedBack, true);
+  t.equal(watch.status().settings?.steppedBack, true);
   await clock.pass(2_000);
   t.equal(host.sysctls.values.get('net/ipv4/ip_forward'), '1', 'it is tried again');
   watch.stop();
@@ -464,4 +465,28 @@ t.test('while a record cannot be read nothing is taken for stale', async (t) => 
   const path = '/var/lib/tsbridge/networks/x';
   world.registry.unreadable.add({ kind: 'network', id: 'x', path, reason: 'torn' });
   t.strictSame(await repairRules(world, 'running'), []);
+});
+
+t.test('a repair of links that failed is tried again with the same links', async (t) => {
+  const { host, world } = await start();
+  const concern = new LinkConcern(world);
+  const link = host.links.links.get(bridge);
+  if (link !== undefined) host.links.links.set(bridge, { ...link, up: false });
+  t.equal(concern.signs({ kind: 'link', name: bridge }), true);
+  t.equal(concern.signs({ kind: 'link', name: 'eth0' }), false, 'none of ours');
+  host.faults.plan('links.change', 'EBUSY');
+  await t.rejects(concern.repair('quiet'), /EBUSY/);
+  t.strictSame(await concern.repair('quiet'), [`set ${bridge} {"up":true}`]);
+});
+
+t.test('a dry run over a bridge that is gone writes no settings', async (t) => {
+  const { host, world } = await start();
+  host.links.links.delete(bridge);
+  host.faults.calls.length = 0;
+  const lines = await new LinkConcern(world).differences();
+  t.ok(lines.includes(`create bridge ${bridge}`));
+  t.notOk(
+    host.faults.calls.some((call) => /write|create|change/.test(call)),
+    'nothing is changed',
+  );
 });

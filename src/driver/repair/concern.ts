@@ -1,0 +1,65 @@
+/**
+ * What others can change on the host, and what is kept right all the time: rules, links, settings,
+ * zones. A concern knows what it should be and how it is put right; when that happens, how often, and
+ * what is told of it, is decided in one place for all of them (`self-repair.ts`).
+ *
+ * A new concern is one file that implements {@link Concern}, and one line in `concerns.ts`: the repair
+ * while the daemon runs, the start, `tsbridge reconcile` and `tsbridge status` then have it.
+ */
+import type { Family } from '../../core/address.js';
+import type { ObservedLink } from '../../core/network/links.js';
+import type { Author } from '../host.js';
+
+/** Something has changed on the host, or may have. */
+export type Sign =
+  /** The daemon begins to watch: what happened before, nobody has seen. */
+  | { readonly kind: 'start' }
+  /** Of these families; of none, if only tables changed that are not iptables' own. */
+  | {
+      readonly kind: 'rules';
+      readonly families: readonly Family[];
+      readonly author?: Author | undefined;
+    }
+  /** Without a name any link may have changed. */
+  | { readonly kind: 'link'; readonly name?: string | undefined };
+
+/**
+ * Why a repair runs.
+ * `start`: the daemon starts, and no call is served yet; `request`: an operator asked for it;
+ * `quiet`: after signs, and others have finished; `busy`: after signs, while others may be at work.
+ */
+export type Occasion = 'start' | 'request' | 'quiet' | 'busy';
+
+/** What a start has read already. */
+export interface ReadAtStart {
+  readonly links: readonly ObservedLink[];
+}
+
+/** What no sign tells of is looked at periodically. */
+export interface Poll {
+  /** Until the next look. */
+  readonly intervalMs: number;
+  /** Whether something differs. */
+  look(): Promise<boolean>;
+}
+
+export interface Concern {
+  /** One word for the log, the status and the answer of `reconcile`: `rules`. */
+  readonly name: string;
+  /** Whether something of this concern may differ because of it; the concern notes what. */
+  signs(sign: Sign): boolean;
+  /** All that differs, a line each; changes nothing. */
+  differences(): Promise<readonly string[]>;
+  /**
+   * After signs, puts right what they were about, and otherwise everything. Answers with what was done,
+   * a line each, or with `unsettled`: it is left for a quiet moment.
+   */
+  repair(occasion: Occasion, read?: ReadAtStart): Promise<readonly string[] | 'unsettled'>;
+  readonly poll?: Poll;
+}
+
+/** Is told of the same signs, and does something else with them. */
+export interface SignListener {
+  noticed(sign: Sign): void;
+  stop(): void;
+}

@@ -1,0 +1,29 @@
+/** All that is kept right on a host, in the order in which a repair on demand goes through it. */
+import { DeadWatch } from '../orphans/dead-endpoints.js';
+import type { World } from '../world.js';
+import type { Concern, SignListener } from './concern.js';
+import { LinkConcern } from './links.js';
+import { RuleConcern } from './rules.js';
+import { SettingConcern } from './sysctls.js';
+import { ZoneConcern } from './zones.js';
+
+export function hostConcerns(world: World): readonly Concern[] {
+  return [
+    new RuleConcern(world),
+    new LinkConcern(world),
+    new SettingConcern(world),
+    new ZoneConcern(world),
+  ];
+}
+
+/** Endpoints whose links go, and whose engine says nothing of it. */
+export function deadEndpoints(world: World): SignListener {
+  const dead = new DeadWatch(world);
+  return {
+    noticed: (sign) => {
+      if (sign.kind === 'start') dead.changed();
+      if (sign.kind === 'link') dead.changed(sign.name);
+    },
+    stop: () => dead.stop(),
+  };
+}
