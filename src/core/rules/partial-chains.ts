@@ -22,6 +22,7 @@ export function comparableIntent(model: RuleSet, intent: RuleIntent): RuleIntent
     add: intent.add.filter(({ rule }) => isComparable(model, rule)),
     remove: kept(intent.remove),
     lift: kept(intent.lift ?? []),
+    stale: kept(intent.stale ?? []),
   };
 }
 
