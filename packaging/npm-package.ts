@@ -24,8 +24,13 @@ function lockedPackage(root: string, name: string): Locked {
   return { version, integrity };
 }
 
+function versionOf(folder: string): string {
+  const text = readFileSync(join(folder, 'package.json'), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+}
+
 /**
- * Unpacks a package, or answers with the folder in which an earlier call did.
+ * Unpacks a package, or answers with the folder in which npm or an earlier call did.
  *
  * @param cache folder that is kept between calls
  * @returns the folder of the package
@@ -33,6 +38,9 @@ function lockedPackage(root: string, name: string): Locked {
  */
 export async function fetchPackage(root: string, name: string, cache: string): Promise<string> {
   const { version, integrity } = lockedPackage(root, name);
+  // npm compared the hash when it installed it.
+  const installed = join(root, 'node_modules', name);
+  if (existsSync(installed) && versionOf(installed) === version) return installed;
   const folder = join(cache, `${name.replace('/', '-')}-${version}`);
   if (existsSync(folder)) return folder;
   const temporary = `${folder}.new`;

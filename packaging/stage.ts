@@ -69,7 +69,7 @@ export async function stageFiles(
   symlinkSync('../lib/tsbridge/bin/tsbridge', join(stage, 'usr/bin/tsbridge'));
   for (const name of ['tsbridge.service', 'tsbridge.socket']) {
     const text = readFileSync(join(root, 'systemd', name), 'utf8');
-    put(`usr/lib/systemd/system/${name}`, packagedUnit(text));
+    put(`usr/lib/systemd/system/${name}`, packagedUnit(text, root));
   }
   for (const [name, path] of Object.entries(hostFiles)) {
     put(path, readFileSync(join(root, 'packaging/files', name), 'utf8'));
@@ -100,17 +100,15 @@ async function stageLibraries(
     }
   };
   const own = (name: string) => join(root, 'node_modules', name);
-  keep(own('koffi'), 'koffi', [
-    ...['package.json', 'index.js', 'index.cjs', 'indirect.js', 'indirect.cjs', 'LICENSE.txt'],
-    ...['index.js', 'index.cjs', 'indirect.js', 'indirect.cjs'].map((name) => `src/koffi/${name}`),
-  ]);
+  const scriptsOf = (name: string) =>
+    readdirSync(own(name), { recursive: true, encoding: 'utf8' }).filter((path) =>
+      /\.c?js$/.test(path),
+    );
+  keep(own('koffi'), 'koffi', ['package.json', 'LICENSE.txt', ...scriptsOf('koffi')]);
   const binary = `@koromix/koffi-${npm}`;
   keep(await fetched(binary), binary, ['package.json', 'index.js', `${koffi}/koffi.node`]);
-  const netlink = own('netlink');
-  const scripts = readdirSync(join(netlink, 'dist'), { recursive: true, encoding: 'utf8' });
-  keep(netlink, 'netlink', [
-    ...['package.json', 'LICENSE', `prebuilds/${npm}/node.napi.node`],
-    ...scripts.filter((name) => name.endsWith('.js')).map((name) => `dist/${name}`),
+  keep(own('netlink'), 'netlink', [
+    ...['package.json', 'LICENSE', `prebuilds/${npm}/node.napi.node`, ...scriptsOf('netlink')],
   ]);
   keep(own('node-gyp-build'), 'node-gyp-build', [
     ...['package.json', 'LICENSE', 'index.js', 'node-gyp-build.js'],
@@ -123,7 +121,7 @@ function installedManifest({ version }: Release): string {
 }
 
 /** V8's flags are those of the first line of src/main.ts; see there. */
-export function runtimeFlags(root: string): string {
+function runtimeFlags(root: string): string {
   const main = readFileSync(join(root, 'src/main.ts'), 'utf8');
   const flags = /^#!\/usr\/bin\/env -S node (.*)$/m.exec(main)?.[1];
   if (flags === undefined) throw new Error('src/main.ts begins with no line for env and node');
@@ -141,9 +139,10 @@ function launcher(root: string): string {
   ].join('\n');
 }
 
-/** The unit in the repository is for /usr/local. */
-function packagedUnit(text: string): string {
-  const unit = text.replace('/usr/local/bin/tsbridge', '/usr/bin/tsbridge');
+/** The unit in the repository is for /usr/local; this one starts the packaged runtime without a shell. */
+function packagedUnit(text: string, root: string): string {
+  const start = `/${library}/bin/node ${runtimeFlags(root)} /${library}/dist/main.js daemon`;
+  const unit = text.replace(/^ExecStart=.*$/m, `ExecStart=${start}`);
   if (unit.includes('/usr/local')) throw new Error('a unit still names /usr/local');
   return unit;
 }

@@ -1,0 +1,129 @@
+/** What the packages hold, before it is compressed; and that it runs from wherever it is unpacked. */
+import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import {
+  cpSync,
+  lstatSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { gunzipSync } from 'node:zlib';
+import t from 'tap';
+import { architectures } from '../../packaging/architectures.js';
+import { readRelease } from '../../packaging/release.js';
+import { stageFiles } from '../../packaging/stage.js';
+import { fieldNames, fields, fileKey } from '../../src/config/fields.js';
+
+const run = promisify(execFile);
+const folder = mkdtempSync(join(tmpdir(), 'tsbridge-packages-'));
+t.teardown(() => rmSync(folder, { recursive: true }));
+const release = await readRelease();
+// The one that this machine can run.
+const own = architectures.find(({ npm }) => npm === `linux-${process.arch}`);
+if (own === undefined) throw new Error(`no packages for ${process.arch}`);
+const stage = join(folder, 'stage');
+await stageFiles(release, own, stage, join(folder, 'cache'));
+
+/** Every file: path, mode, time, and hash or target. */
+function listing(root: string): string[] {
+  return readdirSync(root, { recursive: true, encoding: 'utf8' })
+    .sort()
+    .map((name) => {
+      const stat = lstatSync(join(root, name));
+      const content = stat.isSymbolicLink()
+        ? readlinkSync(join(root, name))
+        : stat.isFile()
+          ? createHash('sha256')
+              .update(readFileSync(join(root, name)))
+              .digest('hex')
+          : '';
+      return `${(stat.mode & 0o7777).toString(8)} ${stat.mtimeMs / 1000} ${name} ${content}`;
+    });
+}
+
+t.test('a package made twice is the same, file by file', async (t) => {
+  const again = join(folder, 'again');
+  await stageFiles(release, own, again, join(folder, 'cache'));
+  t.strictSame(listing(again), listing(stage));
+});
+
+t.test('the packaged command runs with the packaged Node.js wherever it is unpacked', async (t) => {
+  const moved = join(folder, 'moved away');
+  cpSync(stage, moved, { recursive: true, verbatimSymlinks: true });
+  const env = { PATH: '/usr/bin:/bin' };
+  const version = await run(join(moved, 'usr/bin/tsbridge'), ['--version'], { env });
+  t.equal(version.stdout, `${release.version}\n`);
+  // Loads the libraries with binaries, and gets as far as the folder of the records.
+  const daemon = run(join(moved, 'usr/bin/tsbridge'), ['daemon', '--state-dir=/etc/passwd/none'], {
+    env,
+  });
+  const failed = await daemon.then(
+    () => ({ stdout: '', stderr: 'it ran' }),
+    (error: { stdout: string; stderr: string }) => error,
+  );
+  t.match(failed.stdout + failed.stderr, '/etc/passwd/none');
+  t.notMatch(failed.stdout + failed.stderr, /ERR_|Cannot find/);
+});
+
+t.test('units of a package start what the package has', async (t) => {
+  const unit = readFileSync(join(stage, 'usr/lib/systemd/system/tsbridge.service'), 'utf8');
+  const [, start = ''] = /^ExecStart=(.*)$/m.exec(unit) ?? [];
+  const words = start.split(' ');
+  t.equal(words.at(-1), 'daemon');
+  for (const word of words.filter((each) => each.startsWith('/'))) {
+    t.ok(lstatSync(join(stage, word)).isFile(), word);
+  }
+  t.notMatch(unit, '/usr/local');
+});
+
+t.test('binaries in a package are for its own architecture alone', async (t) => {
+  const binaries = readdirSync(stage, { recursive: true, encoding: 'utf8' }).filter((name) =>
+    name.endsWith('.node'),
+  );
+  t.equal(binaries.length, 2, binaries.join(', '));
+  for (const name of binaries) t.match(name.replace('_', '-'), own.npm);
+});
+
+t.test('the list of components names the runtime and every bundled library once', async (t) => {
+  const text = readFileSync(join(stage, 'usr/share/doc/tsbridge/sbom.cdx.json'), 'utf8');
+  const { bomFormat, components, serialNumber } = JSON.parse(text) as {
+    bomFormat: string;
+    serialNumber: string;
+    components: { name: string; version: string; purl: string; hashes?: { content: string }[] }[];
+  };
+  t.equal(bomFormat, 'CycloneDX');
+  t.match(
+    serialNumber,
+    /^urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/,
+  );
+  const purls = components.map(({ purl }) => purl);
+  t.equal(new Set(purls).size, purls.length, 'no component twice');
+  for (const name of ['node', 'koffi', 'netlink', 'fastify', 'pino', 'ajv', 'execa', 'ipaddr.js']) {
+    t.ok(
+      components.some((each) => each.name === name),
+      name,
+    );
+  }
+  const copyright = readFileSync(join(stage, 'usr/share/doc/tsbridge/copyright'), 'utf8');
+  for (const { name, version } of components.slice(1)) t.match(copyright, `${name} ${version}`);
+  t.match(copyright, 'Node.js');
+});
+
+t.test('the manual pages have every setting and every command', async (t) => {
+  const page = (path: string) =>
+    gunzipSync(readFileSync(join(stage, 'usr/share/man', path)))
+      .toString()
+      .replaceAll('\\-', '-');
+  const settings = page('man5/tsbridge.json.5.gz');
+  for (const name of fieldNames) {
+    const key = fileKey(name);
+    if (key !== undefined) t.match(settings, `"${fields[name].flag}"`);
+  }
+  t.match(page('man8/tsbridge.8.gz'), 'tsbridge reconcile');
+});
