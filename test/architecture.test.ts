@@ -95,6 +95,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   ],
   'core/rules': ['core/ports', 'core/address', 'core/names'],
   'core/ports': ['core/network', 'core/address', 'core/errors'],
+  'core/segments': ['core/network', 'core/address', 'core/names', 'core/errors'],
   'core/network': ['core/address', 'core/names', 'core/errors'],
   'core/problems': ['core/errors'],
   'core/names': ['core/address'],

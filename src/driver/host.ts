@@ -7,7 +7,7 @@
 import type { Brand, Cidr, Family, IpAddress } from '../core/address.js';
 import type { DriverError } from '../core/errors.js';
 import type { EndpointId, InterfaceName } from '../core/names.js';
-import type { BridgeLink, LinkChange, ObservedLink, VethLink } from '../core/network/links.js';
+import type { LinkChange, LinkSpec, ObservedLink } from '../core/network/links.js';
 import type { SysctlPath } from '../core/network/sysctls.js';
 import type { Port, PortBinding } from '../core/ports/port.js';
 import type { Table } from '../core/rules/rule.js';
@@ -29,10 +29,8 @@ export interface Links {
    * address with one of these. The kernel sends all routes of that table: not while an engine waits.
    */
   routesInto(subnets: readonly Cidr[]): Promise<ObservedRoute[]>;
-  /** A bridge with its MTU and MAC, down and without addresses. Fails if the name is taken. */
-  createBridge(bridge: BridgeLink): Promise<void>;
-  /** Both ends, MTU set, the host end on its bridge and up. Undone if any of it fails. */
-  createVeth(veth: VethLink): Promise<void>;
+  /** All that the kind's type says. Fails if a name is taken; undone if any of it fails. */
+  create(link: LinkSpec): Promise<void>;
   change(name: InterfaceName, change: LinkChange): Promise<void>;
   addAddress(name: InterfaceName, address: Cidr): Promise<void>;
   removeAddress(name: InterfaceName, address: Cidr): Promise<void>;

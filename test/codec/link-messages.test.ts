@@ -41,6 +41,7 @@ t.test('requests are those of `ip`, byte by byte (iproute2 6.1)', async (t) => {
     'ip link add address … name br-cap2 type bridge',
   );
   const veth = {
+    kind: 'veth' as const,
     names: { host: name('vhost'), container: name('vpeer') },
     bridge: name('br-cap'),
     mtu: 1400,
@@ -133,6 +134,7 @@ t.test('other requests of rtnetlink have the bytes that ip sends', async (t) => 
     'unicast routes of the main table',
   );
   const veth = {
+    kind: 'veth' as const,
     names: { host: name('a'), container: name('b') },
     bridge: name('c'),
     mtu: undefined,

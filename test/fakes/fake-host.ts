@@ -4,12 +4,7 @@ import { networkOf, overlaps, sameCidr } from '../../src/core/address.js';
 import { DriverError, messageOf } from '../../src/core/errors.js';
 import type { GenerationName } from '../../src/core/generations/generation.js';
 import type { EndpointId, InterfaceName } from '../../src/core/names.js';
-import type {
-  BridgeLink,
-  LinkChange,
-  ObservedLink,
-  VethLink,
-} from '../../src/core/network/links.js';
+import type { LinkChange, LinkSpec, ObservedLink } from '../../src/core/network/links.js';
 import { PortAllocator } from '../../src/core/ports/allocator.js';
 import { parseEphemeralPorts } from '../../src/core/ports/ephemeral.js';
 import { bindingKey } from '../../src/core/ports/port.js';
@@ -81,17 +76,17 @@ export class FakeLinks implements Links {
     );
   }
 
-  async createBridge(bridge: BridgeLink): Promise<void> {
-    this.faults.check('links.createBridge');
-    if (bridge.addresses.length > 8) throw new Error('too many addresses');
-    this.#add(bridge.name, 'bridge', bridge.mtu, false);
-  }
-
-  async createVeth({ names, bridge, mtu, hairpin }: VethLink): Promise<void> {
-    this.faults.check('links.createVeth');
-    const master = this.#get(bridge).index;
-    this.#add(names.host, 'veth', mtu, true, master, hairpin);
-    this.#add(names.container, 'veth', mtu, false);
+  async create(link: LinkSpec): Promise<void> {
+    this.faults.check('links.create');
+    switch (link.kind) {
+      case 'bridge':
+        return this.#add(link.name, 'bridge', link.mtu, false);
+      case 'veth': {
+        const { names, mtu, hairpin } = link;
+        this.#add(names.host, 'veth', mtu, true, this.#get(link.bridge).index, hairpin);
+        return this.#add(names.container, 'veth', mtu, false);
+      }
+    }
   }
 
   async change(name: InterfaceName, change: LinkChange): Promise<void> {

@@ -14,12 +14,13 @@ const name = (text: string) => known(parseInterfaceName(text));
 const cidr = (text: string) => known(parseCidr(text));
 const mac = known(parseMac('02:42:aa:bb:cc:dd'));
 const bridge = (text: string, mtu?: number) => ({
+  kind: 'bridge' as const,
   name: name(text),
   mac,
   mtu,
-  addresses: [],
 });
 const veth = (host: string, container: string, bridgeName: string, more: object = {}) => ({
+  kind: 'veth' as const,
   names: { host: name(host), container: name(container) },
   bridge: name(bridgeName),
   mtu: undefined,
@@ -32,7 +33,7 @@ const links = new LinksNetlink();
 t.teardown(() => links.close());
 
 t.test('a bridge is created with its MTU and MAC, down', async (t) => {
-  await links.createBridge(bridge('br-a'));
+  await links.create(bridge('br-a'));
   t.match(show('br-a'), {
     address: mac,
     mtu: 1500,
@@ -48,7 +49,7 @@ t.test('a bridge is created with its MTU and MAC, down', async (t) => {
     hairpin: undefined,
     addresses: [],
   });
-  await t.rejects(links.createBridge(bridge('br-a')), {
+  await t.rejects(links.create(bridge('br-a')), {
     code: 'link-failed',
     message: /creating bridge br-a: .*EEXIST.*taken/,
   });
@@ -58,9 +59,9 @@ t.test('a bridge is created with its MTU and MAC, down', async (t) => {
 });
 
 t.test('the MTU of a bridge stays when ports come and go', async (t) => {
-  await links.createBridge(bridge('br-mtu', 1400));
+  await links.create(bridge('br-mtu', 1400));
   t.equal(show('br-mtu').mtu, 1400);
-  await links.createVeth(veth('vh', 'vc', 'br-mtu', { mtu: 1300 }));
+  await links.create(veth('vh', 'vc', 'br-mtu', { mtu: 1300 }));
   t.equal(show('br-mtu').mtu, 1400);
   await links.remove(name('vh'));
   t.equal(show('br-mtu').mtu, 1400);
@@ -68,16 +69,16 @@ t.test('the MTU of a bridge stays when ports come and go', async (t) => {
 });
 
 t.test('a bridge whose MTU is refused is not left over', async (t) => {
-  await t.rejects(links.createBridge(bridge('br-big', 100_000)), {
+  await t.rejects(links.create(bridge('br-big', 100_000)), {
     message: /creating bridge br-big: .*EINVAL/,
   });
   t.equal(await links.find('br-big'), undefined);
 });
 
 t.test('a veth pair is created with the host end on its bridge and up', async (t) => {
-  await links.createBridge(bridge('br-b'));
+  await links.create(bridge('br-b'));
   await links.change(name('br-b'), { up: true });
-  await links.createVeth(veth('vh0', 'vc0', 'br-b', { mtu: 1400 }));
+  await links.create(veth('vh0', 'vc0', 'br-b', { mtu: 1400 }));
   const host = show('vh0');
   t.match(host, { mtu: 1400, master: 'br-b', link: 'vc0', linkinfo: { info_kind: 'veth' } });
   t.ok(Array.isArray(host.flags) && host.flags.includes('UP'));
@@ -87,15 +88,15 @@ t.test('a veth pair is created with the host end on its bridge and up', async (t
   // A queue length of 0, as on Docker's, is not shown.
   t.equal(host.txqlen, undefined);
 
-  await links.createVeth(veth('vh1', 'vc1', 'br-b', { hairpin: true }));
+  await links.create(veth('vh1', 'vc1', 'br-b', { hairpin: true }));
   const found = await links.find('vh1');
   t.match(found, { kind: 'veth', up: true, mtu: 1500, hairpin: true, addresses: [] });
   t.equal(found?.master, (await links.find('br-b'))?.index);
 
-  await t.rejects(links.createVeth(veth('vh2', 'vc1', 'br-b')), /vh2 and vc1 on br-b: .*EEXIST/);
+  await t.rejects(links.create(veth('vh2', 'vc1', 'br-b')), /vh2 and vc1 on br-b: .*EEXIST/);
   t.equal(await links.find('vh2'), undefined, 'nothing is left of a pair that failed');
-  await t.rejects(links.createVeth(veth('vh2', 'vc2', 'br-none')), /no interface br-none/);
-  await t.rejects(links.createVeth(veth('vh2', 'vc2', 'lo')), { code: 'link-failed' });
+  await t.rejects(links.create(veth('vh2', 'vc2', 'br-none')), /no interface br-none/);
+  await t.rejects(links.create(veth('vh2', 'vc2', 'lo')), { code: 'link-failed' });
   t.equal(await links.find('vc2'), undefined);
 });
 
@@ -209,7 +210,7 @@ t.test('many netlink calls at a time are answered each', async (t) => {
 
 t.test('removals at a time share processes, and each learns its own end', async (t) => {
   const names = Array.from({ length: 6 }, (_, number) => `rm${number}`);
-  for (const text of names) await links.createVeth(veth(text, `${text}p`, 'br-b'));
+  for (const text of names) await links.create(veth(text, `${text}p`, 'br-b'));
   const results = await Promise.allSettled([
     ...names.map((text) => links.remove(name(text))),
     links.remove(name('rm0')),

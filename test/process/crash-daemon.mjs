@@ -38,15 +38,7 @@ process.on('SIGUSR2', () => {
   armed = true;
   process.stderr.write('armed\n');
 });
-crashIn(
-  LinksNetlink.prototype,
-  'createBridge',
-  'createVeth',
-  'change',
-  'addAddress',
-  'removeAddress',
-  'remove',
-);
+crashIn(LinksNetlink.prototype, 'create', 'change', 'addAddress', 'removeAddress', 'remove');
 crashIn(SysctlFiles.prototype, 'write');
 crashIn(IptablesCommands.prototype, 'restore', 'deleteRules');
 crashIn(ConntrackNetlink.prototype, 'removeUdpFlowsTo', 'removeFlowsOf');

@@ -27,8 +27,12 @@ export interface NetworkFamily {
   readonly gatewayMode: GatewayMode;
 }
 
+/** What connects the containers of a network; each kind is a module in `core/segments`. */
+export type SegmentKind = 'bridge';
+
 export interface NetworkSpec {
   readonly id: NetworkId;
+  readonly segment: SegmentKind;
   readonly bridge: InterfaceName;
   readonly ipv4: NetworkFamily | undefined;
   readonly ipv6: NetworkFamily | undefined;

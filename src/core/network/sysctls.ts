@@ -35,15 +35,16 @@ export const bridgeNfCall: Readonly<Record<Family, SysctlPath>> = {
 };
 
 /**
- * What Docker sets on a network's bridge (docs/docker-bridge.md 4.5): no router advertisements are
- * accepted on it; IPv6 on or off as the network has it; 127.0.0.0/8 routable over it without the
- * proxy.
+ * What Docker sets on a network's bridge (docs/docker-bridge.md 4.5): IPv6 on or off as the network
+ * has it; 127.0.0.0/8 routable over it without the proxy. Router advertisements are not accepted on a
+ * bridge that was made for the network; the host may have its own addresses by one of the user's.
  */
-export function bridgeSysctls(network: NetworkSpec): Sysctl[] {
+export function bridgeSysctls(network: NetworkSpec, isOurs: boolean): Sysctl[] {
   const { bridge, ipv6, userlandProxy } = network;
-  const sysctls: Sysctl[] = [
-    { path: interfaceSysctl(6, bridge, 'accept_ra'), value: '0', optional: true },
-  ];
+  const sysctls: Sysctl[] = [];
+  if (isOurs) {
+    sysctls.push({ path: interfaceSysctl(6, bridge, 'accept_ra'), value: '0', optional: true });
+  }
   if (ipv6 !== undefined) {
     const value = ipv6.gatewayMode === 'isolated' ? '1' : '0';
     sysctls.push({ path: interfaceSysctl(6, bridge, 'disable_ipv6'), value, optional: false });

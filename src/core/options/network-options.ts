@@ -206,6 +206,7 @@ function buildSpec(
   const found = read.labels;
   return {
     id,
+    segment: 'bridge',
     bridge: found.bridge ?? defaultBridgeName(id),
     ...families,
     internal: read.internal,

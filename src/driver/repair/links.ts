@@ -3,16 +3,8 @@
  * something outside has changed links, and at every start.
  */
 import { ErrorList, wrapError } from '../../core/errors.js';
-import {
-  bridgeLinkOf,
-  describeLinkStep,
-  type LinkStep,
-  type ObservedLink,
-  planBridge,
-  planLinkUp,
-  planVethRepair,
-  vethLinkOf,
-} from '../../core/network/links.js';
+import { describeLinkStep, type LinkStep, type ObservedLink } from '../../core/network/links.js';
+import { segmentOf } from '../../core/segments/all.js';
 import type { NetworkState } from '../state/registry.js';
 import { applyLinkSteps } from '../usecases/apply.js';
 import type { World } from '../world.js';
@@ -78,14 +70,18 @@ function wrongLinks(
   listed: ReadonlyMap<string, ObservedLink>,
 ): Set<string> {
   const wrong = new Set<string>();
-  const bridge = listed.get(spec.bridge);
-  const steps = [...planBridge(bridgeLinkOf(spec), bridge), ...planLinkUp(spec.bridge, bridge)];
+  const segment = segmentOf(spec);
+  const device = listed.get(spec.bridge);
+  const steps = [
+    ...segment.planDevice(spec, device),
+    ...segment.planAddresses(spec, device),
+    ...segment.planUp(spec, device),
+  ];
   if (steps.length > 0) wrong.add(spec.bridge);
   for (const { spec: endpoint, record } of endpoints.values()) {
     const link = listed.get(endpoint.veth.host);
     if (record.phase !== 'ready' || link === undefined) continue;
-    const wanted = vethLinkOf(spec, endpoint);
-    if (planVethRepair(wanted, bridge?.index, link).length > 0) wrong.add(link.name);
+    if (segment.planEndpoint(spec, endpoint, device, link).length > 0) wrong.add(link.name);
   }
   return wrong;
 }
@@ -98,6 +94,7 @@ async function repairNetwork(
   withSysctls: boolean,
 ): Promise<string[]> {
   const { spec } = state;
+  const segment = segmentOf(spec);
   if (names.size === 0) return withSysctls ? repairSysctls(world, spec, when) : [];
   const done: string[] = [];
   const apply = async (steps: readonly LinkStep[]): Promise<void> => {
@@ -105,18 +102,20 @@ async function repairNetwork(
     done.push(...steps.map(describeLinkStep));
   };
   const found = await world.links.find(spec.bridge);
-  await apply(planBridge(bridgeLinkOf(spec), found));
+  await apply(segment.planDevice(spec, found));
+  // Before the addresses: the kernel refuses them while IPv6 is switched off on the bridge.
   if (withSysctls) done.push(...(await repairSysctls(world, spec, when)));
   else if (found === undefined) done.push(...(await setBridgeSysctls(world, spec, when)));
-  await apply(planLinkUp(spec.bridge, found));
-  const bridge = (found ?? (await world.links.find(spec.bridge)))?.index;
+  await apply(segment.planAddresses(spec, found));
+  await apply(segment.planUp(spec, found));
+  const device = found ?? (await world.links.find(spec.bridge));
   for (const { spec: endpoint, record } of state.endpoints.values()) {
     const { host } = endpoint.veth;
     // A bridge that had to be made again has lost all its ports.
     if (record.phase !== 'ready' || (found && !names.has(host))) continue;
     const link = await world.links.find(host);
     if (link === undefined) continue;
-    await apply(planVethRepair(vethLinkOf(spec, endpoint), bridge, link));
+    await apply(segment.planEndpoint(spec, endpoint, device, link));
   }
   return done;
 }

@@ -3,11 +3,11 @@ import { ErrorList } from '../../core/errors.js';
 import { familiesOf, type NetworkSpec } from '../../core/network/network.js';
 import {
   bridgeNfCall,
-  bridgeSysctls,
   forwardingOf,
   type Sysctl,
   type SysctlPath,
 } from '../../core/network/sysctls.js';
+import { segmentOf } from '../../core/segments/all.js';
 import { applySysctls } from '../usecases/apply.js';
 import { ensureBridgeFiltering, needsBridgeFiltering } from '../usecases/bridge-filtering.js';
 import { ensureForwarding, forwardingPaths } from '../usecases/forwarding.js';
@@ -23,7 +23,7 @@ export async function differingSysctls(
   spec: NetworkSpec,
   read: Read = (path) => world.sysctls.read(path),
 ): Promise<Sysctl[]> {
-  const wanted = bridgeSysctls(spec);
+  const wanted = ownSettings(world, spec);
   const on = (path: SysctlPath): Sysctl => ({ path, value: '1', optional: true });
   for (const { family } of familiesOf(spec)) {
     if (spec.ipForward) wanted.push(...forwardingPaths[family].map(on));
@@ -69,7 +69,7 @@ export async function setBridgeSysctls(
   spec: NetworkSpec,
   when: When,
 ): Promise<string[]> {
-  const sysctls = bridgeSysctls(spec);
+  const sysctls = segmentOf(spec).settings(spec, true);
   if (when !== 'dry-run') await applySysctls(world.sysctls, sysctls);
   return sysctls.map(describe);
 }
@@ -142,6 +142,11 @@ export class SettingConcern implements Concern {
     if (errors.failed) throw new Error(errors.message);
     return [...done];
   }
+}
+
+function ownSettings({ registry }: World, spec: NetworkSpec): Sysctl[] {
+  const isOurs = registry.network(spec.id)?.record.bridgeMade ?? true;
+  return segmentOf(spec).settings(spec, isOurs);
 }
 
 function describe({ path, value }: Sysctl): string {

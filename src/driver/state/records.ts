@@ -2,7 +2,7 @@
  * What is kept on disk: the inputs of each network and endpoint, from which the whole host state
  * can be planned again. Reading a record is as careful as reading a request.
  */
-import { parseIp } from '../../core/address.js';
+import { type Cidr, cidrText, parseCidr, parseIp } from '../../core/address.js';
 import { DriverError } from '../../core/errors.js';
 import { type GenerationName, generationNames } from '../../core/generations/generation.js';
 import type { EndpointInput, NetworkInput } from '../../core/options/input.js';
@@ -38,6 +38,8 @@ export interface NetworkRecord {
   readonly sequence: number;
   /** false: the bridge was there before, and stays when the network goes. */
   readonly bridgeMade: boolean;
+  /** Of a bridge that was there before: those that the network adds, and takes away when it goes. */
+  readonly addressesMade: readonly Cidr[];
   /**
    * Of the rules that are on the host because of it. Their generation is also the best guess after
    * a reboot, before the engine has started.
@@ -71,6 +73,10 @@ export interface EndpointRecord {
   readonly exposed: readonly ExposedPort[];
   /** No longer published; written before their rules go, which may be there still. */
   readonly released?: Pick<EndpointRecord, 'bindings' | 'opened'>;
+}
+
+export function encodeNetwork(record: NetworkRecord): unknown {
+  return { ...record, addressesMade: record.addressesMade.map(cidrText) };
 }
 
 export function encodeEndpoint(record: EndpointRecord): unknown {
@@ -107,6 +113,7 @@ export function decodeNetwork(value: unknown): NetworkRecord {
     phase: phase(fields.phase),
     sequence: number(fields.sequence, 'sequence'),
     bridgeMade: fields.bridgeMade === true,
+    addressesMade: addresses(fields.addressesMade ?? []),
     terms: terms(object(fields.terms, 'terms')),
     input: {
       networkId: text(input.networkId, 'networkId'),
@@ -145,6 +152,14 @@ export function decodeEndpoint(value: unknown): EndpointRecord {
       options: object(input.options, 'options'),
     },
   };
+}
+
+function addresses(value: unknown): Cidr[] {
+  return list(value, 'addressesMade').map((entry) => {
+    const cidr = parseCidr(text(entry, 'addressesMade'));
+    if (cidr === undefined) throw unreadable('addressesMade', 'an address and a prefix length');
+    return cidr;
+  });
 }
 
 function decodePorts(fields: Record<string, unknown>): Pick<EndpointRecord, 'bindings' | 'opened'> {

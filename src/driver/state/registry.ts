@@ -28,6 +28,8 @@ export interface EndpointState {
 }
 
 export class Registry {
+  /** Networks to be: what is on the host under their names is looked at, and nothing planned yet. */
+  readonly examined = new Set<NetworkSpec>();
   readonly #networks = new Map<NetworkId, NetworkState>();
   readonly #endpoints = new Map<EndpointId, EndpointState>();
   readonly #byBridge = new Map<string, NetworkState>();

@@ -16,11 +16,6 @@ export type PublishedPorts = Pick<EndpointRecord, 'bindings' | 'opened' | 'expos
 
 const noPorts: PublishedPorts = { bindings: [], opened: [], exposed: [], yielded: [] };
 
-/** It is known whether the bridge was there before: only one that we make is taken away again. */
-export function bridgeExamined(state: NetworkState, bridgeMade: boolean): void {
-  changeNetwork(state, { bridgeMade });
-}
-
 /** All of the network is on the host. */
 export function networkMade(state: NetworkState): void {
   changeNetwork(state, { phase: 'ready' });

@@ -13,10 +13,8 @@ type Executors = {
 };
 
 const executors: Executors = {
-  'create-bridge': (links, { bridge }) => links.createBridge(bridge),
-  'create-veth': (links, { veth }) => links.createVeth(veth),
+  'create-link': (links, { link }) => links.create(link),
   'add-address': (links, { link, address }) => links.addAddress(link, address),
-  'remove-address': (links, { link, address }) => links.removeAddress(link, address),
   'change-link': (links, { link, change }) => links.change(link, change),
 };
 

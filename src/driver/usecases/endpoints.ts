@@ -4,9 +4,9 @@ import type { Cidr, MacAddress } from '../../core/address.js';
 import { DriverError, ErrorList, wrapError } from '../../core/errors.js';
 import { shortId, vethNames } from '../../core/names.js';
 import type { EndpointSpec } from '../../core/network/endpoint.js';
-import { vethLinkOf } from '../../core/network/links.js';
 import { parseEndpoint } from '../../core/options/endpoint-options.js';
 import type { EndpointInput } from '../../core/options/input.js';
+import { segmentOf } from '../../core/segments/all.js';
 import type { ProcessId } from '../host.js';
 import type { EndpointRecord } from '../state/records.js';
 import type { EndpointState, NetworkState } from '../state/registry.js';
@@ -50,7 +50,7 @@ export async function createEndpoint(
     await saveEndpoint(world, state);
     const rules = world.rules.addEndpoint(network.spec, spec);
     rules.catch(() => {});
-    await world.links.createVeth(vethLinkOf(network.spec, state.spec));
+    await world.links.create(segmentOf(network.spec).endpointLink(network.spec, state.spec));
     await rules;
     endpointMade(state);
     // Before the answer: what is still `creating` at a start was never told to the engine.

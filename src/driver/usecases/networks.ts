@@ -1,28 +1,23 @@
 /** CreateNetwork and DeleteNetwork: bridge, addresses, sysctls, rules, record. */
 import { isDeepStrictEqual } from 'node:util';
-import { cidrText, sameCidr } from '../../core/address.js';
+import { type Cidr, cidrText } from '../../core/address.js';
 import { DriverError, ErrorList, messageOf, wrapError } from '../../core/errors.js';
 import { type NetworkId, shortId } from '../../core/names.js';
 import { conflictsWith } from '../../core/network/conflicts.js';
-import {
-  bridgeLinkOf,
-  type ObservedLink,
-  planBridge,
-  planLinkUp,
-} from '../../core/network/links.js';
+import type { ObservedLink } from '../../core/network/links.js';
 import { type NetworkSpec, subnetsOf } from '../../core/network/network.js';
-import { bridgeSysctls } from '../../core/network/sysctls.js';
 import type { NetworkInput } from '../../core/options/input.js';
 import { parseNetwork } from '../../core/options/network-options.js';
+import { segmentOf } from '../../core/segments/all.js';
 import type { NetworkState } from '../state/registry.js';
 import { saveNetwork } from '../state/saving.js';
-import { bridgeExamined, networkMade, networkRemoving } from '../state/transitions.js';
+import { networkMade, networkRemoving } from '../state/transitions.js';
 import type { World } from '../world.js';
 import { applyLinkSteps, applySysctls } from './apply.js';
 import { ensureBridgeFiltering } from './bridge-filtering.js';
-import { refuseUnknownClash, removalsInTheWay } from './clashes.js';
 import { removeEndpoint } from './endpoints.js';
 import { ensureForwarding } from './forwarding.js';
+import { refuseDevice, refuseUnknownClash, removalsInTheWay } from './obstacles.js';
 import { isZoned } from './zones.js';
 
 /** A repeated call with the same arguments succeeds; with others it is `network-exists`. */
@@ -36,29 +31,23 @@ export async function createNetwork(world: World, input: NetworkInput): Promise<
     throw new DriverError('network-exists', `network ${label} exists with other options`);
   }
   for (const other of removalsInTheWay(world, spec)) await finishRemoval(world, other);
-  conflictsWith(
-    spec,
-    world.registry.networks().map((other) => other.spec),
-  );
+  const others = world.registry.networks().map((other) => other.spec);
+  conflictsWith(spec, [...others, ...world.registry.examined]);
   for (const warning of warnings) world.log.warn({ network: shortId(spec.id) }, warning);
-  // Registered before the first wait, so that a call beside this one sees the conflict.
+  const found = await examineDevice(world, spec).catch((error) => {
+    throw wrapError(`creating network ${label}`, error, 'link-failed');
+  });
   const state = world.registry.addNetwork(spec, {
     phase: 'creating',
     sequence: world.registry.nextSequence(),
-    bridgeMade: false, // until we know better: what was there before must never be taken away
+    bridgeMade: found === undefined,
+    addressesMade: found === undefined ? [] : missingAddresses(spec, found),
     terms: world.rules.termsOf(spec),
     input: plain(input),
   });
   try {
-    if (!(await world.removals.clear(spec.bridge))) {
-      throw new Error(`${spec.bridge} of a former network could not be removed yet (see the log)`);
-    }
-    const found = await world.links.find(spec.bridge);
-    await refuseUnknownClash(world, spec, found?.name);
-    if (found !== undefined) checkExistingBridge(spec, found);
-    bridgeExamined(state, found === undefined);
     await saveNetwork(world, state);
-    await ensureNetwork(world, spec, found);
+    await ensureNetwork(world, state, found);
     networkMade(state);
     await saveNetwork(world, state);
     void warnOfRoutes(world, spec);
@@ -66,6 +55,7 @@ export async function createNetwork(world: World, input: NetworkInput): Promise<
     if (!spec.internal) world.hostPorts.prepare();
   } catch (error) {
     const left = await takeAway(world, state);
+    if (found !== undefined) await restoreDevice(world, spec, found);
     await world.removals.settled(spec.bridge);
     const note = left === undefined ? '' : ` (and undoing it: ${left})`;
     const failure = wrapError(`creating network ${label}`, error, 'link-failed');
@@ -82,24 +72,48 @@ async function finishRemoval(world: World, state: NetworkState): Promise<void> {
 }
 
 /**
+ * The device of that name, if there is one. Until this is known the network is in no plan: a repair
+ * would write rules for a bridge that may be another's. A call beside this one sees the conflict.
+ *
+ * @throws if it cannot be used, or if one of a former network is still on its way out
+ */
+async function examineDevice(world: World, spec: NetworkSpec): Promise<ObservedLink | undefined> {
+  world.registry.examined.add(spec);
+  try {
+    if (!(await world.removals.clear(spec.bridge))) {
+      throw new Error(`${spec.bridge} of a former network could not be removed yet (see the log)`);
+    }
+    const found = await world.links.find(spec.bridge);
+    await refuseUnknownClash(world, spec, found?.name);
+    if (found !== undefined) refuseDevice(spec, found);
+    return found;
+  } finally {
+    world.registry.examined.delete(spec);
+  }
+}
+
+/**
  * Makes bridge, sysctls and rules what they should be; nothing is touched that is right already.
  */
 export async function ensureNetwork(
   world: World,
-  spec: NetworkSpec,
+  { spec, record }: NetworkState,
   found: ObservedLink | undefined,
 ): Promise<void> {
+  const segment = segmentOf(spec);
   const rules = world.rules.addNetwork(spec);
   // Waited for below: a failure of the links must not leave it unhandled.
   rules.catch(() => {});
-  await applyLinkSteps(world.links, planBridge(bridgeLinkOf(spec), found));
-  await applySysctls(world.sysctls, bridgeSysctls(spec));
+  await applyLinkSteps(world.links, segment.planDevice(spec, found));
+  // Before the addresses: where the host has IPv6 switched off, the kernel refuses them until then.
+  await applySysctls(world.sysctls, segment.settings(spec, record.bridgeMade));
+  await applyLinkSteps(world.links, segment.planAddresses(spec, found));
   await ensureForwarding(world, spec);
   await ensureBridgeFiltering(world, spec);
   await rules;
   if (isZoned(world, spec)) await world.zones.add(spec.bridge);
   // Last, as Docker does: nothing passes before the rules are there.
-  await applyLinkSteps(world.links, planLinkUp(spec.bridge, found));
+  await applyLinkSteps(world.links, segment.planUp(spec, found));
 }
 
 /** Goes on past failures, and keeps the record if anything is left, so that a start tries again. */
@@ -157,29 +171,31 @@ export async function takeAway(world: World, state: NetworkState): Promise<strin
   world.registry.removeNetwork(spec.id);
   const forget = (): Promise<void> => world.store.remove('network', spec.id);
   if (record.bridgeMade) world.removals.begin(spec.bridge, forget);
-  else await errors.attempt(forget);
+  else {
+    for (const address of record.addressesMade) {
+      await errors.attempt(() => world.links.removeAddress(spec.bridge, address));
+    }
+    await errors.attempt(forget);
+  }
   return errors.failed ? errors.message : undefined;
 }
 
-/** A bridge that the user made is used as it is, if it fits (docs/docker-bridge.md 4.4). */
-function checkExistingBridge(spec: NetworkSpec, found: ObservedLink): void {
-  if (found.kind !== 'bridge') {
-    throw new DriverError(
-      'network-conflict',
-      `existing interface ${spec.bridge} is not a bridge; choose another name with ` +
-        '-o com.docker.network.bridge.name=NAME',
-    );
+/** What the network will add to a device of the user's. */
+function missingAddresses(spec: NetworkSpec, found: ObservedLink): Cidr[] {
+  const steps = segmentOf(spec).planAddresses(spec, found);
+  return steps.flatMap((step) => (step.kind === 'add-address' ? [step.address] : []));
+}
+
+/** A device of the user's gets back what a network has changed that could not be created. */
+async function restoreDevice(world: World, spec: NetworkSpec, found: ObservedLink): Promise<void> {
+  const { mtu, up } = found;
+  try {
+    const now = await world.links.find(spec.bridge);
+    if (now?.index !== found.index || (now.mtu === mtu && now.up === up)) return;
+    await world.links.change(spec.bridge, { mtu, up });
+  } catch (error) {
+    world.log.warn({ bridge: spec.bridge, error }, 'giving a bridge its MTU back failed');
   }
-  const wanted = spec.ipv4?.bridgeAddress;
-  if (wanted === undefined || spec.inhibitIpv4) return;
-  const present = found.addresses.filter(({ family }) => family === 4);
-  if (present.length === 0 || present.some((address) => sameCidr(address, wanted))) return;
-  throw new DriverError(
-    'network-conflict',
-    `bridge IPv4 (${present.map(cidrText).join(', ')}) does not match requested configuration ` +
-      `${cidrText(wanted)}: ${spec.bridge} exists with another address; give the network that ` +
-      'subnet and gateway, or choose another name with -o com.docker.network.bridge.name=NAME',
-  );
 }
 
 /**

@@ -20,7 +20,14 @@ import { listRoutesRequest, type RouteReply, routeParser } from '../../codec/rou
 import { type Cidr, cidrText, type Family } from '../../core/address.js';
 import { DriverError, messageOf } from '../../core/errors.js';
 import type { InterfaceName } from '../../core/names.js';
-import type { BridgeLink, LinkChange, ObservedLink, VethLink } from '../../core/network/links.js';
+import {
+  type BridgeLink,
+  type LinkChange,
+  type LinkSpec,
+  linkLabel,
+  type ObservedLink,
+  type VethLink,
+} from '../../core/network/links.js';
 import type { Links, ObservedRoute } from '../../driver/host.js';
 import { collectDump } from './dump.js';
 import { LinkRemoval } from './link-removal.js';
@@ -84,26 +91,35 @@ export class LinksNetlink implements Links {
     });
   }
 
-  async createBridge(bridge: BridgeLink): Promise<void> {
-    await this.#doing(`creating bridge ${bridge.name}`, async () => {
-      await this.#socket.request(createBridgeRequest(bridge));
-      const { mtu } = bridge;
-      if (mtu === undefined) return;
-      await this.#orUndo(bridge.name, async () => {
-        await this.#socket.request(setLinkRequest(bridge.name, { mtu }));
-      });
+  async create(link: LinkSpec): Promise<void> {
+    await this.#doing(`creating ${linkLabel(link)}`, () => this.#create(link));
+  }
+
+  #create(link: LinkSpec): Promise<void> {
+    switch (link.kind) {
+      case 'bridge':
+        return this.#createBridge(link);
+      case 'veth':
+        return this.#createVeth(link);
+    }
+  }
+
+  async #createBridge(bridge: BridgeLink): Promise<void> {
+    await this.#socket.request(createBridgeRequest(bridge));
+    const { mtu } = bridge;
+    if (mtu === undefined) return;
+    await this.#orUndo(bridge.name, async () => {
+      await this.#socket.request(setLinkRequest(bridge.name, { mtu }));
     });
   }
 
-  async createVeth(veth: VethLink): Promise<void> {
-    const { host, container } = veth.names;
-    await this.#doing(`creating veth pair ${host} and ${container} on ${veth.bridge}`, async () => {
-      const bridge = await this.#index(veth.bridge);
-      await this.#socket.request(createVethRequest(veth, bridge));
-      if (!veth.hairpin) return;
-      await this.#orUndo(host, async () => {
-        await this.#socket.request(hairpinRequest(host, true));
-      });
+  async #createVeth(veth: VethLink): Promise<void> {
+    const { host } = veth.names;
+    const bridge = await this.#index(veth.bridge);
+    await this.#socket.request(createVethRequest(veth, bridge));
+    if (!veth.hairpin) return;
+    await this.#orUndo(host, async () => {
+      await this.#socket.request(hairpinRequest(host, true));
     });
   }
 

@@ -22,6 +22,7 @@ t.test('a network without options is as Docker makes it', async (t) => {
       gatewayMode: 'nat',
     },
     ipv6: undefined,
+    segment: 'bridge',
     internal: false,
     icc: true,
     masquerade: true,

@@ -75,8 +75,8 @@ t.test('a dry run tells what is missing, and changes nothing', async (t) => {
   );
   const links = await repairLinks(world, 'dry-run');
   t.strictSame(links, [
-    `add 10.5.0.1/24 to ${bridge}`,
     'set net/ipv4/ip_forward to 1',
+    `add 10.5.0.1/24 to ${bridge}`,
     `set ${bridge} {"up":true}`,
   ]);
   t.strictSame(host.firewall.dump(), flushed);

@@ -1,7 +1,10 @@
 /** What stands in the way of a new network, beside the networks that are there to stay. */
 import { cidrText, overlaps } from '../../core/address.js';
 import { DriverError } from '../../core/errors.js';
+import { defaultBridgeName, shortId } from '../../core/names.js';
+import type { ObservedLink } from '../../core/network/links.js';
 import { familiesOf, familyIn, type NetworkSpec, subnetsOf } from '../../core/network/network.js';
+import { segmentOf } from '../../core/segments/all.js';
 import type { NetworkState } from '../state/registry.js';
 import { remedy } from '../state/unreadable.js';
 import type { World } from '../world.js';
@@ -41,6 +44,31 @@ export async function refuseUnknownClash(
   throw new DriverError(
     'record-unreadable',
     `${what}, which may be a network's whose record is not understood: ${unreadable.reason}. ${remedy}`,
+  );
+}
+
+/**
+ * A device that the user made is used as it is: what the network needs is added to it. The bridge of
+ * a network of the built-in driver is no such device: two networks on one bridge would each take the
+ * other's rules and addresses for a mistake.
+ *
+ * @throws {DriverError} `network-conflict`
+ */
+export function refuseDevice(spec: NetworkSpec, found: ObservedLink): void {
+  const reason = segmentOf(spec).obstacle(spec, found) ?? sharesBridge(spec);
+  if (reason === undefined) return;
+  const way = 'choose another name with -o com.docker.network.bridge.name=NAME';
+  throw new DriverError('network-conflict', `${reason}; ${way}`);
+}
+
+/** By the names that the built-in driver gives, and people hardly do. */
+function sharesBridge({ id, bridge }: NetworkSpec): string | undefined {
+  if (bridge === defaultBridgeName(id)) return undefined;
+  const other = bridge === 'docker0' ? 'bridge' : /^br-([0-9a-f]{12})$/.exec(bridge)?.[1];
+  if (other === undefined) return undefined;
+  return (
+    `cannot create network ${shortId(id)} (${bridge}): conflicts with network ${other} (${bridge}): ` +
+    'networks have same bridge name'
   );
 }
 
