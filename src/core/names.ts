@@ -5,7 +5,7 @@ import type { Brand } from './address.js';
 export type NetworkId = Brand<string, 'NetworkId'>;
 /** 64 lower-case hexadecimal digits. */
 export type EndpointId = Brand<string, 'EndpointId'>;
-/** 1 to 15 characters that the kernel, iptables, sysctl paths and JSON all take as they are. */
+/** 1 to 15 bytes that the kernel, iptables, nft, `ip -batch` and sysctl paths all take as they are. */
 export type InterfaceName = Brand<string, 'InterfaceName'>;
 /** As {@link InterfaceName}, with room for the index that the engine appends. */
 export type InterfacePrefix = Brand<string, 'InterfacePrefix'>;
@@ -23,21 +23,27 @@ export function parseEndpointId(text: string): EndpointId | undefined {
   return idPattern.test(text) ? (text as EndpointId) : undefined;
 }
 
-/**
- * Stricter than the kernel (which refuses only `/`, white space, `.` and `..`): also without `+`
- * at the end, which iptables reads as a wildcard, and without anything that needs quoting.
- */
+/** What the kernel refuses, and then what would have to be quoted in some of the programs above. */
+const refusedCharacters = /[/:%\p{White_Space}]|["'#\\]|[\p{C}\p{Z}]/u;
+/** A program's option, iptables' negation, and at the end iptables' wildcard. */
+const misread = /^[-!]|\+$/;
+/** The kernel's own words: folders, and directories of /proc/sys/net/…/conf. */
+const reserved: ReadonlySet<string> = new Set(['.', '..', 'all', 'default']);
+
+/** What the kernel allows, but for names that another program would not take literally. */
 export function parseInterfaceName(text: string): InterfaceName | undefined {
-  if (!/^[A-Za-z0-9_.@-]{1,15}$/.test(text)) return undefined;
-  if (text === '.' || text === '..' || text.startsWith('-')) return undefined;
-  if (text === 'all' || text === 'default') return undefined; // directories of /proc/sys/net/*/conf
+  const { length } = new TextEncoder().encode(text);
+  if (length < 1 || length > maxInterfaceName || reserved.has(text)) return undefined;
+  if (refusedCharacters.test(text) || misread.test(text)) return undefined;
   return text as InterfaceName;
 }
 
 /** At most 12 characters, so that `PREFIX` and an index of three digits still fit. */
 export function parseInterfacePrefix(text: string): InterfacePrefix | undefined {
-  if (text.length > maxInterfaceName - 3 || /\d$/.test(text)) return undefined;
-  return parseInterfaceName(text) === undefined ? undefined : (text as unknown as InterfacePrefix);
+  if (text === '' || /\d$/.test(text)) return undefined;
+  return parseInterfaceName(`${text}000`) === undefined
+    ? undefined
+    : (text as unknown as InterfacePrefix);
 }
 
 /** The device of a network that names none: `br-` and the first 12 digits of its id. */

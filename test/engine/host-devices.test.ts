@@ -80,3 +80,14 @@ labTest('IPv6 networks on a host whose IPv6 is switched off', {}, async (t, lab)
   await lab.hostNs('ip', '-6', 'route', 'add', 'default', 'via', '2001:db8:0:2::2');
   await lab.hostNs('ip6tables', '-P', 'FORWARD', 'ACCEPT');
 });
+
+labTest('a bridge may have any name that the kernel allows', {}, async (t, lab) => {
+  for (const name of ['brücke', 'b{r};$(x)~,=^']) {
+    const option = `com.docker.network.bridge.name=${name}`;
+    await lab.docker('network', 'create', '-d', DRIVER, '-o', option, 'app');
+    await lab.run({ name: 'web', network: 'app', publish: ['9000:80'], serve: ['tcp/80'] });
+    t.match(await lab.ask('lan', ADDRESSES.host, 9000), { name: 'web' }, name);
+    await lab.docker('rm', '-f', 'web');
+    await lab.docker('network', 'rm', 'app');
+  }
+});

@@ -95,7 +95,8 @@ export function readLabels(options: OptionMap, problems: Problems): NetworkLabel
       read,
       labels.bridgeName,
       parseInterfaceName,
-      'not an interface name: 1 to 15 letters, digits, ".", "_", "-" or "@"',
+      'not an interface name: 1 to 15 bytes without space, control characters, and any of / : % " \' # \\, ' +
+        'no "-" or "!" first, no "+" last',
     ),
     masquerade: read.boolean(labels.masquerade),
     icc: read.boolean(labels.icc),
