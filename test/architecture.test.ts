@@ -30,7 +30,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   cli: ['version', 'daemon', ...parts],
   config: ['core'],
   version: [],
-  pieces: [],
+  yielding: [],
   linux: [],
   'no-debugger': [],
   'build-id': [],
@@ -43,7 +43,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 
   // driver/, from the top to the bottom.
   'driver/driver': ['driver', 'core'],
-  'driver/recover': ['driver', 'core', 'pieces'],
+  'driver/recover': ['driver', 'core', 'yielding'],
   'driver/repair': [
     'driver/orphans',
     'driver/usecases',
@@ -63,7 +63,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   ],
   'driver/usecases': ['driver/state', 'driver/world', 'driver/host', 'core'],
   'driver/world': ['driver/firewall', 'driver/state', 'driver/host', 'core'],
-  'driver/rules': ['driver/firewall', 'driver/state', 'driver/host', 'pieces', 'core'],
+  'driver/rules': ['driver/firewall', 'driver/state', 'driver/host', 'yielding', 'core'],
   'driver/firewall': ['driver/state', 'driver/host', 'core'],
   'driver/state': ['driver/host', 'core'],
   'driver/network-driver': ['driver/host', 'core'],
@@ -75,9 +75,9 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'host/engine-process': [],
   'host/sandbox': ['driver/host'],
   'host/sysctl': ['core', 'driver/host'],
-  'host/iptables': ['host/netlink', 'host/process', 'codec', 'pieces', 'core', 'driver/host'],
+  'host/iptables': ['host/netlink', 'host/process', 'codec', 'yielding', 'core', 'driver/host'],
   'host/netlink': ['host/process', 'codec', 'core', 'driver/host'],
-  'host/records': ['host/process', 'core', 'pieces', 'driver/host'],
+  'host/records': ['host/process', 'core', 'yielding', 'driver/host'],
   'host/process': ['linux', 'core/errno', 'driver/host'],
 
   proxy: ['core', 'driver/host', 'build-id'],

@@ -7,7 +7,7 @@ import { parsePublish } from '../core/options/port-options.js';
 import { protocolNumber } from '../core/ports/port.js';
 import type { ProcessId } from './host.js';
 import type { EndpointIds, JoinResult, NetworkDriver } from './network-driver.js';
-import { expectMove } from './orphans/dead-endpoints.js';
+import { removeUnlessMoved } from './orphans/dead-endpoints.js';
 import { KeyedLocks } from './state/locks.js';
 import type { EndpointState, NetworkState } from './state/registry.js';
 import { saveEndpoint } from './state/saving.js';
@@ -57,7 +57,7 @@ export class BridgeDriver implements NetworkDriver {
       const answer = await createEndpoint(this.world, network, input, caller);
       networkUsed(network);
       const state = endpointId && this.world.registry.endpoint(endpointId);
-      if (state?.record.phase === 'created') expectMove(this.world, state);
+      if (state?.record.phase === 'created') removeUnlessMoved(this.world, state);
       return answer;
     });
   }

@@ -10,7 +10,7 @@ import type { NetworkSpec } from '../core/network/network.js';
 import type { OpenPort, PortBinding } from '../core/ports/port.js';
 import type { PortGroup } from '../core/ports/requests.js';
 import type { RuleChange } from '../core/rules/rule-set.js';
-import type { RuleTerms } from './state/records.js';
+import type { RuleSettings } from './state/records.js';
 
 /** What of an endpoint's ports the rules are about. */
 export interface PublishedPorts {
@@ -37,8 +37,8 @@ export interface Firewall {
   readonly generationName: GenerationName;
   /** What the records say of the host's engine; what is seen on the host counts more. */
   expectGeneration(name: GenerationName): void;
-  /** In which words the rules of the network are written now. */
-  termsOf(network: NetworkSpec): RuleTerms;
+  /** With which settings the rules of the network are written now. */
+  ruleSettingsOf(network: NetworkSpec): RuleSettings;
   /** The order in which an endpoint's ports are bound and programmed. */
   orderBindings(groups: readonly PortGroup[]): PortGroup[];
   /** What cannot be written or seen on this host, in words. */

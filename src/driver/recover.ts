@@ -9,12 +9,12 @@ import { parseEndpointId, parseNetworkId, shortId, vethNames } from '../core/nam
 import type { ObservedLink } from '../core/network/links.js';
 import { parseEndpoint } from '../core/options/endpoint-options.js';
 import { parseNetwork } from '../core/options/network-options.js';
-import { Pieces } from '../pieces.js';
+import { Yielding } from '../yielding.js';
 import type { Links, Listener, Log, RecordStore, StoredRecord } from './host.js';
-import { expectMove } from './orphans/dead-endpoints.js';
+import { removeUnlessMoved } from './orphans/dead-endpoints.js';
 import type { Concern } from './repair/concern.js';
 import { hostConcerns } from './repair/concerns.js';
-import { haveOtherTerms, repairRules } from './repair/rules.js';
+import { haveOtherSettings, repairRules } from './repair/rules.js';
 import { decodeEndpoint, decodeNetwork, type EndpointRecord } from './state/records.js';
 import type { EndpointState } from './state/registry.js';
 import { saveEndpoint } from './state/saving.js';
@@ -55,11 +55,11 @@ export async function recover(
 ): Promise<void> {
   // What changes from here on is looked at when the watch begins, right after recovery.
   world.rules.readAhead();
-  await understandAll(world, await found.records);
+  await loadAll(world, await found.records);
   // At boot the engine starts all containers at once: the proxy process must not begin with them.
   if (world.registry.networks().some(({ spec }) => !spec.internal)) world.hostPorts.prepare();
   // What is left of an endpoint is taken away in the words of today.
-  if (haveOtherTerms(world)) await attempt(world, 'rules', () => repairRules(world));
+  if (haveOtherSettings(world)) await attempt(world, 'rules', () => repairRules(world));
   const links = await found.links;
   await collectLeftovers(world, new Set(links.map(({ name }) => name)));
   reclaimAll(world);
@@ -86,27 +86,27 @@ async function listLinks(links: Links, log: Log): Promise<ObservedLink[]> {
   }
 }
 
-async function understandAll(world: World, records: readonly StoredRecord[]): Promise<void> {
+async function loadAll(world: World, records: readonly StoredRecord[]): Promise<void> {
   const { registry, settings } = world;
-  const pieces = new Pieces();
+  const yielding = new Yielding();
   for (const stored of records) {
     if (stored.kind !== 'network') continue;
-    await understand(world, stored, (value) => {
+    await load(world, stored, (value) => {
       const record = decodeNetwork(value);
       registry.addNetwork(parseNetwork(record.input, settings).spec, record, true);
     });
   }
   const newest = registry.networks().at(-1);
-  if (newest !== undefined) world.rules.expectGeneration(newest.record.terms.generation);
+  if (newest !== undefined) world.rules.expectGeneration(newest.record.ruleSettings.generation);
   for (const stored of records) {
     if (stored.kind !== 'endpoint') continue;
-    await understand(world, stored, (value) => loadEndpoint(world, decodeEndpoint(value)));
-    await pieces.pause();
+    await load(world, stored, (value) => loadEndpoint(world, decodeEndpoint(value)));
+    await yielding.pause();
   }
 }
 
 /** Parses one record. One that is not understood is left alone, and so is what it describes. */
-async function understand(
+async function load(
   world: World,
   stored: StoredRecord,
   parse: (value: unknown) => void | Promise<void>,
@@ -152,12 +152,12 @@ async function loadEndpoint(world: World, record: EndpointRecord): Promise<void>
  * `removing` it has given up. Without its link, what is `created` cannot be joined any more.
  */
 async function collectLeftovers(world: World, links: ReadonlySet<string>): Promise<void> {
-  const pieces = new Pieces();
+  const yielding = new Yielding();
   for (const state of world.registry.endpoints()) {
-    await pieces.pause();
+    await yielding.pause();
     const gone = !links.has(state.spec.veth.host);
     const { phase } = state.record;
-    if (!gone && links.has(state.spec.veth.container)) expectMove(world, state);
+    if (!gone && links.has(state.spec.veth.container)) removeUnlessMoved(world, state);
     await attempt(world, 'ports that were released', () => finishRelease(world, state));
     if (phase === 'ready' && !gone) continue;
     // Somebody has deleted its link; its container lives, or may live.
@@ -192,9 +192,9 @@ async function collectLeftovers(world: World, links: ReadonlySet<string>): Promi
 
 async function holdPorts(world: World, endpoints: readonly EndpointState[]): Promise<void> {
   const wanted = new Map<EndpointState['spec']['id'], Listener[]>();
-  const pieces = new Pieces();
+  const yielding = new Yielding();
   for (const { spec, record, network } of endpoints) {
-    await pieces.pause();
+    await yielding.pause();
     if (record.bindings.length === 0) continue;
     wanted.set(
       spec.id,

@@ -121,7 +121,7 @@ export class HostOperator implements Operator {
     const changes: Record<string, readonly string[]> = {};
     for (const concern of this.concerns) {
       const done = dryRun ? await concern.differences() : await concern.repair('request');
-      changes[concern.name] = done === 'unsettled' ? [] : done;
+      changes[concern.name] = done === 'too-early' ? [] : done;
     }
     return { dryRun, changes, forgotten: forgottenCandidates(this.world) };
   }

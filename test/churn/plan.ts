@@ -19,7 +19,7 @@ import { DesiredRules } from '../../src/driver/rules/desired-rules.js';
 import { GenerationChoice } from '../../src/driver/rules/generation-choice.js';
 import { decodeEndpoint, decodeNetwork } from '../../src/driver/state/records.js';
 import { Registry } from '../../src/driver/state/registry.js';
-import { Pieces } from '../../src/pieces.js';
+import { Yielding } from '../../src/yielding.js';
 import type { Lab } from '../lab/lab.js';
 
 /** What the daemon says of itself, as far as the plan depends on it. */
@@ -89,7 +89,7 @@ export async function compareRules(
       }
     }
     const rules = families.includes(family)
-      ? await planned.ofAll(family, listing, new Pieces())
+      ? await planned.ofAll(family, listing, new Yielding())
       : [];
     for (const { rule } of rules) {
       wanted.push(`${family} ${rule.table} ${rule.chain} ${rule.text}`);

@@ -90,7 +90,7 @@ async function expected(generation: GenerationName, settings?: Settings) {
 
 const generationOnRecord = (host: FakeHost): unknown => {
   const { text } = host.store.records.get(`network ${networkId}`) ?? { text: '{}' };
-  return (JSON.parse(text) as { terms?: { generation?: unknown } }).terms?.generation;
+  return (JSON.parse(text) as { ruleSettings?: { generation?: unknown } }).ruleSettings?.generation;
 };
 
 t.test('the engine is updated and set back while the driver runs', async (t) => {

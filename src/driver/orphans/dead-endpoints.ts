@@ -45,9 +45,13 @@ export async function collectIfDead(world: World, state: EndpointState): Promise
  * Looks at an endpoint that has not been moved into its sandbox until it has been, or is over. One
  * whose other end has left the host was joined, even if that could not be recorded.
  */
-export function expectMove(world: World, state: EndpointState, clock: Clock = systemClock): void {
+export function removeUnlessMoved(
+  world: World,
+  state: EndpointState,
+  clock: Clock = systemClock,
+): void {
   const { spec, network } = state;
-  const again = (): void => expectMove(world, state, clock);
+  const again = (): void => removeUnlessMoved(world, state, clock);
   const examine = async (): Promise<void> => {
     if (state.record.phase === 'removing' || world.registry.endpoint(spec.id) !== state) return;
     if ((await world.links.find(spec.veth.container)) === undefined) {

@@ -61,7 +61,7 @@ export async function forgetNetwork(
     world.log.warn({ network: shortId(id), bridge: found.bridge }, 'an operator forgets a network');
     await deleteNetwork(world, id);
   });
-  await world.removals.settled(state.spec.bridge);
+  await world.removals.finished(state.spec.bridge);
   return found;
 }
 

@@ -52,9 +52,9 @@ export interface Concern {
   differences(): Promise<readonly string[]>;
   /**
    * After signs, puts right what they were about, and otherwise everything. Answers with what was done,
-   * a line each, or with `unsettled`: it is left for a quiet moment.
+   * a line each, or with `too-early`: it is left for a quiet moment.
    */
-  repair(occasion: Occasion, read?: ReadAtStart): Promise<readonly string[] | 'unsettled'>;
+  repair(occasion: Occasion, read?: ReadAtStart): Promise<readonly string[] | 'too-early'>;
   readonly poll?: Poll;
 }
 

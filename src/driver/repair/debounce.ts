@@ -5,39 +5,39 @@ import type { Author, Log } from '../host.js';
 import { Authors } from './author.js';
 
 export interface WatchTiming {
-  /** Repair when nothing has changed for so long: whoever is at work shall finish first. */
+  /** A repair waits for so long a quiet, so that the program that makes changes can finish. */
   readonly quietMs: number;
-  /** But repair at the latest so long after the first sign. */
+  /** But not longer than this after the first sign. */
   readonly latestMs: number;
-  /** What could get in the way of an engine that starts waits for so long a quiet. */
-  readonly settledMs: number;
-  /** But at the latest so long after the first sign. */
+  /** What could disturb an engine that starts (creating chains) waits for so long a quiet. */
+  readonly longQuietMs: number;
+  /** But not longer than this after the first sign. */
   readonly patienceMs: number;
-  /** What has to be done again within this, because of the same program, was undone. */
-  readonly quarrelMs: number;
-  /** That many in a row before we step back. */
-  readonly quarrels: number;
-  /** Then wait so long, and twice as long each time, up to the last; also after failures. */
+  /** A repair that is needed again within this time, because of the same program, was undone. */
+  readonly flappingMs: number;
+  /** After so many in a row, repairs are delayed. */
+  readonly flappingLimit: number;
+  /** The delay, which doubles each time up to the last; also after failures. */
   readonly backOffMs: { readonly first: number; readonly last: number };
 }
 
 export const defaultTiming: WatchTiming = {
   quietMs: 120,
   latestMs: 700,
-  settledMs: 400,
+  longQuietMs: 400,
   patienceMs: 8_000,
-  quarrelMs: 5_000,
-  quarrels: 8,
+  flappingMs: 5_000,
+  flappingLimit: 8,
   backOffMs: { first: 1_000, last: 30_000 },
 };
 
 /**
  * Answers with what had to be done, a line each.
  *
- * @param settled whether it is quiet enough for everything; if not, it can answer `unsettled`,
+ * @param longQuiet whether it is quiet enough for everything; if not, it can answer `too-early`,
  *   and is called again when it is
  */
-export type Repair = (settled: boolean) => Promise<readonly string[] | 'unsettled'>;
+export type Repair = (longQuiet: boolean) => Promise<readonly string[] | 'too-early'>;
 
 export interface LastRepair {
   /** RFC 3339, UTC. */
@@ -69,7 +69,7 @@ export class Watch {
   #lastSign = 0;
   #authors = new Authors();
   #running = false;
-  #waitsForSettled = false;
+  #waitsForLongQuiet = false;
   #endOfRepair = Number.NEGATIVE_INFINITY;
   #undone = 0;
   #repaired = { lines: new Set<string>(), authors: new Authors() };
@@ -101,25 +101,25 @@ export class Watch {
   }
 
   status(): WatchStatus {
-    const { quarrels, quarrelMs } = this.timing;
-    const peace = this.#endOfRepair + this.#backOff(this.#undone - quarrels) + quarrelMs;
-    const quarrelling = this.#undone >= quarrels && this.clock.now() < peace;
+    const { flappingLimit, flappingMs } = this.timing;
+    const peace = this.#endOfRepair + this.#backOff(this.#undone - flappingLimit) + flappingMs;
+    const flapping = this.#undone >= flappingLimit && this.clock.now() < peace;
     return {
       repairs: Object.fromEntries(this.#causes),
       last: this.#last,
-      steppedBack: quarrelling || this.#failures > 0,
+      steppedBack: flapping || this.#failures > 0,
     };
   }
 
   #schedule(): void {
     if (this.#stopped || this.#running || this.#firstSign === undefined) return;
     this.clock.clearTimeout(this.#timer);
-    const { quietMs, latestMs, settledMs, patienceMs } = this.timing;
+    const { quietMs, latestMs, longQuietMs, patienceMs } = this.timing;
     const due = Math.max(
-      this.#waitsForSettled
-        ? Math.min(this.#lastSign + settledMs, this.#firstSign + patienceMs)
+      this.#waitsForLongQuiet
+        ? Math.min(this.#lastSign + longQuietMs, this.#firstSign + patienceMs)
         : Math.min(this.#lastSign + quietMs, this.#firstSign + latestMs),
-      this.#endOfRepair + this.#backOff(this.#undone - this.timing.quarrels),
+      this.#endOfRepair + this.#backOff(this.#undone - this.timing.flappingLimit),
       this.#endOfFailure + this.#backOff(this.#failures - 1),
     );
     const wait = Math.max(0, due - this.clock.now());
@@ -133,20 +133,20 @@ export class Watch {
   }
 
   async #run(): Promise<void> {
-    const { settledMs, patienceMs } = this.timing;
+    const { longQuietMs, patienceMs } = this.timing;
     const started = this.clock.now();
     const first = this.#firstSign ?? started;
-    const settled = started - this.#lastSign >= settledMs || started - first >= patienceMs;
+    const longQuiet = started - this.#lastSign >= longQuietMs || started - first >= patienceMs;
     const authors = this.#authors;
     this.#firstSign = undefined;
     this.#authors = new Authors();
     this.#running = true;
     let again = false;
     try {
-      const done = await this.repair(settled);
+      const done = await this.repair(longQuiet);
       this.#failures = 0;
-      this.#waitsForSettled = done === 'unsettled';
-      if (done === 'unsettled') again = true;
+      this.#waitsForLongQuiet = done === 'too-early';
+      if (done === 'too-early') again = true;
       else if (done.length > 0) this.#report(authors, first, started, done);
     } catch (error) {
       again = true;
@@ -167,10 +167,10 @@ export class Watch {
   }
 
   #report(authors: Authors, firstSign: number, started: number, done: readonly string[]): void {
-    const { quarrelMs, quarrels } = this.timing;
+    const { flappingMs, flappingLimit } = this.timing;
     const now = this.clock.now();
     const undone =
-      firstSign - this.#endOfRepair < quarrelMs &&
+      firstSign - this.#endOfRepair < flappingMs &&
       done.some((line) => this.#repaired.lines.has(line)) &&
       authors.programs.some((program) => this.#repaired.authors.programs.includes(program));
     this.#undone = undone ? this.#undone + 1 : 0;
@@ -189,7 +189,7 @@ export class Watch {
     };
     const { at: _, ...fields } = this.#last;
     this.log.warn(fields, `repaired ${this.what} that somebody else had changed`);
-    if (this.#undone === quarrels) {
+    if (this.#undone === flappingLimit) {
       this.log.error(
         { author, retryMs: this.#backOff(0) },
         `repairs of ${this.what} keep being undone: stepping back; find out who changes them`,

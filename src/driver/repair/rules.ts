@@ -25,14 +25,16 @@ export async function repairRules(world: World, when: When = 'start'): Promise<s
 }
 
 /** Whether rules of a network are on the host in other words than they are written now. */
-export function haveOtherTerms({ registry, rules }: World): boolean {
+export function haveOtherSettings({ registry, rules }: World): boolean {
   return registry
     .networks()
-    .some(({ spec, record }) => !isDeepStrictEqual(record.terms, rules.termsOf(spec)));
+    .some(
+      ({ spec, record }) => !isDeepStrictEqual(record.ruleSettings, rules.ruleSettingsOf(spec)),
+    );
 }
 
 async function followUp(world: World, changes: readonly RuleChange[]): Promise<void> {
-  await recordTerms(world);
+  await recordSettings(world);
   await forgetAstray(world, changes);
 }
 
@@ -64,13 +66,13 @@ function isUdpTranslation({ matches, target }: Rule): boolean {
 }
 
 /** After a commit that has moved all rules over. What cannot be written is found out again. */
-async function recordTerms(world: World): Promise<void> {
-  if (!haveOtherTerms(world)) return;
+async function recordSettings(world: World): Promise<void> {
+  if (!haveOtherSettings(world)) return;
   for (const state of world.registry.networks()) {
     const { id } = state.spec;
     await world.networkLocks.shared(id, async () => {
       if (world.registry.network(id) !== state) return;
-      rulesMoved(state, world.rules.termsOf(state.spec));
+      rulesMoved(state, world.rules.ruleSettingsOf(state.spec));
       await saveNetwork(world, state).catch((error) => {
         world.log.warn(
           { network: shortId(id), error: messageOf(error) },
@@ -86,17 +88,17 @@ async function recordTerms(world: World): Promise<void> {
  * those that it did not find, and ends if one has appeared meanwhile (docs/docker-bridge.md 1.2):
  * unless it has been quiet for long enough, nothing is done that takes making a chain.
  *
- * @param settled it has been quiet
+ * @param longQuiet it has been quiet
  * @param families whose rules somebody has changed; the others are not looked at
  */
 export async function repairRulesRunning(
   world: World,
-  settled: boolean,
+  longQuiet: boolean,
   families: readonly Family[] = [4, 6],
-): Promise<string[] | 'unsettled'> {
-  const scope = settled ? 'everything' : 'no-new-chains';
+): Promise<string[] | 'too-early'> {
+  const scope = longQuiet ? 'everything' : 'no-new-chains';
   const { changes, refused } = await world.rules.repair(scope, families);
-  if (refused) return 'unsettled';
+  if (refused) return 'too-early';
   await followUp(world, changes);
   return changes.map(describeRuleChange);
 }
@@ -120,14 +122,14 @@ export class RuleConcern implements Concern {
     return repairRules(this.world, 'dry-run');
   }
 
-  async repair(occasion: Occasion): Promise<string[] | 'unsettled'> {
+  async repair(occasion: Occasion): Promise<string[] | 'too-early'> {
     if (occasion === 'start' || occasion === 'request') return repairRules(this.world, 'running');
     const families = [...this.#touched];
     this.#touched.clear();
     let right = false;
     try {
       const done = await repairRulesRunning(this.world, occasion === 'quiet', families);
-      right = done !== 'unsettled';
+      right = done !== 'too-early';
       return done;
     } finally {
       if (!right) for (const family of families) this.#touched.add(family);

@@ -21,7 +21,7 @@ export class SelfRepair {
   ) {
     this.#watches = new Map(
       concerns.map((concern) => {
-        const repair = (settled: boolean) => concern.repair(settled ? 'quiet' : 'busy');
+        const repair = (longQuiet: boolean) => concern.repair(longQuiet ? 'quiet' : 'busy');
         return [concern, new Watch(concern.name, repair, log, clock)];
       }),
     );

@@ -26,9 +26,9 @@ export async function repairZones(world: World, when: When): Promise<string[]> {
 /** The same while the host is in use: a firewalld that starts shall finish first. */
 export async function repairZonesRunning(
   world: World,
-  settled: boolean,
-): Promise<string[] | 'unsettled'> {
-  return settled ? repairZones(world, 'running') : 'unsettled';
+  longQuiet: boolean,
+): Promise<string[] | 'too-early'> {
+  return longQuiet ? repairZones(world, 'running') : 'too-early';
 }
 
 /** Asking firewalld takes a fifth of a second: only when it has changed something itself. */
@@ -46,8 +46,8 @@ export class ZoneConcern implements Concern {
   }
 
   /** A start does not wait for firewalld, nor for the engine that makes its zone. */
-  async repair(occasion: Occasion): Promise<string[] | 'unsettled'> {
-    if (occasion === 'start') return 'unsettled';
+  async repair(occasion: Occasion): Promise<string[] | 'too-early'> {
+    if (occasion === 'start') return 'too-early';
     return repairZonesRunning(this.world, occasion !== 'busy');
   }
 }

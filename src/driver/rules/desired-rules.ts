@@ -10,9 +10,9 @@ import type { BaseRules } from '../../core/rules/plan.js';
 import type { PlacedRule } from '../../core/rules/rule.js';
 import type { RuleSet } from '../../core/rules/rule-set.js';
 import type { OwnThings } from '../../core/rules/stale.js';
-import { Pieces } from '../../pieces.js';
+import { Yielding } from '../../yielding.js';
 import type { PublishedPorts } from '../firewall.js';
-import type { RuleTerms } from '../state/records.js';
+import type { RuleSettings } from '../state/records.js';
 import type { Registry } from '../state/registry.js';
 import type { GenerationChoice } from './generation-choice.js';
 import { makePortRules, PortRules, type Writer } from './port-rules.js';
@@ -44,19 +44,19 @@ export class DesiredRules {
     network: NetworkSpec,
     endpoint: Pick<EndpointSpec, 'id'>,
     ports: PublishedPorts,
-    pieces?: Pieces,
+    yielding?: Yielding,
   ): Promise<PlacedRule[]> {
-    const rules = await this.#ports.of(network, endpoint, ports, this.#writer(network), pieces);
+    const rules = await this.#ports.of(network, endpoint, ports, this.#writer(network), yielding);
     return rules.filter(({ rule }) => this.#writes(network, rule.family));
   }
 
   /** {@link ofPorts} of all endpoints: a repair then finds them made, and no call waits for that. */
   async preparePorts(): Promise<void> {
     this.#ports.prune((id) => this.registry.endpoint(id) !== undefined);
-    const pieces = new Pieces();
+    const yielding = new Yielding();
     for (const { network, spec, record } of this.registry.endpoints()) {
-      await this.ofPorts(network.spec, spec, record, pieces);
-      await pieces.pause();
+      await this.ofPorts(network.spec, spec, record, yielding);
+      await yielding.pause();
     }
   }
 
@@ -91,12 +91,12 @@ export class DesiredRules {
    * Everything that should be there, in the order in which it was asked for. What a call changes
    * meanwhile is in its own commit, which comes after the one that this is for.
    */
-  async ofAll(family: Family, found: RuleSet, pieces: Pieces): Promise<PlacedRule[]> {
+  async ofAll(family: Family, found: RuleSet, yielding: Yielding): Promise<PlacedRule[]> {
     if (!this.choice.writes(family)) return [];
     const rules: PlacedRule[] = [];
     const add = async (some: readonly PlacedRule[]): Promise<void> => {
       for (const each of some) if (each.rule.family === family) rules.push(each);
-      await pieces.pause();
+      await yielding.pause();
     };
     for (const spec of this.networks) await add(this.ofNetwork(spec, family, found));
     for (const { spec, network, record, publishing } of this.registry.endpoints()) {
@@ -104,31 +104,35 @@ export class DesiredRules {
       await add(this.ofEndpoint(network.spec, spec));
       // A port that turns out to be another program's must not get a rule.
       if (publishing !== 'sockets')
-        await add(await this.ofPorts(network.spec, spec, record, pieces));
+        await add(await this.ofPorts(network.spec, spec, record, yielding));
     }
     return rules;
   }
 
   /** In which words the rules of the network are written now. */
-  termsOf({ userlandProxy, masquerade, allowDirectRouting }: NetworkSpec): RuleTerms {
+  ruleSettingsOf({ userlandProxy, masquerade, allowDirectRouting }: NetworkSpec): RuleSettings {
     const generation = this.choice.current.name;
     const loopbackSpared = this.settings.userlandProxy;
     return { generation, userlandProxy, loopbackSpared, masquerade, allowDirectRouting };
   }
 
   /** Of networks whose rules are on the host in other words than they are written now. */
-  async ofFormerTerms(family: Family, found: RuleSet, pieces: Pieces): Promise<PlacedRule[]> {
+  async ofFormerSettings(
+    family: Family,
+    found: RuleSet,
+    yielding: Yielding,
+  ): Promise<PlacedRule[]> {
     const rules: PlacedRule[] = [];
     for (const { spec, record, endpoints } of this.registry.networks()) {
-      if (isDeepStrictEqual(record.terms, this.termsOf(spec))) continue;
-      const { generation: name, userlandProxy, loopbackSpared, ...more } = record.terms;
+      if (isDeepStrictEqual(record.ruleSettings, this.ruleSettingsOf(spec))) continue;
+      const { generation: name, userlandProxy, loopbackSpared, ...more } = record.ruleSettings;
       const generation = generations[name];
       const writer = { generation, settings: { userlandProxy, loopbackSpared } };
       const network = { ...spec, ...more };
       rules.push(...this.#networkRules(network, family, found, writer));
       for (const endpoint of endpoints.values()) {
         rules.push(...generation.endpointRules(network, endpoint.spec, family));
-        rules.push(...(await makePortRules(network, endpoint.record, writer, pieces)));
+        rules.push(...(await makePortRules(network, endpoint.record, writer, yielding)));
       }
     }
     return rules;

@@ -8,7 +8,7 @@ import type { PlacedRule } from '../../core/rules/rule.js';
 import type { RuleChange } from '../../core/rules/rule-set.js';
 import type { Firewall, PublishedPorts, RepairOutcome, RepairScope } from '../firewall.js';
 import type { Links, Log, RuleBackend } from '../host.js';
-import type { RuleTerms } from '../state/records.js';
+import type { RuleSettings } from '../state/records.js';
 import type { Registry } from '../state/registry.js';
 import { DesiredRules } from './desired-rules.js';
 import type { GenerationChoice } from './generation-choice.js';
@@ -46,8 +46,8 @@ export class IptablesFirewall implements Firewall {
     this.choice.expect(name);
   }
 
-  termsOf(network: NetworkSpec): RuleTerms {
-    return this.#desired.termsOf(network);
+  ruleSettingsOf(network: NetworkSpec): RuleSettings {
+    return this.#desired.ruleSettingsOf(network);
   }
 
   orderBindings(groups: readonly PortGroup[]): PortGroup[] {

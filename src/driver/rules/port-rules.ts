@@ -9,7 +9,7 @@ import type { EndpointSpec } from '../../core/network/endpoint.js';
 import type { NetworkSpec } from '../../core/network/network.js';
 import { joinBindings, joinOpened } from '../../core/ports/runs.js';
 import type { PlacedRule } from '../../core/rules/rule.js';
-import { Pieces } from '../../pieces.js';
+import { Yielding } from '../../yielding.js';
 import type { PublishedPorts } from '../firewall.js';
 
 /** By which generation rules are written, and with which of the daemon's settings. */
@@ -34,13 +34,13 @@ export class PortRules {
     endpoint: Pick<EndpointSpec, 'id'>,
     { bindings, opened }: PublishedPorts,
     writer: Writer,
-    pieces = new Pieces(),
+    yielding = new Yielding(),
   ): Promise<readonly PlacedRule[]> {
     if (bindings.length === 0 && opened.length === 0) return [];
     const ports = { bindings, opened };
     const made = this.#made.get(endpoint.id);
     if (made !== undefined && isMadeOf(made, network, ports, writer)) return made.rules;
-    const rules = await makePortRules(network, ports, writer, pieces);
+    const rules = await makePortRules(network, ports, writer, yielding);
     this.#made.set(endpoint.id, { network, ports, writer, rules });
     return rules;
   }
@@ -61,16 +61,16 @@ export async function makePortRules(
   network: NetworkSpec,
   { bindings, opened }: PublishedPorts,
   { generation, settings }: Writer,
-  pieces: Pieces,
+  yielding: Yielding,
 ): Promise<PlacedRule[]> {
   const rules: PlacedRule[] = [];
   for (const run of joinBindings(bindings, network.portRules)) {
     rules.push(...generation.portRules(network, run, settings));
-    await pieces.pause();
+    await yielding.pause();
   }
   for (const run of joinOpened(opened, network.portRules)) {
     rules.push(...(generation.routedPortRules?.(network, run) ?? []));
-    await pieces.pause();
+    await yielding.pause();
   }
   return rules;
 }

@@ -6,7 +6,7 @@ import type { RuleIntent } from '../../core/rules/plan.js';
 import type { PlacedRule, Rule } from '../../core/rules/rule.js';
 import { RuleSet } from '../../core/rules/rule-set.js';
 import { findStale } from '../../core/rules/stale.js';
-import { Pieces } from '../../pieces.js';
+import { Yielding } from '../../yielding.js';
 import type { Links, Log } from '../host.js';
 import type { DesiredRules } from './desired-rules.js';
 import type { GenerationChoice } from './generation-choice.js';
@@ -51,7 +51,7 @@ export class RuleRepair {
   }
 
   async intentOf(family: Family, observed: RuleSet): Promise<RepairIntent> {
-    const pieces = new Pieces();
+    const yielding = new Yielding();
     const underway = new Set<string>();
     const noteCalls = async (): Promise<void> => {
       for (const { rule } of await this.desired.ofCallsUnderway(family, observed)) {
@@ -60,8 +60,8 @@ export class RuleRepair {
     };
     await noteCalls();
     this.#observe(family, observed);
-    const add = await this.desired.ofAll(family, observed, pieces);
-    const former = (await this.desired.ofFormerTerms(family, observed, pieces)).filter(
+    const add = await this.desired.ofAll(family, observed, yielding);
+    const former = (await this.desired.ofFormerSettings(family, observed, yielding)).filter(
       ({ rule }) => rule.family === family,
     );
     const unwanted = former.length === 0 ? [] : without(former, add);
@@ -69,11 +69,11 @@ export class RuleRepair {
     for (const network of this.desired.networks) {
       const own = this.desired.ofNetwork(network, family, observed);
       disordered.push(...disorderedRules(observed, own));
-      await pieces.pause();
+      await yielding.pause();
     }
     const repeated = repeatedRules(observed, add);
-    await pieces.pause();
-    const stale = await this.#staleRules(family, observed, [...add, ...unwanted], pieces);
+    await yielding.pause();
+    const stale = await this.#staleRules(family, observed, [...add, ...unwanted], yielding);
     const { current } = this.choice;
     const intent: RuleIntent = {
       add,
@@ -95,7 +95,7 @@ export class RuleRepair {
     family: Family,
     observed: RuleSet,
     known: readonly PlacedRule[],
-    pieces: Pieces,
+    yielding: Yielding,
   ): Promise<Rule[]> {
     const own = this.desired.ownThings(family);
     if (own === undefined || !this.choice.writes(family)) return [];
@@ -103,8 +103,8 @@ export class RuleRepair {
     for (const { rule } of [...known, ...this.desired.base(family).rules]) {
       wanted.append(rule.table, rule.chain, rule.text);
     }
-    await pieces.pause();
-    const found = await pieces.run(findStale(family, observed, wanted, own));
+    await yielding.pause();
+    const found = await yielding.run(findStale(family, observed, wanted, own));
     const stale: Rule[] = [];
     for (const { rule, strangers } of found) {
       const exist = await Promise.all(strangers.map((name) => this.links.find(name)));

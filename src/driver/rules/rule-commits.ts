@@ -14,7 +14,7 @@ import {
 import { planInSteps, type RuleIntent } from '../../core/rules/plan.js';
 import type { PlacedRule, Rule } from '../../core/rules/rule.js';
 import type { RuleChange, RuleSet } from '../../core/rules/rule-set.js';
-import { Pieces } from '../../pieces.js';
+import { Yielding } from '../../yielding.js';
 import type { RepairOutcome, RepairScope } from '../firewall.js';
 import type { Log, RuleBackend } from '../host.js';
 import type { DesiredRules } from './desired-rules.js';
@@ -120,12 +120,12 @@ export class RuleCommits {
   async #commit(batch: readonly RuleRequest[]): Promise<RepairOutcome[]> {
     if (batch.some(({ kind }) => kind === 'repair')) this.#model = undefined;
     try {
-      const pieces = new Pieces();
+      const yielding = new Yielding();
       let model = this.#model ?? (await this.#read());
       const outcomes: RepairOutcome[] = [];
       const changes: RuleChange[] = [];
       for (const [index, request] of batch.entries()) {
-        const planned = await this.#plan(request, batch.slice(index + 1), model, pieces);
+        const planned = await this.#plan(request, batch.slice(index + 1), model, yielding);
         outcomes.push(planned.outcome);
         changes.push(...planned.changes);
         model = planned.model;
@@ -144,12 +144,12 @@ export class RuleCommits {
     request: RuleRequest,
     later: readonly RuleRequest[],
     model: RuleSet,
-    pieces: Pieces,
+    yielding: Yielding,
   ): Promise<Planned> {
-    if (request.kind === 'repair') return this.#planRepair(request.scope, later, model, pieces);
+    if (request.kind === 'repair') return this.#planRepair(request.scope, later, model, yielding);
     const intent = this.#intentOf(request, model);
     const blind = blindDeletions(model, intent.remove);
-    const planned = await this.#changes(intent, model, pieces);
+    const planned = await this.#changes(intent, model, yielding);
     const changes = [...planned, ...blind];
     return { outcome: { changes, refused: false }, changes, model };
   }
@@ -159,14 +159,14 @@ export class RuleCommits {
     scope: RepairScope,
     later: readonly RuleRequest[],
     model: RuleSet,
-    pieces: Pieces,
+    yielding: Yielding,
   ): Promise<Planned> {
     const { intent, underway } = await this.repairs.intentOf(this.family, model);
     for (const request of [...later, ...this.#queue.map((pending) => pending.request)]) {
       if (request.kind === 'change') for (const rule of request.remove) underway.add(ruleKey(rule));
     }
     const next = model.copy();
-    const all = await this.#changes(comparableIntent(next, intent), next, pieces);
+    const all = await this.#changes(comparableIntent(next, intent), next, yielding);
     const changes = all.filter(
       (change) => !('rule' in change && underway.has(ruleKey(change.rule))),
     );
@@ -176,11 +176,11 @@ export class RuleCommits {
   }
 
   /** Brings the model along. */
-  async #changes(intent: RuleIntent, model: RuleSet, pieces: Pieces): Promise<RuleChange[]> {
+  async #changes(intent: RuleIntent, model: RuleSet, yielding: Yielding): Promise<RuleChange[]> {
     const missing = this.backend.missingTables(this.family);
     const base = withoutTables(missing, comparableBase(model, this.desired.base(this.family)));
-    await pieces.pause();
-    return pieces.run(planInSteps(model, base, intentWithoutTables(missing, intent)));
+    await yielding.pause();
+    return yielding.run(planInSteps(model, base, intentWithoutTables(missing, intent)));
   }
 
   #intentOf(

@@ -23,8 +23,8 @@ import type { ProcessId } from '../host.js';
 export type Phase = 'creating' | 'created' | 'ready' | 'removing';
 const phases: readonly Phase[] = ['creating', 'created', 'ready', 'removing'];
 
-/** In which words a network's rules were written: not by its own options, but by what was told us. */
-export interface RuleTerms {
+/** Settings of the daemon, and the generation, with which a network's rules were written last. */
+export interface RuleSettings {
   readonly generation: GenerationName;
   readonly userlandProxy: boolean;
   readonly loopbackSpared: boolean;
@@ -41,10 +41,10 @@ export interface NetworkRecord {
   /** Of a bridge that was there before: those that the network adds, and takes away when it goes. */
   readonly addressesMade: readonly Cidr[];
   /**
-   * Of the rules that are on the host because of it. Their generation is also the best guess after
-   * a reboot, before the engine has started.
+   * With which its rules on the host were written. The generation in it is also the best guess
+   * after a reboot, before the engine has started.
    */
-  readonly terms: RuleTerms;
+  readonly ruleSettings: RuleSettings;
   readonly input: NetworkInput;
 }
 
@@ -114,7 +114,7 @@ export function decodeNetwork(value: unknown): NetworkRecord {
     sequence: number(fields.sequence, 'sequence'),
     bridgeMade: fields.bridgeMade === true,
     addressesMade: addresses(fields.addressesMade ?? []),
-    terms: terms(object(fields.terms, 'terms')),
+    ruleSettings: ruleSettings(object(fields.ruleSettings, 'ruleSettings')),
     input: {
       networkId: text(input.networkId, 'networkId'),
       options: object(input.options, 'options'),
@@ -193,7 +193,7 @@ function phase(value: unknown): Phase {
   return found;
 }
 
-function terms(fields: Record<string, unknown>): RuleTerms {
+function ruleSettings(fields: Record<string, unknown>): RuleSettings {
   return {
     generation: generation(fields.generation),
     userlandProxy: flag(fields.userlandProxy, 'userlandProxy'),

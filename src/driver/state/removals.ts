@@ -34,13 +34,13 @@ export class Removals {
   }
 
   /** Resolves when the link is gone, or could not be removed. */
-  async settled(name: InterfaceName): Promise<void> {
+  async finished(name: InterfaceName): Promise<void> {
     await this.#pending.get(name);
   }
 
   /** So that the name can be used again. false if the link still cannot be removed. */
   async clear(name: InterfaceName): Promise<boolean> {
-    await this.settled(name);
+    await this.finished(name);
     await this.#retries.get(name)?.run();
     return !this.#retries.has(name);
   }

@@ -8,7 +8,7 @@
  */
 import type { PortBinding } from '../../core/ports/port.js';
 import type { ProcessId } from '../host.js';
-import type { EndpointRecord, NetworkRecord, RuleTerms } from './records.js';
+import type { EndpointRecord, NetworkRecord, RuleSettings } from './records.js';
 import type { EndpointState, NetworkState } from './registry.js';
 
 /** What an endpoint offers to the outside. */
@@ -37,8 +37,8 @@ export function networkUsed(state: NetworkState): void {
 }
 
 /** A commit has written the network's rules in other words. */
-export function rulesMoved(state: NetworkState, terms: RuleTerms): void {
-  changeNetwork(state, { terms });
+export function rulesMoved(state: NetworkState, ruleSettings: RuleSettings): void {
+  changeNetwork(state, { ruleSettings });
 }
 
 /** All of the endpoint is on the host, and the engine is told so next. */

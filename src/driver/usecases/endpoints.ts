@@ -57,7 +57,7 @@ export async function createEndpoint(
     await saveEndpoint(world, state);
   } catch (error) {
     await removeEndpoint(world, state).catch(() => {});
-    await world.removals.settled(spec.veth.host);
+    await world.removals.finished(spec.veth.host);
     throw wrapError(`creating endpoint ${label}`, error, 'link-failed');
   }
   return answer;
@@ -168,7 +168,7 @@ export async function removeEndpoint(world: World, state: EndpointState): Promis
     }
   });
   if (!marked) {
-    await world.removals.settled(spec.veth.host);
+    await world.removals.finished(spec.veth.host);
     await errors.attempt(async () => {
       if (forgotten !== undefined) throw forgotten;
     });

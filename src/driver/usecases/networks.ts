@@ -42,7 +42,7 @@ export async function createNetwork(world: World, input: NetworkInput): Promise<
     sequence: world.registry.nextSequence(),
     bridgeMade: found === undefined,
     addressesMade: found === undefined ? [] : missingAddresses(spec, found),
-    terms: world.rules.termsOf(spec),
+    ruleSettings: world.rules.ruleSettingsOf(spec),
     input: plain(input),
   });
   try {
@@ -56,7 +56,7 @@ export async function createNetwork(world: World, input: NetworkInput): Promise<
   } catch (error) {
     const left = await takeAway(world, state);
     if (found !== undefined) await restoreDevice(world, spec, found);
-    await world.removals.settled(spec.bridge);
+    await world.removals.finished(spec.bridge);
     const note = left === undefined ? '' : ` (and undoing it: ${left})`;
     const failure = wrapError(`creating network ${label}`, error, 'link-failed');
     throw new DriverError(failure.code, failure.message + note, { cause: error });
@@ -139,7 +139,7 @@ export async function deleteNetwork(world: World, id: NetworkId): Promise<void> 
       const left = await takeAway(world, state);
       if (left !== undefined) throw new Error(left);
       // What is not on record has to be done before anybody hears of it.
-      if (!marked) await world.removals.settled(state.spec.bridge);
+      if (!marked) await world.removals.finished(state.spec.bridge);
     });
   }
   if (errors.failed) {

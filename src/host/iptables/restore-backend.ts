@@ -10,10 +10,10 @@ import type { Rule, Table } from '../../core/rules/rule.js';
 import type { RuleChange, RuleSet } from '../../core/rules/rule-set.js';
 import { addedBy, inParts, tableOf } from '../../core/rules/transactions.js';
 import type { Log, RuleBackend } from '../../driver/host.js';
-import { Pieces } from '../../pieces.js';
+import { Yielding } from '../../yielding.js';
 import type { IptablesText } from './commands.js';
 import { RuleHandles } from './handles.js';
-import { readInPieces } from './read-rules.js';
+import { readYielding } from './read-rules.js';
 
 /** What is known of one family beside its rules. */
 interface FamilyState {
@@ -39,7 +39,7 @@ export class RestoreBackend implements RuleBackend {
   }
 
   async read(family: Family): Promise<RuleSet> {
-    const rules = await readInPieces(await this.commands.read(family));
+    const rules = await readYielding(await this.commands.read(family));
     const state = this.#states[family];
     const told = state.partial;
     state.partial = new Map(
@@ -78,11 +78,11 @@ export class RestoreBackend implements RuleBackend {
 
   /** Additions before deletions; the latter by handle, where all the handles are known. */
   async commit(family: Family, changes: readonly RuleChange[]): Promise<void> {
-    const pieces = new Pieces();
+    const yielding = new Yielding();
     const handled = await this.#handlesOf(family, changes);
     if (handled !== undefined) {
       const rest = changes.filter(({ op }) => op !== 'delete');
-      await this.#restore(family, rest, pieces);
+      await this.#restore(family, rest, yielding);
       await this.#deleteHandled(family, handled);
       return;
     }
@@ -92,7 +92,7 @@ export class RestoreBackend implements RuleBackend {
     await this.#restore(
       family,
       partial.size === 0 ? changes : changes.filter((c) => !isHidden(c)),
-      pieces,
+      yielding,
     );
     if (partial.size > 0) await this.#deleteHidden(family, changes.filter(isHidden));
   }
@@ -131,7 +131,11 @@ export class RestoreBackend implements RuleBackend {
     }
   }
 
-  async #restore(family: Family, changes: readonly RuleChange[], pieces: Pieces): Promise<void> {
+  async #restore(
+    family: Family,
+    changes: readonly RuleChange[],
+    yielding: Yielding,
+  ): Promise<void> {
     const { handles } = this.#states[family];
     let reported = this.commands.deletesByHandle(family);
     let before: readonly RuleChange[] = [];
@@ -139,7 +143,7 @@ export class RestoreBackend implements RuleBackend {
       // What one part leads to in the kernel's buffer has to be out before the next.
       if (before.length > 0 && reported) reported = await handles.untilReported(addedBy(before));
       const text = renderRestore(part);
-      await pieces.pause();
+      await yielding.pause();
       try {
         await this.commands.restore(family, text, (pid) => handles.expect(pid, part));
       } catch (error) {

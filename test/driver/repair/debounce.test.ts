@@ -4,7 +4,8 @@ import type { Log } from '../../../src/driver/host.js';
 import { defaultTiming, type Repair, Watch } from '../../../src/driver/repair/debounce.js';
 import { FakeClock } from '../../fakes/fake-clock.js';
 
-const { quietMs, latestMs, settledMs, patienceMs, quarrelMs, quarrels, backOffMs } = defaultTiming;
+const { quietMs, latestMs, longQuietMs, patienceMs, flappingMs, flappingLimit, backOffMs } =
+  defaultTiming;
 
 interface Line {
   level: string;
@@ -91,7 +92,7 @@ t.test('whoever is at work finishes first, unless it takes too long', async (t) 
 
 t.test('what has to wait for an engine that starts does', async (t) => {
   const { clock, lines, runs, watch } = make(async (settled) =>
-    settled ? ['create-chain nat DOCKER'] : 'unsettled',
+    settled ? ['create-chain nat DOCKER'] : 'too-early',
   );
   watch.changed({ program: 'iptables', pid: 1 });
   for (let step = 0; step < 10; step += 1) {
@@ -105,12 +106,12 @@ t.test('what has to wait for an engine that starts does', async (t) => {
   );
   const last = clock.now() - 1_000_000;
   await clock.pass(10_000);
-  t.strictSame(runs.slice(looks), [{ at: last + settledMs, settled: true }]);
+  t.strictSame(runs.slice(looks), [{ at: last + longQuietMs, settled: true }]);
   t.equal(lines.length, 1);
   t.match(lines, [{ fields: { author: 'iptables (11 processes, the last was 11)' } }]);
   t.strictSame(watch.status().repairs, { iptables: 1 });
 
-  const endless = make(async (settled) => (settled ? ['create-chain nat DOCKER'] : 'unsettled'));
+  const endless = make(async (settled) => (settled ? ['create-chain nat DOCKER'] : 'too-early'));
   while (endless.clock.now() - 1_000_000 < patienceMs * 1.5) {
     endless.watch.changed();
     await endless.clock.pass(100);
@@ -169,10 +170,10 @@ t.test('repairs that keep being undone: stepping back, and saying so', async (t)
   await fight(120_000);
   const gaps = times().map((at, index) => at - (times()[index - 1] ?? 0));
   const { first, last } = backOffMs;
-  const back = gaps.slice(quarrels + 1);
+  const back = gaps.slice(flappingLimit + 1);
   t.ok(
-    gaps.slice(1, quarrels).every((gap) => gap < first),
-    `at first at once: ${gaps.slice(1, quarrels)}`,
+    gaps.slice(1, flappingLimit).every((gap) => gap < first),
+    `at first at once: ${gaps.slice(1, flappingLimit)}`,
   );
   back.forEach((gap, index) => {
     t.ok(gap >= Math.min(last, first * 2 ** index), `then after ${gap} ms`);
@@ -192,7 +193,7 @@ t.test('repairs that keep being undone: stepping back, and saying so', async (t)
   );
   t.match(lines[0], { fields: { count: 9, first: { length: 5 } } });
 
-  await clock.pass(2 * (last + quarrelMs));
+  await clock.pass(2 * (last + flappingMs));
   t.equal(watch.status().steppedBack, false, 'peace');
   const before = times().length;
   watch.changed();
@@ -224,7 +225,7 @@ t.test('repairs now and then are no quarrel', async (t) => {
   const { clock, lines, runs, watch } = make();
   for (let turn = 0; turn < 20; turn += 1) {
     watch.changed();
-    await clock.pass(quarrelMs + quietMs + 1);
+    await clock.pass(flappingMs + quietMs + 1);
   }
   t.equal(runs.length, 20);
   t.notOk(lines.some(({ level }) => level === 'error'));

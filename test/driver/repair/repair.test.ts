@@ -134,13 +134,13 @@ t.test('a chain is made only when it has been quiet', async (t) => {
   await host.firewall.restore(4, '*nat\n-X DOCKER\nCOMMIT\n');
   const broken = host.firewall.dump();
   t.notOk('nat DOCKER' in broken);
-  t.equal(await repairRulesRunning(world, false), 'unsettled');
+  t.equal(await repairRulesRunning(world, false), 'too-early');
   t.strictSame(host.firewall.dump(), broken, 'an engine may be about to make it');
   t.ok((await repairRulesRunning(world, true)).includes('create-chain nat DOCKER'));
   t.strictSame(host.firewall.dump(), before);
 
   host.firewall.flush();
-  t.not(await repairRulesRunning(world, false), 'unsettled', 'rules alone do not wait');
+  t.not(await repairRulesRunning(world, false), 'too-early', 'rules alone do not wait');
   t.strictSame(host.firewall.dump(), before);
 });
 
@@ -343,7 +343,7 @@ t.test("a repair puts bridges back into firewalld's zone", async (t) => {
   t.strictSame(await repairZones(world, 'running'), []);
 
   host.zones.placed.clear();
-  t.equal(await repairZonesRunning(world, false), 'unsettled');
+  t.equal(await repairZonesRunning(world, false), 'too-early');
   const missing = [`put ${bridge} into the zone of firewalld`];
   t.strictSame(await repairZones(world, 'dry-run'), missing);
   t.equal(host.zones.placed.size, 0);

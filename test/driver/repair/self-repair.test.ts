@@ -23,10 +23,10 @@ class FakeConcern implements Concern {
     return this.right ? [] : ['limit br-a to 10 Mbit/s'];
   }
 
-  async repair(occasion: Occasion): Promise<string[] | 'unsettled'> {
+  async repair(occasion: Occasion): Promise<string[] | 'too-early'> {
     this.repaired.push(occasion);
     if (this.fails) throw new Error('EPERM');
-    if (occasion === 'busy') return 'unsettled';
+    if (occasion === 'busy') return 'too-early';
     const done = await this.differences();
     this.right = true;
     return done;

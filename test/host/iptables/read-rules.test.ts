@@ -1,13 +1,13 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import t from 'tap';
 import { parseSave } from '../../../src/codec/iptables-save.js';
-import { readInPieces } from '../../../src/host/iptables/read-rules.js';
-import { Pieces } from '../../../src/pieces.js';
+import { readYielding } from '../../../src/host/iptables/read-rules.js';
+import { Yielding } from '../../../src/yielding.js';
 
 let clock = 0;
 /** Of a machine on which everything takes 10 ms. */
-const slowly = (): Pieces =>
-  new Pieces(() => {
+const slowly = (): Yielding =>
+  new Yielding(() => {
     clock += 10;
     return clock;
   });
@@ -18,7 +18,7 @@ const rules = Array.from(
 );
 const text = ['*filter', ':DOCKER - [0:0]', ...rules, 'COMMIT', '*nat', '-A OUTPUT -j DOCKER'];
 
-t.test('a long listing is the same in pieces, and others get their turns', async (t) => {
+t.test('a long listing is the same in yielding, and others get their turns', async (t) => {
   for (const end of ['', '\n', '\nCOMMIT\n']) {
     const listing = text.join('\n') + end;
     let turns = 0;
@@ -26,7 +26,7 @@ t.test('a long listing is the same in pieces, and others get their turns', async
     const others = (async () => {
       for (; reading; turns += 1) await nextTurn();
     })();
-    const found = await readInPieces(listing, slowly());
+    const found = await readYielding(listing, slowly());
     reading = false;
     await others;
     const expected = parseSave(listing);
@@ -39,5 +39,5 @@ t.test('a long listing is the same in pieces, and others get their turns', async
     t.equal(found.rules('filter', 'DOCKER').length, rules.length);
     t.ok(turns > 2);
   }
-  t.same((await readInPieces('', slowly())).chains('filter'), []);
+  t.same((await readYielding('', slowly())).chains('filter'), []);
 });

@@ -2,9 +2,9 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
 /** Milliseconds; most calls of the engine have less to do than that. */
-const pieceMs = 5;
+const turnMs = 5;
 
-export class Pieces {
+export class Yielding {
   #began: number;
 
   /** @param now in milliseconds; for tests */
@@ -12,9 +12,9 @@ export class Pieces {
     this.#began = now();
   }
 
-  /** Lets other work of the event loop run, if {@link pieceMs} have passed since it last did. */
+  /** Lets other work of the event loop run, if {@link turnMs} have passed since it last did. */
   async pause(): Promise<void> {
-    if (this.now() - this.#began < pieceMs) return;
+    if (this.now() - this.#began < turnMs) return;
     await nextTurn();
     this.#began = this.now();
   }

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { Pieces } from '../../src/pieces.js';
+import { Yielding } from '../src/yielding.js';
 
 /** How often others got their turn meanwhile. */
 async function turnsDuring(work: () => Promise<unknown>): Promise<number> {
@@ -14,36 +14,36 @@ async function turnsDuring(work: () => Promise<unknown>): Promise<number> {
   return turns;
 }
 
-t.test('what is short is done in one piece', async (t) => {
-  const pieces = new Pieces(() => 0);
+t.test('short work does not yield', async (t) => {
+  const yielding = new Yielding(() => 0);
   const turns = await turnsDuring(async () => {
-    for (let step = 0; step < 100; step += 1) await pieces.pause();
+    for (let step = 0; step < 100; step += 1) await yielding.pause();
   });
   t.ok(turns <= 1, String(turns));
 });
 
-t.test('what is long is not', async (t) => {
+t.test('long work yields', async (t) => {
   let now = 0;
-  const pieces = new Pieces(() => {
+  const yielding = new Yielding(() => {
     now += 2;
     return now;
   });
   const turns = await turnsDuring(async () => {
-    for (let step = 0; step < 100; step += 1) await pieces.pause();
+    for (let step = 0; step < 100; step += 1) await yielding.pause();
   });
   t.ok(turns >= 20, String(turns));
 });
 
-t.test('a generator runs to its end, and fails as it does', async (t) => {
+t.test('a generator that yields runs to its end, and fails as it does', async (t) => {
   function* steps(): Generator<void, string> {
     yield;
     yield;
     return 'done';
   }
-  t.equal(await new Pieces().run(steps()), 'done');
+  t.equal(await new Yielding().run(steps()), 'done');
   function* failing(): Generator<void, string> {
     yield;
     throw new Error('no');
   }
-  await t.rejects(new Pieces().run(failing()), { message: 'no' });
+  await t.rejects(new Yielding().run(failing()), { message: 'no' });
 });
