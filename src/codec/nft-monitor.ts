@@ -1,5 +1,6 @@
 /** The lines of `nft -a monitor` (nft 1.0 and later) → one event for each transaction. */
 import type { Family } from '../core/address.js';
+import { isOwnChain, isOwnTable } from '../core/rules/own-chains.js';
 
 /** A rule that the kernel has reported as added. */
 export interface AddedRule {
@@ -14,7 +15,8 @@ export interface RuleTransaction {
   /** The first 15 characters of the program's name. */
   readonly program: string;
   /**
-   * Families whose tables changed; empty for tables that are not iptables' (`inet`, `bridge`, …).
+   * Families in which a chain changed that rules of ours can be in, or a table of such chains; empty
+   * for other tables and chains.
    */
   readonly families: readonly Family[];
   readonly added: readonly (AddedRule & { readonly family: Family })[];
@@ -31,6 +33,8 @@ const familiesOf: Readonly<Record<string, readonly Family[]>> = {
   bridge: [],
   netdev: [],
 };
+
+const verbs: ReadonlySet<string> = new Set(['add', 'insert', 'replace', 'create', 'delete']);
 
 /**
  * Feed it every line; it answers at the end of each transaction, or with `lost`: the kernel had
@@ -49,10 +53,7 @@ export class TransactionReader {
       return 'lost';
     }
     if (line.startsWith('delete table ')) this.#tableDeleted = true;
-    const [, , name = ''] = line.split(' ', 3);
-    // A line that cannot be read may concern both families. Indented lines continue the one before.
-    if (!/^[\s}]/.test(line))
-      for (const each of familiesOf[name] ?? [4, 6]) this.#families.add(each);
+    for (const family of concernedBy(line)) this.#families.add(family);
     const rule = /^(?:add|insert) rule (ip6?) (\S+) (\S+) .*# handle (\d+)$/.exec(line);
     if (rule?.[2] !== undefined) {
       const [, family, table, chain = '', handle] = rule;
@@ -73,4 +74,17 @@ export class TransactionReader {
     if (found === null) return undefined;
     return { pid: Number(found[1]), program: found[2] ?? '', families, added, tableDeleted };
   }
+}
+
+/** The families that a line is about, if it is about what rules of ours count on. */
+function concernedBy(line: string): readonly Family[] {
+  // Indented lines go on with the one before.
+  if (/^[\s}]/.test(line)) return [];
+  const [verb = '', kind = '', name = '', table = '', chain = ''] = line.split(' ', 5);
+  const families = verbs.has(verb) ? familiesOf[name] : undefined;
+  // What cannot be read may concern both.
+  if (families === undefined) return [4, 6];
+  const concerns =
+    kind === 'rule' || kind === 'chain' ? isOwnChain(table, chain) : isOwnTable(table);
+  return concerns ? families : [];
 }

@@ -50,6 +50,33 @@ t.test('nft flush ruleset is one event for both families', async (t) => {
   ]);
 });
 
+t.test('changes in chains that hold no rule of ours concern no family', async (t) => {
+  const end = '# new generation 3 by process 1 (iptables-nft-re)';
+  for (const line of [
+    'add rule ip filter INPUT counter packets 0 bytes 0 accept # handle 2',
+    'insert rule ip filter KUBE-FORWARD counter packets 0 bytes 0 accept # handle 2',
+    'delete rule ip filter f2b-sshd handle 9',
+    'add chain ip filter f2b-sshd # handle 4',
+    'delete chain ip6 nat MINE',
+    'add rule ip mine FORWARD accept # handle 2',
+    'add table ip mine # handle 7',
+    'add rule inet filter FORWARD accept # handle 2',
+  ]) {
+    t.match(read(line, end), [{ families: [] }], line);
+  }
+  for (const line of [
+    'add rule ip filter FORWARD accept # handle 2',
+    'replace rule ip filter DOCKER-USER accept # handle 2',
+    'delete rule ip nat DOCKER handle 9',
+    'delete chain ip filter DOCKER-FORWARD',
+    'add chain ip filter FORWARD { type filter hook forward priority 0; policy drop; }',
+    'delete table ip raw # handle 3',
+    'insert rule ip mangle POSTROUTING counter packets 0 bytes 0 # handle 2',
+  ]) {
+    t.match(read(line, end), [{ families: [4] }], line);
+  }
+});
+
 t.test('what is not understood may concern both families', async (t) => {
   t.match(read('frobnicate the rules', '# new generation 3 by process 1 (nft)'), [
     { families: [4, 6] },

@@ -1,0 +1,19 @@
+/** The chains in which rules of ours can be: changes in all other chains are no concern of ours. */
+import { dockerChains, type Table, tables } from './rule.js';
+
+const ownChains: ReadonlySet<string> = new Set(dockerChains);
+const builtIn: Readonly<Record<Table, readonly string[]>> = {
+  raw: ['PREROUTING'],
+  mangle: ['POSTROUTING'],
+  nat: ['PREROUTING', 'OUTPUT', 'POSTROUTING'],
+  filter: ['FORWARD'],
+};
+
+export function isOwnTable(name: string): boolean {
+  return tables.some((table) => table === name);
+}
+
+export function isOwnChain(tableName: string, chain: string): boolean {
+  const table = tables.find((each) => each === tableName);
+  return table !== undefined && (ownChains.has(chain) || builtIn[table].includes(chain));
+}
