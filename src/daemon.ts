@@ -181,7 +181,7 @@ interface Iptables {
 }
 
 function makeIptables(log: Log): Iptables {
-  const commands = new IptablesCommands();
+  const commands = new IptablesCommands({}, log);
   return { commands, backend: new RestoreBackend(commands, log) };
 }
 

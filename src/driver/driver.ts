@@ -33,6 +33,7 @@ export class BridgeDriver implements NetworkDriver {
 
   engineStarted(): void {
     for (const network of this.world.registry.networks()) engineStarted(network);
+    this.world.rules.engineStarted();
   }
 
   async createNetwork(input: NetworkInput): Promise<void> {

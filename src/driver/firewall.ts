@@ -56,6 +56,8 @@ export interface Firewall {
   /** Nothing is forwarded that no rule accepts. */
   dropForwarded(family: Family): Promise<void>;
 
+  /** An engine has started: what it uses to write its rules may have changed, and is looked at soon. */
+  engineStarted(): void;
   /** Begins to read the host's rules, for the next call that needs them. */
   readAhead(): void;
   /**

@@ -86,6 +86,8 @@ export interface RuleBackend {
    * @throws {DriverError} `firewall-failed`, naming what was refused
    */
   commit(family: Family, changes: readonly RuleChange[]): Promise<void>;
+  /** An engine has started: what it uses to write its rules may have changed. */
+  engineStarted(): void;
   /** What cannot be written or read on this host, in words. */
   problems(family: Family): string[];
   /** Tables that the kernel turned out to lack when a commit failed: to be left out of plans. */

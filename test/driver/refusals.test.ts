@@ -30,9 +30,14 @@ function failing(at: number, reason: string, times: number) {
           if (typeof member !== 'function') return member;
           return (...args: unknown[]): unknown => {
             if (
-              ['supports', 'deletesByHandle', 'missingTables', 'problems', 'prepare'].includes(
-                String(key),
-              )
+              [
+                'supports',
+                'deletesByHandle',
+                'missingTables',
+                'problems',
+                'refuseDoubt',
+                'prepare',
+              ].includes(String(key))
             ) {
               return Reflect.apply(member, target, args);
             }

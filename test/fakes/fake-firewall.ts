@@ -4,7 +4,7 @@
  */
 import type { Family } from '../../src/core/address.js';
 import { type Table, tables } from '../../src/core/rules/rule.js';
-import type { IptablesText } from '../../src/host/iptables/commands.js';
+import type { IptablesText } from '../../src/host/iptables/iptables-text.js';
 
 const builtIns: Readonly<Record<Table, readonly string[]>> = {
   raw: ['PREROUTING', 'OUTPUT'],
@@ -46,6 +46,18 @@ export class FakeFirewall implements IptablesText {
 
   async hasTable(_family: Family, table: Table): Promise<boolean> {
     return !this.missing.has(table);
+  }
+
+  async followVariant(): Promise<boolean> {
+    return false;
+  }
+
+  refuseDoubt(): void {}
+
+  engineStarted(): void {}
+
+  problems(): string[] {
+    return [];
   }
 
   deletesByHandle(): boolean {

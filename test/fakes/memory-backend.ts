@@ -20,6 +20,8 @@ export class MemoryBackend implements RuleBackend {
     return true;
   }
 
+  engineStarted(): void {}
+
   problems(family: Family): string[] {
     return [...this.#missing].map((table) => describeMissing(family, table));
   }

@@ -12,6 +12,9 @@ const looks = new Set([
   'deletesByHandle',
   'missingTables',
   'problems',
+  'followVariant',
+  'refuseDoubt',
+  'engineStarted',
   'prepare',
 ]);
 

@@ -19,6 +19,7 @@ export class IptablesFirewall implements Firewall {
   readonly #desired: DesiredRules;
   readonly #repairs: RuleRepair;
   readonly #commits: ReadonlyMap<Family, RuleCommits>;
+  #refused: () => void = () => {};
 
   constructor(
     private readonly backend: RuleBackend,
@@ -110,6 +111,11 @@ export class IptablesFirewall implements Firewall {
     this.#repairs.noteDrop(family);
   }
 
+  engineStarted(): void {
+    this.backend.engineStarted();
+    this.#refused();
+  }
+
   readAhead(): void {
     for (const family of this.#families) this.#commits.get(family)?.readAhead();
   }
@@ -132,6 +138,7 @@ export class IptablesFirewall implements Firewall {
   }
 
   onRefusal(listener: () => void): void {
+    this.#refused = listener;
     for (const commits of this.#commits.values()) commits.onRefusal(listener);
   }
 

@@ -5,6 +5,7 @@ export const noRules: RuleBackend = {
   supports: () => false,
   read: () => refuse(),
   commit: () => refuse(),
+  engineStarted: () => {},
   problems: () => [],
   missingTables: () => new Set(),
 };

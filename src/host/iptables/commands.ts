@@ -2,7 +2,6 @@
  * The processes that read and change the rules: `iptables-save` text out, `iptables-restore` text in,
  * and deletion by the kernel's handles.
  */
-import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { renderTableProbe } from '../../codec/iptables-restore.js';
 import type { HandledRule } from '../../codec/nft-messages.js';
@@ -10,12 +9,15 @@ import { renderDeletions } from '../../codec/nft-script.js';
 import type { Family } from '../../core/address.js';
 import { DriverError, messageOf } from '../../core/errors.js';
 import type { Table } from '../../core/rules/rule.js';
+import type { Log } from '../../driver/host.js';
 import { CommandError, type CommandResult, isInstalled, runCommand } from '../process/exec.js';
 import { SpareCommand } from '../process/spare-command.js';
+import type { IptablesText } from './iptables-text.js';
 import { OwnChanges } from './own-changes.js';
 import { firewallTimeoutMs, incompatibleTables, readByChain } from './partial-read.js';
 import { mostOverSocket, RuleDeletion } from './rule-deletion.js';
-import { detectVariant, type FirewallCommands, type Variant } from './variant.js';
+import type { Variant } from './variant.js';
+import { type Chosen, VariantChoice } from './variant-choice.js';
 
 /** iptables waits this long for the lock of another one; then we try again. */
 const lockWaitSeconds = 5;
@@ -30,32 +32,6 @@ export interface IptablesOptions {
   readonly timeoutMs?: number;
 }
 
-/** The iptables variant that this host uses, one per family; what {@link IptablesCommands} runs. */
-export interface IptablesText {
-  /** false if the host has no working iptables for this family: do not call the others with it. */
-  supports(family: Family): boolean;
-  /**
-   * `iptables-save` text of all tables; where it cannot show a table, of our chains in it, with a line of
-   * {@link hiddenRule} for each rule that iptables cannot print.
-   */
-  read(family: Family): Promise<string>;
-  /**
-   * `iptables-restore --noflush`: atomic per table. Throws with the failing line in the message.
-   *
-   * @param onStart told the process that makes the changes, before it makes them
-   */
-  restore(family: Family, text: string, onStart?: (pid: number) => void): Promise<void>;
-  /** Whether the kernel has the table; found out by writing to it. */
-  hasTable(family: Family, table: Table): Promise<boolean>;
-  /** Whether rules can be deleted by the kernel's handles for them (nf_tables). */
-  deletesByHandle(family: Family): boolean;
-  /**
-   * Deletes them in one transaction, or, if there are very many, in a few. Throws if a rule is not
-   * there; then its transaction has changed nothing.
-   */
-  deleteRules(family: Family, rules: readonly HandledRule[]): Promise<void>;
-}
-
 export class IptablesCommands implements IptablesText {
   readonly #own = new OwnChanges();
   readonly #deletion = new RuleDeletion(this.#own);
@@ -66,50 +42,65 @@ export class IptablesCommands implements IptablesText {
   /** Of processes that are at work. */
   readonly #changes = new Set<Promise<unknown>>();
 
-  /** None before the first {@link choose}. */
-  #chosen: ReadonlyMap<Family, FirewallCommands> = new Map();
+  readonly #variant: VariantChoice;
 
-  constructor(private readonly options: IptablesOptions = {}) {}
+  constructor(
+    private readonly options: IptablesOptions = {},
+    log?: Log,
+  ) {
+    this.#variant = new VariantChoice(log);
+  }
 
   /** One that has chosen. */
-  static async detect(options: IptablesOptions = {}): Promise<IptablesCommands> {
-    const commands = new IptablesCommands(options);
+  static async detect(options: IptablesOptions = {}, log?: Log): Promise<IptablesCommands> {
+    const commands = new IptablesCommands(options, log);
     await commands.choose();
     return commands;
   }
 
   /**
-   * Looks which variant the host uses (some 10 ms), and uses it from then on. Call it after the engine
-   * has been given the time to make its chains, and again when it may use another one.
-   *
-   * @throws {DriverError} `firewall-split`, or `firewall-failed` if there is no iptables for IPv4
+   * Call it after the engine has been given the time to make its chains: see
+   * {@link VariantChoice.choose}.
    */
   async choose(): Promise<void> {
-    const chosen = new Map<Family, FirewallCommands>();
-    // With ipv6.disable=1 the commands are there, but what they change has no effect.
-    const hasIpv6 = existsSync('/proc/net/if_inet6');
-    const [ipv4, ipv6] = await Promise.all([
-      detectVariant(4),
-      hasIpv6 ? detectVariant(6) : undefined,
-    ]);
-    if (ipv4 === undefined) {
-      throw new DriverError(
-        'firewall-failed',
-        'choosing the firewall: iptables is missing or cannot read the rules of this kernel; ' +
-          "install the package 'iptables', or run tsbridge with --iptables=false",
-      );
-    }
-    chosen.set(4, ipv4);
-    if (ipv6 !== undefined) chosen.set(6, ipv6);
+    await this.#variant.choose();
+    this.#useChosen();
+  }
+
+  async followVariant(): Promise<boolean> {
+    const changed = await this.#variant.check();
+    if (changed) this.#useChosen();
+    return changed;
+  }
+
+  refuseDoubt(): void {
+    this.#variant.refuseDoubt();
+  }
+
+  problems(): string[] {
+    return this.#variant.problem === undefined ? [] : [this.#variant.problem];
+  }
+
+  engineStarted(): void {
+    this.#variant.engineStarted();
+  }
+
+  #useChosen(): void {
     const args = ['--noflush', '-w', String(this.options.lockWaitSeconds ?? lockWaitSeconds)];
-    for (const [family, { restore }] of chosen) {
-      const before = this.#restores.get(family);
-      if (before?.file === restore) continue;
-      before?.close();
+    for (const [family, spare] of this.#restores) {
+      if (this.#chosen.get(family)?.restore === spare.file) continue;
+      spare.close();
+      this.#restores.delete(family);
+    }
+    for (const [family, { restore }] of this.#chosen) {
+      if (this.#restores.has(family)) continue;
       // Engines from 28 on have rules for an endpoint, and some milliseconds later for its ports.
       this.#restores.set(family, new SpareCommand(restore, args, 2));
     }
-    this.#chosen = chosen;
+  }
+
+  get #chosen(): Chosen {
+    return this.#variant.chosen;
   }
 
   supports(family: Family): boolean {

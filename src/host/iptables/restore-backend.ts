@@ -11,8 +11,8 @@ import type { RuleChange, RuleSet } from '../../core/rules/rule-set.js';
 import { addedBy, inParts, tableOf } from '../../core/rules/transactions.js';
 import type { Log, RuleBackend } from '../../driver/host.js';
 import { Yielding } from '../../yielding.js';
-import type { IptablesText } from './commands.js';
 import { RuleHandles } from './handles.js';
+import type { IptablesText } from './iptables-text.js';
 import { readYielding } from './read-rules.js';
 
 /** What is known of one family beside its rules. */
@@ -29,6 +29,8 @@ export class RestoreBackend implements RuleBackend {
     6: { handles: new RuleHandles(), missing: new Set(), partial: new Map() },
   };
 
+  #variantChanged: () => void = () => {};
+
   constructor(
     private readonly commands: IptablesText,
     private readonly log: Log,
@@ -39,6 +41,7 @@ export class RestoreBackend implements RuleBackend {
   }
 
   async read(family: Family): Promise<RuleSet> {
+    await this.#followVariant();
     const rules = await readYielding(await this.commands.read(family));
     const state = this.#states[family];
     const told = state.partial;
@@ -56,11 +59,22 @@ export class RestoreBackend implements RuleBackend {
 
   problems(family: Family): string[] {
     const { missing, partial } = this.#states[family];
-    return [...[...missing].map((table) => describeMissing(family, table)), ...partial.values()];
+    const doubts = family === 4 ? this.commands.problems() : [];
+    const lacking = [...missing].map((table) => describeMissing(family, table));
+    return [...doubts, ...lacking, ...partial.values()];
   }
 
   missingTables(family: Family): ReadonlySet<Table> {
     return this.#states[family].missing;
+  }
+
+  /** The listener is told when rules are kept by another variant of iptables from now on. */
+  onVariant(listener: () => void): void {
+    this.#variantChanged = listener;
+  }
+
+  engineStarted(): void {
+    this.commands.engineStarted();
   }
 
   /** What the kernel reports of a transaction of anybody's: the handles of rules that we have added. */
@@ -78,6 +92,7 @@ export class RestoreBackend implements RuleBackend {
 
   /** Additions before deletions; the latter by handle, where all the handles are known. */
   async commit(family: Family, changes: readonly RuleChange[]): Promise<void> {
+    await this.#checkVariant(changes);
     const yielding = new Yielding();
     const handled = await this.#handlesOf(family, changes);
     if (handled !== undefined) {
@@ -95,6 +110,25 @@ export class RestoreBackend implements RuleBackend {
       yielding,
     );
     if (partial.size > 0) await this.#deleteHidden(family, changes.filter(isHidden));
+  }
+
+  async #followVariant(): Promise<boolean> {
+    const changed = await this.commands.followVariant();
+    if (changed) {
+      this.noteGap();
+      this.#variantChanged();
+    }
+    return changed;
+  }
+
+  /** What was planned on the rules of another variant is refused; the driver reads again and repeats it. */
+  async #checkVariant(changes: readonly RuleChange[]): Promise<void> {
+    if (await this.#followVariant()) {
+      throw new DriverError('firewall-failed', 'the engine uses another variant of iptables now');
+    }
+    // Taking away is right in the variant that has the rules, whichever the engine uses.
+    if (changes.some(({ op }) => op !== 'delete' && op !== 'delete-chain'))
+      this.commands.refuseDoubt();
   }
 
   async #deleteHandled(family: Family, handled: readonly HandledRule[]): Promise<void> {

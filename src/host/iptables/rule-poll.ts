@@ -6,7 +6,7 @@
 import type { Family } from '../../core/address.js';
 import { messageOf } from '../../core/errors.js';
 import type { Log } from '../../driver/host.js';
-import type { IptablesText } from './commands.js';
+import type { IptablesText } from './iptables-text.js';
 
 const restingMs = 1_000;
 const watchingMs = 150;

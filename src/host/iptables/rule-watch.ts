@@ -21,17 +21,44 @@ export interface RuleWatch {
   readonly missing?: string | undefined;
 }
 
-/** The backend learns the handles of its rules from the same reports. */
+/**
+ * Reports or a poll, as the variant needs it; another variant, another way. The backend learns the
+ * handles of its rules from the same reports.
+ */
 export function watchRules(
   commands: IptablesCommands,
   backend: RestoreBackend,
   changed: RulesChanged,
   log: Log,
 ): RuleWatch {
-  // iptables-nft works without nft.
-  if (commands.variant(4) === 'legacy' || !isInstalled('nft')) {
-    return new RulePoll(commands, () => changed(), log);
-  }
+  const watchFor = (): RuleWatch =>
+    // iptables-nft works without nft.
+    commands.variant(4) === 'legacy' || !isInstalled('nft')
+      ? new RulePoll(commands, () => changed(), log)
+      : watchReports(commands, backend, changed, log);
+  let watch = watchFor();
+  backend.onVariant(() => {
+    watch.stop();
+    watch = watchFor();
+    watch.start();
+    // All of ours have to be written with the new variant.
+    changed();
+  });
+  return {
+    start: () => watch.start(),
+    stop: () => watch.stop(),
+    get missing() {
+      return watch.missing;
+    },
+  };
+}
+
+function watchReports(
+  commands: IptablesCommands,
+  backend: RestoreBackend,
+  changed: RulesChanged,
+  log: Log,
+): RuleWatch {
   const reader = new TransactionReader();
   const line = (text: string): void => {
     const transaction = reader.read(text);

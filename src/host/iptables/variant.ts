@@ -4,9 +4,10 @@
  * seen by Docker's chains and do not see them.
  */
 import { existsSync, readFileSync } from 'node:fs';
+import { realpath } from 'node:fs/promises';
 import type { Family } from '../../core/address.js';
 import { DriverError } from '../../core/errors.js';
-import { CommandError, runCommand } from '../process/exec.js';
+import { CommandError, pathOf, runCommand } from '../process/exec.js';
 import { chainsOf, firewallTimeoutMs, incompatibleTables } from './partial-read.js';
 
 export type Variant = 'nft' | 'legacy';
@@ -123,4 +124,16 @@ function split(tool: string, standard: Variant | undefined): DriverError {
       `a change of the alternatives; remove them (a reboot does, or delete what ` +
       `'${tool}-${stale}-save' shows of DOCKER), then start tsbridge again`,
   );
+}
+
+/**
+ * The files that `iptables` and `ip6tables` come to, through the links that `update-alternatives` sets:
+ * if they change, so does the variant that the engine uses from now on.
+ */
+export async function toolTargets(): Promise<string> {
+  const targets = Object.values(toolOf).map(async (tool) => {
+    const path = pathOf(tool);
+    return path === undefined ? '' : await realpath(path).catch(() => path);
+  });
+  return (await Promise.all(targets)).join(' ');
 }

@@ -158,8 +158,13 @@ function failureOf(result: FailedRun): CommandFailure {
 
 /** Whether a program of this name is on PATH. */
 export function isInstalled(file: string): boolean {
-  const folders = (process.env.PATH ?? '').split(delimiter);
-  return folders.some((folder) => folder !== '' && existsSync(join(folder, file)));
+  return pathOf(file) !== undefined;
+}
+
+/** Where the program of this name is on PATH. */
+export function pathOf(file: string): string | undefined {
+  const folders = (process.env.PATH ?? '').split(delimiter).filter((folder) => folder !== '');
+  return folders.map((folder) => join(folder, file)).find((path) => existsSync(path));
 }
 
 export interface SpawnOptions {

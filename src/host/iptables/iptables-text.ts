@@ -1,0 +1,38 @@
+/** What the backend asks of the commands of iptables, in their texts; a fake stands in for it in tests. */
+import type { HandledRule } from '../../codec/nft-messages.js';
+import type { Family } from '../../core/address.js';
+import type { Table } from '../../core/rules/rule.js';
+
+/** The iptables variant that this host uses, one per family; what `IptablesCommands` runs. */
+export interface IptablesText {
+  /** false if the host has no working iptables for this family: do not call the others with it. */
+  supports(family: Family): boolean;
+  /**
+   * `iptables-save` text of all tables; where it cannot show a table, of our chains in it, with a line of
+   * `hiddenRule` for each rule that iptables cannot print.
+   */
+  read(family: Family): Promise<string>;
+  /**
+   * `iptables-restore --noflush`: atomic per table. Throws with the failing line in the message.
+   *
+   * @param onStart told the process that makes the changes, before it makes them
+   */
+  restore(family: Family, text: string, onStart?: (pid: number) => void): Promise<void>;
+  /** Whether the kernel has the table; found out by writing to it. */
+  hasTable(family: Family, table: Table): Promise<boolean>;
+  /** Whether rules can be deleted by the kernel's handles for them (nf_tables). */
+  deletesByHandle(family: Family): boolean;
+  /**
+   * Deletes them in one transaction, or, if there are very many, in a few. Throws if a rule is not
+   * there; then its transaction has changed nothing.
+   */
+  deleteRules(family: Family, rules: readonly HandledRule[]): Promise<void>;
+  /** Whether the host has gone over to another variant, which is used from now on. */
+  followVariant(): Promise<boolean>;
+  /** @throws {DriverError} `firewall-split` while it is in doubt which variant the engine uses */
+  refuseDoubt(): void;
+  /** An engine has started, and may use another variant. */
+  engineStarted(): void;
+  /** Why rules are not added at the moment, in words. */
+  problems(): string[];
+}
