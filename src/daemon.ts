@@ -34,6 +34,7 @@ import { ProcessFiles } from './host/process/processes.js';
 import { inheritedSocket, notifyReady } from './host/process/systemd.js';
 import { lockState } from './host/records/state-lock.js';
 import { RecordFiles } from './host/records/store-file.js';
+import { missingPrograms } from './host/requirements.js';
 import { SandboxFiles } from './host/sandbox.js';
 import { SysctlFiles } from './host/sysctl.js';
 import { createLog } from './log.js';
@@ -69,6 +70,8 @@ export async function runDaemon(config: Config, version: string): Promise<number
   await server.listen(inherited === undefined ? { path: config.socket } : { fd: inherited });
   await notifyReady(libc);
   log.info({ socket: config.socket }, 'listening');
+  const lacking = await missingPrograms(firewall?.commands.variant(4));
+  for (const problem of lacking) log.error({}, problem);
   const stalls = watchStalls();
   const repairs = new SelfRepair(concerns, log, [deadEndpoints(world)]);
   // Whatever the monitor has told of it.
@@ -89,7 +92,10 @@ export async function runDaemon(config: Config, version: string): Promise<number
     concerns,
     recovered,
     facts: () =>
-      findFacts({ version, config, choice, iptables: firewall?.commands, monitor, stalls, world }),
+      findFacts({
+        ...{ version, config, choice, monitor, lacking, stalls, world },
+        iptables: firewall?.commands,
+      }),
   });
   await recovered.then(
     () => {

@@ -76,6 +76,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'host/sandbox': ['driver/host'],
   'host/sysctl': ['core', 'driver/host'],
   'host/iptables': ['host/netlink', 'host/process', 'codec', 'yielding', 'core', 'driver/host'],
+  'host/requirements': ['host/process'],
   'host/netlink': ['host/process', 'codec', 'core', 'driver/host'],
   'host/records': ['host/process', 'core', 'yielding', 'driver/host'],
   'host/process': ['linux', 'core/errno', 'driver/host'],

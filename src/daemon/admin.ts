@@ -46,13 +46,15 @@ export interface Known {
   /** undefined: no rules are written. */
   readonly iptables: IptablesCommands | undefined;
   readonly monitor: Monitor;
+  /** Programs that the host lacks, in words. */
+  readonly lacking: readonly string[];
   readonly stalls: Stalls;
   readonly world: World & { readonly hostPorts: ProxySupervisor };
 }
 
 export async function findFacts(known: Known): Promise<Facts> {
-  const { version, config, choice, iptables, monitor, stalls, world } = known;
-  const problems = monitor.problems();
+  const { version, config, choice, iptables, monitor, lacking, stalls, world } = known;
+  const problems = [...lacking, ...monitor.problems()];
   const ip6tables = config.ip6tables === false ? undefined : iptables?.variant(6);
   if (iptables !== undefined && config.ip6tables !== false && ip6tables === undefined) {
     problems.push('this host has no working ip6tables: there are no rules for IPv6');
