@@ -1,5 +1,5 @@
 /**
- * What happens at a start: records → intent → host. The engine replays nothing
+ * What happens at a start: records → what is desired → host. The engine replays nothing
  * (docs/docker-bridge.md 7.7), so whatever should be there has to come from here, and what is right
  * already is left alone.
  */

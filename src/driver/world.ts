@@ -1,4 +1,4 @@
-/** What every use case works with: the collaborators, the settings and the intent. */
+/** What every use case works with: the collaborators, the settings and what is desired. */
 import type { IpAddress } from '../core/address.js';
 import type { PortAllocator } from '../core/ports/allocator.js';
 import type { Firewall } from './firewall.js';

@@ -178,7 +178,7 @@ for (const variant of ['nft', 'legacy'] as const) {
           const changes = planRules(host.found, next.baseRules(family, settings), {
             add,
             remove: unwanted.filter((rule) => !kept.has(idOf(rule))).map(({ rule }) => rule),
-            retire: [former.baseRules(family, settings)],
+            dropBase: [former.baseRules(family, settings)],
           });
           restore(variant, family, renderRestore(changes), '--noflush');
           const title = `${former.name} to ${next.name}`;

@@ -33,8 +33,8 @@ export function forwardChainBase(
   settings: FirewallSettings,
   isolation: readonly [DockerChain, ...DockerChain[]],
 ): BaseRules {
-  const head = (chain: 'FORWARD' | 'DOCKER-FORWARD', jump: DockerChain): PlacedRule =>
-    place('head', family, 'filter', chain, {}, { jump });
+  const anchor = (chain: 'FORWARD' | 'DOCKER-FORWARD', jump: DockerChain): PlacedRule =>
+    place('anchor', family, 'filter', chain, {}, { jump });
   const chains: readonly DockerChain[] = [
     'DOCKER',
     'DOCKER-FORWARD',
@@ -50,11 +50,11 @@ export function forwardChainBase(
     ],
     rules: [
       ...translationJumps(family, settings),
-      head('FORWARD', 'DOCKER-USER'),
-      head('FORWARD', 'DOCKER-FORWARD'),
-      head('DOCKER-FORWARD', 'DOCKER-CT'),
-      head('DOCKER-FORWARD', isolation[0]),
-      head('DOCKER-FORWARD', 'DOCKER-BRIDGE'),
+      anchor('FORWARD', 'DOCKER-USER'),
+      anchor('FORWARD', 'DOCKER-FORWARD'),
+      anchor('DOCKER-FORWARD', 'DOCKER-CT'),
+      anchor('DOCKER-FORWARD', isolation[0]),
+      anchor('DOCKER-FORWARD', 'DOCKER-BRIDGE'),
     ],
   };
 }

@@ -40,7 +40,7 @@ function baseRules(family: Family, settings: FirewallSettings): BaseRules {
     ],
     rules: [
       ...translationJumps(family, settings),
-      place('head', family, 'filter', 'FORWARD', {}, { jump: 'DOCKER-ISOLATION' }),
+      place('anchor', family, 'filter', 'FORWARD', {}, { jump: 'DOCKER-ISOLATION' }),
       place('end', family, 'filter', 'DOCKER-ISOLATION', {}, 'RETURN'),
     ],
   };

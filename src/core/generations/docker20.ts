@@ -43,8 +43,8 @@ function baseRules(family: Family, settings: FirewallSettings): BaseRules {
     ],
     rules: [
       ...translationJumps(family, settings),
-      place('head', family, 'filter', 'FORWARD', {}, { jump: 'DOCKER-USER' }),
-      place('head', family, 'filter', 'FORWARD', {}, { jump: 'DOCKER-ISOLATION-STAGE-1' }),
+      place('anchor', family, 'filter', 'FORWARD', {}, { jump: 'DOCKER-USER' }),
+      place('anchor', family, 'filter', 'FORWARD', {}, { jump: 'DOCKER-ISOLATION-STAGE-1' }),
       place('end', family, 'filter', 'DOCKER-ISOLATION-STAGE-1', {}, 'RETURN'),
       place('end', family, 'filter', 'DOCKER-ISOLATION-STAGE-2', {}, 'RETURN'),
     ],

@@ -34,7 +34,7 @@ function baseRules(family: Family, settings: FirewallSettings): BaseRules {
   const { bridgeAcceptFwmark: mark } = settings;
   const { chains, rules } = forwardChainBase(family, settings, ['DOCKER-INTERNAL']);
   if (mark === undefined) return { chains, rules };
-  const accept = place('head', family, 'filter', 'DOCKER-FORWARD', { mark }, 'ACCEPT');
+  const accept = place('anchor', family, 'filter', 'DOCKER-FORWARD', { mark }, 'ACCEPT');
   return { chains, rules: [accept, ...rules] };
 }
 

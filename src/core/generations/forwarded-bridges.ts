@@ -8,8 +8,8 @@ import type { RuleSet } from '../rules/rule-set.js';
  * in FORWARD. 17.03 isolates networks in pairs, and the engine knows none of ours, so that the
  * pairs of ours with its networks are ours to write (`pairRules` of docker17).
  */
-export function forwardedBridges(found: RuleSet): InterfaceName[] {
-  return found.rules('filter', 'FORWARD').flatMap((text) => {
+export function forwardedBridges(observed: RuleSet): InterfaceName[] {
+  return observed.rules('filter', 'FORWARD').flatMap((text) => {
     const bridge = parseInterfaceName(/^-o (\S+) -j DOCKER$/.exec(text)?.[1] ?? '');
     return bridge === undefined ? [] : [bridge];
   });

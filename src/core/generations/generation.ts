@@ -76,10 +76,10 @@ function forwardJumps(isolation: DockerChain): [Chain, string][] {
  * ones away when it starts (docs/docker-bridge.md 1.4 and 1.8), an older one knows nothing of the
  * newer: so that of several the oldest is the one that started last.
  */
-export function seenGenerations(found: RuleSet): GenerationName[] {
+export function seenGenerations(observed: RuleSet): GenerationName[] {
   return signatures
     .filter(([, jumps]) =>
-      jumps.every(([chain, text]) => found.rules('filter', chain).includes(text)),
+      jumps.every(([chain, text]) => observed.rules('filter', chain).includes(text)),
     )
     .map(([name]) => name);
 }

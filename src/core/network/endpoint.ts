@@ -1,4 +1,4 @@
-/** What an endpoint should be: the validated intent behind CreateEndpoint. */
+/** What an endpoint should be: the validated request of CreateEndpoint. */
 import type { Cidr, Ipv4Address, MacAddress } from '../address.js';
 import { addressBytes, macFromBytes, macFromIpv4 } from '../address.js';
 import type { EndpointId, NetworkId, VethNames } from '../names.js';

@@ -1,4 +1,4 @@
-/** What a network should be: the validated intent behind CreateNetwork. */
+/** What a network should be: the validated request of CreateNetwork. */
 import type { Cidr, Family, IpAddress } from '../address.js';
 import type { InterfaceName, InterfacePrefix, NetworkId } from '../names.js';
 

@@ -1,4 +1,6 @@
-/** Rules of ours that are there, but not as they should be: twice, or above what belongs above them. */
+/**
+ * Rules of ours that are there, but not as they should be: twice, or above what belongs above them.
+ */
 import type { PlacedRule, Rule } from './rule.js';
 import type { RuleSet } from './rule-set.js';
 
@@ -19,28 +21,28 @@ export function staysInPlace({ rule }: PlacedRule): boolean {
  *
  * @param group the rules of one network, in programming order
  */
-export function disorderedRules(found: RuleSet, group: readonly PlacedRule[]): Rule[] {
+export function disorderedRules(model: RuleSet, group: readonly PlacedRule[]): Rule[] {
   const disordered = new Set<Rule>();
   const chains = new Map<string, Rule[]>();
   for (const placed of group) {
     const { rule, place } = placed;
     if (staysInPlace(placed)) continue;
-    if (found.count(rule) > 1) disordered.add(rule);
+    if (model.count(rule) > 1) disordered.add(rule);
     if (place !== 'end') continue;
     const key = `${rule.table} ${rule.chain}`;
     chains.set(key, [...(chains.get(key) ?? []), rule]);
   }
   for (const rules of chains.values()) {
-    const first = rules.findIndex((rule) => !found.has(rule) || found.count(rule) > 1);
+    const first = rules.findIndex((rule) => !model.has(rule) || model.count(rule) > 1);
     if (first < 0) continue;
-    for (const rule of rules.slice(first)) if (found.has(rule)) disordered.add(rule);
+    for (const rule of rules.slice(first)) if (model.has(rule)) disordered.add(rule);
   }
   return [...disordered];
 }
 
 /** Those that are there more than once, as after `iptables-restore --noflush` of a dump. */
-export function repeatedRules(found: RuleSet, group: readonly PlacedRule[]): Rule[] {
+export function repeatedRules(model: RuleSet, group: readonly PlacedRule[]): Rule[] {
   return group.flatMap((placed) =>
-    found.count(placed.rule) > 1 && !staysInPlace(placed) ? [placed.rule] : [],
+    model.count(placed.rule) > 1 && !staysInPlace(placed) ? [placed.rule] : [],
   );
 }

@@ -3,7 +3,7 @@
  * kernels have no raw or mangle, or no nat for IPv6; Docker refuses to start containers there.
  */
 import type { Family } from '../address.js';
-import type { BaseRules, RuleIntent } from './plan.js';
+import type { BaseRules, RuleEdit } from './plan.js';
 import type { Rule, Table } from './rule.js';
 
 /** The tables that a network can do without. */
@@ -33,15 +33,15 @@ export function withoutTables(missing: ReadonlySet<Table>, base: BaseRules): Bas
   };
 }
 
-export function intentWithoutTables(missing: ReadonlySet<Table>, intent: RuleIntent): RuleIntent {
-  if (missing.size === 0) return intent;
+export function editWithoutTables(missing: ReadonlySet<Table>, edit: RuleEdit): RuleEdit {
+  if (missing.size === 0) return edit;
   const kept = (rules: readonly Rule[]): Rule[] => rules.filter(({ table }) => !missing.has(table));
   return {
-    ...intent,
-    add: intent.add.filter(({ rule }) => !missing.has(rule.table)),
-    remove: kept(intent.remove),
-    lift: kept(intent.lift ?? []),
-    ...(intent.stale === undefined ? {} : { stale: kept(intent.stale) }),
-    retire: (intent.retire ?? []).map((former) => withoutTables(missing, former)),
+    ...edit,
+    add: edit.add.filter(({ rule }) => !missing.has(rule.table)),
+    remove: kept(edit.remove),
+    relocate: kept(edit.relocate ?? []),
+    ...(edit.stale === undefined ? {} : { stale: kept(edit.stale) }),
+    dropBase: (edit.dropBase ?? []).map((former) => withoutTables(missing, former)),
   };
 }

@@ -1,10 +1,10 @@
 /**
- * Plans for chains in which others have rules that cannot be shown (`RuleSet.isPartial`): of our rules
- * there, only bare jumps are known to be there or not. A call's rules are added where they go, since it
- * is the call that makes them; and removed, whether they are known to be there or not. A repair leaves
- * alone what it cannot compare.
+ * Plans for chains in which others have rules that cannot be shown (`RuleSet.isPartial`): of our
+ * rules there, only bare jumps are known to be there or not. A call's rules are added where they
+ * go, since it is the call that makes them; and removed, whether they are known to be there or not.
+ * A repair leaves alone what it cannot compare.
  */
-import type { BaseRules, RuleIntent } from './plan.js';
+import type { BaseRules, RuleEdit } from './plan.js';
 import type { Rule, Table } from './rule.js';
 import type { RuleChange, RuleSet } from './rule-set.js';
 
@@ -14,15 +14,15 @@ export function comparableBase(model: RuleSet, base: BaseRules): BaseRules {
 }
 
 /** What a repair can know to be missing, wrong or too much. */
-export function comparableIntent(model: RuleSet, intent: RuleIntent): RuleIntent {
+export function comparableEdit(model: RuleSet, edit: RuleEdit): RuleEdit {
   const kept = (rules: readonly Rule[]): Rule[] =>
     rules.filter((rule) => isComparable(model, rule));
   return {
-    ...intent,
-    add: intent.add.filter(({ rule }) => isComparable(model, rule)),
-    remove: kept(intent.remove),
-    lift: kept(intent.lift ?? []),
-    stale: kept(intent.stale ?? []),
+    ...edit,
+    add: edit.add.filter(({ rule }) => isComparable(model, rule)),
+    remove: kept(edit.remove),
+    relocate: kept(edit.relocate ?? []),
+    stale: kept(edit.stale ?? []),
   };
 }
 

@@ -13,105 +13,110 @@ export interface BaseRules {
 }
 
 /** What a call wants of one family's rules. Additions come first. */
-export interface RuleIntent {
+export interface RuleEdit {
   readonly add: readonly PlacedRule[];
   readonly remove: readonly Rule[];
   /** Of those to add: to be taken away first, in all copies, since they are in the wrong place. */
-  readonly lift?: readonly Rule[];
+  readonly relocate?: readonly Rule[];
   /** To be taken away in all copies. */
   readonly stale?: readonly Rule[];
   /** What networks shared in other generations: goes, as far as nobody else uses it. */
-  readonly retire?: readonly BaseRules[];
+  readonly dropBase?: readonly BaseRules[];
   /** The policy of FORWARD shall be DROP. */
   readonly dropForwarded?: true;
 }
 
 /**
- * Changes that make `base` and `intent` true, given `found`; none for what is there already.
- * `found` is brought along, so that the next intent can be planned on top of this one.
+ * Changes that carry out `base` and `edit`, given `model`; none for what exists already. They are
+ * applied to `model`, too, so that the next edit can be planned on top of this one.
  *
- * Of a chain's heads (the jumps that must stay above our rules) none is moved as long as their
+ * Of a chain's anchors (the jumps that must stay above our rules) none is moved as long as their
  * order is right and none of ours stands above them: whatever others put between or before them
  * keeps its place.
  *
- * Yields after every few hundred rules; nobody else may use `found` until it has returned.
+ * Yields after every few hundred rules; no other plan may use `model` until it has returned.
  */
 export function* planInSteps(
-  found: RuleSet,
+  model: RuleSet,
   base: BaseRules,
-  intent: RuleIntent,
+  edit: RuleEdit,
 ): Generator<void, RuleChange[]> {
   const changes: RuleChange[] = [];
   const commit = (next: readonly RuleChange[]): void => {
     changes.push(...next);
-    found.apply(next);
+    model.apply(next);
   };
-  if (intent.add.length > 0) {
+  if (edit.add.length > 0) {
     for (const { table, chain } of base.chains) {
-      if (!found.hasChain(table, chain)) commit([{ op: 'create-chain', table, chain }]);
+      if (!model.hasChain(table, chain)) commit([{ op: 'create-chain', table, chain }]);
     }
-    const heads = base.rules.filter(({ place }) => place === 'head').map(({ rule }) => rule);
-    commit(copies(found, intent.lift ?? []));
+    const anchors = base.rules.filter(({ place }) => place === 'anchor').map(({ rule }) => rule);
+    commit(copies(model, edit.relocate ?? []));
     let looked = 0;
-    for (const placed of [...base.rules, ...intent.add.filter(staysInPlace)]) {
+    for (const placed of [...base.rules, ...edit.add.filter(staysInPlace)]) {
       looked += 1;
       if (looked % stepSize === 0) yield;
-      commit(secondCopies(found, placed));
+      commit(secondCopies(model, placed));
     }
-    commit(misplacedHeads(found, heads, intent.add));
-    for (const { rule, place } of [...base.rules, ...intent.add]) {
+    commit(misplacedAnchors(model, anchors, edit.add));
+    for (const { rule, place } of [...base.rules, ...edit.add]) {
       looked += 1;
       if (looked % stepSize === 0) yield;
-      if (found.has(rule)) continue;
+      if (model.has(rule)) continue;
       if (place === 'end') commit([{ op: 'append', rule }]);
       else {
-        const above = heads.filter((head) => sameChain(head, rule));
-        const until = place === 'head' ? above.indexOf(rule) : above.length;
-        commit([{ op: 'insert', rule, position: below(found, above.slice(0, until)) }]);
+        const above = anchors.filter((anchor) => sameChain(anchor, rule));
+        const until = place === 'anchor' ? above.indexOf(rule) : above.length;
+        commit([{ op: 'insert', rule, position: below(model, above.slice(0, until)) }]);
       }
     }
   }
-  commit(deletions(found, intent.remove));
-  commit(copies(found, intent.stale ?? []));
-  for (const former of intent.retire ?? []) commit(retirement(found, base, former));
-  if (intent.dropForwarded && found.policy('filter', 'FORWARD') !== 'DROP') {
+  commit(deletions(model, edit.remove));
+  commit(copies(model, edit.stale ?? []));
+  for (const former of edit.dropBase ?? []) commit(unusedBase(model, base, former));
+  if (edit.dropForwarded && model.policy('filter', 'FORWARD') !== 'DROP') {
     commit([{ op: 'policy', table: 'filter', chain: 'FORWARD', policy: 'DROP' }]);
   }
   return changes;
 }
 
 /**
- * An engine that starts, or makes a network, takes its jumps away and puts them on top again, without
- * looking: one that we have put back in between is then there twice. A deletion takes the first of
- * them, but the first is the one that counts: further down, rules of others would be met before it
- * that were met after it.
+ * An engine that starts, or makes a network, takes its jumps away and puts them on top again,
+ * without looking: one that we have put back in between is then there twice. A deletion takes the
+ * first of them, but the first is the one that counts: further down, rules of others would be met
+ * before it that were met after it.
  */
-function secondCopies(found: RuleSet, { rule }: PlacedRule): RuleChange[] {
-  const count = found.count(rule);
+function secondCopies(model: RuleSet, { rule }: PlacedRule): RuleChange[] {
+  const count = model.count(rule);
   if (count < 2) return [];
   return [
     ...Array.from({ length: count }, (): RuleChange => ({ op: 'delete', rule })),
-    { op: 'insert', rule, position: found.positionOf(rule) ?? 0 },
+    { op: 'insert', rule, position: model.positionOf(rule) ?? 0 },
   ];
 }
 
-/** Deletes the heads that stand below a later head or below a rule of ours; they come back above. */
-function misplacedHeads(
-  found: RuleSet,
-  heads: readonly Rule[],
+/**
+ * Deletes the anchors that stand below a later anchor or below a rule of ours; they come back
+ * above.
+ */
+function misplacedAnchors(
+  model: RuleSet,
+  anchors: readonly Rule[],
   ours: readonly PlacedRule[],
 ): RuleChange[] {
   const changes: RuleChange[] = [];
-  for (const first of heads.filter((head, index) => heads.findIndex(sameChainAs(head)) === index)) {
+  for (const first of anchors.filter(
+    (anchor, index) => anchors.findIndex(sameChainAs(anchor)) === index,
+  )) {
     const own = new Set<string>(
       ours.filter(({ rule }) => sameChain(rule, first)).map(({ rule }) => rule.text),
     );
-    let limit = found.rules(first.table, first.chain).findIndex((text) => own.has(text));
+    let limit = model.rules(first.table, first.chain).findIndex((text) => own.has(text));
     if (limit < 0) limit = Number.POSITIVE_INFINITY;
-    for (const head of heads.filter(sameChainAs(first)).reverse()) {
-      const position = found.positionOf(head);
+    for (const anchor of anchors.filter(sameChainAs(first)).reverse()) {
+      const position = model.positionOf(anchor);
       if (position === undefined) continue;
-      if (position > limit) changes.push({ op: 'delete', rule: head });
+      if (position > limit) changes.push({ op: 'delete', rule: anchor });
       else limit = position;
     }
   }
@@ -122,19 +127,19 @@ function misplacedHeads(
  * Chains in which others have put rules stay, with the jumps that lead there; and DOCKER-USER is
  * the administrator's.
  */
-function retirement(found: RuleSet, base: BaseRules, former: BaseRules): RuleChange[] {
+function unusedBase(model: RuleSet, base: BaseRules, former: BaseRules): RuleChange[] {
   const own = new Set(former.rules.map(({ rule }) => idOf(rule)));
   const wanted = new Set(base.rules.map(({ rule }) => idOf(rule)));
   const dropped = former.chains.filter(
     ({ table, chain }) =>
-      found.hasChain(table, chain) &&
+      model.hasChain(table, chain) &&
       !base.chains.some((kept) => kept.table === table && kept.chain === chain),
   );
   const [unused, used] = partition(
     dropped,
     ({ table, chain }) =>
       chain !== 'DOCKER-USER' &&
-      found.rules(table, chain).every((text) => own.has(`${table} ${chain} ${text}`)),
+      model.rules(table, chain).every((text) => own.has(`${table} ${chain} ${text}`)),
   );
   const rules = former.rules
     .map(({ rule }) => rule)
@@ -149,17 +154,17 @@ function retirement(found: RuleSet, base: BaseRules, former: BaseRules): RuleCha
         ),
     );
   return [
-    ...deletions(found, rules),
+    ...deletions(model, rules),
     ...unused.map(({ table, chain }): RuleChange => ({ op: 'delete-chain', table, chain })),
   ];
 }
 
-function copies(found: RuleSet, rules: readonly Rule[]): RuleChange[] {
+function copies(model: RuleSet, rules: readonly Rule[]): RuleChange[] {
   const seen = new Set<string>();
   return rules.flatMap((rule): RuleChange[] => {
     if (seen.has(idOf(rule))) return [];
     seen.add(idOf(rule));
-    return Array.from({ length: found.count(rule) }, () => ({ op: 'delete', rule }));
+    return Array.from({ length: model.count(rule) }, () => ({ op: 'delete', rule }));
   });
 }
 
@@ -169,15 +174,15 @@ function partition<T>(values: readonly T[], test: (value: T) => boolean): [T[], 
 
 const idOf = (rule: Rule): string => `${rule.table} ${rule.chain} ${rule.text}`;
 
-function deletions(found: RuleSet, rules: readonly Rule[]): RuleChange[] {
+function deletions(model: RuleSet, rules: readonly Rule[]): RuleChange[] {
   const seen = new Set<string>();
   const there = rules.filter((rule) => {
     const id = idOf(rule);
-    if (seen.has(id) || !found.has(rule)) return false;
+    if (seen.has(id) || !model.has(rule)) return false;
     seen.add(id);
     return true;
   });
-  return found.fromTop(there).map((rule) => ({ op: 'delete', rule }));
+  return model.fromTop(there).map((rule) => ({ op: 'delete', rule }));
 }
 
 const sameChain = (a: Rule, b: Rule): boolean => a.table === b.table && a.chain === b.chain;
@@ -187,6 +192,6 @@ const sameChainAs =
     sameChain(rule, other);
 
 /** The first position below all of these rules that are there. */
-function below(found: RuleSet, rules: readonly Rule[]): number {
-  return Math.max(0, ...rules.map((rule) => (found.positionOf(rule) ?? -1) + 1));
+function below(model: RuleSet, rules: readonly Rule[]): number {
+  return Math.max(0, ...rules.map((rule) => (model.positionOf(rule) ?? -1) + 1));
 }

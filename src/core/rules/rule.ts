@@ -65,7 +65,9 @@ export interface Translation {
   readonly address: IpAddress;
   /** Without it the port stays as it is. */
   readonly port?: PortMatch;
-  /** Of a range of ports: which port becomes the first of it, the next one the second, and so on. */
+  /**
+   * Of a range of ports: which port becomes the first of it, the next one the second, and so on.
+   */
   readonly base?: Port;
 }
 
@@ -84,10 +86,10 @@ export type RuleText = Brand<string, 'RuleText'>;
 
 /**
  * Where a rule goes that is not there yet.
- * `head`: among the chain's jumps that stay above everything of ours, in the order given;
- * `top`: above all other rules but the heads; `end`: below everything.
+ * `anchor`: among the chain's jumps that stay above everything of ours, in the order given;
+ * `top`: above all other rules but the anchors; `end`: below everything.
  */
-export type Place = 'head' | 'top' | 'end';
+export type Place = 'anchor' | 'top' | 'end';
 
 export interface PlacedRule {
   readonly rule: Rule;

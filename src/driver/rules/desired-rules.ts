@@ -1,4 +1,7 @@
-/** Networks, endpoints and ports → the rules that should be there, as this host's engine writes them. */
+/**
+ * Networks, endpoints and ports → the rules that should be there, as this host's engine writes
+ * them.
+ */
 import { isDeepStrictEqual } from 'node:util';
 import type { Family } from '../../core/address.js';
 import { generations } from '../../core/generations/all.js';
@@ -50,7 +53,9 @@ export class DesiredRules {
     return rules.filter(({ rule }) => this.#writes(network, rule.family));
   }
 
-  /** {@link ofPorts} of all endpoints: a repair then finds them made, and no call waits for that. */
+  /**
+   * {@link ofPorts} of all endpoints: a repair then finds them made, and no call waits for that.
+   */
   async preparePorts(): Promise<void> {
     this.#ports.prune((id) => this.registry.endpoint(id) !== undefined);
     const yielding = new Yielding();
@@ -64,21 +69,22 @@ export class DesiredRules {
     this.#ports.forget(endpoint);
   }
 
-  ofNetwork(network: NetworkSpec, family: Family, found: RuleSet): PlacedRule[] {
+  ofNetwork(network: NetworkSpec, family: Family, observed: RuleSet): PlacedRule[] {
     if (!this.#writes(network, family)) return [];
-    return this.#networkRules(network, family, found, this.#writer(network));
+    return this.#networkRules(network, family, observed, this.#writer(network));
   }
 
   #networkRules(
     network: NetworkSpec,
     family: Family,
-    found: RuleSet,
+    observed: RuleSet,
     { generation, settings }: Writer,
   ): PlacedRule[] {
     const own = generation.networkRules(network, family, settings);
     if (generation.pairRules === undefined) return own;
     const others = new Map<string, IsolatedNetwork>();
-    for (const bridge of forwardedBridges(found)) others.set(bridge, { bridge, internal: false });
+    for (const bridge of forwardedBridges(observed))
+      others.set(bridge, { bridge, internal: false });
     for (const spec of this.networks) others.set(spec.bridge, spec);
     others.delete(network.bridge);
     const pairs = [...others.values()].flatMap(
@@ -91,14 +97,14 @@ export class DesiredRules {
    * Everything that should be there, in the order in which it was asked for. What a call changes
    * meanwhile is in its own commit, which comes after the one that this is for.
    */
-  async ofAll(family: Family, found: RuleSet, yielding: Yielding): Promise<PlacedRule[]> {
+  async ofAll(family: Family, observed: RuleSet, yielding: Yielding): Promise<PlacedRule[]> {
     if (!this.choice.writes(family)) return [];
     const rules: PlacedRule[] = [];
     const add = async (some: readonly PlacedRule[]): Promise<void> => {
       for (const each of some) if (each.rule.family === family) rules.push(each);
       await yielding.pause();
     };
-    for (const spec of this.networks) await add(this.ofNetwork(spec, family, found));
+    for (const spec of this.networks) await add(this.ofNetwork(spec, family, observed));
     for (const { spec, network, record, publishing } of this.registry.endpoints()) {
       if ([record.phase, network.record.phase].includes('removing')) continue;
       await add(this.ofEndpoint(network.spec, spec));
@@ -119,7 +125,7 @@ export class DesiredRules {
   /** Of networks whose rules are on the host in other words than they are written now. */
   async ofFormerSettings(
     family: Family,
-    found: RuleSet,
+    observed: RuleSet,
     yielding: Yielding,
   ): Promise<PlacedRule[]> {
     const rules: PlacedRule[] = [];
@@ -129,7 +135,7 @@ export class DesiredRules {
       const generation = generations[name];
       const writer = { generation, settings: { userlandProxy, loopbackSpared } };
       const network = { ...spec, ...more };
-      rules.push(...this.#networkRules(network, family, found, writer));
+      rules.push(...this.#networkRules(network, family, observed, writer));
       for (const endpoint of endpoints.values()) {
         rules.push(...generation.endpointRules(network, endpoint.spec, family));
         rules.push(...(await makePortRules(network, endpoint.record, writer, yielding)));
@@ -138,12 +144,14 @@ export class DesiredRules {
     return rules;
   }
 
-  /** What calls are about to commit, additions and removals: a repair before them does it as well. */
-  async ofCallsUnderway(family: Family, found: RuleSet): Promise<PlacedRule[]> {
+  /**
+   * What calls are about to commit, additions and removals: a repair before them does it as well.
+   */
+  async ofCallsUnderway(family: Family, observed: RuleSet): Promise<PlacedRule[]> {
     const rules = this.registry
       .networks()
       .filter(({ record }) => record.phase !== 'ready')
-      .flatMap(({ spec }) => this.ofNetwork(spec, family, found));
+      .flatMap(({ spec }) => this.ofNetwork(spec, family, observed));
     for (const { record, publishing, spec, network } of this.registry.endpoints()) {
       if (record.phase === 'ready' && publishing !== 'rules') continue;
       rules.push(...this.ofEndpoint(network.spec, spec));
@@ -153,8 +161,8 @@ export class DesiredRules {
   }
 
   /**
-   * By what a rule is known to be about a network or a port of ours. undefined while a record cannot be
-   * read: what that one wants, nobody knows.
+   * By what a rule is known to be about a network or a port of ours. undefined while a record
+   * cannot be read: what that one wants, nobody knows.
    */
   ownThings(family: Family): OwnThings | undefined {
     if (this.registry.unreadable.all().length > 0) return undefined;

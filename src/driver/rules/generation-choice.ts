@@ -52,13 +52,13 @@ export class GenerationChoice {
    * Looks at the rules of one family, IPv4 first. Answers with the generations that were written
    * until now: what networks shared there has to go, as far as no engine needs it.
    */
-  observe(family: Family, found: RuleSet): Generation[] {
+  observe(family: Family, observed: RuleSet): Generation[] {
     if (family === 6) {
-      if (this.ip6tables === 'auto') this.#followIpv6(found);
+      if (this.ip6tables === 'auto') this.#followIpv6(observed);
       return [];
     }
     const before = this.#seen;
-    const seen = seenGenerations(found);
+    const seen = seenGenerations(observed);
     this.#seen = seen;
     // Chains of another engine than was foreseen are that engine's.
     if (this.forced !== 'auto') return [];
@@ -74,15 +74,15 @@ export class GenerationChoice {
   }
 
   /** Once the engine was seen to write them, its chains can only have been flushed. */
-  #followIpv6(found: RuleSet): void {
+  #followIpv6(observed: RuleSet): void {
     const { name } = this.#current;
     const before = this.#ipv6Of === name && this.#ipv6;
-    this.#ipv6 = before || followsIpv6(name, found);
+    this.#ipv6 = before || followsIpv6(name, observed);
     this.#ipv6Of = name;
   }
 }
 
 /** IPv6 rules are on by default from 27 on; before, only where the engine was told to. */
-function followsIpv6(generation: GenerationName, found: RuleSet): boolean {
-  return generation !== 'docker20' || found.hasChain('filter', 'DOCKER');
+function followsIpv6(generation: GenerationName, observed: RuleSet): boolean {
+  return generation !== 'docker20' || observed.hasChain('filter', 'DOCKER');
 }

@@ -1,4 +1,6 @@
-/** The rules of networks, endpoints and ports in the chains of Docker's engines, in both families. */
+/**
+ * The rules of networks, endpoints and ports in the chains of Docker's engines, in both families.
+ */
 import type { Family } from '../../core/address.js';
 import type { FirewallSettings, GenerationName } from '../../core/generations/generation.js';
 import type { EndpointSpec } from '../../core/network/endpoint.js';
@@ -12,8 +14,8 @@ import type { RuleSettings } from '../state/records.js';
 import type { Registry } from '../state/registry.js';
 import { DesiredRules } from './desired-rules.js';
 import type { GenerationChoice } from './generation-choice.js';
-import { RuleRepair } from './repair-intent.js';
 import { RuleCommits, type RuleRequest } from './rule-commits.js';
+import { RuleRepair } from './rule-repair.js';
 
 export class IptablesFirewall implements Firewall {
   readonly #desired: DesiredRules;
@@ -120,7 +122,9 @@ export class IptablesFirewall implements Firewall {
     for (const family of this.#families) this.#commits.get(family)?.readAhead();
   }
 
-  /** One commit a family. What the scope refuses in one family is not done in the next one, either. */
+  /**
+   * One commit a family. What the scope refuses in one family is not done in the next one, either.
+   */
   async repair(scope: RepairScope, families: readonly Family[] = [4, 6]): Promise<RepairOutcome> {
     const changes: RuleChange[] = [];
     let refused = false;

@@ -1,24 +1,20 @@
 /**
- * Group commit: requests that arrive while a commit runs share the next one, so that a thousand rules
- * or sixty-four containers cost one commit each (docs/adr/0003-commits-and-the-model.md).
+ * Group commit: requests that arrive while a commit runs share the next one, so that a thousand
+ * rules or sixty-four containers cost one commit each (docs/adr/0003-commits-and-the-model.md).
  */
 import type { Family } from '../../core/address.js';
 import { messageOf, wrapError } from '../../core/errors.js';
 import type { NetworkSpec } from '../../core/network/network.js';
-import { intentWithoutTables, withoutTables } from '../../core/rules/missing-tables.js';
-import {
-  blindDeletions,
-  comparableBase,
-  comparableIntent,
-} from '../../core/rules/partial-chains.js';
-import { planInSteps, type RuleIntent } from '../../core/rules/plan.js';
+import { editWithoutTables, withoutTables } from '../../core/rules/missing-tables.js';
+import { blindDeletions, comparableBase, comparableEdit } from '../../core/rules/partial-chains.js';
+import { planInSteps, type RuleEdit } from '../../core/rules/plan.js';
 import type { PlacedRule, Rule } from '../../core/rules/rule.js';
 import type { RuleChange, RuleSet } from '../../core/rules/rule-set.js';
 import { Yielding } from '../../yielding.js';
 import type { RepairOutcome, RepairScope } from '../firewall.js';
 import type { Log, RuleBackend } from '../host.js';
 import type { DesiredRules } from './desired-rules.js';
-import { type RuleRepair, ruleKey } from './repair-intent.js';
+import { type RuleRepair, ruleKey } from './rule-repair.js';
 
 /** What is asked of one family's rules. What it comes to is found out right before the plan. */
 export type RuleRequest =
@@ -71,7 +67,9 @@ export class RuleCommits {
     });
   }
 
-  /** The next plan is made on what the host has from now on: for a start, as reading takes its time. */
+  /**
+   * The next plan is made on what the host has from now on: for a start, as reading takes its time.
+   */
   readAhead(): void {
     this.#reading = this.backend.read(this.family);
     // The request that waits for it gets the rejection; this only prevents unhandledRejection.
@@ -104,7 +102,9 @@ export class RuleCommits {
     this.#working = undefined;
   }
 
-  /** One bad call fails alone; and what failed because the rules had changed gets its second try. */
+  /**
+   * One bad call fails alone; and what failed because the rules had changed gets its second try.
+   */
   async #commitAlone(batch: readonly Pending[]): Promise<void> {
     for (const { request, resolve, reject } of batch) {
       try {
@@ -147,9 +147,9 @@ export class RuleCommits {
     yielding: Yielding,
   ): Promise<Planned> {
     if (request.kind === 'repair') return this.#planRepair(request.scope, later, model, yielding);
-    const intent = this.#intentOf(request, model);
-    const blind = blindDeletions(model, intent.remove);
-    const planned = await this.#changes(intent, model, yielding);
+    const edit = this.#editOf(request, model);
+    const blind = blindDeletions(model, edit.remove);
+    const planned = await this.#changes(edit, model, yielding);
     const changes = [...planned, ...blind];
     return { outcome: { changes, refused: false }, changes, model };
   }
@@ -161,12 +161,12 @@ export class RuleCommits {
     model: RuleSet,
     yielding: Yielding,
   ): Promise<Planned> {
-    const { intent, underway } = await this.repairs.intentOf(this.family, model);
+    const { edit, underway } = await this.repairs.editOf(this.family, model);
     for (const request of [...later, ...this.#queue.map((pending) => pending.request)]) {
       if (request.kind === 'change') for (const rule of request.remove) underway.add(ruleKey(rule));
     }
     const next = model.copy();
-    const all = await this.#changes(comparableIntent(next, intent), next, yielding);
+    const all = await this.#changes(comparableEdit(next, edit), next, yielding);
     const changes = all.filter(
       (change) => !('rule' in change && underway.has(ruleKey(change.rule))),
     );
@@ -176,17 +176,14 @@ export class RuleCommits {
   }
 
   /** Brings the model along. */
-  async #changes(intent: RuleIntent, model: RuleSet, yielding: Yielding): Promise<RuleChange[]> {
+  async #changes(edit: RuleEdit, model: RuleSet, yielding: Yielding): Promise<RuleChange[]> {
     const missing = this.backend.missingTables(this.family);
     const base = withoutTables(missing, comparableBase(model, this.desired.base(this.family)));
     await yielding.pause();
-    return yielding.run(planInSteps(model, base, intentWithoutTables(missing, intent)));
+    return yielding.run(planInSteps(model, base, editWithoutTables(missing, edit)));
   }
 
-  #intentOf(
-    request: Exclude<RuleRequest, { readonly kind: 'repair' }>,
-    model: RuleSet,
-  ): RuleIntent {
+  #editOf(request: Exclude<RuleRequest, { readonly kind: 'repair' }>, model: RuleSet): RuleEdit {
     const { family, desired, repairs } = this;
     const kept = repairs.keptDrop(family, model);
     switch (request.kind) {

@@ -1,4 +1,4 @@
-/** The intent: what networks and endpoints should exist. In memory; records.ts is its disk form. */
+/** What networks and endpoints are desired. In memory; records.ts is its form on disk. */
 import type { IpAddress } from '../../core/address.js';
 import type { EndpointId, NetworkId } from '../../core/names.js';
 import type { EndpointSpec } from '../../core/network/endpoint.js';
@@ -12,8 +12,8 @@ export interface NetworkState {
   readonly record: NetworkRecord;
   readonly endpoints: Map<EndpointId, EndpointState>;
   /**
-   * true: made before the last start of the daemon or of the engine, and not used by an engine since;
-   * whether the engine still knows it is not known. Changed by `transitions.ts` only.
+   * true: made before the last start of the daemon or of the engine, and not used by an engine
+   * since; whether the engine still knows it is not known. Changed by `transitions.ts` only.
    */
   readonly former: boolean;
 }
@@ -28,7 +28,9 @@ export interface EndpointState {
 }
 
 export class Registry {
-  /** Networks to be: what is on the host under their names is looked at, and nothing planned yet. */
+  /**
+   * Networks to be: what is on the host under their names is looked at, and nothing planned yet.
+   */
   readonly examined = new Set<NetworkSpec>();
   readonly #networks = new Map<NetworkId, NetworkState>();
   readonly #endpoints = new Map<EndpointId, EndpointState>();

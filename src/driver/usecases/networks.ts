@@ -156,7 +156,7 @@ export async function deleteNetwork(world: World, id: NetworkId): Promise<void> 
  */
 export async function takeAway(world: World, state: NetworkState): Promise<string | undefined> {
   const { spec, record } = state;
-  // Out of the intent first, so that a repair does not put anything back.
+  // No longer desired from here on, so that a repair does not put anything back.
   networkRemoving(state);
   const errors = new ErrorList();
   await errors.attempt(() => world.rules.removeNetwork(spec));

@@ -113,7 +113,7 @@ export async function finishRelease(world: World, state: EndpointState): Promise
 export async function freePorts(world: World, state: EndpointState): Promise<boolean> {
   if (publishesNothing(state)) return false;
   const errors = new ErrorList();
-  // Out of the intent first, so that a repair does not put the rules back.
+  // No longer desired from here on, so that a repair does not put the rules back.
   const ports = releasing(state);
   const { bindings } = ports;
   await Promise.all([

@@ -22,7 +22,7 @@ function chain(names: string): RuleSet {
 /** The chain after a repair. */
 function repaired(names: string): string {
   const found = chain(names);
-  planRules(found, base, { add: group, remove: [], lift: disorderedRules(found, group) });
+  planRules(found, base, { add: group, remove: [], relocate: disorderedRules(found, group) });
   return found
     .rules('filter', 'DOCKER')
     .map((text) => text[3])
@@ -51,7 +51,7 @@ t.test('a rule that is there twice is deleted once', async (t) => {
   t.strictSame(repeatedRules(chain('tabc'), group), []);
   const found = chain('aab');
   const lift = [a.rule, b.rule, a.rule];
-  planRules(found, base, { add: [a, b], remove: [], lift });
+  planRules(found, base, { add: [a, b], remove: [], relocate: lift });
   t.strictSame(
     found.rules('filter', 'DOCKER'),
     [a.rule.text, b.rule.text],

@@ -3,7 +3,7 @@ import { renderRestore } from '../../../src/codec/iptables-restore.js';
 import { generations } from '../../../src/core/generations/all.js';
 import {
   describeMissing,
-  intentWithoutTables,
+  editWithoutTables,
   optionalTables,
   withoutTables,
 } from '../../../src/core/rules/missing-tables.js';
@@ -30,11 +30,11 @@ t.test('nothing is written to a table that is missing, and all of the rest is', 
         ...generation.endpointRules(network, endpoint, family),
         ...bindings.flatMap((binding) => generation.portRules(network, binding, settings)),
       ].filter(({ rule }) => rule.family === family);
-      const lift = add.map(({ rule }) => rule);
-      const intent = { add, remove: lift, lift, retire: [base] };
+      const relocate = add.map(({ rule }) => rule);
+      const edit = { add, remove: relocate, relocate, dropBase: [base] };
       for (const table of optionalTables(family)) {
         const missing = new Set<Table>([table]);
-        const kept = intentWithoutTables(missing, intent);
+        const kept = editWithoutTables(missing, edit);
         const changes = planRules(new RuleSet(), withoutTables(missing, base), {
           ...kept,
           remove: [],
@@ -46,13 +46,13 @@ t.test('nothing is written to a table that is missing, and all of the rest is', 
           kept.remove,
           others.map(({ rule }) => rule),
         );
-        t.same(kept.lift, kept.remove);
-        t.same(kept.retire, [withoutTables(missing, base)]);
+        t.same(kept.relocate, kept.remove);
+        t.same(kept.dropBase, [withoutTables(missing, base)]);
       }
-      t.equal(intentWithoutTables(new Set(), intent), intent);
+      t.equal(editWithoutTables(new Set(), edit), edit);
       t.equal(withoutTables(new Set(), base), base);
-      t.same(intentWithoutTables(new Set(['raw']), { add: [], remove: [] }), {
-        ...{ add: [], remove: [], lift: [], retire: [] },
+      t.same(editWithoutTables(new Set(['raw']), { add: [], remove: [] }), {
+        ...{ add: [], remove: [], relocate: [], dropBase: [] },
       });
     }
   }

@@ -88,7 +88,11 @@ class SharedHost {
       ...this.#groups.flatMap((group) => disorderedRules(this.found, group)),
       ...repeatedRules(this.found, add),
     ];
-    planRules(this.found, generation.baseRules(family, settings), { add, remove: [], lift });
+    planRules(this.found, generation.baseRules(family, settings), {
+      add,
+      remove: [],
+      relocate: lift,
+    });
   }
 
   theirs({ op, chain: [table, chain], line }: Exclude<World['steps'][number], 'ours'>): void {

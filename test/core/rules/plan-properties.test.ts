@@ -112,7 +112,7 @@ t.test('planning a second time changes no rule', async () => {
   );
 });
 
-t.test('what was there keeps its order; ours stand below the heads', async () => {
+t.test('what was there keeps its order; ours stand below the anchors', async () => {
   fc.assert(
     fc.property(world, (w) => {
       const host = start(w);
@@ -122,14 +122,14 @@ t.test('what was there keeps its order; ours stand below the heads', async () =>
       for (const [chain, texts] of Object.entries(before)) {
         if (!isSubsequence(texts, after[chain] ?? [])) assert.deepEqual(after[chain], texts, chain);
       }
-      const heads = w.generation
+      const anchors = w.generation
         .baseRules(w.family, w.settings)
-        .rules.filter((rule) => rule.place === 'head');
-      for (const { rule } of heads) {
+        .rules.filter((rule) => rule.place === 'anchor');
+      for (const { rule } of anchors) {
         const key = `${rule.table} ${rule.chain}`;
         const own = (after[key] ?? []).findIndex((text) => !(before[key] ?? []).includes(text));
-        const head = (after[key] ?? []).indexOf(rule.text);
-        if (own >= 0 && head > own) assert.fail(`${rule.text} below ${after[key]?.[own]}`);
+        const anchor = (after[key] ?? []).indexOf(rule.text);
+        if (own >= 0 && anchor > own) assert.fail(`${rule.text} below ${after[key]?.[own]}`);
       }
     }),
     runs,
@@ -178,10 +178,10 @@ t.test('whatever was taken away or moved is right again after one plan', async (
       const found = ruleSetOf(harmed);
       const base = w.generation.baseRules(w.family, w.settings);
       const add = wantedRules(w);
-      const intent = { add, remove: [] };
-      planRules(found, base, intent);
+      const edit = { add, remove: [] };
+      planRules(found, base, edit);
       const after = listing(found);
-      assert.deepEqual(planRules(found, base, intent), [], 'one plan is enough');
+      assert.deepEqual(planRules(found, base, edit), [], 'one plan is enough');
       // Without a rule of ours nothing of the base is wanted either.
       const wanted = add.length === 0 ? [] : [...base.rules, ...add];
       assert.ok(
@@ -193,14 +193,14 @@ t.test('whatever was taken away or moved is right again after one plan', async (
         const own = new Set<string>(wanted.map(({ rule }) => rule.text));
         const foreign = (lines: readonly string[] = []) => lines.filter((one) => !own.has(one));
         assert.deepEqual(foreign(texts), foreign(harmed[key]), `${key}: what others have there`);
-        const heads = wanted.filter(
-          ({ rule, place }) => place === 'head' && `${rule.table} ${rule.chain}` === key,
+        const anchors = wanted.filter(
+          ({ rule, place }) => place === 'anchor' && `${rule.table} ${rule.chain}` === key,
         );
-        const positions = heads.map(({ rule }) => texts.indexOf(rule.text));
+        const positions = anchors.map(({ rule }) => texts.indexOf(rule.text));
         assert.deepEqual(
           positions,
           positions.toSorted((a, b) => a - b),
-          `${key}: heads in order`,
+          `${key}: anchors in order`,
         );
         const first = add
           .filter(({ rule }) => `${rule.table} ${rule.chain}` === key)

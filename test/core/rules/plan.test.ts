@@ -8,7 +8,7 @@ import { interfaceName } from '../../golden/golden.js';
 import { planRules } from '../../golden/plan-rules.js';
 
 const jump = (chain: 'DOCKER-USER' | 'DOCKER-FORWARD') =>
-  place('head', 4, 'filter', 'FORWARD', {}, { jump: chain });
+  place('anchor', 4, 'filter', 'FORWARD', {}, { jump: chain });
 const base: BaseRules = {
   chains: [{ table: 'filter', chain: 'DOCKER-USER' }],
   rules: [jump('DOCKER-USER'), jump('DOCKER-FORWARD')],
@@ -29,7 +29,7 @@ const ingress = '-j DOCKER-INGRESS';
 const [top, end] = ['-i top -j ACCEPT', '-i end -j ACCEPT'];
 const both = { add: [ours('top', 'top'), ours('end', 'end')], remove: [] };
 
-t.test('on an empty host: the chains, the heads in order, then ours', async (t) => {
+t.test('on an empty host: the chains, the anchors in order, then ours', async (t) => {
   const found = forward();
   const changes = planRules(found, base, both);
   t.same(texts(found), [user, chain, top, end]);
@@ -66,7 +66,7 @@ t.test('what others have put there keeps its place', async (t) => {
   }
 });
 
-t.test('a head in the wrong place comes back above', async (t) => {
+t.test('a anchor in the wrong place comes back above', async (t) => {
   for (const [before, after] of [
     // dockerd inserts its jumps anew: DOCKER-USER below DOCKER-FORWARD.
     [
@@ -141,7 +141,8 @@ t.test('a plan adds rules before it removes others', async (t) => {
 });
 
 t.test('what another generation shared goes, as far as nobody else uses it', async (t) => {
-  const jumpTo = (chain: DockerChain) => place('head', 4, 'filter', 'FORWARD', {}, { jump: chain });
+  const jumpTo = (chain: DockerChain) =>
+    place('anchor', 4, 'filter', 'FORWARD', {}, { jump: chain });
   const former: BaseRules = {
     chains: (['DOCKER-USER', 'DOCKER-CT', 'DOCKER-BRIDGE', 'DOCKER-INTERNAL'] as const).map(
       (chain) => ({ table: 'filter', chain }),
@@ -159,14 +160,14 @@ t.test('what another generation shared goes, as far as nobody else uses it', asy
     found.append('filter', chain, '-j RETURN');
   }
   found.append('filter', 'DOCKER-BRIDGE', '-i theirs -j ACCEPT');
-  const intent = { add: [ours('top', 'top')], remove: [], retire: [former] };
-  const changes = planRules(found, base, intent);
+  const edit = { add: [ours('top', 'top')], remove: [], dropBase: [former] };
+  const changes = planRules(found, base, edit);
   t.same(texts(found), [user, chain, top, '-j DOCKER-BRIDGE', ingress]);
   t.same(found.rules('filter', 'DOCKER-USER'), ['-j RETURN'], "the administrator's");
   t.equal(found.hasChain('filter', 'DOCKER-CT'), false);
   t.same(found.rules('filter', 'DOCKER-BRIDGE'), ['-j RETURN', '-i theirs -j ACCEPT']);
   t.match(renderRestore(changes), /-D FORWARD -j DOCKER-CT\n(.*\n)*-X DOCKER-CT\n/);
-  t.same(planRules(found, base, intent), [], 'once');
+  t.same(planRules(found, base, edit), [], 'once');
 });
 
 t.test('DOCKER-USER stays, and so does its jump, where the next generation has none', async (t) => {
@@ -176,8 +177,8 @@ t.test('DOCKER-USER stays, and so does its jump, where the next generation has n
     chains: [{ table: 'filter', chain: 'DOCKER-USER' }],
     rules: [jump('DOCKER-USER')],
   };
-  const intent = { add: [], remove: [], retire: [former] };
-  t.same(planRules(found, { chains: [], rules: [] }, intent), []);
+  const edit = { add: [], remove: [], dropBase: [former] };
+  t.same(planRules(found, { chains: [], rules: [] }, edit), []);
   t.same(texts(found), [user, ingress]);
 });
 
@@ -188,7 +189,7 @@ t.test('a jump that an engine has made beside ours is there once again', async (
   t.same(planRules(found, base, both), []);
 });
 
-t.test('also one that is no head; but the lines of DOCKER-USER are left alone', async (t) => {
+t.test('also one that is no anchor; but the lines of DOCKER-USER are left alone', async (t) => {
   const shared: BaseRules = {
     ...base,
     rules: [...base.rules, place('end', 4, 'nat', 'OUTPUT', {}, { jump: 'DOCKER' })],
@@ -205,14 +206,14 @@ t.test('also one that is no head; but the lines of DOCKER-USER are left alone', 
 
 t.test('a plan sets the policy of FORWARD only where it differs', async (t) => {
   const found = forward();
-  const intent = { add: [], remove: [], dropForwarded: true } as const;
-  const changes = planRules(found, base, intent);
+  const edit = { add: [], remove: [], dropForwarded: true } as const;
+  const changes = planRules(found, base, edit);
   t.equal(renderRestore(changes), '*filter\n:FORWARD DROP [0:0]\nCOMMIT\n');
-  t.same(planRules(found, base, intent), []);
+  t.same(planRules(found, base, edit), []);
   t.equal(found.policy('filter', 'FORWARD'), 'DROP');
 });
 
-t.test('of a head that is there twice the upper one stays', async (t) => {
+t.test('of a anchor that is there twice the upper one stays', async (t) => {
   const theirs = '-i theirs -j ACCEPT';
   for (const [before, after] of [
     [
@@ -254,7 +255,7 @@ t.test(
       found.append('nat', 'PREROUTING', text);
     const onHost = found.copy();
     const lift = repeatedRules(found, both.add);
-    onHost.apply(planRules(found, shared, { ...both, lift }));
+    onHost.apply(planRules(found, shared, { ...both, relocate: lift }));
     t.same(texts(found), [user, chain, top, end, accept, accept]);
     t.same(found.rules('nat', 'PREROUTING'), [outward, '-p tcp -j DNAT']);
     t.same(texts(onHost), texts(found), 'as the host carries it out');

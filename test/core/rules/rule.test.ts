@@ -53,8 +53,8 @@ t.test('a rule has the text of iptables-save', async (t) => {
 });
 
 t.test('a placed rule has its text, table, chain and place', async (t) => {
-  t.match(place('head', 6, 'filter', 'FORWARD', {}, { jump: 'DOCKER-USER' }), {
-    place: 'head',
+  t.match(place('anchor', 6, 'filter', 'FORWARD', {}, { jump: 'DOCKER-USER' }), {
+    place: 'anchor',
     rule: { family: 6, table: 'filter', chain: 'FORWARD', text: '-j DOCKER-USER' },
   });
 });

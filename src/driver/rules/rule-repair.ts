@@ -2,7 +2,7 @@
 import type { Family } from '../../core/address.js';
 import type { FirewallSettings, Generation } from '../../core/generations/generation.js';
 import { disorderedRules, repeatedRules } from '../../core/rules/disorder.js';
-import type { RuleIntent } from '../../core/rules/plan.js';
+import type { RuleEdit } from '../../core/rules/plan.js';
 import type { PlacedRule, Rule } from '../../core/rules/rule.js';
 import { RuleSet } from '../../core/rules/rule-set.js';
 import { findStale } from '../../core/rules/stale.js';
@@ -12,11 +12,11 @@ import type { DesiredRules } from './desired-rules.js';
 import type { GenerationChoice } from './generation-choice.js';
 
 /** What a repair of one family comes to. */
-export interface RepairIntent {
-  readonly intent: RuleIntent;
+export interface RepairEdit {
+  readonly edit: RuleEdit;
   /**
-   * {@link ruleKey} of the rules that calls are about to commit: a repair that comes before them adds or
-   * removes these as well, and nobody had changed them.
+   * {@link ruleKey} of the rules that calls are about to commit: a repair that comes before them
+   * adds or removes these as well, and nobody had changed them.
    */
   readonly underway: Set<string>;
 }
@@ -50,7 +50,7 @@ export class RuleRepair {
     this.#dropping.add(family);
   }
 
-  async intentOf(family: Family, observed: RuleSet): Promise<RepairIntent> {
+  async editOf(family: Family, observed: RuleSet): Promise<RepairEdit> {
     const yielding = new Yielding();
     const underway = new Set<string>();
     const noteCalls = async (): Promise<void> => {
@@ -75,22 +75,24 @@ export class RuleRepair {
     await yielding.pause();
     const stale = await this.#staleRules(family, observed, [...add, ...unwanted], yielding);
     const { current } = this.choice;
-    const intent: RuleIntent = {
+    const edit: RuleEdit = {
       add,
       remove: unwanted.map(({ rule }) => rule),
       stale,
-      lift: [...disordered, ...repeated],
-      retire: [...this.#former]
+      relocate: [...disordered, ...repeated],
+      dropBase: [...this.#former]
         .filter((each) => each !== current)
         .map((each) => each.baseRules(family, this.settings)),
       ...this.keptDrop(family, observed),
     };
     // Calls that came meanwhile wait for this commit, and what they want may be part of it.
     await noteCalls();
-    return { intent, underway };
+    return { edit, underway };
   }
 
-  /** Rules in Docker's chains that are about us, and that nobody wants; see `core/rules/stale.ts`. */
+  /**
+   * Rules in Docker's chains that are about us, and that nobody wants; see `core/rules/stale.ts`.
+   */
   async #staleRules(
     family: Family,
     observed: RuleSet,
@@ -124,7 +126,7 @@ export class RuleRepair {
     );
   }
 
-  /** As a part of every intent: a call that makes the chains again must not come without it. */
+  /** As a part of every edit: a call that makes the chains again must not come without it. */
   keptDrop(family: Family, observed: RuleSet): { dropForwarded?: true } {
     return this.#hasLostItsDrop(family, observed) ? { dropForwarded: true } : {};
   }
