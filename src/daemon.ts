@@ -17,6 +17,7 @@ import { noRules } from './driver/rules/no-rules.js';
 import { KeyedLocks } from './driver/state/locks.js';
 import { Registry } from './driver/state/registry.js';
 import { Removals } from './driver/state/removals.js';
+import { StrayFlows } from './driver/state/stray-flows.js';
 import { readEphemeralPorts } from './driver/usecases/port-settings.js';
 import type { World } from './driver/world.js';
 import { createServer } from './frontends/libnetwork/server.js';
@@ -142,14 +143,16 @@ async function buildWorld(
   const program = new URL('./proxy/main.js', import.meta.url);
   const hostPorts = superviseProxy(config, program, processes, log);
   const registry = new Registry();
+  const conntrack = new ConntrackNetlink();
   const world = {
     links,
     removals: new Removals(links, log),
+    strayFlows: new StrayFlows(hostPorts, conntrack, log),
     sandboxes: new SandboxFiles(),
     processes,
     sysctls,
     loadModule,
-    conntrack: new ConntrackNetlink(),
+    conntrack,
     zones: new Firewalld(log),
     rules: new IptablesFirewall(
       firewall?.backend ?? noRules,

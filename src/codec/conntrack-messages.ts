@@ -31,24 +31,31 @@ const ipOf = {
   4: { source: 1, destination: 2 },
   6: { source: 3, destination: 4 },
 } as const;
-const protocolPart = { number: 1, destinationPort: 3 } as const;
+const protocolPart = { number: 1, sourcePort: 2, destinationPort: 3 } as const;
 const filterPart = { original: 1, reply: 2 } as const;
 /** CTA_FILTER_F_…: which parts of the tuple the kernel compares. */
-const compare = { source: 1, destination: 2, protocol: 8, destinationPort: 32 } as const;
+const compare = {
+  source: 1,
+  destination: 2,
+  protocol: 8,
+  sourcePort: 16,
+  destinationPort: 32,
+} as const;
 
 /** Which flows a dump should contain. Kernels before 5.8 ignore it and send the whole family. */
 export type FlowFilter = { readonly kind: 'family'; readonly family: Family } | NarrowFilter;
 
 export type NarrowFilter =
-  /** UDP flows whose first packet was addressed to this port. */
-  | { readonly kind: 'udp-to'; readonly family: Family; readonly port: Port }
+  /** UDP flows whose first packet was addressed to this port, or sent from it. */
+  | { readonly kind: 'udp-to' | 'udp-from'; readonly family: Family; readonly port: Port }
   /** Compares the tuple of the replies: it has the container's own address, whatever NAT did. */
   | { readonly kind: 'reply-source' | 'reply-destination'; readonly address: Ipv4Address };
 
 export interface Flow {
   readonly family: Family;
   readonly protocol: number;
-  /** Destination port of the first packet; undefined for protocols without ports. */
+  /** Ports of the first packet; undefined for protocols without ports. */
+  readonly sourcePort: number | undefined;
   readonly destinationPort: number | undefined;
   readonly replySource: IpAddress;
   readonly replyDestination: IpAddress;
@@ -77,10 +84,12 @@ function filterParts(filter: FlowFilter): Buffer[] {
   switch (filter.kind) {
     case 'family':
       return [header(filter.family)];
-    case 'udp-to': {
+    case 'udp-to':
+    case 'udp-from': {
+      const side = filter.kind === 'udp-to' ? 'destinationPort' : 'sourcePort';
       const protocol = attribute(protocolPart.number, u8(protocolNumber.udp));
-      const port = attribute(protocolPart.destinationPort, u16Be(filter.port));
-      const flags = u32(compare.protocol | compare.destinationPort);
+      const port = attribute(protocolPart[side], u16Be(filter.port));
+      const flags = u32(compare.protocol | compare[side]);
       return [
         header(filter.family),
         nested(cta.original, nested(tuple.protocol, protocol, port)),
@@ -121,11 +130,11 @@ export function parseFlow(type: number, body: Buffer): Flow | undefined {
   if (number === undefined || replySource === undefined || replyDestination === undefined) {
     return undefined;
   }
-  const port = protocol.get(protocolPart.destinationPort);
   return {
     family,
     protocol: number,
-    destinationPort: port?.length === 2 ? port.readUInt16BE(0) : undefined,
+    sourcePort: readPort(protocol, protocolPart.sourcePort),
+    destinationPort: readPort(protocol, protocolPart.destinationPort),
     replySource,
     replyDestination,
     key: Buffer.concat([
@@ -134,6 +143,11 @@ export function parseFlow(type: number, body: Buffer): Flow | undefined {
       ...copied(attributes, cta.zone),
     ]),
   };
+}
+
+function readPort(attributes: Attributes, type: number): number | undefined {
+  const bytes = attributes.get(type);
+  return bytes?.length === 2 ? bytes.readUInt16BE(0) : undefined;
 }
 
 function readIp(attributes: Attributes, type: number): IpAddress | undefined {

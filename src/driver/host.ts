@@ -62,9 +62,16 @@ export interface Sysctls {
   write(path: SysctlPath, value: string): Promise<boolean>;
 }
 
+export interface HostPort {
+  readonly family: Family;
+  readonly port: Port;
+}
+
 export interface Conntrack {
   /** Forgets UDP flows to these host ports, whatever host address they were sent to. */
-  removeUdpFlowsTo(hostPorts: readonly { family: Family; port: Port }[]): Promise<void>;
+  removeUdpFlowsTo(hostPorts: readonly HostPort[]): Promise<void>;
+  /** The same, and those that have begun with a datagram from one of the ports. */
+  removeUdpFlowsAt(hostPorts: readonly HostPort[]): Promise<void>;
   /** Forgets flows whose replies come from or go to one of these container addresses. */
   removeFlowsOf(containers: readonly IpAddress[]): Promise<void>;
 }
@@ -137,6 +144,12 @@ export interface HostPorts {
   open(owner: EndpointId, listeners: readonly Listener[]): Promise<ListenFailure[]>;
   /** Closes these listeners of `owner` (or all of them), with their connections. */
   close(owner: EndpointId, listeners?: readonly Listener[]): Promise<void>;
+  /**
+   * Ends the UDP flows of these endpoints' ports, and drops every datagram that comes to them or is an
+   * answer, until {@link resumeUdp}; for 2 s at most. Nothing if the process is not there.
+   */
+  pauseUdp(owners: readonly EndpointId[]): Promise<void>;
+  resumeUdp(owners: readonly EndpointId[]): Promise<void>;
   /** Makes the process hold exactly these, keeping what it holds already. Answers with failures. */
   sync(wanted: ReadonlyMap<EndpointId, readonly Listener[]>): Promise<ListenFailure[]>;
 }

@@ -16,6 +16,7 @@ import type {
 import type { KeyedLocks } from './state/locks.js';
 import type { Registry } from './state/registry.js';
 import type { Removals } from './state/removals.js';
+import type { StrayFlows } from './state/stray-flows.js';
 
 /** Docker's daemon flags that the engine does not tell a plugin. */
 export interface DriverSettings {
@@ -50,6 +51,7 @@ export interface World {
   readonly store: RecordStore;
   readonly registry: Registry;
   readonly removals: Removals;
+  readonly strayFlows: StrayFlows;
   /** Exclusive: the network itself changes; shared: one of its endpoints does. */
   readonly networkLocks: KeyedLocks<string>;
   /** By sandbox, for the ports of all endpoints of a container. Inside of the others. */

@@ -23,6 +23,8 @@ export type Request =
       listeners?: readonly WireListener[];
     }
   | { readonly id: number; readonly op: 'sync'; owners: Readonly<Record<string, WireListener[]>> }
+  /** See `HostPorts`. */
+  | { readonly id: number; readonly op: 'pause-udp' | 'resume-udp'; owners: readonly string[] }
   | { readonly id: number; readonly op: 'stats' }
   | { readonly id: number; readonly op: 'list' }
   /** Listens on `path` for what another process gives, and keeps it without using it. */

@@ -6,6 +6,9 @@ export interface Forwarder {
   stopListening(): void;
   /** Gives the port back and ends everything that came in by it. */
   close(): void;
+  /** For UDP: drops what comes, and ends what has come, until {@link resume}; for 2 s at most. */
+  pause?(): void;
+  resume?(): void;
   /** Connections or sessions now. */
   readonly active: number;
 }

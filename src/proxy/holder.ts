@@ -126,6 +126,20 @@ export class Holder {
     return failures;
   }
 
+  pauseUdp(names: readonly string[]): void {
+    for (const forwarder of this.#of(names)) forwarder.pause?.();
+  }
+
+  resumeUdp(names: readonly string[]): void {
+    for (const forwarder of this.#of(names)) forwarder.resume?.();
+  }
+
+  #of(names: readonly string[]): Forwarder[] {
+    return names.flatMap((name) =>
+      [...(this.#owners.get(name)?.held.values() ?? [])].map(({ forwarder }) => forwarder),
+    );
+  }
+
   /** Gives all ports back; connections go on until they end. */
   release(): void {
     for (const { held } of this.#owners.values()) {

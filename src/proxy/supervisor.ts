@@ -85,6 +85,19 @@ export class ProxySupervisor implements HostPorts {
     }
   }
 
+  pauseUdp(owners: readonly EndpointId[]): Promise<void> {
+    return this.#tellOfUdp('pause-udp', owners);
+  }
+
+  resumeUdp(owners: readonly EndpointId[]): Promise<void> {
+    return this.#tellOfUdp('resume-udp', owners);
+  }
+
+  async #tellOfUdp(op: 'pause-udp' | 'resume-udp', owners: readonly EndpointId[]): Promise<void> {
+    // A process that is not there has no flows.
+    if (!(await this.#isAbsent())) await this.#ask({ op, owners });
+  }
+
   async sync(wanted: ReadonlyMap<EndpointId, readonly Listener[]>): Promise<ListenFailure[]> {
     this.#wanted.replace(wanted);
     this.#complete = true;

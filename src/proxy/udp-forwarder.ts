@@ -9,6 +9,10 @@ import type { Sockets } from './system/socket.js';
 import { addressKey, addressLength, socketAddress } from './system/socket-address.js';
 import type { Flow, FlowsOfOwner, UdpFlows } from './udp-flows.js';
 
+/** A daemon that dies in between does not keep the ports silent. */
+const longestPauseMs = 2_000;
+/** Rounds of 64 datagrams: more than a socket's buffer holds. */
+const drainRounds = 64;
 /** What the kernel answers when descriptors, or the host's ephemeral ports, have run out. */
 const scarcity = ['EMFILE', 'ENFILE', 'EAGAIN', 'EADDRNOTAVAIL', 'ENOBUFS', 'ENOMEM'];
 
@@ -48,6 +52,7 @@ export class UdpForwarder implements Forwarder, Watcher {
   #container: Uint8Array | undefined;
   readonly #family: Family;
   readonly #sessions = new Map<number | string, Session>();
+  #pausedUntil = 0;
 
   /** `fd` is bound; it belongs to the forwarder from here on. */
   constructor(
@@ -70,6 +75,7 @@ export class UdpForwarder implements Forwarder, Watcher {
   ready(): void {
     const { datagrams, flows } = this.parts;
     const count = datagrams.receive(this.fd);
+    if (this.#pausedUntil > 0 && performance.now() < this.#pausedUntil) return;
     let current: Session | undefined;
     let start = 0;
     const passOn = (end: number): void => {
@@ -97,10 +103,20 @@ export class UdpForwarder implements Forwarder, Watcher {
 
   close(): void {
     this.parts.loop.close(this.fd);
-    for (const session of this.#sessions.values()) {
-      this.parts.flows.remove(this.owner, session);
-      session.end();
+    this.#endAll();
+  }
+
+  pause(): void {
+    this.#pausedUntil = performance.now() + longestPauseMs;
+    this.#endAll();
+  }
+
+  /** What has come meanwhile, and is not read yet, goes, too. */
+  resume(): void {
+    for (let round = 0; round < drainRounds; round += 1) {
+      if (this.parts.datagrams.receive(this.fd) === 0) break;
     }
+    this.#pausedUntil = 0;
   }
 
   /** Hands on what has come from the container for one client. */
@@ -113,6 +129,13 @@ export class UdpForwarder implements Forwarder, Watcher {
   forget({ key, socket }: Session): void {
     this.#sessions.delete(key);
     this.parts.loop.close(socket);
+  }
+
+  #endAll(): void {
+    for (const session of this.#sessions.values()) {
+      this.parts.flows.remove(this.owner, session);
+      session.end();
+    }
   }
 
   /** Answers come from the address that the client has asked last. */

@@ -79,6 +79,12 @@ export function runWorker(controlPath: string, settings: WorkerSettings = {}): v
         return {};
       case 'sync':
         return { failures: holder.sync(request.owners) };
+      case 'pause-udp':
+        holder.pauseUdp(request.owners);
+        return {};
+      case 'resume-udp':
+        holder.resumeUdp(request.owners);
+        return {};
       case 'stats':
         return { listeners: holder.listeners, connections: holder.connections };
       case 'list':

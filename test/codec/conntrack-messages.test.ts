@@ -66,6 +66,15 @@ t.test('requests of conntrack carry the filter that the kernel knows', async (t)
     ].join(''),
   );
   t.match(bytes({ kind: 'udp-to', family: 6, port: port(53) }), /^0a000000/);
+  t.equal(
+    bytes({ kind: 'udp-from', family: 4, port: port(5353) }),
+    [
+      '02000000',
+      ...['18000180', '14000280', '0500010011000000', '0600020014e90000'],
+      ...['0c001980', '0800010018000000'],
+    ].join(''),
+    'by the source port of the first packet',
+  );
   const address = '10.9.0.2' as Ipv4Address;
   t.equal(
     bytes({ kind: 'reply-source', address }),
@@ -98,6 +107,9 @@ t.test('a flow is matched by container address or by host port', async (t) => {
   const byPort = flowMatcher([{ kind: 'udp-to', family: 4, port: port(5353) }]);
   t.equal(byPort({ ...flow, protocol: 6 }), false, 'TCP');
   t.equal(byPort({ ...flow, destinationPort: undefined }), false);
+  const fromPort = flowMatcher([{ kind: 'udp-from', family: 4, port: port(5353) }]);
+  t.equal(fromPort(flow), false, 'addressed to it, not sent from it');
+  t.equal(fromPort({ ...flow, sourcePort: 5353 }), true);
 });
 
 t.test('datagrams without a wanted address are not parsed', async (t) => {

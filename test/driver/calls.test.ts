@@ -92,7 +92,7 @@ t.test('a network, a container with ports, and nothing left', async (t) => {
     `! -i ${bridge} -p udp -m udp --dport 5353 -j DNAT --to-destination 10.5.0.2:53`,
     `! -i ${bridge} -p tcp -m tcp --dport 32770 -j DNAT --to-destination 10.5.0.2:81`,
   ]);
-  t.same(host.conntrack.removed, ['udp4 5353', 'udp6 5353']);
+  t.same(host.conntrack.removed, ['udp4 5353 both ways', 'udp6 5353 both ways']);
   t.match(await driver.endpointInfo(ids()), {
     'com.docker.network.portmap': [
       { Proto: 6, IP: '10.5.0.2', Port: 80, HostIP: '0.0.0.0', HostPort: 8080 },

@@ -29,6 +29,7 @@ import { IptablesFirewall } from '../../src/driver/rules/iptables-firewall.js';
 import { KeyedLocks } from '../../src/driver/state/locks.js';
 import { Registry } from '../../src/driver/state/registry.js';
 import { Removals } from '../../src/driver/state/removals.js';
+import { StrayFlows } from '../../src/driver/state/stray-flows.js';
 import type { DriverSettings, World } from '../../src/driver/world.js';
 import { makeBackend } from './backends.js';
 import { FakeFirewall } from './fake-firewall.js';
@@ -166,6 +167,10 @@ export class FakeConntrack implements Conntrack {
     this.faults.check('conntrack');
     for (const { family, port } of ports) this.removed.push(`udp${family} ${port}`);
   }
+  async removeUdpFlowsAt(ports: Parameters<Conntrack['removeUdpFlowsAt']>[0]): Promise<void> {
+    this.faults.check('conntrack');
+    for (const { family, port } of ports) this.removed.push(`udp${family} ${port} both ways`);
+  }
   async removeFlowsOf(addresses: Parameters<Conntrack['removeFlowsOf']>[0]): Promise<void> {
     this.removed.push(...addresses);
   }
@@ -236,6 +241,12 @@ export class FakeHostPorts implements HostPorts {
     for (const [key, holder] of this.held) {
       if (holder === owner && (keys === undefined || keys.includes(key))) this.held.delete(key);
     }
+  }
+  async pauseUdp(): Promise<void> {
+    this.faults.check('hostPorts.pauseUdp');
+  }
+  async resumeUdp(): Promise<void> {
+    this.faults.check('hostPorts.resumeUdp');
   }
   async sync(wanted: ReadonlyMap<EndpointId, readonly Listener[]>): Promise<ListenFailure[]> {
     this.held.clear();
@@ -357,6 +368,11 @@ export function makeHost(): FakeHost {
         faults.calls.push(`load ${name}`);
       },
       removals: new Removals(links, log, 1),
+      strayFlows: new StrayFlows(
+        interpose('hostPorts', host.hostPorts),
+        interpose('conntrack', host.conntrack),
+        log,
+      ),
       networkLocks: new KeyedLocks(),
       sandboxLocks: new KeyedLocks(),
       settings,

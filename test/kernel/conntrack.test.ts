@@ -98,6 +98,21 @@ for (const removesByFilter of [true, false]) {
     t.same(tracked('ipv6'), []);
   });
 
+  t.test(`${how}: UDP flows at a host port, also those that it has begun`, async (t) => {
+    run('conntrack', ['-F']);
+    const answer = `
+      const socket = require('node:dgram').createSocket('udp4');
+      socket.bind(5353, () => socket.send('x', 9999, '10.8.0.2', () => socket.close()));`;
+    run(process.execPath, ['-e', answer]);
+    send('client', ['10.8.0.1', 5353], ['10.8.0.1', 5354]);
+    t.match(tracked('ipv4').join('\n'), /src=10\.8\.0\.1 .*sport=5353 dport=9999/);
+    await conntrack.removeUdpFlowsTo([{ family: 4, port: port(5353) }]);
+    t.equal(tracked('ipv4').length, 2, 'one way');
+    await conntrack.removeUdpFlowsAt([{ family: 4, port: port(5353) }]);
+    t.equal(tracked('ipv4').length, 1, 'both ways');
+    t.match(tracked('ipv4')[0], /dport=5354/);
+  });
+
   t.test(`${how}: several ports`, async (t) => {
     send('client', ['10.8.0.1', 6001], ['10.8.0.1', 6002], ['10.8.0.1', 6003]);
     const ports = [6001, 6002].map((value) => ({ family: 4 as const, port: port(value) }));

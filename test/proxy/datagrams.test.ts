@@ -107,6 +107,26 @@ t.test('a container that listens late gets the next datagram', async (t) => {
   server.close();
 });
 
+t.test('a pause ends the flows of its owner, and what comes meanwhile is dropped', async (t) => {
+  await eventually(async () => (await daemon.stats())?.connections === 0);
+  const server = await echo();
+  const published = await open('127.0.0.1', server.address);
+  const socket = await client();
+  const before = await ask(socket, 'before', published, '127.0.0.1');
+  const got: string[] = [];
+  socket.on('message', (message) => got.push(String(message).replace(/^\d+:/, '')));
+  await daemon.pauseUdp([owner]);
+  t.match(await daemon.stats(), { connections: 0 });
+  for (let count = 0; count < 200; count += 1) socket.send('dropped', published, '127.0.0.1');
+  await daemon.pauseUdp([ownerOf('nobody')]);
+  await daemon.resumeUdp([owner]);
+  const after = await ask(socket, 'after', published, '127.0.0.1');
+  t.not(after.inside, before.inside, 'another socket to the container');
+  t.same(got, ['after']);
+  socket.close();
+  server.close();
+});
+
 t.test('made-up clients do not take all descriptors', async (t) => {
   const server = await echo();
   const published = await open('127.0.0.1', server.address);

@@ -35,7 +35,28 @@ export function haveOtherSettings({ registry, rules }: World): boolean {
 
 async function followUp(world: World, changes: readonly RuleChange[]): Promise<void> {
   await recordSettings(world);
-  await forgetAstray(world, changes);
+  try {
+    await forgetAstray(world, changes);
+    await forgetStrays(world, changes);
+  } catch (error) {
+    world.log.warn({ error: messageOf(error) }, 'forgetting UDP flows after a repair failed');
+  }
+}
+
+/** What clients have sent while the rules were gone went to the proxy's sockets. */
+async function forgetStrays(world: World, changes: readonly RuleChange[]): Promise<void> {
+  if (!changes.some(canTranslateUdp)) return;
+  const published = world.registry
+    .endpoints()
+    .map(({ spec, record }) => ({ endpoint: spec.id, bindings: record.bindings }));
+  await world.strayFlows.forget(published);
+}
+
+/** Whether the change can have led UDP datagrams to containers that went elsewhere before. */
+function canTranslateUdp(change: RuleChange): boolean {
+  if (change.op === 'delete' || !('rule' in change) || change.rule.table !== 'nat') return false;
+  const { protocol } = change.rule.matches;
+  return protocol === undefined || protocol === 'udp';
 }
 
 /** UDP flows of a client that goes on sending follow a translation also after it has gone. */

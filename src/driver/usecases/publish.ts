@@ -74,8 +74,9 @@ export async function publishPorts(
     await bindPorts(world, state, groups);
     portsBound(state);
     await world.rules.addPorts(network.spec, spec, state.record);
-    // Only now: a client that goes on sending would bring the old flow back before the rules.
-    await forgetUdpFlows(world, state.record.bindings);
+    // Only now: a client that goes on sending would bring the old flow back before the rules. By host port
+    // alone: of the container's address there is nothing left since its last holder went.
+    await world.strayFlows.forget([{ endpoint: spec.id, bindings: state.record.bindings }]);
   } catch (error) {
     // Also if that cannot be recorded.
     await releasePorts(world, state).catch(() => freePorts(world, state).catch(() => {}));

@@ -155,6 +155,7 @@ async function publishAgain(
   portsGivenBack(state, bindings);
   await saveEndpoint(world, state);
   await world.rules.addPorts(network.spec, spec, state.record);
+  await world.strayFlows.forget([{ endpoint: spec.id, bindings }]);
 }
 
 /** At a start, before sockets are opened: a taker may have died before it had what it took. */

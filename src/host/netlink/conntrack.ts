@@ -60,6 +60,12 @@ export class ConntrackNetlink implements Conntrack {
     return this.#remove(hostPorts.map(({ family, port }) => ({ kind: 'udp-to', family, port })));
   }
 
+  /** Both ways: also those that an answer has begun. */
+  removeUdpFlowsAt(hostPorts: readonly { family: Family; port: Port }[]): Promise<void> {
+    const kinds = ['udp-to', 'udp-from'] as const;
+    return this.#remove(kinds.flatMap((kind) => hostPorts.map((port) => ({ kind, ...port }))));
+  }
+
   /** As Docker does when ports are revoked (docs/docker-bridge.md 3.9), for all protocols. */
   removeFlowsOf(containers: readonly IpAddress[]): Promise<void> {
     return this.#remove(containers.map((address) => ({ kind: 'container', address })));
@@ -154,7 +160,7 @@ async function removeListed(
 }
 
 function familyOfFilter(filter: NarrowFilter): Family {
-  return filter.kind === 'udp-to' ? filter.family : 4;
+  return 'family' in filter ? filter.family : 4;
 }
 
 /** What the kernel answers for a flow that ended by itself. */

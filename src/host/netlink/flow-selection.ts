@@ -11,8 +11,8 @@ import {
 import { type Port, protocolNumber } from '../../core/ports/port.js';
 
 export type FlowSelector =
-  /** UDP flows whose first packet went to this port, at whatever address. */
-  | { readonly kind: 'udp-to'; readonly family: Family; readonly port: Port }
+  /** UDP flows whose first packet went to this port, or came from it, at whatever address. */
+  | { readonly kind: 'udp-to' | 'udp-from'; readonly family: Family; readonly port: Port }
   /** Flows whose replies come from or go to this address. */
   | { readonly kind: 'container'; readonly address: IpAddress };
 
@@ -58,7 +58,7 @@ export function planDumps(selectors: readonly FlowSelector[], tracked: number): 
 
 /** undefined if the kernel has no filter for it. */
 function filtersOf(selector: FlowSelector): NarrowFilter[] | undefined {
-  if (selector.kind === 'udp-to') return [selector];
+  if (selector.kind !== 'container') return [selector];
   // The kernel's comparison of IPv6 addresses has its result the wrong way around: it leaves out
   // just those flows that match (seen on 6.18).
   if (familyOf(selector.address) === 6) return undefined;
@@ -70,23 +70,24 @@ function filtersOf(selector: FlowSelector): NarrowFilter[] | undefined {
 }
 
 function familyOfSelector(selector: FlowSelector): Family {
-  return selector.kind === 'udp-to' ? selector.family : familyOf(selector.address);
+  return selector.kind === 'container' ? familyOf(selector.address) : selector.family;
 }
 
 /** Whether a flow is one of those; a dump may have others, too. */
 export function flowMatcher(selectors: readonly FlowSelector[]): (flow: Flow) => boolean {
-  const ports: Readonly<Record<Family, Set<number>>> = { 4: new Set(), 6: new Set() };
+  /** `udp-to 4 5353` */
+  const ports = new Set<string>();
   const addresses = new Set<IpAddress>();
   for (const selector of selectors) {
-    if (selector.kind === 'udp-to') ports[selector.family].add(selector.port);
-    else addresses.add(selector.address);
+    if (selector.kind === 'container') addresses.add(selector.address);
+    else ports.add(`${selector.kind} ${selector.family} ${selector.port}`);
   }
-  return ({ family, protocol, destinationPort, replySource, replyDestination }) =>
+  return ({ family, protocol, sourcePort, destinationPort, replySource, replyDestination }) =>
     addresses.has(replySource) ||
     addresses.has(replyDestination) ||
     (protocol === protocolNumber.udp &&
-      destinationPort !== undefined &&
-      ports[family].has(destinationPort));
+      (ports.has(`udp-to ${family} ${destinationPort}`) ||
+        ports.has(`udp-from ${family} ${sourcePort}`)));
 }
 
 /** For more addresses than this, parsing a datagram takes less time than looking for each of them. */
@@ -99,7 +100,7 @@ const mostNeedles = 16;
 export function datagramMatcher(selectors: readonly FlowSelector[]): (datagram: Buffer) => boolean {
   const needles: Buffer[] = [];
   for (const selector of selectors) {
-    if (selector.kind === 'udp-to') return () => true;
+    if (selector.kind !== 'container') return () => true;
     needles.push(Buffer.from(addressBytes(selector.address)));
   }
   if (needles.length > mostNeedles) return () => true;

@@ -55,6 +55,24 @@ async function start(
   return { host, world, driver, publish, ids };
 }
 
+t.test('flows to UDP ports are forgotten when their rules have come back', async (t) => {
+  const { host, world, driver, ids } = await start();
+  const port = { IP: '', Port: 80, HostIP: '0.0.0.0', HostPort: 8080, HostPortEnd: 8080 };
+  const repair = async (): Promise<string[]> => {
+    host.conntrack.removed.length = 0;
+    host.firewall.flush();
+    await repairRules(world, 'running');
+    return host.conntrack.removed;
+  };
+  t.same(await repair(), [], 'there is none');
+  const map = [6, 17].map((Proto) => ({ Proto, ...port }));
+  await driver.publishPorts(ids, { 'com.docker.network.portmap': map });
+  t.same(await repair(), ['udp4 8080 both ways']);
+  host.conntrack.removed.length = 0;
+  await repairRules(world, 'running');
+  t.same(host.conntrack.removed, [], 'nothing was missing');
+});
+
 t.test('a dry run tells what is missing, and changes nothing', async (t) => {
   const { host, world } = await start();
   const before = host.firewall.dump();

@@ -1,0 +1,38 @@
+// Many UDP senders that never stop, and receivers that tell whom they see.
+//
+//   node udp-lines.mjs send HOST FIRST_PORT COUNT    one socket for each port; prints "ready"
+//   node udp-lines.mjs receive FIRST_PORT COUNT      answers, and writes /tmp/seen 10 times a second:
+//                                                    for each port the addresses seen since, as JSON
+import { createSocket } from 'node:dgram';
+import { renameSync, writeFileSync } from 'node:fs';
+
+const [command, ...args] = process.argv.slice(2);
+const numbers = (first, count) =>
+  Array.from({ length: Number(count) }, (_, index) => Number(first) + index);
+
+if (command === 'send') {
+  const [host, first, count] = args;
+  const lines = numbers(first, count).map((port) => ({ port, socket: createSocket('udp4') }));
+  // Nobody there now, as a syslog daemon would find it: it goes on.
+  for (const { socket } of lines) socket.on('error', () => {});
+  setInterval(() => {
+    for (const { port, socket } of lines) socket.send('line', port, host);
+  }, 5);
+  console.log('ready');
+} else if (command === 'receive') {
+  let seen = {};
+  for (const port of numbers(...args)) {
+    const socket = createSocket('udp4');
+    socket.on('message', (_, { port: peer, address }) => {
+      seen[port] ??= [];
+      if (!seen[port].includes(address)) seen[port].push(address);
+      socket.send('answer', peer, address);
+    });
+    socket.bind(port);
+  }
+  setInterval(() => {
+    writeFileSync('/tmp/seen.new', JSON.stringify(seen));
+    renameSync('/tmp/seen.new', '/tmp/seen');
+    seen = {};
+  }, 100);
+}
