@@ -107,7 +107,7 @@ async function loadAll(world: World, records: readonly StoredRecord[]): Promise<
 
 /** Parses one record. One that is not understood is left alone, and so is what it describes. */
 async function load(
-  world: World,
+  world: Pick<World, 'log' | 'registry'>,
   stored: StoredRecord,
   parse: (value: unknown) => void | Promise<void>,
 ): Promise<void> {
@@ -124,7 +124,10 @@ async function load(
   }
 }
 
-async function loadEndpoint(world: World, record: EndpointRecord): Promise<void> {
+async function loadEndpoint(
+  world: Pick<World, 'allocator' | 'registry' | 'removals' | 'store'>,
+  record: EndpointRecord,
+): Promise<void> {
   const { registry } = world;
   const id = parseEndpointId(record.input.endpointId);
   const networkId = parseNetworkId(record.input.networkId);
@@ -190,7 +193,10 @@ async function collectLeftovers(world: World, links: ReadonlySet<string>): Promi
   }
 }
 
-async function holdPorts(world: World, endpoints: readonly EndpointState[]): Promise<void> {
+async function holdPorts(
+  world: Pick<World, 'hostPorts' | 'log' | 'registry' | 'settings'>,
+  endpoints: readonly EndpointState[],
+): Promise<void> {
   const wanted = new Map<EndpointState['spec']['id'], Listener[]>();
   const yielding = new Yielding();
   for (const { spec, record, network } of endpoints) {
@@ -217,7 +223,11 @@ async function holdPorts(world: World, endpoints: readonly EndpointState[]): Pro
   }
 }
 
-async function attempt(world: World, what: string, work: () => Promise<unknown>): Promise<void> {
+async function attempt(
+  world: Pick<World, 'log'>,
+  what: string,
+  work: () => Promise<unknown>,
+): Promise<void> {
   try {
     const left = await work();
     if (typeof left === 'string') throw new Error(left);

@@ -36,6 +36,10 @@ export interface DriverSettings {
   readonly defaultBindingIp: IpAddress | undefined;
 }
 
+/**
+ * All of it is for whole use cases and for the composition root. A function that works with six of
+ * these or fewer takes a `Pick`, so that its signature says what it can touch.
+ */
 export interface World {
   readonly links: Links;
   readonly sandboxes: Sandboxes;

@@ -28,7 +28,7 @@ export interface ForgottenNetwork {
  * Candidates: without containers, and no engine has used them since it, or the daemon, started. After
  * a boot these are all networks that have no container yet.
  */
-export function forgottenCandidates({ registry }: World): ForgottenNetwork[] {
+export function forgottenCandidates({ registry }: Pick<World, 'registry'>): ForgottenNetwork[] {
   return registry
     .networks()
     .filter(({ former, endpoints, record }) => {
@@ -65,7 +65,7 @@ export async function forgetNetwork(
   return found;
 }
 
-function findNetwork({ registry }: World, name: string): NetworkState {
+function findNetwork({ registry }: Pick<World, 'registry'>, name: string): NetworkState {
   const found = registry.networks().filter(({ spec }) => {
     return spec.bridge === name || (/^[0-9a-f]{4,64}$/.test(name) && spec.id.startsWith(name));
   });
@@ -80,7 +80,7 @@ function findNetwork({ registry }: World, name: string): NetworkState {
   );
 }
 
-async function refuseBusy({ links }: World, state: NetworkState): Promise<void> {
+async function refuseBusy({ links }: Pick<World, 'links'>, state: NetworkState): Promise<void> {
   const used = [...state.endpoints.keys()].map(shortId);
   if (used.length > 0) {
     throw new DriverError(

@@ -58,7 +58,7 @@ export async function repairLinks(
   return done;
 }
 
-function areMany({ registry }: World, touched: TouchedLinks): boolean {
+function areMany({ registry }: Pick<World, 'registry'>, touched: TouchedLinks): boolean {
   const count = [...touched.values()].reduce((sum, names) => sum + names.size, 0);
   const all = registry.networks().length + registry.endpoints().length;
   return count > fewLinks && count * listedInTheTimeOf > all;
@@ -166,7 +166,7 @@ export class LinkConcern implements Concern {
   }
 }
 
-function allLinks({ registry }: World): Map<NetworkState, Set<string>> {
+function allLinks({ registry }: Pick<World, 'registry'>): Map<NetworkState, Set<string>> {
   return new Map(
     registry.networks().map((network) => {
       const hosts = [...network.endpoints.values()].map(({ spec }) => spec.veth.host);

@@ -25,7 +25,7 @@ export async function repairRules(world: World, when: When = 'start'): Promise<s
 }
 
 /** Whether rules of a network are on the host in other words than they are written now. */
-export function haveOtherSettings({ registry, rules }: World): boolean {
+export function haveOtherSettings({ registry, rules }: Pick<World, 'registry' | 'rules'>): boolean {
   return registry
     .networks()
     .some(
@@ -44,7 +44,10 @@ async function followUp(world: World, changes: readonly RuleChange[]): Promise<v
 }
 
 /** What clients have sent while the rules were gone went to the proxy's sockets. */
-async function forgetStrays(world: World, changes: readonly RuleChange[]): Promise<void> {
+async function forgetStrays(
+  world: Pick<World, 'registry' | 'strayFlows'>,
+  changes: readonly RuleChange[],
+): Promise<void> {
   if (!changes.some(canTranslateUdp)) return;
   const published = world.registry
     .endpoints()
@@ -60,7 +63,10 @@ function canTranslateUdp(change: RuleChange): boolean {
 }
 
 /** UDP flows of a client that goes on sending follow a translation also after it has gone. */
-async function forgetAstray(world: World, changes: readonly RuleChange[]): Promise<void> {
+async function forgetAstray(
+  world: Pick<World, 'conntrack'>,
+  changes: readonly RuleChange[],
+): Promise<void> {
   const translated = (op: RuleChange['op'][]): Map<string, Rule> =>
     new Map(
       changes.flatMap((change) =>
@@ -87,7 +93,9 @@ function isUdpTranslation({ matches, target }: Rule): boolean {
 }
 
 /** After a commit that has moved all rules over. What cannot be written is found out again. */
-async function recordSettings(world: World): Promise<void> {
+async function recordSettings(
+  world: Pick<World, 'log' | 'networkLocks' | 'registry' | 'rules' | 'store'>,
+): Promise<void> {
   if (!haveOtherSettings(world)) return;
   for (const state of world.registry.networks()) {
     const { id } = state.spec;

@@ -19,7 +19,7 @@ type Read = (path: SysctlPath) => Promise<string | undefined>;
 
 /** Those that are there with another value. @param read for callers that ask for many networks */
 export async function differingSysctls(
-  world: World,
+  world: Pick<World, 'registry' | 'rules' | 'settings' | 'sysctls'>,
   spec: NetworkSpec,
   read: Read = (path) => world.sysctls.read(path),
 ): Promise<Sysctl[]> {
@@ -48,7 +48,7 @@ export async function differingSysctls(
  * was reset while we ran had been on, with whatever policy the host has.
  */
 export async function repairSysctls(
-  world: World,
+  world: Pick<World, 'loadModule' | 'log' | 'registry' | 'rules' | 'settings' | 'sysctls'>,
   spec: NetworkSpec,
   when: When,
 ): Promise<string[]> {
@@ -65,7 +65,7 @@ export async function repairSysctls(
 
 /** A bridge that had to be made again has the kernel's defaults. */
 export async function setBridgeSysctls(
-  world: World,
+  world: Pick<World, 'sysctls'>,
   spec: NetworkSpec,
   when: When,
 ): Promise<string[]> {
@@ -144,7 +144,7 @@ export class SettingConcern implements Concern {
   }
 }
 
-function ownSettings({ registry }: World, spec: NetworkSpec): Sysctl[] {
+function ownSettings({ registry }: Pick<World, 'registry'>, spec: NetworkSpec): Sysctl[] {
   const isOurs = registry.network(spec.id)?.record.bridgeMade ?? true;
   return segmentOf(spec).settings(spec, isOurs);
 }

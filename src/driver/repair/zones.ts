@@ -9,7 +9,10 @@ import type { Concern, Occasion, Sign } from './concern.js';
 import type { When } from './rules.js';
 
 /** Answers with what had to be done: `put br-0 into the zone of firewalld`. */
-export async function repairZones(world: World, when: When): Promise<string[]> {
+export async function repairZones(
+  world: Pick<World, 'registry' | 'rules' | 'zones'>,
+  when: When,
+): Promise<string[]> {
   const wanted = (): InterfaceName[] =>
     world.registry
       .networks()
@@ -25,7 +28,7 @@ export async function repairZones(world: World, when: When): Promise<string[]> {
 
 /** The same while the host is in use: a firewalld that starts shall finish first. */
 export async function repairZonesRunning(
-  world: World,
+  world: Pick<World, 'registry' | 'rules' | 'zones'>,
   longQuiet: boolean,
 ): Promise<string[] | 'too-early'> {
   return longQuiet ? repairZones(world, 'running') : 'too-early';
@@ -35,7 +38,7 @@ export async function repairZonesRunning(
 export class ZoneConcern implements Concern {
   readonly name = 'zones';
 
-  constructor(private readonly world: World) {}
+  constructor(private readonly world: Pick<World, 'registry' | 'rules' | 'zones'>) {}
 
   signs(sign: Sign): boolean {
     return sign.kind === 'start' || (sign.kind === 'rules' && sign.author?.program === 'firewalld');

@@ -27,7 +27,7 @@ export function listenerOf(userlandProxy: boolean, binding: PortBinding): Listen
  * releases it. The rules are made out while the sockets are opened.
  */
 export async function bindPorts(
-  world: World,
+  world: Pick<World, 'allocator' | 'hostPorts' | 'rules' | 'store'>,
   state: EndpointState,
   groups: readonly PortGroup[],
 ): Promise<void> {
@@ -73,7 +73,7 @@ export const ownerOf = ({ spec, network }: EndpointState): string =>
  * have one of the ports.
  */
 export function refuseTaken(
-  { allocator }: World,
+  { allocator }: Pick<World, 'allocator'>,
   state: EndpointState,
   groups: readonly PortGroup[],
   freed: readonly { from: EndpointState; bindings: readonly PortBinding[] }[] = [],
@@ -95,7 +95,7 @@ export function refuseTaken(
 
 /** The groups to try again with other ports. Throws if one of them has no other. */
 async function retry(
-  world: World,
+  world: Pick<World, 'allocator' | 'hostPorts' | 'rules'>,
   state: EndpointState,
   chosen: Map<PortGroup, PortBinding[]>,
   failures: readonly ListenFailure[],

@@ -9,7 +9,10 @@ import { bridgeNfCall, forwardingOf } from '../../core/network/sysctls.js';
 import type { World } from '../world.js';
 
 /** Whether the rules of the network count on it, in the families that the host forwards. */
-export function needsBridgeFiltering({ rules, settings }: World, network: NetworkSpec): boolean {
+export function needsBridgeFiltering(
+  { rules, settings }: Pick<World, 'rules' | 'settings'>,
+  network: NetworkSpec,
+): boolean {
   if (!settings.iptables || !network.ruleFamilies.includes(4)) return false;
   return !network.icc || (isRecent(rules) && !network.userlandProxy);
 }
@@ -23,7 +26,10 @@ const isRecent = ({ generationName }: World['rules']): boolean =>
  *
  * @throws {DriverError} `sysctl-failed` if the kernel cannot do it
  */
-export async function ensureBridgeFiltering(world: World, network: NetworkSpec): Promise<void> {
+export async function ensureBridgeFiltering(
+  world: Pick<World, 'loadModule' | 'log' | 'rules' | 'settings' | 'sysctls'>,
+  network: NetworkSpec,
+): Promise<void> {
   const { sysctls, settings } = world;
   if (!needsBridgeFiltering(world, network)) return;
   for (const { family } of familiesOf(network)) {

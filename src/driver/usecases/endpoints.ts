@@ -65,7 +65,7 @@ export async function createEndpoint(
 
 /** Finds free names for the pair: another endpoint's digits can be the same, if very seldom. */
 async function register(
-  world: World,
+  world: Pick<World, 'links' | 'registry' | 'removals'>,
   network: NetworkState,
   spec: EndpointSpec,
   origin: Pick<EndpointRecord, 'input' | 'engine'>,
@@ -183,7 +183,7 @@ export async function removeEndpoint(world: World, state: EndpointState): Promis
 
 /** Other endpoints of the network that have one of its addresses, and are not on their way out. */
 function sharers(
-  { registry }: World,
+  { registry }: Pick<World, 'registry'>,
   network: NetworkState,
   { id, ipv4, ipv6 }: EndpointSpec,
 ): readonly EndpointState[] {

@@ -20,7 +20,10 @@ export const forwardingPaths: Readonly<Record<Family, readonly SysctlPath[]>> = 
  * Switches forwarding on for the families of the network. If it was off, the policy of FORWARD
  * becomes DROP, so that the host does not become a router for its neighbours by the way.
  */
-export async function ensureForwarding(world: World, network: NetworkSpec): Promise<void> {
+export async function ensureForwarding(
+  world: Pick<World, 'rules' | 'sysctls'>,
+  network: NetworkSpec,
+): Promise<void> {
   if (!network.ipForward) return;
   for (const family of [4, 6] as const) {
     if ((family === 4 ? network.ipv4 : network.ipv6) === undefined) continue;

@@ -77,7 +77,10 @@ async function finishRemoval(world: World, state: NetworkState): Promise<void> {
  *
  * @throws if it cannot be used, or if one of a former network is still on its way out
  */
-async function examineDevice(world: World, spec: NetworkSpec): Promise<ObservedLink | undefined> {
+async function examineDevice(
+  world: Pick<World, 'links' | 'registry' | 'removals'>,
+  spec: NetworkSpec,
+): Promise<ObservedLink | undefined> {
   world.registry.examined.add(spec);
   try {
     if (!(await world.removals.clear(spec.bridge))) {
@@ -187,7 +190,11 @@ function missingAddresses(spec: NetworkSpec, found: ObservedLink): Cidr[] {
 }
 
 /** A device of the user's gets back what a network has changed that could not be created. */
-async function restoreDevice(world: World, spec: NetworkSpec, found: ObservedLink): Promise<void> {
+async function restoreDevice(
+  world: Pick<World, 'links' | 'log'>,
+  spec: NetworkSpec,
+  found: ObservedLink,
+): Promise<void> {
   const { mtu, up } = found;
   try {
     const now = await world.links.find(spec.bridge);
@@ -202,7 +209,7 @@ async function restoreDevice(world: World, spec: NetworkSpec, found: ObservedLin
  * Overlapping with a host route is allowed, as with Docker (the more specific route wins), but
  * seldom meant: whoever wonders where the packets go wants to read of it.
  */
-async function warnOfRoutes(world: World, spec: NetworkSpec): Promise<void> {
+async function warnOfRoutes(world: Pick<World, 'links' | 'log'>, spec: NetworkSpec): Promise<void> {
   try {
     for (const route of await world.links.routesInto(subnetsOf(spec))) {
       if (route.interface === spec.bridge) continue;

@@ -13,7 +13,10 @@ import type { World } from '../world.js';
  * Networks that overlap with `spec`, or have its bridge, and are on their way out: the engine has
  * asked for their removal, or was never told that they were made.
  */
-export function removalsInTheWay({ registry }: World, spec: NetworkSpec): NetworkState[] {
+export function removalsInTheWay(
+  { registry }: Pick<World, 'registry'>,
+  spec: NetworkSpec,
+): NetworkState[] {
   return registry
     .networks()
     .filter(({ record }) => record.phase === 'removing')
@@ -27,7 +30,7 @@ export function removalsInTheWay({ registry }: World, spec: NetworkSpec): Networ
  * @throws {DriverError} `record-unreadable`
  */
 export async function refuseUnknownClash(
-  world: World,
+  world: Pick<World, 'links' | 'registry'>,
   spec: NetworkSpec,
   bridge: string | undefined,
 ): Promise<void> {

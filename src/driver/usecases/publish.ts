@@ -91,14 +91,20 @@ export async function publishPorts(
  * What {@link freePorts} does, on record before: if that fails nothing is released, and a start
  * does not publish again what was.
  */
-export async function releasePorts(world: World, state: EndpointState): Promise<void> {
+export async function releasePorts(
+  world: Pick<World, 'allocator' | 'conntrack' | 'hostPorts' | 'registry' | 'rules' | 'store'>,
+  state: EndpointState,
+): Promise<void> {
   if (publishesNothing(state)) return;
   await saveEndpoint(world, state, releaseRecord(state));
   await freePorts(world, state);
 }
 
 /** Finishes at a start what {@link releasePorts} had on record. */
-export async function finishRelease(world: World, state: EndpointState): Promise<void> {
+export async function finishRelease(
+  world: Pick<World, 'conntrack' | 'registry' | 'rules' | 'store'>,
+  state: EndpointState,
+): Promise<void> {
   const { released } = state.record;
   if (released === undefined) return;
   await world.rules.removePorts(state.network.spec, state.spec, released);
@@ -111,7 +117,10 @@ export async function finishRelease(world: World, state: EndpointState): Promise
  * Rules, sockets, conntrack entries and host ports of the endpoint; absent ones are no error.
  * Answers with false if nothing was published.
  */
-export async function freePorts(world: World, state: EndpointState): Promise<boolean> {
+export async function freePorts(
+  world: Pick<World, 'allocator' | 'conntrack' | 'hostPorts' | 'registry' | 'rules'>,
+  state: EndpointState,
+): Promise<boolean> {
   if (publishesNothing(state)) return false;
   const errors = new ErrorList();
   // No longer desired from here on, so that a repair does not put the rules back.
@@ -142,7 +151,7 @@ function publishesNothing({ record }: EndpointState): boolean {
  * occasions.
  */
 export async function forgetFlows(
-  world: World,
+  world: Pick<World, 'conntrack' | 'registry'>,
   { spec, network }: EndpointState,
   bindings: readonly PortBinding[],
 ): Promise<void> {

@@ -36,7 +36,10 @@ export interface Shares {
 }
 
 /** Who else is in the container, and not on the way out. */
-export function siblingsOf({ registry }: World, { spec, record }: EndpointState): EndpointState[] {
+export function siblingsOf(
+  { registry }: Pick<World, 'registry'>,
+  { spec, record }: EndpointState,
+): EndpointState[] {
   const { sandboxKey } = record;
   if (sandboxKey === undefined || sandboxKey === '') return [];
   return registry.endpoints().filter((other) => {
@@ -47,7 +50,7 @@ export function siblingsOf({ registry }: World, { spec, record }: EndpointState)
 
 /** Alone among what changes ports of the same container: a call on one endpoint changes others, too. */
 export function inSandbox<T>(
-  { sandboxLocks }: World,
+  { sandboxLocks }: Pick<World, 'sandboxLocks'>,
   { spec, record }: EndpointState,
   work: () => Promise<T>,
 ): Promise<T> {
@@ -56,7 +59,7 @@ export function inSandbox<T>(
 
 /** @param noProxy6To4 another endpoint of the container is its IPv6 gateway */
 export function shareOut(
-  world: World,
+  world: Pick<World, 'registry'>,
   state: EndpointState,
   noProxy6To4: boolean,
   groups: readonly PortGroup[],
@@ -95,7 +98,10 @@ export function withoutFamilies(
 }
 
 /** The ports are free afterwards; on record, so that they are given back also after a crash. */
-export async function takeOver(world: World, { from, bindings }: Takeover): Promise<void> {
+export async function takeOver(
+  world: Pick<World, 'allocator' | 'conntrack' | 'hostPorts' | 'rules' | 'store'>,
+  { from, bindings }: Takeover,
+): Promise<void> {
   const { spec, network } = from;
   portsYielded(from, bindings);
   await saveEndpoint(world, from);
@@ -134,7 +140,7 @@ export async function giveBack(world: World, state: EndpointState): Promise<void
 }
 
 async function publishAgain(
-  world: World,
+  world: Pick<World, 'allocator' | 'hostPorts' | 'rules' | 'store' | 'strayFlows'>,
   state: EndpointState,
   bindings: readonly PortBinding[],
 ): Promise<void> {
@@ -159,7 +165,7 @@ async function publishAgain(
 }
 
 /** At a start, before sockets are opened: a taker may have died before it had what it took. */
-export function reclaimAll(world: World): void {
+export function reclaimAll(world: Pick<World, 'allocator' | 'registry'>): void {
   for (const state of world.registry.endpoints()) {
     if (state.record.yielded.length === 0 || state.record.phase === 'removing') continue;
     const held = siblingsOf(world, state).flatMap(({ record }) => record.bindings);

@@ -3,7 +3,7 @@ import type { NetworkSpec } from '../../core/network/network.js';
 import type { World } from '../world.js';
 
 /** Internal networks are, from 28 on; before, nothing of theirs passed the host anyway. */
-export function isZoned({ rules }: World, { internal }: NetworkSpec): boolean {
+export function isZoned({ rules }: Pick<World, 'rules'>, { internal }: NetworkSpec): boolean {
   const recent = rules.generationName === 'docker28' || rules.generationName === 'docker29';
   return !internal || recent;
 }
