@@ -11,8 +11,8 @@ const maxPathBytes = 107;
 export type ListenOn = { readonly path: string } | { readonly fd: number };
 
 /**
- * Listens with mode 0600. A socket file that nobody listens on is left over from a crash and goes;
- * one that somebody listens on is refused. An inherited socket keeps its file when we stop.
+ * Listens with mode 0600. A socket file on which no process listens is left over from a crash and
+ * goes; one on which a process listens is refused. An inherited socket keeps its file when we stop.
  *
  * @throws DriverError `socket-unavailable`
  */
@@ -42,7 +42,7 @@ function listen(server: Server, where: ListenOn): Promise<void> {
       return;
     }
     // bind() happens inside listen(), so that no other file is made under this mask; a chmod
-    // afterwards would leave a moment in which anybody may connect.
+    // afterwards would leave a moment in which any local user may connect.
     const before = process.umask(0o177);
     try {
       server.listen({ path: where.path }, listening);
@@ -82,7 +82,7 @@ function absent(error: unknown): undefined {
   throw error;
 }
 
-/** Only a refused connection proves that nobody is there. */
+/** Only a refused connection proves that no process listens. */
 function isListening(path: string): Promise<boolean> {
   return new Promise((resolve) => {
     const probe = connect(path);

@@ -45,7 +45,7 @@ const nfgenLength = 4;
 const batchHeader = Buffer.from([0, 0, 0, subsystem]);
 
 /**
- * The deletion of rules by their numbers, all or none. Only the last of them is acknowledged: what
+ * The deletion of rules by their handles, all or none. Only the last of them is acknowledged: what
  * the kernel says of it ends the transaction, and it reports a failure of another one before.
  *
  * @param rules at least one

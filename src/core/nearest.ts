@@ -1,4 +1,4 @@
-/** Which of the words that exist somebody meant by one that does not. */
+/** Which of the existing words a person meant by one that does not exist. */
 
 /**
  * The candidate closest to `word`: one that begins with or contains it, else the one with the

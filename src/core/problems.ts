@@ -1,4 +1,4 @@
-/** Collects everything that is wrong with what somebody asked for, to say it all at once. */
+/** Collects everything that is wrong with a request, to say it all at once. */
 import { DriverError, type ErrorCode } from './errors.js';
 
 /** More than a person reads, and few enough for one error message. */

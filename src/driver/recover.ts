@@ -39,7 +39,7 @@ export interface FoundAtStart {
 
 export function look(store: RecordStore, links: Links, log: Log): FoundAtStart {
   const found = { records: store.load(), links: listLinks(links, log) };
-  // Whoever waits for them is told.
+  // The awaiter gets the rejection; this only prevents unhandledRejection.
   for (const each of Object.values(found)) each.catch(() => undefined);
   return found;
 }
@@ -163,7 +163,7 @@ async function collectLeftovers(world: World, links: ReadonlySet<string>): Promi
     if (!gone && links.has(state.spec.veth.container)) removeUnlessMoved(world, state);
     await attempt(world, 'ports that were released', () => finishRelease(world, state));
     if (phase === 'ready' && !gone) continue;
-    // Somebody has deleted its link; its container lives, or may live.
+    // Its link was deleted by hand; its container lives, or may live.
     if (phase === 'ready' && !(await isDead(world, state))) continue;
     if (phase === 'created' && !gone) {
       // Joined, but the daemon died before that was on record.

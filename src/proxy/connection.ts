@@ -1,4 +1,6 @@
-/** The daemon's end of a connection to a proxy process: requests, answers, and when there are none. */
+/**
+ * The daemon's end of a connection to a proxy process: requests, answers, and when there are none.
+ */
 import net from 'node:net';
 import { messageOf } from '../core/errors.js';
 import { lineSplitter, type Reply, type Request } from './control.js';
@@ -6,8 +8,8 @@ import { lineSplitter, type Reply, type Request } from './control.js';
 export type Unsent<T> = T extends unknown ? Omit<T, 'id'> : never;
 
 /**
- * The connection ended before the answer came: whether the request was carried out is not known, nor
- * whether it will be.
+ * The connection ended before the answer came: whether the request was carried out is not known,
+ * nor whether it will be.
  */
 export class ConnectionLost extends Error {
   override readonly name = 'ConnectionLost';
@@ -92,7 +94,7 @@ export class ControlConnection {
     if (this.#lost !== undefined) handler(this.#lost);
   }
 
-  /** Nobody is told. */
+  /** No caller is told. */
   close(): void {
     this.#onLost = undefined;
     this.#lost ??= new ConnectionLost('the daemon closed the connection', false);
@@ -127,10 +129,10 @@ export class ControlConnection {
 }
 
 /**
- * A connection to whoever listens on `path`; undefined if nobody does, which only these two errors of
- * the kernel prove.
+ * A connection to the process that listens on `path`; undefined if none does, which only these two
+ * errors of the kernel prove.
  *
- * @throws every other error: EAGAIN (somebody listens, and is too busy), EMFILE, EACCES, …
+ * @throws every other error: EAGAIN (a process listens, and is too busy), EMFILE, EACCES, …
  */
 export function dial(path: string): Promise<net.Socket | undefined> {
   return new Promise((resolve, reject) => {

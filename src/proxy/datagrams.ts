@@ -45,7 +45,9 @@ export class Datagrams {
     this.#toClient = vector({ data, name: replyName, control: replyControl });
   }
 
-  /** Answers with their number, at most 64; they stay until the next call of any method but `pass`. */
+  /**
+   * Answers with their number, at most 64; they stay until the next call of any method but `pass`.
+   */
   receive(listener: number): number {
     this.#fromClients.rewind();
     const count = this.#receive(listener, this.#fromClients);
@@ -79,7 +81,9 @@ export class Datagrams {
     return count;
   }
 
-  /** An error (ECONNREFUSED: nobody listens in the container) has come in place of a datagram. */
+  /**
+   * An error (ECONNREFUSED: no process listens in the container) has come in place of a datagram.
+   */
   #receive(socket: number, vector: MessageVector): number {
     const [headers = null] = vector.from;
     return Math.max(0, this.system.recvmmsg(socket, headers, vector.count, dontWait, null));

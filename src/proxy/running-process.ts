@@ -1,4 +1,6 @@
-/** Proxy processes that run: who they are, what they say of themselves, and how they are made to go. */
+/**
+ * Proxy processes that run: who they are, what they say of themselves, and how they are made to go.
+ */
 import type net from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Log, ProcessId } from '../driver/host.js';
@@ -42,7 +44,7 @@ export class RunningProcesses {
     this.#silenceMs = settings.silenceMs ?? defaultSilenceMs;
   }
 
-  /** undefined if nobody listens there, or a process did that hung and has been ended. */
+  /** undefined if no process listens there, or a process did that hung and has been ended. */
   async greet(path: string): Promise<Running | undefined> {
     for (let attempt = 1; ; attempt += 1) {
       const reached = await this.reach(path);
@@ -61,7 +63,7 @@ export class RunningProcesses {
     }
   }
 
-  /** Without a word yet; undefined if nobody listens there. */
+  /** Without a word yet; undefined if no process listens there. */
   async reach(path: string): Promise<Pick<Running, 'connection' | 'id'> | undefined> {
     const socket = await this.#dialPatiently(path);
     if (socket === undefined) return undefined;

@@ -7,7 +7,7 @@ import { toWire, type WireListener, wireReader } from './control.js';
 const keyOf = (wire: WireListener): string => wire.join(' ');
 
 export interface Differences {
-  /** Held, and nobody wants it; the owner as the process has it. */
+  /** Held, but not desired; the owner as the process has it. */
   readonly unwanted: readonly { readonly owner: string; readonly listener: Listener }[];
   readonly missing: readonly { readonly owner: EndpointId; readonly listener: Listener }[];
 }

@@ -1,6 +1,6 @@
 /**
  * The proxy process: holds every published port of the host. It outlives the daemon, so that an
- * upgrade or a crash of the daemon costs no connection, and ends by itself when nobody needs it.
+ * upgrade or a crash of the daemon costs no connection, and ends by itself when no port is held.
  *
  * Usage: node worker.js CONTROL_SOCKET
  */
@@ -178,6 +178,6 @@ function unlinkQuietly(path: string): void {
   try {
     unlinkSync(path);
   } catch {
-    // Somebody else has cleaned up.
+    // The file is gone already.
   }
 }

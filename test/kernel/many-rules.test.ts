@@ -81,7 +81,7 @@ t.test("60,000 ports of mode routed are published and released within a call's t
   await first.call('Join', { ...ids, SandboxKey: '/run/netns/none' });
   t.same(await first.call('ProgramExternalConnectivity', publish(60_000)), {}, 'published');
   t.equal(published(), 60_000);
-  t.same(await first.call('RevokeExternalConnectivity', ids), {}, 'by their numbers');
+  t.same(await first.call('RevokeExternalConnectivity', ids), {}, 'by their handles');
   t.equal(published(), undefined);
   t.ok(first.memory().peak < limit, `${first.memory().peak} KiB at most`);
 

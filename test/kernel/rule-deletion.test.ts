@@ -1,4 +1,4 @@
-/** Rules deleted by their numbers over our own socket, as iptables-nft made them. */
+/** Rules deleted by handle over our own socket, as iptables-nft made them. */
 import { inFreshNamespace, isInstalled, run } from '../process/netns.js';
 
 inFreshNamespace();
@@ -19,7 +19,7 @@ const families = [
 ] as const;
 
 for (const { family, ip, tool } of families) {
-  /** Makes rules for these ports anew, and answers with their numbers. */
+  /** Makes rules for these ports anew, and answers with their handles. */
   const make = (...ports: readonly number[]) => {
     run(tool, ['-F']);
     for (const port of ports) {

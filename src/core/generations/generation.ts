@@ -63,7 +63,7 @@ const signatures: readonly [GenerationName, jumps: readonly [chain: Chain, text:
   ['docker29', [...forwardJumps('DOCKER-INTERNAL')]],
 ];
 
-/** Both: the second alone is left where somebody has emptied FORWARD. */
+/** Both: the second alone is left after `iptables -F FORWARD`. */
 function forwardJumps(isolation: DockerChain): [Chain, string][] {
   return [
     ['FORWARD', '-j DOCKER-FORWARD'],

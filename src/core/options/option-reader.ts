@@ -45,7 +45,7 @@ export function parseInteger(text: string): number | undefined {
   return Number.isSafeInteger(value) ? value + 0 : undefined;
 }
 
-/** Only own properties count: `__proto__` in somebody's JSON is a name like any other. */
+/** Only own properties count: `__proto__` in a user's JSON is a name like any other. */
 export function optionOf(options: OptionMap, name: string): unknown {
   return Object.hasOwn(options, name) ? options[name] : undefined;
 }

@@ -21,7 +21,7 @@ export class PortAllocator {
   readonly #last = new Map<string, number>();
 
   constructor(
-    /** Read again by whoever changes the host's settings: they hold for what is taken from then on. */
+    /** Set again before each choice: the host's settings hold for what is taken from then on. */
     public ephemeral: EphemeralPorts,
   ) {}
 
@@ -67,7 +67,7 @@ export class PortAllocator {
     }
   }
 
-  /** Whoever has the port there, and on which address. */
+  /** The owner of the port there, and on which address. */
   #holder(protocol: Protocol, hostIp: IpAddress, port: Port): Holder | undefined {
     const holders = this.#taken.get(`${protocol} ${port}`);
     if (holders === undefined) return undefined;
@@ -102,15 +102,18 @@ export class PortAllocator {
   }
 }
 
-/** The n-th of the range after `last`, around its end; from the first one on if there is no last. */
+/**
+ * The n-th of the range after `last`, around its end; from the first one on if there is no last.
+ */
 function portAbove({ first, last }: PortRange, given: number | undefined, step: number): Port {
   const size = last - first + 1;
   return (first + (((given ?? last) - first + step) % size)) as Port;
 }
 
 /**
- * The n-th of the range before `last`, around its beginning. From the top down: dockerd counts up from the
- * first one for networks of its own driver, and up to Docker 26 fails the container whose port it finds taken.
+ * The n-th of the range before `last`, around its beginning. From the top down: dockerd counts up
+ * from the first one for networks of its own driver, and up to Docker 26 fails the container whose
+ * port it finds taken.
  */
 function portBelow({ first, last }: PortRange, given: number | undefined, step: number): Port {
   const size = last - first + 1;

@@ -20,7 +20,7 @@ export interface RuleEdit {
   readonly relocate?: readonly Rule[];
   /** To be taken away in all copies. */
   readonly stale?: readonly Rule[];
-  /** What networks shared in other generations: goes, as far as nobody else uses it. */
+  /** What networks shared in other generations: goes, as far as no other program uses it. */
   readonly dropBase?: readonly BaseRules[];
   /** The policy of FORWARD shall be DROP. */
   readonly dropForwarded?: true;

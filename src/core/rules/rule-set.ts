@@ -57,7 +57,7 @@ export class RuleSet {
     count(state, text, 1);
   }
 
-  /** Somebody has rules there that cannot be shown: of ours, only some are known to be there. */
+  /** Other programs' rules there cannot be shown: of ours, only some are known to exist. */
   markPartial(table: Table, chain: string): void {
     this.addChain(table, chain);
     this.#state(table, chain).partial = true;

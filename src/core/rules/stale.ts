@@ -1,11 +1,11 @@
 /**
- * Rules in Docker's chains that are about networks or ports of ours and that nobody wants: from a dump
- * that was restored, or from a daemon that came to harm. One of them can lead a published port to an
- * address that is another container's by now.
+ * Rules in Docker's chains that are about networks or ports of ours and are not desired: from a
+ * dump that was restored, or from a daemon that came to harm. One of them can lead a published port
+ * to an address that is another container's by now.
  *
- * Docker's chains are emptied by dockerd itself at each start, so that nobody keeps rules there; chains
- * of the administrator, DOCKER-USER among them, and those of the kernel are never looked at. What names
- * the bridge of another driver's network is that driver's.
+ * Docker's chains are emptied by dockerd itself at each start, so that no administrator keeps rules
+ * there; chains of the administrator, DOCKER-USER among them, and those of the kernel are never
+ * looked at. What names the bridge of another driver's network is that driver's.
  */
 import { type Cidr, contains, type Family, familyOf, hostCidr, isUnspecified } from '../address.js';
 import type { InterfaceName } from '../names.js';
@@ -18,13 +18,15 @@ import type { RuleSet } from './rule-set.js';
 export interface OwnThings {
   readonly bridges: ReadonlySet<string>;
   readonly subnets: readonly Cidr[];
-  /** Published by containers of ours: their host ports are nobody else's. */
+  /** Published by containers of ours: their host ports belong to no other program. */
   readonly bindings: readonly PortBinding[];
 }
 
 export interface StaleRule {
   readonly rule: Rule;
-  /** Interfaces that it names and that are none of our bridges. If one exists, the rule is not ours. */
+  /**
+   * Interfaces that it names and that are none of our bridges. If one exists, the rule is not ours.
+   */
   readonly strangers: readonly InterfaceName[];
 }
 

@@ -29,7 +29,7 @@ export function inTransactions(changes: readonly RuleChange[]): RuleTransaction[
 }
 
 /**
- * The kernel reports each change to whoever listens, into a buffer that holds 24,000 rules (16 MiB,
+ * The kernel reports each change to all that listen, into a buffer that holds 24,000 rules (16 MiB,
  * nft 1.0.6, Linux 6.18). So many of both families fit in.
  */
 const mostAtOnce = 10_000;

@@ -1,7 +1,7 @@
 /**
- * Endpoints whose engine died before it could say that they are over: nobody will ever ask for their
- * removal. They hold ports, rules and records, which another container may want. What counts as proof
- * is in `usecases/proofs.ts`.
+ * Endpoints whose engine died before it could say that they are over: the engine will never ask for
+ * their removal. They hold ports, rules and records, which another container may want. What counts
+ * as proof is in `usecases/proofs.ts`.
  */
 import { messageOf } from '../../core/errors.js';
 import { shortId } from '../../core/names.js';
@@ -13,11 +13,13 @@ import { removeEndpoint } from '../usecases/endpoints.js';
 import { isAbandoned, isDead } from '../usecases/proofs.js';
 import type { World } from '../world.js';
 
-/** How often an endpoint is looked at that is not in its container yet: most are within a second. */
+/**
+ * How often an endpoint is looked at that is not in its container yet: most are within a second.
+ */
 const unmovedMs = 60_000;
 /** An engine that lives takes an endpoint away right beside its sandbox. */
 const graceMs = 5_000;
-/** Somebody has deleted the link of a container that lives: its end is seen by looking again. */
+/** The link of a living container was deleted by hand: its end shows only by asking again. */
 const againMs = 60_000;
 
 /** Removes the endpoint if it is dead, when no call is at work on its network. Never rejects. */

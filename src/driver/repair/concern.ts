@@ -1,10 +1,10 @@
 /**
  * What others can change on the host, and what is kept right all the time: rules, links, settings,
- * zones. A concern knows what it should be and how it is put right; when that happens, how often, and
- * what is told of it, is decided in one place for all of them (`self-repair.ts`).
+ * zones. A concern knows what it should be and how it is put right; when that happens, how often,
+ * and what is told of it, is decided in one place for all of them (`self-repair.ts`).
  *
- * A new concern is one file that implements {@link Concern}, and one line in `concerns.ts`: the repair
- * while the daemon runs, the start, `tsbridge reconcile` and `tsbridge status` then have it.
+ * A new concern is one file that implements {@link Concern}, and one line in `concerns.ts`: the
+ * repair while the daemon runs, the start, `tsbridge reconcile` and `tsbridge status` then have it.
  */
 import type { Family } from '../../core/address.js';
 import type { ObservedLink } from '../../core/network/links.js';
@@ -12,7 +12,7 @@ import type { Author } from '../host.js';
 
 /** Something has changed on the host, or may have. */
 export type Sign =
-  /** The daemon begins to watch: what happened before, nobody has seen. */
+  /** The daemon begins to watch: changes before that went unseen. */
   | { readonly kind: 'start' }
   /** Of these families; of none, if only tables changed that are not iptables' own. */
   | {
@@ -51,8 +51,8 @@ export interface Concern {
   /** All that differs, a line each; changes nothing. */
   differences(): Promise<readonly string[]>;
   /**
-   * After signs, puts right what they were about, and otherwise everything. Answers with what was done,
-   * a line each, or with `too-early`: it is left for a quiet moment.
+   * After signs, puts right what they were about, and otherwise everything. Answers with what was
+   * done, a line each, or with `too-early`: it is left for a quiet moment.
    */
   repair(occasion: Occasion, read?: ReadAtStart): Promise<readonly string[] | 'too-early'>;
   readonly poll?: Poll;

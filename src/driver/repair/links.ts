@@ -1,6 +1,6 @@
 /**
- * Repair of bridges, addresses, ports on the bridge and, with all of a network, its sysctls. Runs when
- * something outside has changed links, and at every start.
+ * Repair of bridges, addresses, ports on the bridge and, with all of a network, its sysctls. Runs
+ * when something outside has changed links, and at every start.
  */
 import { ErrorList, wrapError } from '../../core/errors.js';
 import { describeLinkStep, type LinkStep, type ObservedLink } from '../../core/network/links.js';
@@ -25,7 +25,7 @@ type TouchedLinks = ReadonlyMap<NetworkState, ReadonlySet<string>>;
  * others from repair.
  *
  * @param touched without it all links of all networks, and their sysctls
- * @param known a list of all links that somebody has made just before
+ * @param known all links, if the caller has just listed them
  */
 export async function repairLinks(
   world: World,
@@ -64,7 +64,9 @@ function areMany({ registry }: Pick<World, 'registry'>, touched: TouchedLinks): 
   return count > fewLinks && count * listedInTheTimeOf > all;
 }
 
-/** Those that a list shows to be otherwise than they should; what is done goes by a look at each. */
+/**
+ * Those that a list shows to be otherwise than they should; what is done goes by a look at each.
+ */
 function wrongLinks(
   { spec, endpoints }: NetworkState,
   listed: ReadonlyMap<string, ObservedLink>,

@@ -118,7 +118,7 @@ async function recordSettings(
  * unless it has been quiet for long enough, nothing is done that takes making a chain.
  *
  * @param longQuiet it has been quiet
- * @param families whose rules somebody has changed; the others are not looked at
+ * @param families whose rules another program has changed; the others are not read
  */
 export async function repairRulesRunning(
   world: World,
@@ -132,7 +132,7 @@ export async function repairRulesRunning(
   return changes.map(describeRuleChange);
 }
 
-/** {@link repairRulesRunning} of the families whose rules somebody has changed. */
+/** {@link repairRulesRunning} of the families whose rules another program has changed. */
 export class RuleConcern implements Concern {
   readonly name = 'rules';
   /** Their rules were changed since they were right; of the others nothing is read. */

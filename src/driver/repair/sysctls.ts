@@ -44,7 +44,7 @@ export async function differingSysctls(
 /**
  * Puts them right; answers with what had to be done: `set net/ipv4/ip_forward to 1`.
  *
- * Whoever switches forwarding on makes the policy of FORWARD DROP. Only a start does so here: what
+ * Switching forwarding on makes the policy of FORWARD DROP. Only a start does so here: what
  * was reset while we ran had been on, with whatever policy the host has.
  */
 export async function repairSysctls(
@@ -79,7 +79,9 @@ const roundMs = 500;
 /** But no more of them at a time, so that no call waits: some 6 µs a value. */
 const slice = 100;
 
-/** Nothing tells of a change below /proc/sys, so what networks count on is looked at periodically. */
+/**
+ * Nothing tells of a change below /proc/sys, so what networks count on is looked at periodically.
+ */
 export class SettingConcern implements Concern {
   readonly name = 'settings';
   #next = 0;

@@ -162,7 +162,7 @@ export class DesiredRules {
 
   /**
    * By what a rule is known to be about a network or a port of ours. undefined while a record
-   * cannot be read: what that one wants, nobody knows.
+   * cannot be read: what that network needs is unknown.
    */
   ownThings(family: Family): OwnThings | undefined {
     if (this.registry.unreadable.all().length > 0) return undefined;

@@ -65,7 +65,7 @@ export class GenerationChoice {
     const former = this.#current;
     const next = engineGeneration(seen, before, former.name);
     if (next !== undefined) this.#current = generations[next];
-    // At the first look nobody knows what was written. Chains whose jumps are not there can be
+    // At the first reading it is unknown what was written. Chains whose jumps are not there can be
     // those of an engine that is just starting.
     const names = before === undefined ? [former.name, ...seen] : [former.name];
     return [...new Set(names)]

@@ -76,7 +76,10 @@ export class RuleCommits {
     this.#reading.catch(() => undefined);
   }
 
-  /** Told when the host refuses what fits our model: somebody has changed more than we know. */
+  /**
+   * Called when the host refuses what fits our model: another program has changed more than we
+   * know.
+   */
   onRefusal(listener: () => void): void {
     this.#refused = listener;
   }

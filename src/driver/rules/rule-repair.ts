@@ -16,7 +16,7 @@ export interface RepairEdit {
   readonly edit: RuleEdit;
   /**
    * {@link ruleKey} of the rules that calls are about to commit: a repair that comes before them
-   * adds or removes these as well, and nobody had changed them.
+   * adds or removes these as well, although no other program had changed them.
    */
   readonly underway: Set<string>;
 }
@@ -91,7 +91,7 @@ export class RuleRepair {
   }
 
   /**
-   * Rules in Docker's chains that are about us, and that nobody wants; see `core/rules/stale.ts`.
+   * Rules in Docker's chains that are about us and are not desired; see `core/rules/stale.ts`.
    */
   async #staleRules(
     family: Family,

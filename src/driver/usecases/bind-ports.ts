@@ -23,7 +23,7 @@ export function listenerOf(userlandProxy: boolean, binding: PortBinding): Listen
 
 /**
  * One socket for each address of each group; the groups that fail move on within their range. What
- * is chosen is on record before it is known whether it can be had, and whoever releases the record
+ * is chosen is on record before it is known whether it can be had, and releasing the record
  * releases it. The rules are made out while the sockets are opened.
  */
 export async function bindPorts(
@@ -69,8 +69,8 @@ export const ownerOf = ({ spec, network }: EndpointState): string =>
   `endpoint ${shortId(spec.id)} on ${network.spec.bridge}`;
 
 /**
- * As if the endpoint had published nothing yet, and what its siblings give up were free. Throws {@link DriverError} `port-allocated` if others
- * have one of the ports.
+ * As if the endpoint had published nothing yet, and what its siblings give up were free. Throws
+ * {@link DriverError} `port-allocated` if others have one of the ports.
  */
 export function refuseTaken(
   { allocator }: Pick<World, 'allocator'>,
@@ -111,7 +111,7 @@ async function retry(
     const { hostIp, hostPorts } = group.request;
     const rest = bindings.filter((binding) => !failed.has(binding));
     if (hostIp === undefined && rest.length > 0 && own.every((b) => lacksIpv6(failed.get(b)))) {
-      // A host without IPv6: the `::` that nobody asked for is left out, as Docker does.
+      // A host without IPv6: a `::` that the request did not name is left out, as Docker does.
       world.allocator.release(own);
       chosen.set(group, rest);
       continue;

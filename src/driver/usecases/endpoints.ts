@@ -120,8 +120,8 @@ async function makeRoom(world: World, network: NetworkState, spec: EndpointSpec)
 
 /**
  * Ports, rules, link and record of an endpoint; goes on past failures and reports all of them. With
- * anything left it stays known as `removing`, and whoever comes next tries again: a repeated call,
- * the deletion of its network, another endpoint that gets its address, a start.
+ * anything left it stays known as `removing`, and the next one that meets it tries again: a
+ * repeated call, the deletion of its network, another endpoint that gets its address, a start.
  */
 export async function removeEndpoint(world: World, state: EndpointState): Promise<void> {
   const { spec, network } = state;

@@ -51,7 +51,7 @@ export async function createNetwork(world: World, input: NetworkInput): Promise<
     networkMade(state);
     await saveNetwork(world, state);
     void warnOfRoutes(world, spec);
-    // The first port that somebody publishes shall not wait for the start of the proxy process.
+    // So that the first published port does not wait for the start of the proxy process.
     if (!spec.internal) world.hostPorts.prepare();
   } catch (error) {
     const left = await takeAway(world, state);
@@ -141,7 +141,7 @@ export async function deleteNetwork(world: World, id: NetworkId): Promise<void> 
     await errors.attempt(async () => {
       const left = await takeAway(world, state);
       if (left !== undefined) throw new Error(left);
-      // What is not on record has to be done before anybody hears of it.
+      // Without a record, the removal has to be finished before the call is answered.
       if (!marked) await world.removals.finished(state.spec.bridge);
     });
   }
@@ -155,7 +155,7 @@ export async function deleteNetwork(world: World, id: NetworkId): Promise<void> 
 
 /**
  * Rules, then the bridge, then the record. Answers with what could not be taken away: then the
- * network stays known as `removing`, and whoever comes next tries again.
+ * network stays known as `removing`, and the next call or start tries again.
  */
 export async function takeAway(world: World, state: NetworkState): Promise<string | undefined> {
   const { spec, record } = state;
@@ -207,7 +207,7 @@ async function restoreDevice(
 
 /**
  * Overlapping with a host route is allowed, as with Docker (the more specific route wins), but
- * seldom meant: whoever wonders where the packets go wants to read of it.
+ * seldom meant: an administrator who looks for the packets needs this line.
  */
 async function warnOfRoutes(world: Pick<World, 'links' | 'log'>, spec: NetworkSpec): Promise<void> {
   try {

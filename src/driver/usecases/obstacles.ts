@@ -24,7 +24,7 @@ export function removalsInTheWay(
 }
 
 /**
- * While a network's record cannot be read nobody knows its subnet and its bridge: what is on the
+ * While a network's record cannot be read, its subnet and bridge are unknown: what is on the
  * host could be its own.
  *
  * @throws {DriverError} `record-unreadable`
@@ -51,9 +51,9 @@ export async function refuseUnknownClash(
 }
 
 /**
- * A device that the user made is used as it is: what the network needs is added to it. The bridge of
- * a network of the built-in driver is no such device: two networks on one bridge would each take the
- * other's rules and addresses for a mistake.
+ * A device that the user made is used as it is: what the network needs is added to it. The bridge
+ * of a network of the built-in driver is no such device: two networks on one bridge would each take
+ * the other's rules and addresses for a mistake.
  *
  * @throws {DriverError} `network-conflict`
  */

@@ -133,7 +133,7 @@ export async function freePorts(
   ]);
   await errors.attempt(() => forgetFlows(world, state, bindings));
   if (errors.failed) {
-    // Whoever comes next (Leave, DeleteEndpoint, a start) tries again.
+    // The next call (Leave, DeleteEndpoint) or the next start tries again.
     releaseFailed(state, ports);
     throw new DriverError('firewall-failed', `releasing published ports: ${errors.message}`);
   }

@@ -1,15 +1,15 @@
 /**
- * The endpoints of one container publish the same ports, and from 29 on two of them can be gateways at
- * once: one for IPv4, another for IPv6. The engine tells an endpoint what it is the gateway for by what
- * it calls and does not call (docs/docker-bridge.md 3.2):
+ * The endpoints of one container publish the same ports, and from 29 on two of them can be gateways
+ * at once: one for IPv4, another for IPv6. The engine tells an endpoint what it is the gateway for
+ * by what it calls and does not call (docs/docker-bridge.md 3.2):
  *
  * - former gateways are told first, so an endpoint that still holds ports is the gateway of a family;
  * - `no_proxy_6to4` says that another endpoint is the IPv6 gateway, so this one is for IPv4 only;
  * - an endpoint that stays the IPv4 gateway is told nothing when another one becomes that for IPv6,
  *   nor when that one goes again.
  *
- * So an endpoint takes a family of host addresses over from its sibling, or leaves it there, and what
- * was taken over is given back when the taker releases its ports.
+ * So an endpoint takes a family of host addresses over from its sibling, or leaves it there, and
+ * what was taken over is given back when the taker releases its ports.
  */
 import { type Family, familyOf } from '../../core/address.js';
 import { messageOf } from '../../core/errors.js';
@@ -48,7 +48,9 @@ export function siblingsOf(
   });
 }
 
-/** Alone among what changes ports of the same container: a call on one endpoint changes others, too. */
+/**
+ * Alone among what changes ports of the same container: a call on one endpoint changes others, too.
+ */
 export function inSandbox<T>(
   { sandboxLocks }: Pick<World, 'sandboxLocks'>,
   { spec, record }: EndpointState,
@@ -119,8 +121,9 @@ export async function takeOver(
 }
 
 /**
- * The siblings get back what they had yielded, and nobody holds now. What another container has taken
- * meanwhile stays there; that is logged, since the call that makes room has succeeded.
+ * The siblings get back those ports that they had yielded and that are free now. What another
+ * container has taken meanwhile stays there; that is logged, since the call that makes room has
+ * succeeded.
  */
 export async function giveBack(world: World, state: EndpointState): Promise<void> {
   for (const sibling of siblingsOf(world, state)) {

@@ -4,7 +4,7 @@
  * Which status an error has decides what the user reads before it (docs/docker-bridge.md 7.3):
  * - 200 `remote: MESSAGE`: the call was understood and could not be done. The message says what
  *   was being done, so the method's name would only be in its way.
- * - 400 `NetworkDriver.METHOD: MESSAGE`: the request was not understood. Nobody typed it, so the
+ * - 400 `NetworkDriver.METHOD: MESSAGE`: the request was not understood. No person typed it, so the
  *   method is what tells a reader where to look.
  * - 500, likewise: a defect of ours.
  * - 404 only for methods that do not exist: the engine reads it as "not supported", and goes on

@@ -12,7 +12,7 @@ const smallBytes = 16 * 1024;
 const weight = 8;
 /** So many bytes of large bodies have left garbage that is worth a collection of some 50 ms. */
 const garbageBytes = 1024 * 1024;
-/** An engine sends its body in one go; whoever stops in the middle must not keep the others waiting. */
+/** An engine sends a body in one go; a client that stops in the middle must not hold up others. */
 const patienceMs = 10_000;
 
 /** First come, first served. */
@@ -68,7 +68,7 @@ export function budgetBodies(
       return;
     }
     garbage = 0;
-    // Not now: whoever says that the answer is out still holds the request.
+    // Not in this turn: the caller that reports the end of the answer still holds the request.
     setImmediate(() => {
       collectGarbage();
       giveBack();

@@ -37,7 +37,7 @@ export function createServer(settings: ServerSettings): PluginServer {
     bodyLimit,
     exposeHeadRoutes: false,
     return503OnClosing: false,
-    // Engines up to 20.10 send an empty Host; somebody with `nc` sends none.
+    // Engines up to 20.10 send an empty Host; a person with `nc` sends none.
     http: { requireHostHeader: false },
     frameworkErrors: (error, request, reply) => {
       onError(error, request, reply);

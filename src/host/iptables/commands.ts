@@ -1,6 +1,6 @@
 /**
- * The processes that read and change the rules: `iptables-save` text out, `iptables-restore` text in,
- * and deletion by the kernel's handles.
+ * The processes that read and change the rules: `iptables-save` text out, `iptables-restore` text
+ * in, and deletion by the kernel's handles.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { renderTableProbe } from '../../codec/iptables-restore.js';
@@ -37,7 +37,7 @@ export class IptablesCommands implements IptablesText {
   readonly #deletion = new RuleDeletion(this.#own);
   readonly #restores = new Map<Family, SpareCommand>();
   readonly #nft = new SpareCommand('nft', ['-f', '-']);
-  /** Reports the numbers of rules, and deletes by them. */
+  /** Reports the handles of rules, and deletes by them. */
   readonly #hasNft = isInstalled('nft');
   /** Of processes that are at work. */
   readonly #changes = new Set<Promise<unknown>>();
@@ -147,7 +147,7 @@ export class IptablesCommands implements IptablesText {
 
   async deleteRules(family: Family, rules: readonly HandledRule[]): Promise<void> {
     if (rules.length <= mostOverSocket) {
-      const action = 'deleting rules by their numbers';
+      const action = 'deleting rules by their handles';
       // The kernel lets one transaction after the other in, and ours would wait on the event loop.
       while (this.#changes.size > 0) await Promise.allSettled(this.#changes);
       await this.#deletion.delete(family, rules).catch((cause: unknown) => {

@@ -1,8 +1,8 @@
 /**
- * The kernel's handles of rules that we have added (nf_tables): learnt from what `nft monitor` reports,
- * spent on deletions. A rule that is deleted by its handle costs the same in a chain of ten and of ten
- * thousand; by its text, iptables-nft compares every rule. A report comes some milliseconds after its
- * commit, and seconds after one of thousands.
+ * The kernel's handles of rules that we have added (nf_tables): learnt from what `nft monitor`
+ * reports, spent on deletions. A rule that is deleted by its handle costs the same in a chain of
+ * ten and of ten thousand; by its text, iptables-nft compares every rule. A report comes some
+ * milliseconds after its commit, and seconds after one of thousands.
  */
 import type { HandledRule } from '../../codec/nft-messages.js';
 import type { AddedRule } from '../../codec/nft-monitor.js';
@@ -38,7 +38,7 @@ export class RuleHandles {
 
   /**
    * A process has added these rules, in this order. Nothing is learnt of a transaction in which
-   * their number is not the one that was expected.
+   * their count is not the one that was expected.
    */
   learn(pid: number, added: readonly AddedRule[]): void {
     for (const table of new Set(added.map((rule) => rule.table))) {
@@ -53,7 +53,7 @@ export class RuleHandles {
     }
   }
 
-  /** What the kernel reports of a transaction of anybody's; `pid` 0 if it is not ours. */
+  /** What the kernel reports of any program's transaction; `pid` 0 if it is not ours. */
   noteTransaction(pid: number, added: readonly AddedRule[], tableDeleted: boolean): void {
     // In the next table of that name the handles start anew.
     if (tableDeleted) this.#clear();

@@ -13,7 +13,7 @@ const nameLength = 15;
 const remembered = 64;
 /**
  * A report can come so long after the end of the process: that of 40,000 rules takes seconds. Where
- * only the name of the program is known, somebody else's would be taken for ours all that time.
+ * only the name of the program is known, another one's would be taken for ours all that time.
  */
 const lateMs = { byNumber: 30_000, byName: 2_000 };
 
@@ -51,7 +51,7 @@ export class OwnChanges {
   /**
    * Call it once for each report. Answers with the process's number as we know it; undefined if it
    * is none of ours. In a namespace of our own, a program of the same name that changes something
-   * at the same time can be taken for ours; then ours is taken for somebody else's.
+   * at the same time can be taken for ours; then ours is taken for the other's.
    */
   match(pid: number, program: string): number | undefined {
     const late = this.sameNumbers ? lateMs.byNumber : lateMs.byName;

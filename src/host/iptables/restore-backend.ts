@@ -1,4 +1,6 @@
-/** Rules kept by iptables: read as `iptables-save` text, changed by `iptables-restore` or by handle. */
+/**
+ * Rules kept by iptables: read as `iptables-save` text, changed by `iptables-restore` or by handle.
+ */
 import { renderRestore } from '../../codec/iptables-restore.js';
 import type { HandledRule } from '../../codec/nft-messages.js';
 import type { RuleTransaction } from '../../codec/nft-monitor.js';
@@ -19,7 +21,9 @@ import { readYielding } from './read-rules.js';
 interface FamilyState {
   readonly handles: RuleHandles;
   readonly missing: Set<Table>;
-  /** Chains that hold rules which iptables cannot print, as read last: `filter FORWARD` → in words. */
+  /**
+   * Chains that hold rules which iptables cannot print, as read last: `filter FORWARD` → in words.
+   */
   partial: ReadonlyMap<string, string>;
 }
 
@@ -77,7 +81,9 @@ export class RestoreBackend implements RuleBackend {
     this.commands.engineStarted();
   }
 
-  /** What the kernel reports of a transaction of anybody's: the handles of rules that we have added. */
+  /**
+   * What the kernel reports of any program's transaction: the handles of rules that we have added.
+   */
   noteTransaction({ pid, added, tableDeleted }: RuleTransaction): void {
     for (const family of [4, 6] as const) {
       const own = added.filter((rule) => rule.family === family);
@@ -121,7 +127,10 @@ export class RestoreBackend implements RuleBackend {
     return changed;
   }
 
-  /** What was planned on the rules of another variant is refused; the driver reads again and repeats it. */
+  /**
+   * What was planned on the rules of another variant is refused; the driver reads again and repeats
+   * it.
+   */
   async #checkVariant(changes: readonly RuleChange[]): Promise<void> {
     if (await this.#followVariant()) {
       throw new DriverError('firewall-failed', 'the engine uses another variant of iptables now');
@@ -141,8 +150,8 @@ export class RestoreBackend implements RuleBackend {
   }
 
   /**
-   * From chains with rules that iptables cannot print, one by one: it is not known whether they are there,
-   * and some rules of `nft` keep iptables from finding what stands below them.
+   * From chains with rules that iptables cannot print, one by one: it is not known whether they are
+   * there, and some rules of `nft` keep iptables from finding what stands below them.
    */
   async #deleteHidden(family: Family, changes: readonly RuleChange[]): Promise<void> {
     const { handles, partial } = this.#states[family];

@@ -1,7 +1,7 @@
 /**
- * Deletes rules by the kernel's numbers over a socket that stays open. Whoever closes a socket of
- * nf_tables waits until the kernel has let go of what was deleted, for a grace period of 13 to 22 ms
- * (Linux 6.18): so does each `nft` and `iptables` at its end, long after its transaction.
+ * Deletes rules by handle over a socket that stays open. A process that closes a socket of
+ * nf_tables waits until the kernel has let go of what was deleted, for a grace period of 13 to 22
+ * ms (Linux 6.18): so does each `nft` and `iptables` at its end, long after its transaction.
  */
 import { readFileSync } from 'node:fs';
 import { deleteRulesBatch, type HandledRule } from '../../codec/nft-messages.js';

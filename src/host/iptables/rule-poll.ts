@@ -1,7 +1,7 @@
 /**
  * The kernel says nothing of changes by iptables-legacy, so the rules are read again and again.
  * After a change they are read more often, until they stay the same: a sign for each step of
- * somebody who is still at work.
+ * a program that is still at work.
  */
 import type { Family } from '../../core/address.js';
 import { messageOf } from '../../core/errors.js';

@@ -143,7 +143,7 @@ function nameTaken(name: string): Error {
   return new Error(`the name ${name} is taken there by another interface`);
 }
 
-/** Asks for one name after the other: whoever owns the namespace can have made any number of links. */
+/** Asks for one name after the other: the container can have created any number of links. */
 async function lowestFree(inside: NetlinkSocket, prefix: InterfacePrefix): Promise<string> {
   for (let index = 0; ; index += 1) {
     const name = `${prefix}${index}`;

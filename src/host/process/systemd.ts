@@ -42,7 +42,7 @@ const notifyAttempts = 600;
  * the sender belongs, and the word of a helper that has ended by then is dropped, after which the
  * start of the unit times out.
  *
- * @throws {SystemCallError} if nobody listens there
+ * @throws {SystemCallError} if no process listens there
  * @throws {Error} if systemd takes nothing for 30 s
  */
 export async function notifyReady(libc: Libc, env: Environment = process.env): Promise<void> {

@@ -1,7 +1,7 @@
 /**
- * SVG as a tree, written as text in one place. A string in the tree is always text for people and is
- * escaped; markup can only be an {@link SvgElement}. So a name that somebody else has chosen (of a
- * network, a container) never becomes markup, whatever is in it.
+ * SVG as a tree, written as text in one place. A string in the tree is always text for people and
+ * is escaped; markup can only be an {@link SvgElement}. So a name that another person has chosen
+ * (of a network, a container) never becomes markup, whatever is in it.
  */
 
 /** The elements that pictures are made of; none of them loads or runs anything. */

@@ -1,7 +1,7 @@
 /**
  * Text with open descriptors beside it, from one process to another: messages over a unix socket of
- * type SOCK_SEQPACKET (each arrives as a whole), with SCM_RIGHTS (unix(7)). Who receives a descriptor
- * has the same open socket, whatever becomes of the sender.
+ * type SOCK_SEQPACKET (each arrives as a whole), with SCM_RIGHTS (unix(7)). Who receives a
+ * descriptor has the same open socket, whatever becomes of the sender.
  */
 import { endianness } from 'node:os';
 import { fileFlag } from '../../linux.js';
@@ -61,7 +61,7 @@ export class DescriptorChannel {
     );
   }
 
-  /** undefined: nobody has connected yet. */
+  /** undefined: no process has connected yet. */
   accept(listener: number): number | undefined {
     const fd = this.system.accept4(listener, null, null, flags);
     if (fd >= 0) return fd;
