@@ -2,4 +2,4 @@
 import { slow } from './long.js';
 import { runFolders } from './run-folders.js';
 
-await runFolders(['codec', 'driver', 'frontends', 'operator', 'admin'], slow);
+await runFolders(['codec', 'driver', 'frontends', 'operator', 'admin', 'scripts'], slow);
