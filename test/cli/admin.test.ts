@@ -220,7 +220,9 @@ t.test('forget', async (t) => {
 });
 
 t.test('when the daemon does not run, or is another', async (t) => {
-  const empty = t.testdir({});
+  // A socket's path has 107 bytes at most, and the clone may lie anywhere: not in its fixtures.
+  const empty = mkdtempSync(join(tmpdir(), 'tsbridge-admin-'));
+  t.teardown(() => rmSync(empty, { recursive: true }));
   for (const command of ['status', 'reconcile']) {
     const { code, out, err } = await run([command, '--runtime-dir', empty]);
     t.equal(code, 1);

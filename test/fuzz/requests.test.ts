@@ -4,6 +4,8 @@
  *
  * `FUZZ_SEED=1234 FUZZ_COUNT=1000000 npm run test:fuzz` repeats a run, or makes it longer.
  */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import { BridgeDriver } from '../../src/driver/driver.js';
@@ -63,7 +65,9 @@ t.test(`${count} requests`, { timeout: 600_000 }, async (t) => {
   host.sysctls.values.set('net/bridge/bridge-nf-call-iptables', '1');
   const first = new Requests(new Random(1)).sample('NetworkDriver.CreateNetwork');
   const server = createServer({ driver, log, deadlineMs: 60_000 });
-  const path = join(t.testdir(), 'socket');
+  const folder = mkdtempSync(join(tmpdir(), 'tsbridge-fuzz-'));
+  t.teardown(() => rmSync(folder, { recursive: true }));
+  const path = join(folder, 'socket');
   await server.listen({ path });
   const client = new RawClient(path);
   t.teardown(async () => {

@@ -26,7 +26,7 @@ function wrap(t: { testdir(): string; teardown(f: () => void): void }, script: s
   const folder = t.testdir();
   for (const name of ['iptables-nft-restore', 'iptables-restore', 'nft']) {
     const path = join(folder, name);
-    writeFileSync(path, `#!/bin/sh\nPATH=${real}\n${script.replaceAll('REAL', name)}\n`);
+    writeFileSync(path, `#!/bin/sh\nPATH='${real}'\n${script.replaceAll('REAL', name)}\n`);
     chmodSync(path, 0o755);
   }
   process.env.PATH = `${folder}:${real}`;

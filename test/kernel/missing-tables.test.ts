@@ -29,7 +29,7 @@ type Programs = Readonly<Record<string, string>>;
 function pathWith(t: { testdir(): string }, programs: Programs): string {
   const bin = t.testdir();
   for (const [name, script] of Object.entries(programs)) {
-    writeFileSync(join(bin, name), `#!/bin/sh\nPATH=${real}\n${script}\n`);
+    writeFileSync(join(bin, name), `#!/bin/sh\nPATH='${real}'\n${script}\n`);
     chmodSync(join(bin, name), 0o755);
   }
   return `${bin}:${real}`;
