@@ -4,6 +4,7 @@ import type { Config } from './config/config.js';
 import type { FirewallSettings } from './core/generations/generation.js';
 import { PortAllocator } from './core/ports/allocator.js';
 import { findFacts, startAdmin } from './daemon/admin.js';
+import { Opened } from './daemon/opened.js';
 import { superviseProxy } from './daemon/proxy.js';
 import { watchStalls } from './daemon/stalls.js';
 import { BridgeDriver } from './driver/driver.js';
@@ -29,7 +30,7 @@ import { Monitor } from './host/monitor.js';
 import { ConntrackNetlink } from './host/netlink/conntrack.js';
 import { LinksNetlink } from './host/netlink/links.js';
 import { garbageCollector } from './host/process/garbage.js';
-import { loadLibc } from './host/process/libc.js';
+import { type Libc, loadLibc } from './host/process/libc.js';
 import { loadModule } from './host/process/modules.js';
 import { ProcessFiles } from './host/process/processes.js';
 import { inheritedSocket, notifyReady } from './host/process/systemd.js';
@@ -41,19 +42,56 @@ import { SysctlFiles } from './host/sysctl.js';
 import { createLog } from './log.js';
 import type { ProxySupervisor } from './proxy/supervisor.js';
 
-/** Runs until SIGTERM or SIGINT. The data path goes on afterwards; the next start takes it over. */
+/** How long what has failed may take to close. Then the process ends, with its locks and sockets. */
+const closeWithinMs = 10_000;
+
+/**
+ * Runs until SIGTERM or SIGINT. The data path goes on afterwards; the next start takes it over.
+ *
+ * Any failure of the start closes everything that was opened and rejects, so that the process ends with 1 and
+ * systemd starts it again; so does a recovery that fails, after calls were greeted already: a daemon
+ * that stayed would refuse every call while systemd believes it ready, and a later try may succeed.
+ */
 export async function runDaemon(config: Config, version: string): Promise<number> {
   const log = createLog(config.logLevel);
+  const opened = new Opened(log);
   const stopped = stopSignal();
+  try {
+    const { recovered } = await start(config, version, log, opened);
+    const signal = await Promise.race([stopped, recovered.then(() => stopped)]);
+    log.info({ signal }, 'stopping; containers keep their network');
+  } catch (error) {
+    log.error({ error }, 'the daemon cannot go on');
+    // Not waited for (`unref`): only if something that does not close keeps the process alive.
+    setTimeout(() => process.exit(1), closeWithinMs).unref();
+    await opened.close();
+    throw error;
+  }
+  return (await opened.close()) ? 0 : 1;
+}
+
+/** Answers when calls are served, with what still goes on: recovery. */
+async function start(
+  config: Config,
+  version: string,
+  log: Log,
+  opened: Opened,
+): Promise<{ readonly recovered: Promise<void> }> {
   const libc = loadLibc();
   const processes = new ProcessFiles(libc, log);
   const lock = await lockState(config.stateDir, libc);
+  // Last of all: until then the state is this daemon's alone.
+  opened.add('the lock of the records', () => lock.release());
   const choice = new GenerationChoice(config.firewallGeneration, config.ip6tables);
   const { world, found, firewall } = await buildWorld(config, log, choice, processes);
   const concerns = hostConcerns(world);
+  opened.add('the connection to the process that holds ports', () => world.hostPorts.detach());
+  opened.add('the iptables commands that wait', () => firewall?.commands.close());
+  opened.add('what removes links', () => world.removals.idle());
   const findingFirewall = findFirewall(config, firewall, log);
   const recovered = findingFirewall.then(() => recover(world, found, concerns));
-  recovered.catch(() => undefined); // told below
+  const settled = Promise.allSettled([recovered]);
+  opened.add('recovery', () => settled);
   const server = createServer({
     driver: new BridgeDriver(world, recovered),
     log,
@@ -61,19 +99,21 @@ export async function runDaemon(config: Config, version: string): Promise<number
     collectGarbage: garbageCollector(),
     identifyCaller: (socket) => processes.atOtherEnd(socket),
   });
+  opened.add('the socket of the engine', () => server.close());
   // The server gets ready while a process lists the rules to find out whose they are.
   await Promise.all([findingFirewall, server.app.ready()]);
-  recovered.catch((error) =>
-    log.error({ error }, 'recovery failed; no call that changes state is served'),
-  );
   // Before recovery is done: the engine must not wait for the greeting.
   const inherited = inheritedSocket();
   await server.listen(inherited === undefined ? { path: config.socket } : { fd: inherited });
-  await notifyReady(libc);
+  await tellReady(libc, log);
   log.info({ socket: config.socket }, 'listening');
   const lacking = await missingPrograms(firewall?.commands.variant(4));
   for (const problem of lacking) log.error({}, problem);
   const stalls = watchStalls();
+  opened.add('the watch for stalls', () => {
+    log.info({ longestStallMs: stalls.longestMs() }, 'the longest time in which nothing else ran');
+    stalls.stop();
+  });
   const repairs = new SelfRepair(concerns, log, [deadEndpoints(world)]);
   // Whatever the monitor has told of it.
   world.rules.onRefusal(() => repairs.noticed({ kind: 'rules', families: [4, 6] }));
@@ -86,6 +126,12 @@ export async function runDaemon(config: Config, version: string): Promise<number
       log,
     );
   const monitor = new Monitor(rules, (name) => repairs.noticed({ kind: 'link', name }), log);
+  let closing = false;
+  opened.add('self-repair', () => {
+    closing = true;
+    repairs.stop();
+  });
+  opened.add('the monitors', () => monitor.stop());
   monitor.start();
   const admin = await startAdmin(config, {
     world,
@@ -98,26 +144,27 @@ export async function runDaemon(config: Config, version: string): Promise<number
         iptables: firewall?.commands,
       }),
   });
-  await recovered.then(
+  opened.add('the socket for operators', () => admin?.close());
+  const serving = recovered.then(
     () => {
       log.info({ networks: world.registry.networks().length }, 'recovered');
-      repairs.start();
+      if (!closing) repairs.start();
     },
-    () => undefined,
+    (error) => {
+      log.error({ error }, 'recovery failed; no call that changes state is served');
+      throw error;
+    },
   );
-  const signal = await stopped;
-  const longestStallMs = stalls.longestMs();
-  log.info({ signal, longestStallMs }, 'stopping; containers keep their network');
-  stalls.stop();
-  repairs.stop();
-  monitor.stop();
-  await admin?.close();
-  await server.close();
-  await world.removals.idle();
-  firewall?.commands.close();
-  world.hostPorts.detach();
-  await lock.release();
-  return 0;
+  return { recovered: serving };
+}
+
+/** A supervisor that cannot be told is no reason to serve nobody. */
+async function tellReady(libc: Libc, log: Log): Promise<void> {
+  try {
+    await notifyReady(libc);
+  } catch (error) {
+    log.warn({ error }, 'systemd could not be told that calls are served; it may end this process');
+  }
 }
 
 async function buildWorld(
