@@ -4,6 +4,7 @@
  * already is left alone.
  */
 
+import { awaitedLater } from '../background.js';
 import { ErrorList, messageOf } from '../core/errors.js';
 import { parseEndpointId, parseNetworkId, shortId, vethNames } from '../core/names.js';
 import type { ObservedLink } from '../core/network/links.js';
@@ -39,8 +40,7 @@ export interface FoundAtStart {
 
 export function look(store: RecordStore, links: Links, log: Log): FoundAtStart {
   const found = { records: store.load(), links: listLinks(links, log) };
-  // The awaiter gets the rejection; this only prevents unhandledRejection.
-  for (const each of Object.values(found)) each.catch(() => undefined);
+  for (const each of Object.values(found)) awaitedLater(each);
   return found;
 }
 

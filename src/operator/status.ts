@@ -1,4 +1,5 @@
 /** What an operator can ask of the daemon: how it is, and what would be repaired now. */
+import { background } from '../background.js';
 import { messageOf } from '../core/errors.js';
 import type { GenerationName } from '../core/generations/generation.js';
 import {
@@ -69,7 +70,7 @@ export class HostOperator implements Operator {
     private readonly recovered: Promise<void>,
     private readonly concerns: readonly Concern[] = hostConcerns(world),
   ) {
-    recovered.then(
+    const learned = recovered.then(
       () => {
         this.#state = 'serving';
       },
@@ -77,6 +78,7 @@ export class HostOperator implements Operator {
         this.#state = 'failed';
       },
     );
+    background(world.log, 'learning how recovery ended', learned);
   }
 
   async status(): Promise<Status> {

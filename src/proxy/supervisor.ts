@@ -3,7 +3,9 @@
  * whose answer did not come nothing is known of the process's state: every new connection begins with
  * the whole of what is wanted.
  */
+
 import { setTimeout as sleep } from 'node:timers/promises';
+import { awaitedLater, background } from '../background.js';
 import { DriverError, messageOf } from '../core/errors.js';
 import type { EndpointId } from '../core/names.js';
 import { bindingKey } from '../core/ports/port.js';
@@ -134,16 +136,15 @@ export class ProxySupervisor implements HostPorts {
   async stats(): Promise<ProxyStatus | undefined> {
     if (await this.#isAbsent()) return undefined;
     const connecting = this.#connect();
-    // As with the answer below: this only prevents unhandledRejection.
-    connecting.catch(() => undefined);
+    // The race may be over by the time that they reject.
+    awaitedLater(connecting);
     const known = await Promise.race([connecting, patience()]);
     if (known === undefined) {
       throw new Error('the process that holds published ports does not answer');
     }
     const { pid } = known.about;
     const answer = known.connection.ask({ op: 'stats' });
-    // The awaiter below may have gone on by the time that it rejects; this only prevents unhandledRejection.
-    answer.catch(() => undefined);
+    awaitedLater(answer);
     const reply = await Promise.race([answer, patience()]);
     if (reply === undefined) {
       throw new Error(`the process that holds published ports (${pid}) does not answer`);
@@ -155,10 +156,11 @@ export class ProxySupervisor implements HostPorts {
   /** Leaves the process to itself: the daemon stops, the ports stay. */
   detach(): void {
     this.#detached = true;
-    this.#running?.then(
+    const closed = this.#running?.then(
       ({ connection }) => connection.close(),
       () => undefined,
     );
+    background(this.settings.log, 'leaving the proxy process', async () => closed);
   }
 
   async #compare(): Promise<Differences> {
@@ -245,9 +247,10 @@ export class ProxySupervisor implements HostPorts {
     this.#doubts += 1;
     if (this.#restating) return;
     this.#restating = true;
-    this.#restate().finally(() => {
+    const restated = this.#restate().finally(() => {
       this.#restating = false;
     });
+    background(this.settings.log, 'restating what the proxy process holds', restated);
   }
 
   /** Never rejects. */

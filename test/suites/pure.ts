@@ -1,6 +1,7 @@
 /** With edges.ts all tests that need no root, in two halves of about the same time. */
 import '../architecture.test.js';
 import '../clock.test.js';
+import '../background.test.js';
 import '../unix-socket.test.js';
 import '../yielding.test.js';
 import { slow } from './long.js';

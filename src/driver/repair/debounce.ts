@@ -1,4 +1,5 @@
 /** Signs of change from outside → repairs, gathered, one at a time. */
+import { background } from '../../background.js';
 import { messageOf } from '../../core/errors.js';
 import { type Clock, systemClock } from '../clock.js';
 import type { Author, Log } from '../host.js';
@@ -123,7 +124,9 @@ export class Watch {
       this.#endOfFailure + this.#backOff(this.#failures - 1),
     );
     const wait = Math.max(0, due - this.clock.now());
-    this.#timer = this.clock.setTimeout(() => void this.#run(), wait);
+    this.#timer = this.clock.setTimeout(() => {
+      background(this.log, `repair of ${this.what}`, this.#run());
+    }, wait);
   }
 
   /** 0 below step 0. */

@@ -2,6 +2,7 @@
  * Group commit: requests that arrive while a commit runs share the next one, so that a thousand
  * rules or sixty-four containers cost one commit each (docs/adr/0003-commits-and-the-model.md).
  */
+import { awaitedLater } from '../../background.js';
 import type { Family } from '../../core/address.js';
 import { messageOf, wrapError } from '../../core/errors.js';
 import type { NetworkSpec } from '../../core/network/network.js';
@@ -72,8 +73,7 @@ export class RuleCommits {
    */
   readAhead(): void {
     this.#reading = this.backend.read(this.family);
-    // The request that waits for it gets the rejection; this only prevents unhandledRejection.
-    this.#reading.catch(() => undefined);
+    awaitedLater(this.#reading);
   }
 
   /**

@@ -3,6 +3,7 @@
  * wait for: the record says `removing` until the link is gone, so that a start finishes what a
  * crash interrupted.
  */
+import { background } from '../../background.js';
 import { messageOf } from '../../core/errors.js';
 import type { InterfaceName } from '../../core/names.js';
 import type { Links, Log } from '../host.js';
@@ -30,7 +31,7 @@ export class Removals {
   /** Removes the link, then does what comes after; tries again until it works. */
   begin(name: InterfaceName, after: () => Promise<void>): void {
     this.#cancel(name);
-    void this.#attempt(name, after, this.retryMs);
+    background(this.log, 'removing a link', this.#attempt(name, after, this.retryMs));
   }
 
   /** Resolves when the link is gone, or could not be removed. */
@@ -61,7 +62,7 @@ export class Removals {
           this.#cancel(name);
           return this.#attempt(name, after, Math.min(pauseMs * 2, lastRetryMs));
         };
-        const timer = setTimeout(() => void run(), pauseMs);
+        const timer = setTimeout(() => background(this.log, 'removing a link', run), pauseMs);
         timer.unref();
         this.#retries.set(name, { timer, run });
       })

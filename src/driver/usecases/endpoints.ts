@@ -1,5 +1,7 @@
 /** CreateEndpoint, Join, Leave and DeleteEndpoint: veth pair, rules of the endpoint, record. */
+
 import { isDeepStrictEqual } from 'node:util';
+import { awaitedLater } from '../../background.js';
 import type { Cidr, MacAddress } from '../../core/address.js';
 import { DriverError, ErrorList, wrapError } from '../../core/errors.js';
 import { shortId, vethNames } from '../../core/names.js';
@@ -49,7 +51,7 @@ export async function createEndpoint(
   try {
     await saveEndpoint(world, state);
     const rules = world.rules.addEndpoint(network.spec, spec);
-    rules.catch(() => {});
+    awaitedLater(rules);
     await world.links.create(segmentOf(network.spec).endpointLink(network.spec, state.spec));
     await rules;
     endpointMade(state);

@@ -1,5 +1,7 @@
 /** CreateNetwork and DeleteNetwork: bridge, addresses, sysctls, rules, record. */
+
 import { isDeepStrictEqual } from 'node:util';
+import { awaitedLater, background } from '../../background.js';
 import { type Cidr, cidrText } from '../../core/address.js';
 import { DriverError, ErrorList, messageOf, wrapError } from '../../core/errors.js';
 import { type NetworkId, shortId } from '../../core/names.js';
@@ -50,7 +52,7 @@ export async function createNetwork(world: World, input: NetworkInput): Promise<
     await ensureNetwork(world, state, found);
     networkMade(state);
     await saveNetwork(world, state);
-    void warnOfRoutes(world, spec);
+    background(world.log, 'looking for routes that clash', warnOfRoutes(world, spec));
     // So that the first published port does not wait for the start of the proxy process.
     if (!spec.internal) world.hostPorts.prepare();
   } catch (error) {
@@ -105,8 +107,7 @@ export async function ensureNetwork(
 ): Promise<void> {
   const segment = segmentOf(spec);
   const rules = world.rules.addNetwork(spec);
-  // Waited for below: a failure of the links must not leave it unhandled.
-  rules.catch(() => {});
+  awaitedLater(rules);
   await applyLinkSteps(world.links, segment.planDevice(spec, found));
   // Before the addresses: where the host has IPv6 switched off, the kernel refuses them until then.
   await applySysctls(world.sysctls, segment.settings(spec, record.bridgeMade));

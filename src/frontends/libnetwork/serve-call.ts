@@ -1,4 +1,5 @@
 /** One call: the driver's work, within its deadline. */
+import { background } from '../../background.js';
 import { DriverError } from '../../core/errors.js';
 import { shortId } from '../../core/names.js';
 import type { Log, LogFields } from '../../driver/host.js';
@@ -22,7 +23,7 @@ export interface CallSettings {
 export function serveCall(method: string, call: Call, settings: CallSettings): Promise<object> {
   const work = call.run(settings.driver);
   return withDeadline(work, settings.deadlineMs, () => {
-    void lookAfter(work, method, call, settings);
+    background(settings.log, `looking after ${method}`, lookAfter(work, method, call, settings));
     return deadlineExceeded(method, call, settings.deadlineMs);
   });
 }

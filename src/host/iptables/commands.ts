@@ -3,6 +3,7 @@
  * in, and deletion by the kernel's handles.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { awaitedLater } from '../../background.js';
 import { renderTableProbe } from '../../codec/iptables-restore.js';
 import type { HandledRule } from '../../codec/nft-messages.js';
 import { renderDeletions } from '../../codec/nft-script.js';
@@ -190,7 +191,7 @@ export class IptablesCommands implements IptablesText {
         const change = command.run({ input, timeoutMs: this.#timeoutMs, onStart });
         this.#changes.add(change);
         const over = (): boolean => this.#changes.delete(change);
-        change.then(over, over);
+        awaitedLater(change.then(over, over));
         const result = await change;
         changed = true;
         return result;

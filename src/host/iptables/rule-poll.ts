@@ -3,6 +3,7 @@
  * After a change they are read more often, until they stay the same: a sign for each step of
  * a program that is still at work.
  */
+import { background } from '../../background.js';
 import type { Family } from '../../core/address.js';
 import { messageOf } from '../../core/errors.js';
 import type { Log } from '../../driver/host.js';
@@ -35,7 +36,9 @@ export class RulePoll {
 
   #next(last: string | undefined, delayMs: number): void {
     if (this.#stopped) return;
-    this.#timer = setTimeout(() => void this.#look(last), delayMs);
+    this.#timer = setTimeout(() => {
+      background(this.log, 'polling the rules', this.#look(last));
+    }, delayMs);
   }
 
   async #look(last: string | undefined): Promise<void> {

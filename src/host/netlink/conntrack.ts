@@ -47,7 +47,7 @@ interface Removal {
  */
 export class ConntrackNetlink implements Conntrack {
   #waiting: Removal[] = [];
-  #running = false;
+  #running: Promise<void> | undefined;
   #removesByFilter: boolean;
 
   /** @param removesByFilter false: as with kernels before 6.11; for tests */
@@ -75,13 +75,14 @@ export class ConntrackNetlink implements Conntrack {
     if (selectors.length === 0) return Promise.resolve();
     return new Promise((resolve, reject) => {
       this.#waiting.push({ selectors, resolve, reject });
-      if (this.#running) return;
-      this.#running = true;
-      queueMicrotask(() => void this.#run());
+      this.#running ??= this.#run();
     });
   }
 
+  /** Never rejects: failures go to those who asked. */
   async #run(): Promise<void> {
+    // So that what is asked for in the same turn shares one batch.
+    await Promise.resolve();
     while (this.#waiting.length > 0) {
       const batch = this.#waiting;
       this.#waiting = [];
@@ -94,7 +95,7 @@ export class ConntrackNetlink implements Conntrack {
         for (const { reject } of batch) reject(error);
       }
     }
-    this.#running = false;
+    this.#running = undefined;
   }
 
   async #removeFlows(selectors: readonly FlowSelector[]): Promise<void> {

@@ -18,18 +18,20 @@ const timeoutMs = 30_000;
 /** Calls that arrive while a process runs share the next one. */
 export class LinkRemoval {
   #waiting: Removal[] = [];
-  #running = false;
+  #running: Promise<void> | undefined;
 
   /** Absent is success. @throws {DriverError} `link-failed` */
   remove(name: InterfaceName): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ name, resolve, reject });
-      if (!this.#running) void this.#run();
+      this.#running ??= this.#run();
     });
   }
 
+  /** Never rejects: failures go to those who asked. */
   async #run(): Promise<void> {
-    this.#running = true;
+    // So that what is asked for in the same turn shares one process, and `#running` is set before it is cleared.
+    await Promise.resolve();
     while (this.#waiting.length > 0) {
       const batch = this.#waiting;
       this.#waiting = [];
@@ -42,7 +44,7 @@ export class LinkRemoval {
         else reject(failure);
       }
     }
-    this.#running = false;
+    this.#running = undefined;
   }
 }
 

@@ -1,5 +1,7 @@
 /** A child that runs as long as the daemon does: started again whenever it ends. */
+
 import { createInterface } from 'node:readline';
+import { background } from '../../background.js';
 import type { Log } from '../../driver/host.js';
 import { type LongProcess, spawnProcess } from './exec.js';
 
@@ -66,7 +68,7 @@ export class KeptChild {
       });
     }
     this.#later(listensMs, () => events.lostTrack());
-    void child.ended.then(({ description }) => {
+    const restarted = child.ended.then(({ description }) => {
       this.#running = false;
       if (this.#stopped) return;
       events.gap?.();
@@ -78,6 +80,7 @@ export class KeptChild {
         events.lostTrack();
       });
     });
+    background(this.log, `starting ${file} again`, restarted);
   }
 
   #later(delayMs: number, work: () => void): void {
