@@ -59,6 +59,19 @@ t.test('every file of the repository that a document names exists', (t) => {
   t.end();
 });
 
+t.test('every file that docs/architecture.md or a decision names below src exists', (t) => {
+  let names = 0;
+  for (const document of documents.filter((path) => /^docs\/(adr\/|architecture)/.test(path))) {
+    for (const [, path = ''] of read(document).matchAll(/`([\w-]+(?:\/[\w-]+)*\.ts)`/g)) {
+      if (path.startsWith('src/') || path.startsWith('test/')) continue;
+      names += 1;
+      if (!existsSync(join(root, 'src', path))) t.fail(`${document}: ${path}`);
+    }
+  }
+  t.ok(names > 10, 'the names are found');
+  t.end();
+});
+
 t.test('every file in the drawings of docs/architecture.md exists', (t) => {
   const drawings = [...read('docs/architecture.md').matchAll(/```mermaid\n(.*?)```/gs)];
   t.equal(drawings.length, 5, 'the layout and four trips');
