@@ -1,6 +1,6 @@
 /** The kinds of value that a setting can have: what is accepted, and how it is read. */
 import type { IpAddress } from '../core/address.js';
-import { parseIp } from '../core/address.js';
+import { parseHostIp } from '../core/address.js';
 import { parseBoolean } from '../core/options/option-reader.js';
 import { type FwMark, parseFwMark } from '../core/rules/fw-mark.js';
 
@@ -52,7 +52,7 @@ export function oneOf<Word extends string>(words: readonly Word[]): ValueKind<Wo
 export const ipAddress: ValueKind<IpAddress | undefined> = {
   accepts: 'an IPv4 or IPv6 address',
   placeholder: 'IP',
-  parse: parseIp,
+  parse: parseHostIp,
   show: (address) => address ?? '',
 };
 

@@ -51,6 +51,17 @@ export function parseIp(text: string): IpAddress | undefined {
   return parsed.toRFC5952String() as Ipv6Address;
 }
 
+/**
+ * As {@link parseIp}, of an address to listen on: `::ffff:192.0.2.1` is IPv4's 192.0.2.1. Engines mean the
+ * same by both, and may send either.
+ */
+export function parseHostIp(text: string): IpAddress | undefined {
+  const plain = parseIp(text);
+  if (plain !== undefined || text.includes('%') || !ipaddr.IPv6.isValid(text)) return plain;
+  const parsed = ipaddr.IPv6.parse(text);
+  return parsed.isIPv4MappedAddress() ? parseIp(parsed.toIPv4Address().toString()) : undefined;
+}
+
 /** `ADDRESS/PREFIX`, with both parts present and the prefix length within the family's bounds. */
 export function parseCidr(text: string): Cidr | undefined {
   const slash = text.indexOf('/');

@@ -53,6 +53,11 @@ export interface Firewall {
   preparePorts(network: NetworkSpec, endpoint: EndpointSpec, ports: PublishedPorts): Promise<void>;
   addPorts(network: NetworkSpec, endpoint: EndpointSpec, ports: PublishedPorts): Promise<void>;
   removePorts(network: NetworkSpec, endpoint: EndpointSpec, ports: PublishedPorts): Promise<void>;
+  /**
+   * Whether a container has the host port already by a rule of the engine's own driver, as the host has them
+   * now. Takes a reading of the rules: only for a port that cannot be had.
+   */
+  translates(binding: PortBinding): Promise<boolean>;
   /** Nothing is forwarded that no rule accepts. */
   dropForwarded(family: Family): Promise<void>;
 

@@ -6,6 +6,7 @@
  */
 import type { Brand, Cidr, Family, IpAddress } from '../core/address.js';
 import type { DriverError } from '../core/errors.js';
+import type { Sharing } from '../core/generations/udp-sockets.js';
 import type { EndpointId, InterfaceName } from '../core/names.js';
 import type { LinkChange, LinkSpec, ObservedLink } from '../core/network/links.js';
 import type { SysctlPath } from '../core/network/sysctls.js';
@@ -124,6 +125,8 @@ export interface Listener {
   readonly binding: PortBinding;
   /** `forward`: carry traffic to the container; `reserve`: only keep the port from others. */
   readonly mode: 'forward' | 'reserve';
+  /** See `sharingOf`; undefined: the port is had alone, or not at all. */
+  readonly sharing?: Sharing | undefined;
 }
 
 /** Why a socket could not be had: the kernel's error, e.g. `EADDRINUSE`, and its system call. */

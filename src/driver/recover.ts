@@ -194,7 +194,7 @@ async function collectLeftovers(world: World, links: ReadonlySet<string>): Promi
 }
 
 async function holdPorts(
-  world: Pick<World, 'hostPorts' | 'log' | 'registry' | 'settings'>,
+  world: Pick<World, 'hostPorts' | 'log' | 'registry' | 'rules' | 'settings'>,
   endpoints: readonly EndpointState[],
 ): Promise<void> {
   const wanted = new Map<EndpointState['spec']['id'], Listener[]>();
@@ -204,14 +204,14 @@ async function holdPorts(
     if (record.bindings.length === 0) continue;
     wanted.set(
       spec.id,
-      record.bindings.map((binding) => listenerOf(network.spec.userlandProxy, binding)),
+      record.bindings.map((binding) => listenerOf(world, network.spec.userlandProxy, binding)),
     );
   }
   for (const { id, bindings } of world.registry.unreadable.stranded()) {
     if (bindings.length === 0) continue;
     wanted.set(
       id,
-      bindings.map((binding) => listenerOf(world.settings.userlandProxy, binding)),
+      bindings.map((binding) => listenerOf(world, world.settings.userlandProxy, binding)),
     );
   }
   for (const { listener, code } of await world.hostPorts.sync(wanted)) {

@@ -9,8 +9,8 @@ import type { Listener } from '../driver/host.js';
  */
 export const controlVersion = 2;
 
-/** protocol, host address, host port, container address, container port, mode. */
-export type WireListener = readonly [string, string, number, string, number, string];
+/** protocol, host address, host port, container address, container port, mode; how it is shared. */
+export type WireListener = readonly [string, string, number, string, number, string, string?];
 
 export type Request =
   | { readonly id: number; readonly op: 'hello' }
@@ -63,9 +63,10 @@ export interface Reply {
   readonly error?: string;
 }
 
-export function toWire({ binding, mode }: Listener): WireListener {
+export function toWire({ binding, mode, sharing }: Listener): WireListener {
   const { protocol, hostIp, hostPort, containerIp, containerPort } = binding;
-  return [protocol, hostIp, hostPort, containerIp, containerPort, mode];
+  const wire = [protocol, hostIp, hostPort, containerIp, containerPort, mode] as const;
+  return sharing === undefined ? wire : [...wire, sharing];
 }
 
 /**
@@ -79,7 +80,8 @@ export function wireReader(): (wire: WireListener) => Listener {
     return addresses.get(text);
   };
   return (wire) => {
-    const [name, host, hostNumber, container, containerNumber, mode] = wire;
+    const [name, host, hostNumber, container, containerNumber, mode, shared] = wire;
+    const sharing = shared === 'if-held' || shared === 'any-address' ? shared : undefined;
     const protocol = protocols.find((known) => known === name);
     const hostIp = ipOf(host);
     const containerIp = ipOf(container);
@@ -89,7 +91,7 @@ export function wireReader(): (wire: WireListener) => Listener {
       throw new Error(`not a listener: ${JSON.stringify(wire)}`);
     }
     const binding = { protocol, hostIp, hostPort, containerIp, containerPort };
-    return { binding, mode: mode === 'reserve' ? 'reserve' : 'forward' };
+    return { binding, mode: mode === 'reserve' ? 'reserve' : 'forward', sharing };
   };
 }
 

@@ -161,7 +161,7 @@ export class Holder {
   }
 
   #open(listener: Listener, owner: Owner): Forwarder | CallFailure {
-    const fd = this.parts.sockets.open(listener.binding);
+    const fd = this.parts.sockets.open(listener.binding, listener.sharing);
     return typeof fd === 'number' ? this.#use(fd, listener, owner) : fd;
   }
 

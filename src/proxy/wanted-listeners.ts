@@ -4,7 +4,8 @@ import { hostAndPort } from '../core/ports/port.js';
 import type { Listener } from '../driver/host.js';
 import { toWire, type WireListener, wireReader } from './control.js';
 
-const keyOf = (wire: WireListener): string => wire.join(' ');
+/** Without how it is shared: that is about the opening only. */
+const keyOf = (wire: WireListener): string => wire.slice(0, 6).join(' ');
 
 export interface Differences {
   /** Held, but not desired; the owner as the process has it. */

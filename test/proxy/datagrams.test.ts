@@ -127,6 +127,42 @@ t.test('a pause ends the flows of its owner, and what comes meanwhile is dropped
   server.close();
 });
 
+t.test('a port that a program holds is shared if both want that, and only then', async (t) => {
+  const server = await echo();
+  const hold = async (reuseAddr: boolean): Promise<{ port: number; program: dgram.Socket }> => {
+    const program = dgram.createSocket({ type: 'udp4', reuseAddr });
+    program.bind(0, '127.0.0.1');
+    await once(program, 'listening');
+    return { port: program.address().port, program };
+  };
+  const publish = async (port: number, sharing?: 'if-held' | 'any-address') => {
+    const wanted = { ...listener(`127.0.0.1:${port}`, server.address, 'udp'), sharing };
+    const codes = (await daemon.open(owner, [wanted])).map(({ code }) => code);
+    await daemon.close(owner, [wanted]);
+    return codes;
+  };
+  const shared = await hold(true);
+  t.same(await publish(shared.port), ['EADDRINUSE'], 'not wanted');
+  t.same(await publish(shared.port, 'if-held'), []);
+  t.same(await publish(shared.port, 'any-address'), []);
+  const own = await hold(false);
+  t.same(await publish(own.port, 'if-held'), ['EADDRINUSE'], 'the program does not want it');
+  const free = await freePort();
+  const alone = {
+    ...listener(`127.0.0.1:${free}`, server.address, 'udp'),
+    sharing: 'if-held' as const,
+  };
+  t.same(await daemon.open(owner, [alone]), []);
+  const late = dgram.createSocket({ type: 'udp4', reuseAddr: true });
+  const refused = once(late, 'error');
+  late.bind(free, '127.0.0.1');
+  t.match(await refused, [{ code: 'EADDRINUSE' }], 'who comes later does not get it');
+  t.same(await daemon.differences(), [], 'how it is shared is no difference');
+  await daemon.close(owner);
+  for (const socket of [shared.program, own.program]) socket.close();
+  server.close();
+});
+
 t.test('made-up clients do not take all descriptors', async (t) => {
   const server = await echo();
   const published = await open('127.0.0.1', server.address);

@@ -5,7 +5,7 @@
  * Docker's drivers; messages begin with Docker's `failed to parse LABEL value: V (reason)`
  * (docs/docker-bridge.md 4.1 and 4.2).
  */
-import { type Family, familyOf, type IpAddress, parseIp } from '../address.js';
+import { type Family, familyOf, type IpAddress, parseHostIp } from '../address.js';
 import { type Problems, show } from '../problems.js';
 
 export type OptionMap = Readonly<Record<string, unknown>>;
@@ -84,7 +84,7 @@ export class OptionReader {
   address(name: string, family?: Family): IpAddress | undefined {
     const what = family === undefined ? 'IP' : `IPv${family}`;
     const parse = (text: string) => {
-      const address = parseIp(text);
+      const address = parseHostIp(text);
       const wanted = address !== undefined && (family ?? familyOf(address)) === familyOf(address);
       return wanted ? address : undefined;
     };

@@ -1,5 +1,5 @@
 /** Published and exposed ports as the engine sends them (docs/docker-bridge.md 3.1 and 6.3). */
-import { type IpAddress, parseIp } from '../address.js';
+import { type IpAddress, parseHostIp } from '../address.js';
 import {
   type Port,
   type PortRequest,
@@ -76,7 +76,7 @@ class HostAddresses {
 
   parse(text: unknown): IpAddress | undefined {
     if (typeof text !== 'string') return undefined;
-    if (!this.#parsed.has(text)) this.#parsed.set(text, parseIp(text));
+    if (!this.#parsed.has(text)) this.#parsed.set(text, parseHostIp(text));
     return this.#parsed.get(text);
   }
 }

@@ -1,10 +1,12 @@
 /**
  * The rules of networks, endpoints and ports in the chains of Docker's engines, in both families.
  */
-import type { Family } from '../../core/address.js';
+import { type Family, familyOf } from '../../core/address.js';
 import type { FirewallSettings, GenerationName } from '../../core/generations/generation.js';
+import { isTranslated } from '../../core/generations/udp-sockets.js';
 import type { EndpointSpec } from '../../core/network/endpoint.js';
 import type { NetworkSpec } from '../../core/network/network.js';
+import type { PortBinding } from '../../core/ports/port.js';
 import type { PortGroup } from '../../core/ports/requests.js';
 import type { PlacedRule } from '../../core/rules/rule.js';
 import type { RuleChange } from '../../core/rules/rule-set.js';
@@ -101,6 +103,16 @@ export class IptablesFirewall implements Firewall {
     const rules = await this.#desired.ofPorts(network, endpoint, ports);
     this.#desired.forgetPorts(endpoint);
     await this.#remove(rules);
+  }
+
+  /** On an IPv6 address it can be the other half of a port that is translated for IPv4. */
+  async translates(binding: PortBinding): Promise<boolean> {
+    for (const family of this.#families) {
+      if (family > familyOf(binding.hostIp)) continue;
+      const found = await this.backend.read(family);
+      if (isTranslated(found.rules('nat', 'DOCKER'), binding)) return true;
+    }
+    return false;
   }
 
   /**

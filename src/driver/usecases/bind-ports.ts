@@ -3,9 +3,11 @@
  * and meanwhile the rules are made out.
  */
 import { familyOf } from '../../core/address.js';
+import { DriverError } from '../../core/errors.js';
 import { bindFailure } from '../../core/generations/bind-failure.js';
+import { sharingOf } from '../../core/generations/udp-sockets.js';
 import { shortId } from '../../core/names.js';
-import type { PortBinding } from '../../core/ports/port.js';
+import { hostAndPort, type PortBinding } from '../../core/ports/port.js';
 import type { PortGroup } from '../../core/ports/requests.js';
 import type { Listener, ListenFailure } from '../host.js';
 import type { EndpointState } from '../state/registry.js';
@@ -16,9 +18,19 @@ import type { World } from '../world.js';
 /** How often a range or ephemeral port is tried again with the next number. */
 const maxAttempts = 100;
 
-/** What a binding needs of the proxy process. */
-export function listenerOf(userlandProxy: boolean, binding: PortBinding): Listener {
-  return { binding, mode: userlandProxy ? 'forward' : 'reserve' };
+/** What a binding that is on record needs of the proxy process. */
+export function listenerOf(
+  { rules }: Pick<World, 'rules'>,
+  userlandProxy: boolean,
+  binding: PortBinding,
+): Listener {
+  const mode = userlandProxy ? 'forward' : 'reserve';
+  return { binding, mode, sharing: sharingOf(rules.generationName, binding) };
+}
+
+/** Of one that is new: whether the holder of its port lets others have it, too, is asked if there is one. */
+function withoutSharing(listener: Listener): Listener {
+  return listener.sharing === 'if-held' ? { ...listener, sharing: undefined } : listener;
 }
 
 /**
@@ -48,7 +60,9 @@ export async function bindPorts(
       portsChosen(state, [...chosen.values()].flat());
     }
     const wanted = open.flatMap((group) => chosen.get(group) ?? []);
-    const listeners = wanted.map((binding) => listenerOf(userlandProxy, binding));
+    const listeners = wanted.map((binding) =>
+      withoutSharing(listenerOf(world, userlandProxy, binding)),
+    );
     // Whatever becomes of one, the others are waited for: what is on its way cannot be released.
     const [opened, recorded, made] = await Promise.allSettled([
       world.hostPorts.open(state.spec.id, listeners),
@@ -58,8 +72,9 @@ export async function bindPorts(
     if (recorded.status === 'rejected') throw recorded.reason;
     if (opened.status === 'rejected') throw opened.reason;
     if (made.status === 'rejected') throw made.reason;
-    if (opened.value.length === 0) return;
-    open = await retry(world, state, chosen, opened.value, attempt);
+    const failures = await shareHeld(world, state, chosen, opened.value);
+    if (failures.length === 0) return;
+    open = await retry(world, state, chosen, failures, attempt);
   }
   await record();
 }
@@ -93,6 +108,46 @@ export function refuseTaken(
   }
 }
 
+/**
+ * A UDP port that was asked for by number and that a program holds, which lets others have it, too, where the
+ * engine binds so. Never one that a container has from the engine's own driver: both would have it, and one be
+ * silent. Answers with what still fails.
+ */
+async function shareHeld(
+  world: Pick<World, 'hostPorts' | 'rules'>,
+  state: EndpointState,
+  chosen: ReadonlyMap<PortGroup, readonly PortBinding[]>,
+  failures: readonly ListenFailure[],
+): Promise<readonly ListenFailure[]> {
+  const exact = new Set(
+    [...chosen].flatMap(
+      ([
+        {
+          request: { hostPorts },
+        },
+        bindings,
+      ]) => (hostPorts !== undefined && hostPorts.first === hostPorts.last ? bindings : []),
+    ),
+  );
+  const { userlandProxy } = state.network.spec;
+  const shared = failures
+    .filter(({ code, listener }) => code === 'EADDRINUSE' && exact.has(listener.binding))
+    .map(({ listener }) => listenerOf(world, userlandProxy, listener.binding))
+    .filter(({ sharing }) => sharing === 'if-held');
+  if (shared.length === 0) return failures;
+  for (const { binding } of shared) {
+    if (!(await world.rules.translates(binding))) continue;
+    throw new DriverError(
+      'port-allocated',
+      `Bind for ${hostAndPort(binding.hostIp, binding.hostPort)} failed: port is already allocated (udp, by a ` +
+        "container on a network of the engine's own driver); publish another host port, or stop that container",
+    );
+  }
+  const tried = new Set(shared.map(({ binding }) => binding));
+  const others = failures.filter(({ listener }) => !tried.has(listener.binding));
+  return [...others, ...(await world.hostPorts.open(state.spec.id, shared))];
+}
+
 /** The groups to try again with other ports. Throws if one of them has no other. */
 async function retry(
   world: Pick<World, 'allocator' | 'hostPorts' | 'rules'>,
@@ -123,7 +178,7 @@ async function retry(
     if (first !== undefined && (attempt >= maxAttempts || first.code !== 'EADDRINUSE')) {
       throw bindFailure(first, userlandProxy, world.rules.generationName);
     }
-    siblings.push(...rest.map((binding) => listenerOf(userlandProxy, binding)));
+    siblings.push(...rest.map((binding) => listenerOf(world, userlandProxy, binding)));
     world.allocator.release(bindings);
     again.push(group);
   }

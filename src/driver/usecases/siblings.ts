@@ -110,7 +110,7 @@ export async function takeOver(
   await Promise.all([
     world.hostPorts.close(
       spec.id,
-      bindings.map((each) => listenerOf(network.spec.userlandProxy, each)),
+      bindings.map((each) => listenerOf(world, network.spec.userlandProxy, each)),
     ),
     world.rules.removePorts(network.spec, spec, { bindings, opened: [] }),
   ]);
@@ -151,7 +151,7 @@ async function publishAgain(
   const taken: PortBinding[] = [];
   try {
     for (const each of bindings) taken.push(...world.allocator.take(groupOf(each), ownerOf(state)));
-    const listeners = bindings.map((each) => listenerOf(network.spec.userlandProxy, each));
+    const listeners = bindings.map((each) => listenerOf(world, network.spec.userlandProxy, each));
     const [failure] = await world.hostPorts.open(spec.id, listeners);
     if (failure !== undefined) {
       await world.hostPorts.close(spec.id, listeners);

@@ -2,7 +2,15 @@
  * Sockets by system call: bound at once, with the kernel's own error, for TCP, UDP and SCTP (which
  * Node does not have). None of them waits, and none is shared with children.
  */
-import { type Family, familyNumber, familyOf, type IpAddress } from '../../core/address.js';
+import {
+  anyIpv4,
+  anyIpv6,
+  type Family,
+  familyNumber,
+  familyOf,
+  type IpAddress,
+} from '../../core/address.js';
+import type { Sharing } from '../../core/generations/udp-sockets.js';
 import { type PortBinding, type Protocol, protocolNumber } from '../../core/ports/port.js';
 import { fileFlag } from '../../linux.js';
 import { addressLength, setPort, socketAddress } from './socket-address.js';
@@ -42,11 +50,23 @@ export class Sockets {
   constructor(private readonly system: SystemCalls) {}
 
   /** A bound socket, listening if its protocol has connections. */
-  open({ protocol, hostIp, hostPort }: PortBinding): number | CallFailure {
+  open(binding: PortBinding, sharing?: Sharing): number | CallFailure {
+    const { hostIp } = binding;
+    if (sharing === 'any-address') {
+      const any = familyOf(hostIp) === 4 ? anyIpv4 : anyIpv6;
+      return this.#open({ ...binding, hostIp: any }, true);
+    }
+    const alone = this.#open(binding, binding.protocol !== 'udp');
+    if (sharing === undefined || typeof alone === 'number') return alone;
+    return alone.code === 'EADDRINUSE' ? this.#open(binding, true) : alone;
+  }
+
+  /** @param reuse SO_REUSEADDR */
+  #open({ protocol, hostIp, hostPort }: PortBinding, reuse: boolean): number | CallFailure {
     const family = familyOf(hostIp);
     const fd = this.#create(protocol, family);
     if (fd < 0) return this.#failure('socket');
-    const failed = this.#setUp(fd, protocol, family, this.#addressOf(hostIp, hostPort));
+    const failed = this.#setUp(fd, protocol, family, this.#addressOf(hostIp, hostPort), reuse);
     if (failed === undefined) return fd;
     const why = this.#failure(failed);
     this.close(fd);
@@ -102,10 +122,16 @@ export class Sockets {
   }
 
   /** The system call that failed. */
-  #setUp(fd: number, protocol: Protocol, family: Family, address: Uint8Array): string | undefined {
-    // A port whose last connections are in TIME_WAIT is free. Not for UDP, where it would let two
-    // programs have the same port.
-    if (protocol !== 'udp' && this.#option(fd, linux.solSocket, linux.reuseAddress) !== 0) {
+  #setUp(
+    fd: number,
+    protocol: Protocol,
+    family: Family,
+    address: Uint8Array,
+    reuse: boolean,
+  ): string | undefined {
+    // A port whose last connections are in TIME_WAIT is free. For UDP it lets two programs have the
+    // same port, if both want it.
+    if (reuse && this.#option(fd, linux.solSocket, linux.reuseAddress) !== 0) {
       return 'setsockopt';
     }
     // IPv4 clients have a socket of their own.

@@ -33,6 +33,9 @@ t.test('published ports are parsed as engines send them', async (t) => {
     hostIp: '127.0.0.1',
     hostPorts: { first: 9000, last: 9005 },
   });
+  for (const mapped of ['::ffff:127.0.0.1', '::FFFF:7f00:1']) {
+    t.match(one({ Proto: 17, HostIP: mapped }), { hostIp: '127.0.0.1' }, mapped);
+  }
   t.strictSame(one({ Proto: 132, HostIP: '2001:DB8::1', HostPort: 0, HostPortEnd: 0 }), {
     protocol: 'sctp',
     containerPort: 80,
