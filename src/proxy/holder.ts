@@ -180,7 +180,7 @@ export class Holder {
     if (mode === 'reserve') return this.#reserve(fd);
     if (binding.protocol === 'tcp') return new TcpForwarder(this.parts, fd, binding, owner);
     if (binding.protocol === 'udp') return new UdpForwarder(this.parts, fd, binding, owner.flows);
-    return new SctpForwarder(this.parts.sockets, fd, binding);
+    return new SctpForwarder(this.parts, fd, binding, owner);
   }
 
   #reserve(fd: number): Forwarder {

@@ -4,8 +4,14 @@
  */
 import net from 'node:net';
 import type { PortBinding } from '../core/ports/port.js';
+import type { Admission, ConnectionCount } from './admission.js';
 import type { Forwarder } from './forwarder.js';
 import type { Sockets } from './system/socket.js';
+
+export interface SctpParts {
+  readonly sockets: Sockets;
+  readonly admission: Admission;
+}
 
 /** A container that does not answer must not keep clients for ever. */
 const connectTimeoutMs = 10_000;
@@ -16,9 +22,10 @@ export class SctpForwarder implements Forwarder {
 
   /** `fd` is bound and listening; it belongs to the forwarder from here on. */
   constructor(
-    sockets: Sockets,
+    { sockets, admission }: SctpParts,
     readonly fd: number,
     { containerIp, containerPort }: PortBinding,
+    owner: ConnectionCount,
   ) {
     this.#server = net.createServer({ allowHalfOpen: true }, (client) => {
       const upstream = sockets.connect('sctp', containerIp, containerPort);
@@ -26,6 +33,16 @@ export class SctpForwarder implements Forwarder {
         client.resetAndDestroy();
         return;
       }
+      // Node.js has accepted it already: what cannot wait in the kernel's queue is refused.
+      if (admission.isFull(upstream, owner)) {
+        sockets.close(upstream);
+        client.resetAndDestroy();
+        return;
+      }
+      owner.connections += 1;
+      client.once('close', () => {
+        owner.connections -= 1;
+      });
       const settings = { fd: upstream, allowHalfOpen: true, readable: true, writable: true };
       join(client, new net.Socket(settings), this.#open);
     });

@@ -65,7 +65,7 @@ export async function snapshot(namespaces: Namespaces): Promise<Snapshot> {
     sockets: lines(sockets).map(describeSocket).sort(),
     processes: found,
     state: state
-      .filter((file) => !(withProxy && file === '/run/tsbridge/proxy.sock'))
+      .filter((file) => !(withProxy && /^\/run\/tsbridge\/proxy(\.sock|-\d+)$/.test(file)))
       // Empty, and never removed: two daemons could otherwise hold two files of that name.
       .filter((file) => file !== '/var/lib/tsbridge/daemon.lock')
       .sort(),
