@@ -24,6 +24,8 @@ export function hiddenRule(chain: string, handle: number): string {
 /** {@link parseSave} in parts, since 15,000 rules take 30 ms. */
 export class SaveReader {
   readonly found = new RuleSet();
+  /** Tables that iptables-save says it cannot show. */
+  readonly incompatible: string[] = [];
   #table: Table | undefined;
   /** A line that ended inside of quotes: comments of others can have line breaks. */
   #open = '';
@@ -52,6 +54,8 @@ export class SaveReader {
       this.#table = tables.find((name) => name === line.slice(1).trim());
       return;
     }
+    const left = /^# Table `(\w+)' is incompatible/.exec(line)?.[1];
+    if (left !== undefined) this.incompatible.push(left);
     if (this.#table === undefined) return;
     if (line.startsWith(':')) {
       const [chain, policy] = line.slice(1).split(' ');
@@ -67,6 +71,15 @@ export class SaveReader {
     const rule = /^(?:\[\d+:\d+\] )?-A (\S+) ?(.*)$/s.exec(line);
     if (rule?.[1] !== undefined) this.found.append(this.#table, rule[1], canonical(rule[2] ?? ''));
   }
+}
+
+/** The tables that are left out of this `iptables-save` text. */
+export function incompatibleTables(text: string): readonly string[] {
+  if (!/^# Table .* is incompatible/m.test(text)) return [];
+  // The line can also be part of somebody's comment.
+  const reader = new SaveReader();
+  reader.read(text);
+  return reader.incompatible;
 }
 
 /** The line and its break, if it ends within quotes; empty if it is complete. */

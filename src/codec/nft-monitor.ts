@@ -84,7 +84,11 @@ function concernedBy(line: string): readonly Family[] {
   const families = verbs.has(verb) ? familiesOf[name] : undefined;
   // What cannot be read may concern both.
   if (families === undefined) return [4, 6];
+  // A chain that is renamed is reported as one that is added.
+  const isRename = kind === 'chain' && verb !== 'delete';
   const concerns =
-    kind === 'rule' || kind === 'chain' ? isOwnChain(table, chain) : isOwnTable(table);
+    (kind === 'rule' || kind === 'chain') && !isRename
+      ? isOwnChain(table, chain)
+      : isOwnTable(table);
   return concerns ? families : [];
 }

@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import t from 'tap';
-import { hiddenRule, parseSave, SaveReader } from '../../src/codec/iptables-save.js';
+import {
+  hiddenRule,
+  incompatibleTables,
+  parseSave,
+  SaveReader,
+} from '../../src/codec/iptables-save.js';
 import type { Rule } from '../../src/core/rules/rule.js';
 import { ruleOf } from '../fakes/arbitrary.js';
 
@@ -160,4 +165,12 @@ t.test('a quote that never ends hides nothing', async (t) => {
   const rules = Array.from({ length: 500 }, (_, port) => `-p tcp -m tcp --dport ${port} -j DROP`);
   const lines = ['*filter', '-A INPUT -m odd "', ...rules.map((rule) => `-A DOCKER ${rule}`)];
   t.same(parseSave(lines.join('\n')).rules('filter', 'DOCKER'), rules);
+});
+
+t.test('a table is left out only if iptables says so, and no comment', async (t) => {
+  const line = "# Table `nat' is incompatible, use 'nft' tool.";
+  t.same(incompatibleTables(`*filter\nCOMMIT\n${line}\n`), ['nat']);
+  const comment = `-A INPUT -m comment --comment "a\n${line.replaceAll("'", "\\'")}" -j ACCEPT`;
+  t.same(incompatibleTables(`*filter\n${comment}\nCOMMIT\n`), []);
+  t.same(incompatibleTables('*filter\nCOMMIT\n'), []);
 });

@@ -52,7 +52,7 @@ async function createContainer(daemon: Running, number: number, hostPort: number
   const portmap = [{ ...port, HostPort: hostPort, HostPortEnd: hostPort }];
   const Interface = { Address: `10.${number}.0.2/24`, AddressIPv6: '', MacAddress: '' };
   await call(daemon, 'CreateEndpoint', { ...ids, Interface, Options: {} });
-  await call(daemon, 'Join', { ...ids, SandboxKey: '/run/docker/netns/1', Options: {} });
+  await call(daemon, 'Join', { ...ids, SandboxKey: `/run/docker/netns/${number}`, Options: {} });
   const Options = { 'com.docker.network.portmap': portmap };
   await call(daemon, 'ProgramExternalConnectivity', { ...ids, Options });
 }
@@ -98,6 +98,15 @@ for (const [generation, table, name, native] of cases) {
     let daemon = await start();
     await createNetwork(daemon, 5);
     await createContainer(daemon, 5, 8005);
+    const comment = [
+      '-m',
+      'comment',
+      '--comment',
+      'a "\n-A FORWARD -j DOCKER-USER',
+      '-j',
+      'ACCEPT',
+    ];
+    run('iptables-nft', ['-A', 'INPUT', ...comment]);
     run('nft', ['insert', 'rule', 'ip', table, name, ...native.split(' ')]);
     t.match(run('iptables-nft-save', []), `Table \`${table}' is incompatible`);
 

@@ -5,6 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { awaitedLater } from '../../background.js';
 import { renderTableProbe } from '../../codec/iptables-restore.js';
+import { incompatibleTables } from '../../codec/iptables-save.js';
 import type { HandledRule } from '../../codec/nft-messages.js';
 import { renderDeletions } from '../../codec/nft-script.js';
 import type { Family } from '../../core/address.js';
@@ -15,7 +16,7 @@ import { CommandError, type CommandResult, isInstalled, runCommand } from '../pr
 import { SpareCommand } from '../process/spare-command.js';
 import type { IptablesText } from './iptables-text.js';
 import { OwnChanges } from './own-changes.js';
-import { firewallTimeoutMs, incompatibleTables, readByChain } from './partial-read.js';
+import { firewallTimeoutMs, readByChain } from './partial-read.js';
 import { mostOverSocket, RuleDeletion } from './rule-deletion.js';
 import type { Variant } from './variant.js';
 import { type Chosen, VariantChoice } from './variant-choice.js';

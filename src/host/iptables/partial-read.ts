@@ -24,13 +24,6 @@ export const firewallTimeoutMs = 30_000;
 /** Those that rules of ours can be in. */
 const readChains: ReadonlySet<string> = new Set([...builtInChains, ...dockerChains]);
 
-/** The tables that are left out of this `iptables-save` text. */
-export function incompatibleTables(saved: string): string[] {
-  return [...saved.matchAll(/^# Table `(\w+)' is incompatible/gm)].flatMap(
-    ([, name]) => name ?? [],
-  );
-}
-
 /** Save text of these tables, as far as our chains go. */
 export async function readByChain(
   family: Family,
@@ -67,7 +60,8 @@ async function listChain(
   try {
     const args = ['-t', table, '-S', chain];
     const { stdout } = await runCommand(tool, args, { timeoutMs: firewallTimeoutMs });
-    return stdout.split('\n').filter((line) => line.startsWith('-A '));
+    // All but the first, which declares the chain: a rule can have several lines.
+    return stdout.trimEnd().split('\n').slice(1);
   } catch (error) {
     if (error instanceof CommandError && error.stderr.includes('is incompatible')) return undefined;
     throw error;

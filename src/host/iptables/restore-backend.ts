@@ -25,14 +25,18 @@ interface FamilyState {
    * Chains that hold rules which iptables cannot print, as read last: `filter FORWARD` → in words.
    */
   partial: ReadonlyMap<string, string>;
+  /** Which variant since the start, counted, the rules were read from last. */
+  readWith: number;
 }
 
 export class RestoreBackend implements RuleBackend {
   readonly #states: Readonly<Record<Family, FamilyState>> = {
-    4: { handles: new RuleHandles(), missing: new Set(), partial: new Map() },
-    6: { handles: new RuleHandles(), missing: new Set(), partial: new Map() },
+    4: { handles: new RuleHandles(), missing: new Set(), partial: new Map(), readWith: 0 },
+    6: { handles: new RuleHandles(), missing: new Set(), partial: new Map(), readWith: 0 },
   };
 
+  /** Counts the variants. */
+  #variant = 0;
   #variantChanged: () => void = () => {};
 
   constructor(
@@ -46,8 +50,10 @@ export class RestoreBackend implements RuleBackend {
 
   async read(family: Family): Promise<RuleSet> {
     await this.#followVariant();
+    const readWith = this.#variant;
     const rules = await readYielding(await this.commands.read(family));
     const state = this.#states[family];
+    state.readWith = readWith;
     const told = state.partial;
     state.partial = new Map(
       rules.partialChains.map(({ table, chain }) => [
@@ -98,7 +104,7 @@ export class RestoreBackend implements RuleBackend {
 
   /** Additions before deletions; the latter by handle, where all the handles are known. */
   async commit(family: Family, changes: readonly RuleChange[]): Promise<void> {
-    await this.#checkVariant(changes);
+    await this.#checkVariant(family, changes);
     const yielding = new Yielding();
     const handled = await this.#handlesOf(family, changes);
     if (handled !== undefined) {
@@ -118,21 +124,20 @@ export class RestoreBackend implements RuleBackend {
     if (partial.size > 0) await this.#deleteHidden(family, changes.filter(isHidden));
   }
 
-  async #followVariant(): Promise<boolean> {
-    const changed = await this.commands.followVariant();
-    if (changed) {
-      this.noteGap();
-      this.#variantChanged();
-    }
-    return changed;
+  async #followVariant(): Promise<void> {
+    if (!(await this.commands.followVariant())) return;
+    this.#variant += 1;
+    this.noteGap();
+    this.#variantChanged();
   }
 
   /**
    * What was planned on the rules of another variant is refused; the driver reads again and repeats
    * it.
    */
-  async #checkVariant(changes: readonly RuleChange[]): Promise<void> {
-    if (await this.#followVariant()) {
+  async #checkVariant(family: Family, changes: readonly RuleChange[]): Promise<void> {
+    await this.#followVariant();
+    if (this.#states[family].readWith !== this.#variant) {
       throw new DriverError('firewall-failed', 'the engine uses another variant of iptables now');
     }
     // Taking away is right in the variant that has the rules, whichever the engine uses.
@@ -210,6 +215,8 @@ export class RestoreBackend implements RuleBackend {
     // Rules that only move are deleted before they are added: the positions count on it.
     const added = new Set(addedBy(changes).map(({ text }) => text));
     if (deletions.some(({ text }) => added.has(text))) return undefined;
+    // Of several copies of a rule only the last one's handle is known.
+    if (new Set(deletions.map(ruleName)).size < deletions.length) return undefined;
     return this.#states[family].handles.takeReported(deletions);
   }
 
@@ -233,6 +240,8 @@ export class RestoreBackend implements RuleBackend {
 function isAbsent(message: string): boolean {
   return /RULE_DELETE failed|does a matching rule exist/.test(message);
 }
+
+const ruleName = ({ table, chain, text }: Rule): string => `${table} ${chain} ${text}`;
 
 function deletionsOf(changes: readonly RuleChange[]): Rule[] {
   return changes.flatMap((change) => (change.op === 'delete' ? [change.rule] : []));

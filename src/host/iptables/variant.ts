@@ -5,10 +5,11 @@
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { realpath } from 'node:fs/promises';
+import { incompatibleTables } from '../../codec/iptables-save.js';
 import type { Family } from '../../core/address.js';
 import { DriverError } from '../../core/errors.js';
 import { CommandError, pathOf, runCommand } from '../process/exec.js';
-import { chainsOf, firewallTimeoutMs, incompatibleTables } from './partial-read.js';
+import { chainsOf, firewallTimeoutMs } from './partial-read.js';
 
 export type Variant = 'nft' | 'legacy';
 
