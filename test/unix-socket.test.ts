@@ -7,7 +7,8 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { createServer, type ServerSettings } from '../src/frontends/libnetwork/server.js';
 import { endpointId, networkId } from './fakes/inputs.js';
-import { type DriverCall, RecordingDriver, RecordingLog } from './fakes/recording-driver.js';
+import { type DriverCall, RecordingDriver } from './fakes/recording-driver.js';
+import { RecordingLog } from './fakes/recording-log.js';
 
 const leaveBody = `{"NetworkID":"${networkId}","EndpointID":"${endpointId}"}\n`;
 

@@ -4,7 +4,7 @@ import { createAdminServer } from '../../src/admin/server.js';
 import { DriverError } from '../../src/core/errors.js';
 import type { NetworkId } from '../../src/core/names.js';
 import type { Operator, Reconciliation, Status } from '../../src/operator/status.js';
-import { RecordingLog } from '../fakes/recording-driver.js';
+import { RecordingLog } from '../fakes/recording-log.js';
 
 const status = { state: 'serving', networks: 2 } as Status;
 

@@ -1,4 +1,5 @@
 /** The outside world in memory, for the faults that cannot be provoked for real. */
+
 import type { Cidr } from '../../src/core/address.js';
 import { networkOf, overlaps, sameCidr } from '../../src/core/address.js';
 import { DriverError, messageOf } from '../../src/core/errors.js';
@@ -14,7 +15,6 @@ import type {
   Links,
   Listener,
   ListenFailure,
-  Log,
   ObservedRoute,
   Processes,
   ProcessId,
@@ -33,6 +33,7 @@ import { StrayFlows } from '../../src/driver/state/stray-flows.js';
 import type { DriverSettings, World } from '../../src/driver/world.js';
 import { makeBackend } from './backends.js';
 import { FakeFirewall } from './fake-firewall.js';
+import { type LogLine, RecordingLog } from './recording-log.js';
 
 /** Makes the next calls of the named methods fail. */
 export class Faults {
@@ -294,7 +295,7 @@ export interface FakeHost {
   readonly processes: FakeProcesses;
   readonly hostPorts: FakeHostPorts;
   readonly store: FakeStore;
-  readonly logged: { level: string; fields: Readonly<Record<string, unknown>>; message: string }[];
+  readonly logged: LogLine[];
   /** A driver's world on this host: what a start of the daemon builds. */
   boot(
     settings?: Partial<DriverSettings>,
@@ -310,16 +311,8 @@ const keep: Interpose = (_name, part) => part;
 
 export function makeHost(): FakeHost {
   const faults = new Faults();
-  const logged: FakeHost['logged'] = [];
-  const say = (level: string) => (fields: Readonly<Record<string, unknown>>, message: string) => {
-    logged.push({ level, fields, message });
-  };
-  const log: Log = {
-    debug: say('debug'),
-    info: say('info'),
-    warn: say('warn'),
-    error: say('error'),
-  };
+  const log = new RecordingLog();
+  const logged = log.lines;
   const host = {
     faults,
     logged,

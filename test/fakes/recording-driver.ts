@@ -1,7 +1,6 @@
 /** Drivers and logs for tests of the protocol layer: they keep what they are told. */
 import type { MacAddress } from '../../src/core/address.js';
 import type { InterfaceName, InterfacePrefix } from '../../src/core/names.js';
-import type { Log, LogFields } from '../../src/driver/host.js';
 import type { JoinResult, NetworkDriver } from '../../src/driver/network-driver.js';
 
 export interface DriverCall {
@@ -56,23 +55,4 @@ export class RecordingDriver implements NetworkDriver {
     this.#record('publishPorts', args, undefined);
   revokePorts: NetworkDriver['revokePorts'] = (...args) =>
     this.#record('revokePorts', args, undefined);
-}
-
-export interface LogLine {
-  readonly level: keyof Log;
-  readonly fields: LogFields;
-  readonly message: string;
-}
-
-export class RecordingLog implements Log {
-  readonly lines: LogLine[] = [];
-
-  #at(level: keyof Log): Log['info'] {
-    return (fields, message) => void this.lines.push({ level, fields, message });
-  }
-
-  readonly debug = this.#at('debug');
-  readonly info = this.#at('info');
-  readonly warn = this.#at('warn');
-  readonly error = this.#at('error');
 }

@@ -3,7 +3,7 @@ import { chmod, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
 import { Firewalld, parseActiveZones } from '../../src/host/firewalld.js';
-import { RecordingLog } from '../fakes/recording-driver.js';
+import { RecordingLog } from '../fakes/recording-log.js';
 
 t.test('the active zones of firewalld are parsed from its output', async (t) => {
   const text = [

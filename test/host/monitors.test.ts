@@ -3,7 +3,7 @@ import t from 'tap';
 import { RulePoll } from '../../src/host/iptables/rule-poll.js';
 import { parseLinkLine } from '../../src/host/monitor.js';
 import { KeptChild } from '../../src/host/process/kept-child.js';
-import { RecordingLog } from '../fakes/recording-driver.js';
+import { RecordingLog } from '../fakes/recording-log.js';
 
 /** Resolves when it is called so often. */
 function counter() {

@@ -1,6 +1,7 @@
 /** Published and exposed ports as the engine sends them (docs/docker-bridge.md 3.1 and 6.3). */
 import { type IpAddress, parseHostIp } from '../address.js';
 import {
+  type ExposedPort,
   type Port,
   type PortRequest,
   type Protocol,
@@ -9,12 +10,6 @@ import {
 } from '../ports/port.js';
 import { Problems, show } from '../problems.js';
 import { isOptionMap, type OptionMap, OptionReader, optionOf, wellKnown } from './option-reader.js';
-
-/** A port that the container offers, published or not. */
-export interface ExposedPort {
-  readonly protocol: Protocol;
-  readonly port: Port;
-}
 
 /** All that ProgramExternalConnectivity asks for. */
 export interface PublishRequest {

@@ -31,6 +31,12 @@ export interface PortRequest {
   readonly hostPorts: { readonly first: Port; readonly last: Port } | undefined;
 }
 
+/** A port that the container offers, published or not. */
+export interface ExposedPort {
+  readonly protocol: Protocol;
+  readonly port: Port;
+}
+
 /** A container's port that is open to others than its network: in mode `routed`, all there is. */
 export interface OpenPort {
   readonly protocol: Protocol;

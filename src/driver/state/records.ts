@@ -7,6 +7,7 @@ import { DriverError } from '../../core/errors.js';
 import { type GenerationName, generationNames } from '../../core/generations/generation.js';
 import type { EndpointInput, NetworkInput } from '../../core/options/input.js';
 import {
+  type ExposedPort,
   type OpenPort,
   type PortBinding,
   type Protocol,
@@ -46,11 +47,6 @@ export interface NetworkRecord {
    */
   readonly ruleSettings: RuleSettings;
   readonly input: NetworkInput;
-}
-
-export interface ExposedPort {
-  readonly protocol: Protocol;
-  readonly port: number;
 }
 
 export interface EndpointRecord {
@@ -139,10 +135,7 @@ export function decodeEndpoint(value: unknown): EndpointRecord {
     ...(fields.released === undefined
       ? {}
       : { released: decodePorts(object(fields.released, 'released')) }),
-    exposed: list(fields.exposed, 'exposed').map((entry) => {
-      const [name, port] = list(entry, 'exposed');
-      return { protocol: protocol(name), port: number(port, 'exposed') };
-    }),
+    exposed: list(fields.exposed, 'exposed').map(exposed),
     input: {
       networkId: text(input.networkId, 'networkId'),
       endpointId: text(input.endpointId, 'endpointId'),
@@ -177,6 +170,13 @@ function binding(value: unknown): PortBinding {
   const to = parsePort(number(containerPort, 'bindings'));
   if (!hostIp || !containerIp || !from || !to) throw unreadable('bindings', 'a port binding');
   return { protocol: protocol(name), hostIp, hostPort: from, containerIp, containerPort: to };
+}
+
+function exposed(value: unknown): ExposedPort {
+  const [name, written] = list(value, 'exposed');
+  const port = parsePort(number(written, 'exposed'));
+  if (!port) throw unreadable('exposed', 'a port of a container');
+  return { protocol: protocol(name), port };
 }
 
 function opened(value: unknown): OpenPort {

@@ -1,31 +1,18 @@
 /** When a repair runs, what it tells, and how it steps back: with a clock of its own. */
+
 import t from 'tap';
-import type { Log } from '../../../src/driver/host.js';
 import { defaultTiming, type Repair, Watch } from '../../../src/driver/repair/debounce.js';
 import { FakeClock } from '../../fakes/fake-clock.js';
+import { RecordingLog } from '../../fakes/recording-log.js';
 
 const { quietMs, latestMs, longQuietMs, patienceMs, flappingMs, flappingLimit, backOffMs } =
   defaultTiming;
 
-interface Line {
-  level: string;
-  fields: Readonly<Record<string, unknown>>;
-  message: string;
-}
-
 /** A watch whose repairs answer as `answer` does, and the times at which they ran. */
 function make(answer: Repair = async () => ['append filter FORWARD -j DOCKER-USER']) {
   const clock = new FakeClock();
-  const lines: Line[] = [];
-  const say = (level: string) => (fields: Line['fields'], message: string) => {
-    lines.push({ level, fields, message });
-  };
-  const log: Log = {
-    debug: say('debug'),
-    info: say('info'),
-    warn: say('warn'),
-    error: say('error'),
-  };
+  const log = new RecordingLog();
+  const { lines } = log;
   const start = clock.now();
   const runs: { at: number; settled: boolean }[] = [];
   const watch = new Watch(

@@ -8,7 +8,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Test } from 'tap';
 import { createServer } from '../../../src/frontends/libnetwork/server.js';
-import { RecordingDriver, RecordingLog } from '../../fakes/recording-driver.js';
+import { RecordingDriver } from '../../fakes/recording-driver.js';
+import { RecordingLog } from '../../fakes/recording-log.js';
 
 if (process.env.TSBRIDGE_TEST_FD === undefined) await parent();
 else await child(Number(process.env.TSBRIDGE_TEST_FD));

@@ -4,7 +4,8 @@ import { DriverError } from '../../../src/core/errors.js';
 import { routes } from '../../../src/frontends/libnetwork/routes.js';
 import { createServer, type ServerSettings } from '../../../src/frontends/libnetwork/server.js';
 import { endpointId, networkId } from '../../fakes/inputs.js';
-import { type DriverCall, RecordingDriver, RecordingLog } from '../../fakes/recording-driver.js';
+import { type DriverCall, RecordingDriver } from '../../fakes/recording-driver.js';
+import { RecordingLog } from '../../fakes/recording-log.js';
 
 const ids = { NetworkID: networkId, EndpointID: endpointId };
 const vendorType = 'application/vnd.docker.plugins.v1.2+json; charset=utf-8';

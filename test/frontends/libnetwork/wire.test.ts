@@ -11,7 +11,8 @@ import type { EndpointInput, NetworkInput } from '../../../src/core/options/inpu
 import { parseNetwork } from '../../../src/core/options/network-options.js';
 import { parsePublish } from '../../../src/core/options/port-options.js';
 import { createServer } from '../../../src/frontends/libnetwork/server.js';
-import { RecordingDriver, RecordingLog } from '../../fakes/recording-driver.js';
+import { RecordingDriver } from '../../fakes/recording-driver.js';
+import { RecordingLog } from '../../fakes/recording-log.js';
 
 const folder = new URL('../../fixtures/wire/', import.meta.url);
 

@@ -9,7 +9,7 @@ import t from 'tap';
 import type { ProcessId } from '../../../src/driver/host.js';
 import { loadLibc } from '../../../src/host/process/libc.js';
 import { ProcessFiles } from '../../../src/host/process/processes.js';
-import { RecordingLog } from '../../fakes/recording-driver.js';
+import { RecordingLog } from '../../fakes/recording-log.js';
 
 /** A child that has connected to a socket of ours; the two ends of its life. */
 async function connected(t: Tap) {
