@@ -111,7 +111,10 @@ t.test('a peer gets the lowest free index after its prefix', async (t) => {
 t.test('failures say why, and leave the peer where it was', async (t) => {
   const request = { ...nothing, peer: name('peer2'), namespacePath: path, name: eth };
   const cases: readonly (readonly [object, RegExp])[] = [
-    [{ namespacePath: '/run/netns/none' }, /peer2 into namespace \/run\/netns\/none: open .*no such file/],
+    [
+      { namespacePath: '/run/netns/none' },
+      /peer2 into namespace \/run\/netns\/none: open .*no such file/,
+    ],
     [{ namespacePath: '/proc/self/status' }, /status: this file is not a network namespace/],
     [{ namespacePath: '/proc/self/ns/uts' }, /uts: this file is not a network namespace/],
     [{ namespacePath: '/proc/self/ns/net' }, /the daemon's own namespace/],

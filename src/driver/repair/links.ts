@@ -106,7 +106,8 @@ async function repairNetwork(
   const found = await world.links.find(spec.bridge);
   await apply(segment.planDevice(spec, found));
   // Before the addresses: the kernel refuses them while IPv6 is switched off on the bridge.
-  if (withSysctls) done.push(...(await repairSysctls(world, spec, when)));
+  const settingsFirst = found !== undefined && segment.planAddresses(spec, found).length > 0;
+  if (withSysctls || settingsFirst) done.push(...(await repairSysctls(world, spec, when)));
   else if (found === undefined) done.push(...(await setBridgeSysctls(world, spec, when)));
   await apply(segment.planAddresses(spec, found));
   await apply(segment.planUp(spec, found));

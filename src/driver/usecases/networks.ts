@@ -36,17 +36,7 @@ export async function createNetwork(world: World, input: NetworkInput): Promise<
   const others = world.registry.networks().map((other) => other.spec);
   conflictsWith(spec, [...others, ...world.registry.examined]);
   for (const warning of warnings) world.log.warn({ network: shortId(spec.id) }, warning);
-  const found = await examineDevice(world, spec).catch((error) => {
-    throw wrapError(`creating network ${label}`, error, 'link-failed');
-  });
-  const state = world.registry.addNetwork(spec, {
-    phase: 'creating',
-    sequence: world.registry.nextSequence(),
-    bridgeMade: found === undefined,
-    addressesMade: found === undefined ? [] : missingAddresses(spec, found),
-    ruleSettings: world.rules.ruleSettingsOf(spec),
-    input: plain(input),
-  });
+  const { found, state } = await register(world, spec, input);
   try {
     await saveNetwork(world, state);
     await ensureNetwork(world, state, found);
@@ -74,27 +64,46 @@ async function finishRemoval(world: World, state: NetworkState): Promise<void> {
 }
 
 /**
- * The device of that name, if there is one. Until this is known the network is in no plan: a repair
+ * Until it is known what the host has under the device's name, the network is in no plan: a repair
  * would write rules for a bridge that may be another's. A call beside this one sees the conflict.
- *
- * @throws if it cannot be used, or if one of a former network is still on its way out
  */
+async function register(
+  world: Pick<World, 'links' | 'registry' | 'removals' | 'rules'>,
+  spec: NetworkSpec,
+  input: NetworkInput,
+): Promise<{ found: ObservedLink | undefined; state: NetworkState }> {
+  const { registry, rules } = world;
+  registry.examined.add(spec);
+  try {
+    const found = await examineDevice(world, spec);
+    const state = registry.addNetwork(spec, {
+      phase: 'creating',
+      sequence: registry.nextSequence(),
+      bridgeMade: found === undefined,
+      addressesMade: found === undefined ? [] : missingAddresses(spec, found),
+      ruleSettings: rules.ruleSettingsOf(spec),
+      input: plain(input),
+    });
+    return { found, state };
+  } catch (error) {
+    throw wrapError(`creating network ${labelOf(spec)}`, error, 'link-failed');
+  } finally {
+    registry.examined.delete(spec);
+  }
+}
+
+/** @throws if the device cannot be used, or if one of a former network is still on its way out */
 async function examineDevice(
   world: Pick<World, 'links' | 'registry' | 'removals'>,
   spec: NetworkSpec,
 ): Promise<ObservedLink | undefined> {
-  world.registry.examined.add(spec);
-  try {
-    if (!(await world.removals.clear(spec.bridge))) {
-      throw new Error(`${spec.bridge} of a former network could not be removed yet (see the log)`);
-    }
-    const found = await world.links.find(spec.bridge);
-    await refuseUnknownClash(world, spec, found?.name);
-    if (found !== undefined) refuseDevice(spec, found);
-    return found;
-  } finally {
-    world.registry.examined.delete(spec);
+  if (!(await world.removals.clear(spec.bridge))) {
+    throw new Error(`${spec.bridge} of a former network could not be removed yet (see the log)`);
   }
+  const found = await world.links.find(spec.bridge);
+  await refuseUnknownClash(world, spec, found?.name);
+  if (found !== undefined) refuseDevice(spec, found);
+  return found;
 }
 
 /**
