@@ -28,26 +28,36 @@
 # Stopping this container also stops the process that holds published ports: what rules forward goes
 # on, 127.0.0.1 and other ways through the userland proxy do not until it is back.
 
-FROM node:24-slim AS build
+# The build needs npm, and its Node.js for nothing else: what runs comes from package-lock.json. Both bases can be
+# others: BUILD_BASE with npm, BASE with glibc, libstdc++ and apt.
+ARG BUILD_BASE=node:24-slim
+ARG BASE=debian:13-slim
+
+FROM ${BUILD_BASE} AS build
 WORKDIR /build
 COPY package.json package-lock.json ./
 RUN npm ci --no-audit --no-fund
 COPY tsconfig.json tsconfig.build.json ./
-COPY scripts/bundle.mjs scripts/
+COPY scripts/bundle.mjs scripts/inputs.mjs scripts/
 COPY src src
-RUN npm run build && npm prune --omit=dev --no-audit --no-fund
+# Of the runtime's package only the program and its licence: the rest is for compilers.
+RUN npm run build && npm prune --omit=dev --no-audit --no-fund \
+  && rm -rf node_modules/node-linux-*/include node_modules/node-linux-*/share
 
-FROM node:24-slim
+FROM ${BASE}
 # iptables brings both variants, nft and legacy; tsbridge follows the one that holds Docker's chains.
-RUN apt-get update \
-  && apt-get install -y --no-install-recommends iptables iproute2 nftables \
-  && rm -rf /var/lib/apt/lists/*
+# A base that has all of it needs no registry.
+RUN command -v iptables && command -v ip && command -v nft \
+  || { apt-get update \
+  && apt-get install -y --no-install-recommends iptables iproute2 nftables libstdc++6 \
+  && rm -rf /var/lib/apt/lists/*; }
 WORKDIR /usr/local/lib/tsbridge
 COPY --from=build /build/package.json ./
 COPY --from=build /build/node_modules node_modules
 COPY --from=build /build/dist dist
 COPY LICENSE ./
-RUN ln -s /usr/local/lib/tsbridge/dist/main.js /usr/local/bin/tsbridge
+RUN ln -s /usr/local/lib/tsbridge/dist/main.js /usr/local/bin/tsbridge \
+  && ln -s /usr/local/lib/tsbridge/node_modules/.bin/node /usr/local/bin/node
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["tsbridge"]
 CMD ["daemon"]
