@@ -34,7 +34,7 @@ import { type Libc, loadLibc } from './host/process/libc.js';
 import { loadModule } from './host/process/modules.js';
 import { ProcessFiles } from './host/process/processes.js';
 import { inheritedSocket, notifyReady } from './host/process/systemd.js';
-import { lockState } from './host/records/state-lock.js';
+import { lockState, runtime } from './host/records/state-lock.js';
 import { RecordFiles } from './host/records/store-file.js';
 import { missingPrograms } from './host/requirements.js';
 import { SandboxFiles } from './host/sandbox.js';
@@ -82,6 +82,8 @@ async function start(
   const lock = await lockState(config.stateDir, libc);
   // Last of all: until then the state is this daemon's alone.
   opened.add('the lock of the records', () => lock.release());
+  const runtimeLock = await lockState(config.runtimeDir, libc, runtime);
+  opened.add('the lock of the runtime folder', () => runtimeLock.release());
   const choice = new GenerationChoice(config.firewallGeneration, config.ip6tables);
   const { world, found, firewall } = await buildWorld(config, log, choice, processes);
   const concerns = hostConcerns(world);

@@ -53,6 +53,11 @@ function show(status: Status): string {
         ? 'not running'
         : `${proxy.listeners} listeners, ${proxy.connections} connections`,
     ],
+    ['daemon runs', `build ${status.build}, Node.js ${status.node}`],
+    [
+      'proxy runs',
+      proxy === null ? '–' : `build ${proxy.build}, Node.js ${proxy.node}, process ${proxy.pid}`,
+    ],
     ['longest stall', `${status.longestStallMs} ms`],
     ...Object.entries(repairs).map(([what, watch]): [string, string] => [
       `repairs of ${what}`,

@@ -1,5 +1,6 @@
 /** The operator's side of the composition root: its socket, and what only the root knows. */
 import { type AdminServer, createAdminServer } from '../admin/server.js';
+import { buildId } from '../build-id.js';
 import type { Config } from '../config/config.js';
 import { messageOf } from '../core/errors.js';
 import type { Concern } from '../driver/repair/concern.js';
@@ -60,15 +61,36 @@ export async function findFacts(known: Known): Promise<Facts> {
     problems.push('this host has no working ip6tables: there are no rules for IPv6');
   }
   let proxy: Facts['proxy'] = null;
+  let confined = true;
+  let answered = true;
   try {
-    proxy = (await world.hostPorts.stats()) ?? null;
+    const stats = await world.hostPorts.stats();
+    if (stats !== undefined) {
+      const { pid, build, node, listeners, connections } = stats;
+      proxy = { pid, build, node, listeners, connections };
+      confined = stats.confined;
+    }
   } catch (error) {
+    answered = false;
     problems.push(messageOf(error));
   }
+  problems.push(...world.hostPorts.problems());
+  if (proxy !== null && (proxy.build !== buildId || proxy.node !== process.version)) {
+    problems.push(
+      `the process that holds published ports runs another build (${proxy.build}, Node.js ` +
+        `${proxy.node}): its sockets could not be handed over; restarting tsbridge tries again`,
+    );
+  }
+  if (proxy !== null && !confined) {
+    problems.push('the process that holds published ports could not give up powers of root');
+  }
   const publishes = world.registry.endpoints().some(({ record }) => record.bindings.length > 0);
-  if (proxy === null && publishes) problems.push('the process that holds published ports is gone');
+  if (proxy === null && answered && publishes)
+    problems.push('the process that holds published ports is gone');
   return {
     version,
+    build: buildId,
+    node: process.version,
     iptables: iptables?.variant(4) ?? 'off',
     ip6tables: ip6tables !== undefined && choice.writes(6) ? ip6tables : 'off',
     proxy,

@@ -155,6 +155,10 @@ export interface HostPorts {
   resumeUdp(owners: readonly EndpointId[]): Promise<void>;
   /** Makes the process hold exactly these, keeping what it holds already. Answers with failures. */
   sync(wanted: ReadonlyMap<EndpointId, readonly Listener[]>): Promise<ListenFailure[]>;
+  /** Sockets that it holds and should not, and the other way round: a line each, for people. */
+  differences(): Promise<string[]>;
+  /** Puts them right; answers with the lines of those that it could. */
+  repair(): Promise<string[]>;
 }
 
 export type RecordKind = 'network' | 'endpoint';

@@ -15,15 +15,28 @@ import type { World } from '../driver/world.js';
 /** What the composition root knows and the driver does not. */
 export interface Facts {
   readonly version: string;
+  /** A hash of the code that runs. */
+  readonly build: string;
+  /** Version of Node.js. */
+  readonly node: string;
   /** Which iptables holds the rules; `off`: none are written. */
   readonly iptables: 'nft' | 'legacy' | 'off';
   readonly ip6tables: 'nft' | 'legacy' | 'off';
   /** null: the process is not running; it starts with the first network. */
-  readonly proxy: { readonly listeners: number; readonly connections: number } | null;
+  readonly proxy: ProxyFacts | null;
   /** How long the event loop was held up at most since the start. */
   readonly longestStallMs: number;
   /** What does not work as it should, in words. */
   readonly problems: readonly string[];
+}
+
+export interface ProxyFacts {
+  readonly pid: number;
+  /** As the daemon's own; they differ if a handover failed. */
+  readonly build: string;
+  readonly node: string;
+  readonly listeners: number;
+  readonly connections: number;
 }
 
 export interface Status extends Omit<Facts, 'problems'> {

@@ -23,9 +23,12 @@ const repairs = {
   links: { repairs: {}, last: undefined, steppedBack: false },
   settings: { repairs: {}, last: undefined, steppedBack: true },
   zones: { repairs: {}, last: undefined, steppedBack: false },
+  ports: { repairs: {}, last: undefined, steppedBack: false },
 };
 const sound: Status = {
   version: '0.1.0',
+  build: 'a1b2',
+  node: 'v24.0.0',
   pid: 4711,
   startedAt: '2026-11-21T01:00:00.000Z',
   state: 'serving',
@@ -35,7 +38,7 @@ const sound: Status = {
   networks: 2,
   endpoints: 3,
   publishedPorts: 4,
-  proxy: { listeners: 4, connections: 1 },
+  proxy: { pid: 815, build: 'a1b2', node: 'v24.0.0', listeners: 4, connections: 1 },
   longestStallMs: 12.5,
   repairs,
   drift: { count: 0, first: [] },
@@ -97,6 +100,8 @@ t.test('tsbridge status of a sound daemon says that nothing differs', async (t) 
     /endpoints +3\n/,
     /published ports +4\n/,
     /proxy +4 listeners, 1 connections\n/,
+    /daemon runs +build a1b2, Node\.js v24\.0\.0\n/,
+    /proxy runs +build a1b2, Node\.js v24\.0\.0, process 815\n/,
     /repairs of rules +nft: 2, iptables: 1; last 2026-11-21T01:49:15\.486Z, 57 changes in 22 ms,/,
     /because of nft \(process 4711\)\n/,
     /longest stall +12\.5 ms\n/,
@@ -136,7 +141,7 @@ t.test('tsbridge reconcile prints what was done', async (t) => {
   const rules = ['create-chain nat DOCKER', 'append nat DOCKER -i br-a -j RETURN'];
   const folder = await daemon(t, (request, body, response) => {
     asked.push(`${request.method} ${request.url} ${body}`);
-    answering({ ...JSON.parse(body), rules, links: ['create bridge br-a'], zones: [] })(
+    answering({ ...JSON.parse(body), rules, links: ['create bridge br-a'], zones: [], ports: [] })(
       request,
       '',
       response,
@@ -156,6 +161,7 @@ t.test('tsbridge reconcile prints what was done', async (t) => {
     rules,
     links: ['create bridge br-a'],
     zones: [],
+    ports: [],
   });
   t.strictSame(asked, [
     'POST /reconcile {"dryRun":true}',
@@ -163,7 +169,10 @@ t.test('tsbridge reconcile prints what was done', async (t) => {
     'POST /reconcile {"dryRun":true}',
   ]);
 
-  const idle = await daemon(t, answering({ dryRun: true, rules: [], links: [], zones: [] }));
+  const idle = await daemon(
+    t,
+    answering({ dryRun: true, rules: [], links: [], zones: [], ports: [] }),
+  );
   t.strictSame(await run(['reconcile', '--dry-run', '--runtime-dir', idle]), {
     code: 0,
     out: 'Everything is as it should be.\n',
@@ -173,7 +182,7 @@ t.test('tsbridge reconcile prints what was done', async (t) => {
 
 t.test('reconcile names networks that the engine may have forgotten', async (t) => {
   const forgotten = [{ id: 'a1b2'.repeat(16), bridge: 'br-a1b2', subnets: ['10.5.0.0/24'] }];
-  const said = { dryRun: true, rules: [], links: [], zones: [], forgotten };
+  const said = { dryRun: true, rules: [], links: [], zones: [], ports: [], forgotten };
   const folder = await daemon(t, answering(said));
   const { code, out } = await run(['reconcile', '--dry-run', '--runtime-dir', folder]);
   t.equal(code, 0, 'nothing has to be repaired');

@@ -222,6 +222,8 @@ export class FakeHostPorts implements HostPorts {
   readonly held = new Map<string, EndpointId>();
   readonly foreign = new Map<string, string>();
   prepared = 0;
+  /** Of the last {@link sync}: what was opened or closed since is not in it. */
+  wanted: ReadonlyMap<EndpointId, readonly Listener[]> = new Map();
   constructor(private readonly faults: Faults) {}
   prepare(): void {
     this.prepared += 1;
@@ -250,10 +252,26 @@ export class FakeHostPorts implements HostPorts {
     this.faults.check('hostPorts.resumeUdp');
   }
   async sync(wanted: ReadonlyMap<EndpointId, readonly Listener[]>): Promise<ListenFailure[]> {
+    this.wanted = wanted;
     this.held.clear();
     const failures: ListenFailure[] = [];
     for (const [owner, listeners] of wanted) failures.push(...(await this.open(owner, listeners)));
     return failures;
+  }
+  async differences(): Promise<string[]> {
+    this.faults.check('hostPorts.differences');
+    return [...this.wanted].flatMap(([, listeners]) =>
+      listeners
+        .map(({ binding }) => bindingKey(binding))
+        .filter((key) => !this.held.has(key))
+        .map((key) => `open socket ${key}`),
+    );
+  }
+  async repair(): Promise<string[]> {
+    const before = await this.differences();
+    await this.sync(this.wanted);
+    const after = await this.differences();
+    return before.filter((line) => !after.includes(line));
   }
 }
 

@@ -9,6 +9,8 @@ import { makeHost } from '../fakes/fake-host.js';
 
 const facts: Facts = {
   version: '0.1.0',
+  build: 'a1b2',
+  node: 'v24.0.0',
   iptables: 'nft',
   ip6tables: 'off',
   proxy: null,
@@ -16,7 +18,13 @@ const facts: Facts = {
   problems: [],
 };
 const idle = { repairs: {}, last: undefined, steppedBack: false };
-const repairs: RepairStatus = { rules: idle, links: idle, settings: idle, zones: idle };
+const repairs: RepairStatus = {
+  rules: idle,
+  links: idle,
+  settings: idle,
+  zones: idle,
+  ports: idle,
+};
 const networkId = createHash('sha256').update('a').digest('hex');
 
 async function start(found: Partial<Facts> = {}, status = repairs) {

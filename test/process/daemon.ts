@@ -19,6 +19,8 @@ export interface DaemonOptions {
   /** Added to the environment. */
   readonly env?: Readonly<Record<string, string>>;
   readonly args?: readonly string[];
+  /** In place of `dist/main.js`. */
+  readonly program?: string;
 }
 
 export class Daemon {
@@ -59,8 +61,11 @@ export class Daemon {
   }
 
   /** In `folder`, without waiting for anything. */
-  static spawn(folder: string, { crashAt, env = {}, args = [] }: DaemonOptions = {}): Daemon {
-    const program = crashAt === undefined ? [built] : [crashing];
+  static spawn(
+    folder: string,
+    { crashAt, env = {}, args = [], program: other = built }: DaemonOptions = {},
+  ): Daemon {
+    const program = crashAt === undefined ? [other] : [crashing];
     const socket = join(folder, 'plugin.sock');
     const folders = ['--state-dir', join(folder, 'state'), '--runtime-dir', join(folder, 'run')];
     const all = [...program, 'daemon', '--socket', socket, ...folders, ...args];

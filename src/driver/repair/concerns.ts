@@ -3,6 +3,7 @@ import { DeadWatch } from '../orphans/dead-endpoints.js';
 import type { World } from '../world.js';
 import type { Concern, SignListener } from './concern.js';
 import { LinkConcern } from './links.js';
+import { PortConcern } from './ports.js';
 import { RuleConcern } from './rules.js';
 import { SettingConcern } from './sysctls.js';
 import { ZoneConcern } from './zones.js';
@@ -13,6 +14,8 @@ export function hostConcerns(world: World): readonly Concern[] {
     new LinkConcern(world),
     new SettingConcern(world),
     new ZoneConcern(world),
+    // Last: all else is done then if the proxy process cannot be asked.
+    new PortConcern(world),
   ];
 }
 

@@ -12,7 +12,17 @@ import { join } from 'node:path';
 import { codeOf, DriverError, messageOf } from '../../core/errors.js';
 import type { Libc } from '../process/libc.js';
 
-const fileName = 'daemon.lock';
+/** A folder that only one daemon may use. */
+interface Lockable {
+  /** The lock's; two kinds of folders may be the same folder. */
+  readonly fileName: string;
+  /** By which flag a daemon is given another one. */
+  readonly flag: string;
+}
+
+const state: Lockable = { fileName: 'daemon.lock', flag: '--state-dir' };
+/** Two daemons would share, and take from each other, the process that holds published ports. */
+export const runtime: Lockable = { fileName: 'runtime.lock', flag: '--runtime-dir' };
 
 export interface StateLock {
   /** For an orderly stop; the kernel also releases the lock of a process that ends without it. */
@@ -23,13 +33,19 @@ export interface StateLock {
  * @throws {DriverError} `state-locked`, naming the process that holds the folder, or
  * `record-failed` if the folder cannot be used
  */
-export async function lockState(stateDir: string, libc: Libc): Promise<StateLock> {
+export async function lockState(
+  stateDir: string,
+  libc: Libc,
+  { fileName, flag }: Lockable = state,
+): Promise<StateLock> {
   const path = join(stateDir, fileName);
   try {
     await mkdir(stateDir, { recursive: true, mode: 0o700 });
     const file = await openLock(path);
     try {
-      if (!libc.tryLockFile(file.fd)) throw taken(stateDir, await file.readFile('utf8'));
+      if (!libc.tryLockFile(file.fd)) {
+        throw taken(stateDir, flag, await file.readFile('utf8'));
+      }
       await writePid(file);
     } catch (error) {
       await file.close();
@@ -67,12 +83,12 @@ async function writePid(file: FileHandle): Promise<void> {
   }
 }
 
-function taken(stateDir: string, content: string): DriverError {
+function taken(stateDir: string, flag: string, content: string): DriverError {
   const pid = /^\d+/.exec(content)?.[0];
   const holder = pid === undefined ? 'another process' : `process ${pid}`;
   return new DriverError(
     'state-locked',
     `starting on ${stateDir}: ${holder} uses this folder already; stop that tsbridge first, ` +
-      'or give this one another folder with --state-dir',
+      `or give this one another folder with ${flag}`,
   );
 }
