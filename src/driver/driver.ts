@@ -14,7 +14,13 @@ import { saveEndpoint } from './state/saving.js';
 import { engineStarted, joined, networkUsed } from './state/transitions.js';
 import { createEndpoint, labelOf, removeEndpoint } from './usecases/endpoints.js';
 import { createNetwork, deleteNetwork } from './usecases/networks.js';
-import { publishPorts, releasePorts } from './usecases/publish.js';
+import {
+  openRoutedPorts,
+  opensRoutedAtJoin,
+  publishPorts,
+  releasePorts,
+  revokePorts,
+} from './usecases/publish.js';
 import { giveBack, inSandbox } from './usecases/siblings.js';
 import type { World } from './world.js';
 
@@ -99,9 +105,11 @@ export class BridgeDriver implements NetworkDriver {
     { networkId, endpointId }: EndpointIds,
     sandboxKey: string,
     caller?: ProcessId,
+    options: Readonly<Record<string, unknown>> = {},
   ): Promise<JoinResult> {
     return this.#onEndpoint(networkId, endpointId, async () => {
       const state = this.#endpoint({ networkId, endpointId });
+      await this.#openRouted(state, options);
       // Nothing that the engine has to wait for: after a crash the moved link tells as much.
       joined(state, sandboxKey, caller);
       saveEndpoint(this.world, state).catch((error) => {
@@ -117,8 +125,20 @@ export class BridgeDriver implements NetworkDriver {
     });
   }
 
+  async #openRouted(
+    state: EndpointState,
+    options: Readonly<Record<string, unknown>>,
+  ): Promise<void> {
+    if (!opensRoutedAtJoin(this.world, state)) return;
+    try {
+      await openRoutedPorts(this.world, state, parsePublish(options));
+    } catch (error) {
+      throw wrapError(`opening ports of endpoint ${this.#label(state)}`, error, 'firewall-failed');
+    }
+  }
+
   async leave(ids: EndpointIds): Promise<void> {
-    await this.revokePorts(ids);
+    await this.#release(ids, releasePorts);
   }
 
   async publishPorts(
@@ -143,13 +163,20 @@ export class BridgeDriver implements NetworkDriver {
     });
   }
 
-  async revokePorts({ networkId, endpointId }: EndpointIds): Promise<void> {
+  async revokePorts(ids: EndpointIds): Promise<void> {
+    await this.#release(ids, revokePorts);
+  }
+
+  async #release(
+    { networkId, endpointId }: EndpointIds,
+    release: typeof revokePorts,
+  ): Promise<void> {
     await this.#onEndpoint(networkId, endpointId, async () => {
       const state = this.#find({ networkId, endpointId });
       if (state === undefined) return;
       try {
         await inSandbox(this.world, state, async () => {
-          await releasePorts(this.world, state);
+          await release(this.world, state);
           await giveBack(this.world, state);
         });
       } catch (error) {

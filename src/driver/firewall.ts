@@ -41,6 +41,8 @@ export interface Firewall {
   ruleSettingsOf(network: NetworkSpec): RuleSettings;
   /** The order in which an endpoint's ports are bound and programmed. */
   orderBindings(groups: readonly PortGroup[]): PortGroup[];
+  /** Whether ports in mode `routed` are open from Join to Leave, whatever the container's gateway. */
+  readonly opensRoutedAtJoin: boolean;
   /** What cannot be written or seen on this host, in words. */
   problems(): string[];
 

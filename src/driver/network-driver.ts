@@ -39,7 +39,13 @@ export interface NetworkDriver {
   deleteEndpoint(ids: EndpointIds): Promise<void>;
   /** `com.docker.network.*` keys and their values in Docker's JSON. */
   endpointInfo(ids: EndpointIds): Promise<Readonly<Record<string, unknown>>>;
-  join(ids: EndpointIds, sandboxKey: string, caller?: ProcessId): Promise<JoinResult>;
+  /** `options` as of {@link publishPorts}: Docker 29 opens ports in mode `routed` from here on. */
+  join(
+    ids: EndpointIds,
+    sandboxKey: string,
+    caller?: ProcessId,
+    options?: Readonly<Record<string, unknown>>,
+  ): Promise<JoinResult>;
   leave(ids: EndpointIds): Promise<void>;
   /** `options` as the engine sent them; replaces what was published before. */
   publishPorts(ids: EndpointIds, options: Readonly<Record<string, unknown>>): Promise<void>;

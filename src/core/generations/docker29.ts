@@ -27,6 +27,7 @@ export const docker29: Generation = {
   endpointRules: directAccessDrops,
   portRules: publishedPortRules,
   routedPortRules,
+  opensRoutedAtJoin: true,
   orderBindings: orderPortGroups,
 };
 

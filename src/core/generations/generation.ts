@@ -44,6 +44,11 @@ export interface Generation {
   /** What a published port comes to in mode `routed`, in generations that have it. */
   routedPortRules?(network: NetworkSpec, port: OpenRun): PlacedRule[];
   /**
+   * Whether these are there from Join to Leave, also while another network is the container's gateway;
+   * otherwise from ProgramExternalConnectivity to its Revoke.
+   */
+  readonly opensRoutedAtJoin?: true;
+  /**
    * What isolates two networks from each other, where a network's own rules do not: to be added
    * after the rules of `network`, for every `other` that is there; removed with either of them.
    */

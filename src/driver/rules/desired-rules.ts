@@ -108,9 +108,10 @@ export class DesiredRules {
     for (const { spec, network, record, publishing } of this.registry.endpoints()) {
       if ([record.phase, network.record.phase].includes('removing')) continue;
       await add(this.ofEndpoint(network.spec, spec));
-      // A port that turns out to be another program's must not get a rule.
-      if (publishing !== 'sockets')
-        await add(await this.ofPorts(network.spec, spec, record, yielding));
+      // A port that turns out to be another program's must not get a rule; `opened` ones need no socket.
+      const { opened } = record;
+      const ports = publishing === 'sockets' ? { bindings: [], opened } : record;
+      await add(await this.ofPorts(network.spec, spec, ports, yielding));
     }
     return rules;
   }

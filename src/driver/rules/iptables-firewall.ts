@@ -47,6 +47,10 @@ export class IptablesFirewall implements Firewall {
     return this.choice.current.name;
   }
 
+  get opensRoutedAtJoin(): boolean {
+    return this.choice.current.opensRoutedAtJoin ?? false;
+  }
+
   expectGeneration(name: GenerationName): void {
     this.choice.expect(name);
   }

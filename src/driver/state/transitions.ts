@@ -6,7 +6,7 @@
  * Whatever is planned from the records (rules, repairs) sees the new state from then on: what is on
  * its way out is taken out of the record before it is taken off the host.
  */
-import type { PortBinding } from '../../core/ports/port.js';
+import type { OpenPort, PortBinding } from '../../core/ports/port.js';
 import type { ProcessId } from '../host.js';
 import type { EndpointRecord, NetworkRecord, RuleSettings } from './records.js';
 import type { EndpointState, NetworkState } from './registry.js';
@@ -69,6 +69,11 @@ export function publishing(
   mutable(state).publishing = 'sockets';
 }
 
+/** The engine has joined the container to a network in mode `routed`: these are open from now on. */
+export function portsOpened(state: EndpointState, opened: readonly OpenPort[]): void {
+  changeEndpoint(state, { opened });
+}
+
 /** These host ports are taken, and tried: a release gives all of them back. */
 export function portsChosen(state: EndpointState, bindings: readonly PortBinding[]): void {
   changeEndpoint(state, { bindings });
@@ -87,10 +92,16 @@ export function publishingOver(state: EndpointState): void {
 /**
  * What is written before the first port is taken off the host: a start then finishes the release. In
  * memory the ports stay until the disk has them as released.
+ *
+ * @param kept of the opened ports: those that stay open
  */
-export function releaseRecord({ record }: EndpointState): EndpointRecord {
-  const { bindings, opened } = record;
-  return { ...record, ...noPorts, released: { bindings, opened } };
+export function releaseRecord(
+  { record }: EndpointState,
+  kept: readonly OpenPort[] = [],
+): EndpointRecord {
+  const { bindings } = record;
+  const released = { bindings, opened: withoutPorts(record.opened, kept) };
+  return { ...record, ...noPorts, opened: kept, released };
 }
 
 /** Another endpoint of the container takes these ports over. */
@@ -111,16 +122,21 @@ export function portsGivenBack(state: EndpointState, ports: readonly PortBinding
   });
 }
 
-/** The ports are taken off the host next. Answers with what they were. */
-export function releasing(state: EndpointState): PublishedPorts {
+/** The ports are taken off the host next, but those to keep. Answers with what they were. */
+export function releasing(state: EndpointState, kept: readonly OpenPort[] = []): PublishedPorts {
   const { bindings, opened, exposed, yielded } = state.record;
-  changeEndpoint(state, noPorts);
-  return { bindings, opened, exposed, yielded };
+  changeEndpoint(state, { ...noPorts, opened: kept });
+  return { bindings, opened: withoutPorts(opened, kept), exposed, yielded };
+}
+
+function withoutPorts(ports: readonly OpenPort[], kept: readonly OpenPort[]): readonly OpenPort[] {
+  return kept.length === 0 ? ports : ports.filter((port) => !kept.includes(port));
 }
 
 /** Some of it is still on the host: the next Leave, DeleteEndpoint or start tries again. */
 export function releaseFailed(state: EndpointState, ports: PublishedPorts): void {
-  changeEndpoint(state, ports);
+  const { opened } = state.record;
+  changeEndpoint(state, { ...ports, opened: [...opened, ...ports.opened] });
 }
 
 /** A start has finished the release that the last daemon had begun. */

@@ -2,17 +2,19 @@
  * Publishing the ports of an endpoint: choose, bind, record, then rules. A port that cannot be
  * bound never gets a rule, so that no packet of another program is led astray.
  */
+import { isDeepStrictEqual } from 'node:util';
 import { DriverError, ErrorList } from '../../core/errors.js';
 import { shortId } from '../../core/names.js';
 import { routedFamilies } from '../../core/network/network.js';
 import { refuseSeparate } from '../../core/options/compact-requests.js';
 import type { PublishRequest } from '../../core/options/port-options.js';
-import type { PortBinding } from '../../core/ports/port.js';
+import type { OpenPort, PortBinding } from '../../core/ports/port.js';
 import { expandRequests, type PublishContext, routedPorts } from '../../core/ports/requests.js';
 import type { EndpointState } from '../state/registry.js';
 import { saveEndpoint } from '../state/saving.js';
 import {
   portsBound,
+  portsOpened,
   publishing,
   publishingOver,
   releaseFailed,
@@ -36,15 +38,7 @@ export async function publishPorts(
   request: PublishRequest,
 ): Promise<void> {
   const { spec, network } = state;
-  const context: PublishContext = {
-    containerIpv4: spec.ipv4?.address,
-    containerIpv6: spec.ipv6?.address,
-    hostBinding: network.spec.hostBinding ?? world.settings.defaultBindingIp,
-    userlandProxy: network.spec.userlandProxy,
-    ipv6Listenable: await listensOnIpv6(world.sysctls),
-    noProxy6To4: request.noProxy6To4,
-    routed: routedFamilies(network.spec),
-  };
+  const context = await contextOf(world, state, request);
   const all = expandRequests(request.requests, context);
   const shares = shareOut(world, state, request.noProxy6To4, all);
   const expanded = withoutFamilies(all, shares.left);
@@ -53,8 +47,8 @@ export async function publishPorts(
   world.allocator.ephemeral = await readEphemeralPorts(world.sysctls);
   // All that can be refused is, before what is published goes.
   refuseTaken(world, state, groups, shares.taken);
-  await releasePorts(world, state);
   const { ports: opened, ignored } = routedPorts(request.requests, context);
+  await releasePorts(world, state, keptOpen(world, state, opened));
   if (groups.length === 0 && opened.length === 0 && request.exposed.length === 0) return;
   const [first] = ignored;
   if (first !== undefined) {
@@ -68,6 +62,7 @@ export async function publishPorts(
       'host ports ignored, because NAT is disabled (gateway mode routed)',
     );
   }
+  const joined = state.record.opened;
   publishing(state, { opened, exposed: request.exposed });
   try {
     for (const each of shares.taken) await takeOver(world, each);
@@ -79,7 +74,8 @@ export async function publishPorts(
     await world.strayFlows.forget([{ endpoint: spec.id, bindings: state.record.bindings }]);
   } catch (error) {
     // Also if that cannot be recorded.
-    await releasePorts(world, state).catch(() => freePorts(world, state).catch(() => {}));
+    const kept = keptOpen(world, state, joined);
+    await releasePorts(world, state, kept).catch(() => freePorts(world, state).catch(() => {}));
     await giveBack(world, state);
     throw error;
   } finally {
@@ -87,17 +83,75 @@ export async function publishPorts(
   }
 }
 
+async function contextOf(
+  world: World,
+  { spec, network }: EndpointState,
+  { noProxy6To4 }: PublishRequest,
+): Promise<PublishContext> {
+  return {
+    containerIpv4: spec.ipv4?.address,
+    containerIpv6: spec.ipv6?.address,
+    hostBinding: network.spec.hostBinding ?? world.settings.defaultBindingIp,
+    userlandProxy: network.spec.userlandProxy,
+    ipv6Listenable: await listensOnIpv6(world.sysctls),
+    noProxy6To4,
+    routed: routedFamilies(network.spec),
+  };
+}
+
+/** Whether the engine's own driver opens ports of such an endpoint at Join, and until Leave. */
+export function opensRoutedAtJoin({ rules }: World, { network }: EndpointState): boolean {
+  return rules.opensRoutedAtJoin && routedFamilies(network.spec).length > 0;
+}
+
+/** Opens what is published in mode `routed`, whether the network becomes the gateway or not. */
+export async function openRoutedPorts(
+  world: World,
+  state: EndpointState,
+  request: PublishRequest,
+): Promise<void> {
+  const context = await contextOf(world, state, request);
+  const { ports: opened } = routedPorts(request.requests, context);
+  if (opened.length === 0) return;
+  portsOpened(state, opened);
+  try {
+    await saveEndpoint(world, state);
+    await world.rules.addPorts(state.network.spec, state.spec, { bindings: [], opened });
+  } catch (error) {
+    await releasePorts(world, state).catch(() => freePorts(world, state).catch(() => {}));
+    throw error;
+  }
+}
+
+/** Another network becomes the container's gateway, or none: what Join has opened stays open. */
+export function revokePorts(world: World, state: EndpointState): Promise<void> {
+  return releasePorts(world, state, keptOpen(world, state, state.record.opened));
+}
+
+/** Of the opened ports those that are to be open afterwards, too. */
+function keptOpen(
+  { rules }: World,
+  { record }: EndpointState,
+  wanted: readonly OpenPort[],
+): readonly OpenPort[] {
+  if (!rules.opensRoutedAtJoin) return [];
+  return record.opened.filter((port) => wanted.some((each) => isDeepStrictEqual(each, port)));
+}
+
 /**
  * What {@link freePorts} does, on record before: if that fails nothing is released, and a start
  * does not publish again what was.
+ *
+ * @param kept of the opened ports: those that stay open
  */
 export async function releasePorts(
   world: Pick<World, 'allocator' | 'conntrack' | 'hostPorts' | 'registry' | 'rules' | 'store'>,
   state: EndpointState,
+  kept: readonly OpenPort[] = [],
 ): Promise<void> {
-  if (publishesNothing(state)) return;
-  await saveEndpoint(world, state, releaseRecord(state));
-  await freePorts(world, state);
+  if (publishesOnly(state, kept)) return;
+  await saveEndpoint(world, state, releaseRecord(state, kept));
+  await freePorts(world, state, kept);
 }
 
 /** Finishes at a start what {@link releasePorts} had on record. */
@@ -120,11 +174,12 @@ export async function finishRelease(
 export async function freePorts(
   world: Pick<World, 'allocator' | 'conntrack' | 'hostPorts' | 'registry' | 'rules'>,
   state: EndpointState,
+  kept: readonly OpenPort[] = [],
 ): Promise<boolean> {
-  if (publishesNothing(state)) return false;
+  if (publishesOnly(state, kept)) return false;
   const errors = new ErrorList();
   // No longer desired from here on, so that a repair does not put the rules back.
-  const ports = releasing(state);
+  const ports = releasing(state, kept);
   const { bindings } = ports;
   await Promise.all([
     // The sockets first: while their process closes them, the rules are made out.
@@ -141,9 +196,10 @@ export async function freePorts(
   return true;
 }
 
-function publishesNothing({ record }: EndpointState): boolean {
+function publishesOnly({ record }: EndpointState, kept: readonly OpenPort[]): boolean {
   const { bindings, opened, exposed, yielded } = record;
-  return [bindings, opened, exposed, yielded].every(({ length }) => length === 0);
+  const none = [bindings, exposed, yielded].every(({ length }) => length === 0);
+  return none && opened.length === kept.length;
 }
 
 /**

@@ -119,7 +119,8 @@ export const routes: readonly Route[] = [
     const sandboxKey = body.SandboxKey ?? '';
     return {
       ...ids,
-      run: async (driver) => joinAnswer(await driver.join(ids, sandboxKey, caller)),
+      run: async (driver) =>
+        joinAnswer(await driver.join(ids, sandboxKey, caller, body.Options ?? {})),
     };
   }),
   onEndpoint('NetworkDriver.Leave', (driver, ids) => empty(driver.leave(ids))),

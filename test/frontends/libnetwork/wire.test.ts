@@ -58,7 +58,7 @@ const expectedCalls: Readonly<Record<string, (body: Body) => readonly [string, .
     },
   ],
   EndpointOperInfo: (body) => ['endpointInfo', idsOf(body)],
-  Join: (body) => ['join', idsOf(body), body.SandboxKey],
+  Join: (body) => ['join', idsOf(body), body.SandboxKey, body.Options],
   ProgramExternalConnectivity: (body) => ['publishPorts', idsOf(body), body.Options],
   RevokeExternalConnectivity: (body) => ['revokePorts', idsOf(body)],
   Leave: (body) => ['leave', idsOf(body)],
