@@ -20,14 +20,21 @@ interface Since {
   readonly generation: GenerationName;
 }
 
-const newModes = ['routed', 'nat-unprotected', 'isolated'];
+const newModes = ['nat-unprotected', 'isolated'];
+/** Docker 27 has it; our rules from those of 28 on (docs/differences.md). */
+const routed = {
+  values: ['routed'],
+  version: '27 (with tsbridge: with the rules of 28 and later)',
+  generation: 'docker28',
+} as const;
 
 const options: readonly Since[] = [
   { label: labels.containerPrefix, version: '17.06', generation: 'docker20' },
   { label: labels.hostIpv4, version: '20.10', generation: 'docker20' },
   { label: labels.inhibitIpv4, version: '20.10', generation: 'docker20' },
   { label: labels.hostIpv6, version: '25', generation: 'docker20' },
-  // Docker 27 has `routed`, but none of the chains that keep it apart from the other networks.
+  { label: labels.gatewayMode4, ...routed },
+  { label: labels.gatewayMode6, ...routed },
   { label: labels.gatewayMode4, values: newModes, version: '28', generation: 'docker28' },
   { label: labels.gatewayMode6, values: newModes, version: '28', generation: 'docker28' },
   { label: labels.trustedHostInterfaces, version: '28.2', generation: 'docker28' },
