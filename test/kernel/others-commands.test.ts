@@ -108,8 +108,9 @@ for (const generation of ['docker20', 'docker28'] as const) {
             alone.set(key, []);
             break;
           case 'restore':
-            // Of a host on which the administrator had nothing yet.
+            // Of a host on which the administrator had nothing yet: it empties the chains that it names.
             run('iptables-restore', ['-w', '--noflush'], old);
+            alone.set('filter DOCKER-USER', []);
             break;
           case 'ours':
             run('iptables', ['-w', '-t', 'nat', '-F', 'DOCKER']);
