@@ -321,7 +321,7 @@ t.test('an option that the engine of the host lacks', async (t) => {
   const labels = { 'com.docker.network.bridge.gateway_mode_ipv4': 'routed' };
   await t.rejects(
     driver.createNetwork(network(5, networkId, { 'com.docker.network.generic': labels })),
-    { code: 'options-invalid', message: /since Docker 28/ },
+    { code: 'options-invalid', message: /since Docker 27 \(with tsbridge: with the rules of 28/ },
   );
 });
 
