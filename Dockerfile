@@ -56,8 +56,8 @@ COPY --from=build /build/package.json ./
 COPY --from=build /build/node_modules node_modules
 COPY --from=build /build/dist dist
 COPY LICENSE ./
-RUN ln -s /usr/local/lib/tsbridge/dist/main.js /usr/local/bin/tsbridge \
-  && ln -s /usr/local/lib/tsbridge/node_modules/.bin/node /usr/local/bin/node
+RUN ln -sf /usr/local/lib/tsbridge/dist/main.js /usr/local/bin/tsbridge \
+  && ln -sf /usr/local/lib/tsbridge/node_modules/.bin/node /usr/local/bin/node
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["tsbridge"]
 CMD ["daemon"]
