@@ -41,7 +41,7 @@ class Container {
     return this;
   }
 
-  async connect(name: Name, sandbox = '/ns'): Promise<void> {
+  async connect(name: Name, sandbox = '/ns', options = {}): Promise<void> {
     const { ipv4, ipv6 } = subnets[name];
     await this.driver.createNetwork({
       networkId: id(name),
@@ -57,7 +57,7 @@ class Container {
       address: ipv4 === undefined ? '' : `${ipv4}.2/24`,
       addressIpv6: ipv6 === undefined ? '' : `${ipv6}:2/64`,
       mac: '',
-      options: {},
+      options,
     });
     await this.driver.join(ids(name), sandbox);
   }
@@ -223,5 +223,30 @@ t.test('a request that is refused takes nothing over', async (t) => {
   await c.connect('n6');
   const before = stateOf(c.host);
   await t.rejects(c.program('n6', false, 8081), { code: 'port-allocated' });
+  t.strictSame(stateOf(c.host), before);
+});
+
+t.test('a container with IPv6 off is reached by the proxy, and its address is free', async (t) => {
+  const c = await container();
+  const sysctls = 'net.ipv6.conf.IFNAME.disable_ipv6=1';
+  await c.connect('n46', '/ns', { 'com.docker.network.endpoint.sysctls': sysctls });
+  await c.program('n46');
+  t.same(c.holders, both('n46', 'n46'));
+  const info = await c.driver.endpointInfo(ids('n46'));
+  t.match(info['com.docker.network.portmap'], [
+    { HostIP: '0.0.0.0', IP: '10.46.0.2' },
+    { HostIP: '::', IP: '10.46.0.2' },
+  ]);
+  const before = stateOf(c.host);
+  const heir = { networkId: ids('n46').networkId, endpointId: ids('other').endpointId };
+  await c.driver.createEndpoint({
+    ...heir,
+    ...{ address: '10.46.0.3/24', addressIpv6: 'fd00:46::2/64', mac: '', options: {} },
+  });
+  t.same(c.holders, both('n46', 'n46'), 'the engine has given the address to another one');
+  t.notOk(c.host.logged.some(({ level }) => level === 'warn'));
+  await c.driver.deleteEndpoint(heir);
+  const { world } = c.driver as unknown as { world: { removals: { idle(): Promise<void> } } };
+  await world.removals.idle();
   t.strictSame(stateOf(c.host), before);
 });

@@ -145,7 +145,7 @@ labTest('a container that takes over a minute to start', ours, async (t, lab) =>
     'for p in /proc/[0-9]*; do [ "$(cat "$p/comm")" != containerd ] || basename "$p"; done';
   const pids = (await lab.exec(['sh', '-c', search])).split('\n').filter(Boolean);
   t.ok(pids.length > 0);
-  const signal = (name: string) => lab.exec(['kill', `-${name}`, ...pids]);
+  const signal = (name: string) => lab.exec(['sh', '-c', `kill -${name} ${pids.join(' ')}`]);
   await signal('STOP');
   const slow = lab.run({ name: 'slow', network: 'app', serve: ['tcp/80'] });
   slow.catch(() => undefined);
