@@ -8,6 +8,7 @@ import { Opened } from './daemon/opened.js';
 import { superviseProxy } from './daemon/proxy.js';
 import { watchStalls } from './daemon/stalls.js';
 import { BridgeDriver } from './driver/driver.js';
+import { FrontEnds } from './driver/front-end.js';
 import type { Log } from './driver/host.js';
 import { type FoundAtStart, look, recover } from './driver/recover.js';
 import { deadEndpoints, hostConcerns } from './driver/repair/concerns.js';
@@ -21,6 +22,7 @@ import { Removals } from './driver/state/removals.js';
 import { StrayFlows } from './driver/state/stray-flows.js';
 import { readEphemeralPorts } from './driver/usecases/port-settings.js';
 import type { World } from './driver/world.js';
+import { libnetwork } from './frontends/libnetwork/front-end.js';
 import { createServer } from './frontends/libnetwork/server.js';
 import { Firewalld } from './host/firewalld.js';
 import { IptablesCommands } from './host/iptables/commands.js';
@@ -217,6 +219,7 @@ async function buildWorld(
     registry,
     networkLocks: new KeyedLocks<string>(),
     sandboxLocks: new KeyedLocks<string>(),
+    frontEnds: new FrontEnds([libnetwork]),
     settings: {
       userlandProxy: config.userlandProxy,
       iptables: config.iptables,

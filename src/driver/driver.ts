@@ -1,12 +1,11 @@
 /** The driver: who waits for whom, and which use case serves which call. */
 
 import { DriverError, wrapError } from '../core/errors.js';
-import { type NetworkId, parseEndpointId, parseNetworkId, shortId } from '../core/names.js';
-import type { EndpointInput, NetworkInput } from '../core/options/input.js';
-import { parsePublish } from '../core/options/port-options.js';
-import { protocolNumber } from '../core/ports/port.js';
+import { type NetworkId, shortId } from '../core/names.js';
+import type { PublishRequest } from '../core/options/port-options.js';
+import type { AskedEndpoint, AskedNetwork } from './front-end.js';
 import type { ProcessId } from './host.js';
-import type { EndpointIds, JoinResult, NetworkDriver } from './network-driver.js';
+import type { EndpointIds, EndpointInfo, JoinResult, NetworkDriver } from './network-driver.js';
 import { removeUnlessMoved } from './orphans/dead-endpoints.js';
 import { KeyedLocks } from './state/locks.js';
 import type { EndpointState, NetworkState } from './state/registry.js';
@@ -23,6 +22,8 @@ import {
 } from './usecases/publish.js';
 import { giveBack, inSandbox } from './usecases/siblings.js';
 import type { World } from './world.js';
+
+const nothingToPublish = (): PublishRequest => ({ requests: [], exposed: [], noProxy6To4: false });
 
 /**
  * Calls of one endpoint run one after the other; calls of different endpoints run side by side;
@@ -42,11 +43,10 @@ export class BridgeDriver implements NetworkDriver {
     this.world.rules.engineStarted();
   }
 
-  async createNetwork(input: NetworkInput): Promise<void> {
-    await this.#ready(input.networkId);
-    await this.world.networkLocks.exclusive(input.networkId, () =>
-      createNetwork(this.world, input),
-    );
+  async createNetwork(asked: AskedNetwork): Promise<void> {
+    const { networkId } = asked;
+    await this.#ready(networkId);
+    await this.world.networkLocks.exclusive(networkId, () => createNetwork(this.world, asked));
   }
 
   async deleteNetwork(networkId: NetworkId): Promise<void> {
@@ -55,15 +55,15 @@ export class BridgeDriver implements NetworkDriver {
   }
 
   async createEndpoint(
-    input: EndpointInput,
+    asked: AskedEndpoint,
     caller?: ProcessId,
   ): ReturnType<NetworkDriver['createEndpoint']> {
-    return this.#onEndpoint(input.networkId, input.endpointId, async () => {
-      const endpointId = parseEndpointId(input.endpointId);
-      const network = this.#network(input.networkId);
-      const answer = await createEndpoint(this.world, network, input, caller);
+    const { networkId, endpointId } = asked;
+    return this.#onEndpoint(networkId, endpointId, async () => {
+      const network = this.#network(asked);
+      const answer = await createEndpoint(this.world, network, asked, caller);
       networkUsed(network);
-      const state = endpointId && this.world.registry.endpoint(endpointId);
+      const state = this.world.registry.endpoint(endpointId);
       if (state?.record.phase === 'created') removeUnlessMoved(this.world, state);
       return answer;
     });
@@ -76,40 +76,22 @@ export class BridgeDriver implements NetworkDriver {
     });
   }
 
-  async endpointInfo({
-    networkId,
-    endpointId,
-  }: EndpointIds): Promise<Readonly<Record<string, unknown>>> {
+  async endpointInfo({ networkId, endpointId }: EndpointIds): Promise<EndpointInfo> {
     await this.#ready(networkId, endpointId);
     const { spec, record } = this.#endpoint({ networkId, endpointId });
-    return {
-      'com.docker.network.endpoint.macaddress': spec.mac,
-      'com.docker.network.endpoint.exposedports': record.exposed.map(({ protocol, port }) => ({
-        Proto: protocolNumber[protocol],
-        Port: port,
-      })),
-      'com.docker.network.portmap': [...record.bindings, ...record.opened].map((port) => ({
-        Proto: protocolNumber[port.protocol],
-        IP: port.containerIp,
-        Port: port.containerPort,
-        // Docker's way to say that there is none.
-        HostIP: 'hostIp' in port ? port.hostIp : '',
-        HostPort: 'hostPort' in port ? port.hostPort : 0,
-        HostPortEnd: 'hostPort' in port ? port.hostPort : 0,
-      })),
-      'tsbridge.veth': spec.veth.host,
-    };
+    const { bindings, opened, exposed } = record;
+    return { mac: spec.mac, link: spec.veth.host, bindings, opened, exposed };
   }
 
   async join(
     { networkId, endpointId }: EndpointIds,
     sandboxKey: string,
     caller?: ProcessId,
-    options: Readonly<Record<string, unknown>> = {},
+    readPorts: () => PublishRequest = nothingToPublish,
   ): Promise<JoinResult> {
     return this.#onEndpoint(networkId, endpointId, async () => {
       const state = this.#endpoint({ networkId, endpointId });
-      await this.#openRouted(state, options);
+      await this.#openRouted(state, readPorts);
       // Nothing that the engine has to wait for: after a crash the moved link tells as much.
       joined(state, sandboxKey, caller);
       saveEndpoint(this.world, state).catch((error) => {
@@ -125,13 +107,10 @@ export class BridgeDriver implements NetworkDriver {
     });
   }
 
-  async #openRouted(
-    state: EndpointState,
-    options: Readonly<Record<string, unknown>>,
-  ): Promise<void> {
+  async #openRouted(state: EndpointState, readPorts: () => PublishRequest): Promise<void> {
     if (!opensRoutedAtJoin(this.world, state)) return;
     try {
-      await openRoutedPorts(this.world, state, parsePublish(options));
+      await openRoutedPorts(this.world, state, readPorts());
     } catch (error) {
       throw wrapError(`opening ports of endpoint ${this.#label(state)}`, error, 'firewall-failed');
     }
@@ -143,11 +122,10 @@ export class BridgeDriver implements NetworkDriver {
 
   async publishPorts(
     { networkId, endpointId }: EndpointIds,
-    options: Readonly<Record<string, unknown>>,
+    request: PublishRequest,
   ): Promise<void> {
     await this.#onEndpoint(networkId, endpointId, async () => {
       const state = this.#endpoint({ networkId, endpointId });
-      const request = parsePublish(options);
       try {
         await inSandbox(this.world, state, () => publishPorts(this.world, state, request));
       } catch (error) {
@@ -197,14 +175,14 @@ export class BridgeDriver implements NetworkDriver {
     this.world.registry.unreadable.refuse(...ids);
   }
 
-  #network(text: string): NetworkState {
-    const id = parseNetworkId(text);
-    const state = id === undefined ? undefined : this.world.registry.network(id);
-    if (id !== undefined && state !== undefined) return state;
+  #network(asked: AskedEndpoint): NetworkState {
+    const state = this.world.registry.network(asked.networkId);
+    if (state !== undefined) return state;
+    const { removeNetwork } = this.world.frontEnds.of(asked).words;
     throw new DriverError(
       'network-unknown',
-      `network ${text.slice(0, 12)} is not known to tsbridge: its record is gone; ` +
-        'remove it with "docker network rm" and create it again',
+      `network ${shortId(asked.networkId)} is not known to tsbridge: its record is gone; ` +
+        `remove it with "${removeNetwork}" and create it again`,
     );
   }
 

@@ -2,7 +2,9 @@
 
 import type { MacAddress } from '../core/address.js';
 import type { EndpointId, InterfaceName, InterfacePrefix, NetworkId } from '../core/names.js';
-import type { EndpointInput, NetworkInput } from '../core/options/input.js';
+import type { PublishRequest } from '../core/options/port-options.js';
+import type { OpenPort, PortBinding, Protocol } from '../core/ports/port.js';
+import type { AskedEndpoint, AskedNetwork } from './front-end.js';
 import type { ProcessId } from './host.js';
 
 export interface EndpointIds {
@@ -19,6 +21,17 @@ export interface JoinResult {
   readonly gatewayIpv6: string | undefined;
 }
 
+/** What is known of an endpoint. */
+export interface EndpointInfo {
+  readonly mac: MacAddress;
+  /** The host's end. */
+  readonly link: InterfaceName;
+  readonly bindings: readonly PortBinding[];
+  /** Published without a host port. */
+  readonly opened: readonly OpenPort[];
+  readonly exposed: readonly { readonly protocol: Protocol; readonly port: number }[];
+}
+
 /**
  * Every method may be repeated and may run beside any other. All but `endpointInfo` wait until
  * recovery is done. Whatever fails is undone before the error is thrown. A `caller` is the engine's
@@ -27,28 +40,30 @@ export interface JoinResult {
 export interface NetworkDriver {
   /** An engine says its first word: what it did before it died, it may have forgotten. */
   engineStarted(): void;
-  createNetwork(input: NetworkInput): Promise<void>;
+  createNetwork(asked: AskedNetwork): Promise<void>;
   /** An unknown network is no error. */
   deleteNetwork(networkId: NetworkId): Promise<void>;
   /** Answers with the MAC address if the engine sent none. */
   createEndpoint(
-    input: EndpointInput,
+    asked: AskedEndpoint,
     caller?: ProcessId,
   ): Promise<{ mac: MacAddress | undefined }>;
   /** An unknown endpoint is no error. */
   deleteEndpoint(ids: EndpointIds): Promise<void>;
-  /** `com.docker.network.*` keys and their values in Docker's JSON. */
-  endpointInfo(ids: EndpointIds): Promise<Readonly<Record<string, unknown>>>;
-  /** `options` as of {@link publishPorts}: Docker 29 opens ports in mode `routed` from here on. */
+  endpointInfo(ids: EndpointIds): Promise<EndpointInfo>;
+  /**
+   * @param readPorts as of {@link publishPorts}: Docker 29 opens ports in mode `routed` from here on;
+   *   called only where that is so
+   */
   join(
     ids: EndpointIds,
     sandboxKey: string,
     caller?: ProcessId,
-    options?: Readonly<Record<string, unknown>>,
+    readPorts?: () => PublishRequest,
   ): Promise<JoinResult>;
   leave(ids: EndpointIds): Promise<void>;
-  /** `options` as the engine sent them; replaces what was published before. */
-  publishPorts(ids: EndpointIds, options: Readonly<Record<string, unknown>>): Promise<void>;
+  /** Replaces what was published before. */
+  publishPorts(ids: EndpointIds, request: PublishRequest): Promise<void>;
   /** Nothing published is no error. */
   revokePorts(ids: EndpointIds): Promise<void>;
 }

@@ -6,10 +6,8 @@
 
 import { awaitedLater } from '../background.js';
 import { ErrorList, messageOf } from '../core/errors.js';
-import { parseEndpointId, parseNetworkId, shortId, vethNames } from '../core/names.js';
+import { shortId, vethNames } from '../core/names.js';
 import type { ObservedLink } from '../core/network/links.js';
-import { parseEndpoint } from '../core/options/endpoint-options.js';
-import { parseNetwork } from '../core/options/network-options.js';
 import { Yielding } from '../yielding.js';
 import type { Links, Listener, Log, RecordStore, StoredRecord } from './host.js';
 import { removeUnlessMoved } from './orphans/dead-endpoints.js';
@@ -93,7 +91,11 @@ async function loadAll(world: World, records: readonly StoredRecord[]): Promise<
     if (stored.kind !== 'network') continue;
     await load(world, stored, (value) => {
       const record = decodeNetwork(value);
-      registry.addNetwork(parseNetwork(record.input, settings).spec, record, true);
+      registry.addNetwork(
+        world.frontEnds.of(record).readNetwork(record.input, settings).spec,
+        record,
+        true,
+      );
     });
   }
   const newest = registry.networks().at(-1);
@@ -125,17 +127,15 @@ async function load(
 }
 
 async function loadEndpoint(
-  world: Pick<World, 'allocator' | 'registry' | 'removals' | 'store'>,
+  world: Pick<World, 'allocator' | 'frontEnds' | 'registry' | 'removals' | 'store'>,
   record: EndpointRecord,
 ): Promise<void> {
   const { registry } = world;
-  const id = parseEndpointId(record.input.endpointId);
-  const networkId = parseNetworkId(record.input.networkId);
-  if (id === undefined || networkId === undefined) throw new Error('its ids are none');
+  const { endpointId: id, networkId } = record;
   const owner = (bridge: string): string => `endpoint ${shortId(id)} on ${bridge}`;
   const network = registry.network(networkId);
   if (network !== undefined) {
-    const { spec } = parseEndpoint(record.input, network.spec);
+    const { spec } = world.frontEnds.of(record).readEndpoint(record.input, network.spec);
     const veth = vethNames(spec.id, record.nameAttempt);
     registry.addEndpoint(network, { ...spec, veth }, record);
     world.allocator.add(record.bindings, owner(network.spec.bridge));

@@ -1,7 +1,7 @@
 /** What every use case works with: the collaborators, the settings and what is desired. */
-import type { IpAddress } from '../core/address.js';
 import type { PortAllocator } from '../core/ports/allocator.js';
 import type { Firewall } from './firewall.js';
+import type { FrontEnds } from './front-end.js';
 import type {
   Conntrack,
   HostPorts,
@@ -13,28 +13,11 @@ import type {
   Sysctls,
   Zones,
 } from './host.js';
+import type { DriverSettings } from './settings.js';
 import type { KeyedLocks } from './state/locks.js';
 import type { Registry } from './state/registry.js';
 import type { Removals } from './state/removals.js';
 import type { StrayFlows } from './state/stray-flows.js';
-
-/** Docker's daemon flags that the engine does not tell a plugin. */
-export interface DriverSettings {
-  readonly userlandProxy: boolean;
-  /** Whether IPv4 rules are written at all. */
-  readonly iptables: boolean;
-  readonly ip6tables: boolean | 'auto';
-  /** Networks that count on br_netfilter are made without it, with a warning. */
-  readonly ignoreBrNetfilterError: boolean;
-  readonly ipForward: boolean;
-  /** Leave the policy of FORWARD alone when forwarding is switched on (28). */
-  readonly ipForwardNoDrop: boolean;
-  /** Container addresses may be reached from outside without a published port (28.2). */
-  readonly allowDirectRouting: boolean;
-  /** Default of `com.docker.network.bridge.enable_ip_masquerade`. */
-  readonly ipMasq: boolean;
-  readonly defaultBindingIp: IpAddress | undefined;
-}
 
 /**
  * All of it is for whole use cases and for the composition root. A function that works with six of
@@ -60,6 +43,7 @@ export interface World {
   readonly networkLocks: KeyedLocks<string>;
   /** By sandbox, for the ports of all endpoints of a container. Inside of the others. */
   readonly sandboxLocks: KeyedLocks<string>;
+  readonly frontEnds: FrontEnds;
   readonly settings: DriverSettings;
   readonly log: Log;
 }

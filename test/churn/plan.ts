@@ -6,12 +6,12 @@ import type { Family } from '../../src/core/address.js';
 import type { GenerationName } from '../../src/core/generations/generation.js';
 import {
   type EndpointId,
-  type NetworkId,
   parseEndpointId,
   parseNetworkId,
   vethNames,
 } from '../../src/core/names.js';
 import { parseEndpoint } from '../../src/core/options/endpoint-options.js';
+import type { EndpointInput, NetworkInput } from '../../src/core/options/input.js';
 import { parseNetwork } from '../../src/core/options/network-options.js';
 import { hostAndPort } from '../../src/core/ports/port.js';
 import { tables } from '../../src/core/rules/rule.js';
@@ -34,11 +34,11 @@ export function readIntent(lab: Lab): Registry {
   for (const { id, value } of readRecords(lab, 'networks')) {
     const record = decodeNetwork(value);
     if (parseNetworkId(id) === undefined) throw new Error(`networks/${id}`);
-    registry.addNetwork(parseNetwork(record.input).spec, record);
+    registry.addNetwork(parseNetwork(record.input as NetworkInput).spec, record);
   }
   for (const { id, value } of readRecords(lab, 'endpoints')) {
     const record = decodeEndpoint(value);
-    const network = registry.network(record.input.networkId as NetworkId);
+    const network = registry.network(record.networkId);
     const endpointId = parseEndpointId(id);
     if (network === undefined || endpointId === undefined) {
       throw new Error(`endpoint ${id.slice(0, 12)} is on record without its network`);
@@ -46,7 +46,7 @@ export function readIntent(lab: Lab): Registry {
     const veth = vethNames(endpointId as EndpointId, record.nameAttempt);
     registry.addEndpoint(
       network,
-      { ...parseEndpoint(record.input, network.spec).spec, veth },
+      { ...parseEndpoint(record.input as EndpointInput, network.spec).spec, veth },
       record,
     );
   }

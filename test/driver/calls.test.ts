@@ -2,9 +2,9 @@
 import { createHash } from 'node:crypto';
 import t from 'tap';
 import type { GenerationName } from '../../src/core/generations/generation.js';
-import { BridgeDriver } from '../../src/driver/driver.js';
 import { recover } from '../../src/driver/recover.js';
 import { repairRules } from '../../src/driver/repair/rules.js';
+import { CalledDriver } from '../fakes/called-driver.js';
 import { type FakeHost, makeHost } from '../fakes/fake-host.js';
 import { endpointIds } from '../fakes/ids.js';
 
@@ -47,7 +47,7 @@ const publish = (
 async function start(host: FakeHost, generation?: GenerationName) {
   const { world, choice } = host.boot({}, generation);
   await recover(world);
-  return { driver: new BridgeDriver(world, Promise.resolve()), world, choice };
+  return { driver: new CalledDriver(world, Promise.resolve()), world, choice };
 }
 
 /** Once nothing is on its way out. */
@@ -295,7 +295,7 @@ t.test('rules move over when the engine turns out to be of another generation', 
   const host = makeHost();
   const boot = host.boot({}, 'auto');
   await recover(boot.world);
-  const driver = new BridgeDriver(boot.world, Promise.resolve());
+  const driver = new CalledDriver(boot.world, Promise.resolve());
   await driver.createNetwork(network());
   t.ok(host.firewall.dump()['filter DOCKER-INTERNAL'], 'no engine: the newest');
   await driver.createEndpoint(endpoint());

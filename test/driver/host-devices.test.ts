@@ -3,8 +3,8 @@ import { createHash } from 'node:crypto';
 import t from 'tap';
 import type { Cidr } from '../../src/core/address.js';
 import { parseNetworkId } from '../../src/core/names.js';
-import { BridgeDriver } from '../../src/driver/driver.js';
 import { recover } from '../../src/driver/recover.js';
+import { CalledDriver } from '../fakes/called-driver.js';
 import { type FakeHost, makeHost } from '../fakes/fake-host.js';
 
 const id = (seed: string) => createHash('sha256').update(seed).digest('hex');
@@ -24,7 +24,7 @@ const network = (number: number, network: string, options: Record<string, unknow
 async function start(host: FakeHost) {
   const { world } = host.boot();
   await recover(world);
-  return { driver: new BridgeDriver(world, Promise.resolve()) };
+  return { driver: new CalledDriver(world, Promise.resolve()) };
 }
 
 t.test("a bridge of the user's is used by a network and stays", async (t) => {

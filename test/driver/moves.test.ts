@@ -2,9 +2,9 @@
 import { createHash } from 'node:crypto';
 import t from 'tap';
 import type { GenerationName } from '../../src/core/generations/generation.js';
-import { BridgeDriver } from '../../src/driver/driver.js';
 import { recover } from '../../src/driver/recover.js';
 import { repairRules } from '../../src/driver/repair/rules.js';
+import { CalledDriver } from '../fakes/called-driver.js';
 import { type FakeHost, makeHost } from '../fakes/fake-host.js';
 import { endpointIds } from '../fakes/ids.js';
 
@@ -20,7 +20,7 @@ async function boot(host: FakeHost, generation: GenerationName | 'auto', setting
   const { world, choice } = host.boot(settings, generation);
   await recover(world);
   const ids = endpointIds(networkId, endpointId);
-  return { world, choice, driver: new BridgeDriver(world, Promise.resolve()), ids };
+  return { world, choice, driver: new CalledDriver(world, Promise.resolve()), ids };
 }
 
 /** A network with a container that publishes 8080 and 127.0.0.1:5353. */

@@ -1,10 +1,10 @@
 /** Ports of a network in mode `routed`, with and without the network as the container's gateway. */
 import t from 'tap';
 import type { GenerationName } from '../../src/core/generations/generation.js';
-import { BridgeDriver } from '../../src/driver/driver.js';
 import type { EndpointIds } from '../../src/driver/network-driver.js';
 import { recover } from '../../src/driver/recover.js';
 import { repairRules } from '../../src/driver/repair/rules.js';
+import { CalledDriver } from '../fakes/called-driver.js';
 import { Engine } from '../fakes/engine-calls.js';
 import { makeHost } from '../fakes/fake-host.js';
 
@@ -20,7 +20,7 @@ async function start(generation: GenerationName) {
   const boot = async () => {
     const { world } = host.boot({}, generation);
     await recover(world);
-    return { world, driver: new BridgeDriver(world, Promise.resolve()) };
+    return { world, driver: new CalledDriver(world, Promise.resolve()) };
   };
   const { world, driver } = await boot();
   const network = engine.network(5);

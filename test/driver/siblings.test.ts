@@ -6,7 +6,8 @@
 import { createHash } from 'node:crypto';
 import t from 'tap';
 import { recover } from '../../src/driver/recover.js';
-import { CalledDriver } from '../fakes/engine-calls.js';
+import type { World } from '../../src/driver/world.js';
+import { CalledDriver } from '../fakes/called-driver.js';
 import { type FakeHost, makeHost, stateOf } from '../fakes/fake-host.js';
 
 const id = (seed: string) => createHash('sha256').update(seed).digest('hex');
@@ -32,10 +33,12 @@ const otherGateway6 = { 'com.docker.network.driver.private.no_proxy_6to4': true 
 
 class Container {
   driver!: CalledDriver;
+  world!: World;
   constructor(readonly host: FakeHost) {}
 
   async start(): Promise<this> {
     const { world } = this.host.boot({}, 'docker28');
+    this.world = world;
     this.driver = new CalledDriver(world, Promise.resolve());
     await recover(world);
     return this;
@@ -246,7 +249,6 @@ t.test('a container with IPv6 off is reached by the proxy, and its address is fr
   t.same(c.holders, both('n46', 'n46'), 'the engine has given the address to another one');
   t.notOk(c.host.logged.some(({ level }) => level === 'warn'));
   await c.driver.deleteEndpoint(heir);
-  const { world } = c.driver as unknown as { world: { removals: { idle(): Promise<void> } } };
-  await world.removals.idle();
+  await c.world.removals.idle();
   t.strictSame(stateOf(c.host), before);
 });

@@ -1,29 +1,17 @@
 /** Networks, endpoints and ports as an engine sends them, by small numbers; and its driver. */
 import { createHash } from 'node:crypto';
-import { BridgeDriver } from '../../src/driver/driver.js';
-import type { ProcessId } from '../../src/driver/host.js';
 import type { EndpointIds } from '../../src/driver/network-driver.js';
 import { recover } from '../../src/driver/recover.js';
 import type { World } from '../../src/driver/world.js';
+import { CalledDriver } from './called-driver.js';
 import type { FakeHost, Interpose } from './fake-host.js';
 import { endpointIds } from './ids.js';
 
 const idOf = (seed: string) => createHash('sha256').update(seed).digest('hex');
 
-/** The engine's process. It is gone unless a test puts it among those that are alive. */
-export const engineProcess = 'boot pid:[1] 4711 99' as ProcessId;
-
-/** Whoever calls is the engine. */
-export class CalledDriver extends BridgeDriver {
-  override createEndpoint: BridgeDriver['createEndpoint'] = (input, caller = engineProcess) =>
-    super.createEndpoint(input, caller);
-  override join: BridgeDriver['join'] = (ids, sandboxKey, caller = engineProcess) =>
-    super.join(ids, sandboxKey, caller);
-}
-
 /** Number 5 stands for network 10.5.0.0/24, its endpoint 10.5.0.2, and so on. */
 export class Engine {
-  driver!: BridgeDriver;
+  driver!: CalledDriver;
   world!: World;
 
   constructor(private readonly host: FakeHost) {}

@@ -9,6 +9,7 @@ import type { LinkChange, LinkSpec, ObservedLink } from '../../src/core/network/
 import { PortAllocator } from '../../src/core/ports/allocator.js';
 import { parseEphemeralPorts } from '../../src/core/ports/ephemeral.js';
 import { bindingKey } from '../../src/core/ports/port.js';
+import { FrontEnds } from '../../src/driver/front-end.js';
 import type {
   Conntrack,
   HostPorts,
@@ -26,13 +27,16 @@ import type {
 } from '../../src/driver/host.js';
 import { GenerationChoice } from '../../src/driver/rules/generation-choice.js';
 import { IptablesFirewall } from '../../src/driver/rules/iptables-firewall.js';
+import type { DriverSettings } from '../../src/driver/settings.js';
 import { KeyedLocks } from '../../src/driver/state/locks.js';
 import { Registry } from '../../src/driver/state/registry.js';
 import { Removals } from '../../src/driver/state/removals.js';
 import { StrayFlows } from '../../src/driver/state/stray-flows.js';
-import type { DriverSettings, World } from '../../src/driver/world.js';
+import type { World } from '../../src/driver/world.js';
+import { libnetwork } from '../../src/frontends/libnetwork/front-end.js';
 import { makeBackend } from './backends.js';
 import { FakeFirewall } from './fake-firewall.js';
+import { plain } from './plain-front-end.js';
 import { type LogLine, RecordingLog } from './recording-log.js';
 
 /** Makes the next calls of the named methods fail. */
@@ -386,6 +390,7 @@ export function makeHost(): FakeHost {
       ),
       networkLocks: new KeyedLocks(),
       sandboxLocks: new KeyedLocks(),
+      frontEnds: new FrontEnds([libnetwork, plain]),
       settings,
     };
     return { world, choice };

@@ -1,10 +1,10 @@
 /** What an operator is told, and can do. */
 import { createHash } from 'node:crypto';
 import t from 'tap';
-import { BridgeDriver } from '../../src/driver/driver.js';
 import { recover } from '../../src/driver/recover.js';
 import type { RepairStatus } from '../../src/driver/repair/self-repair.js';
 import { type Facts, HostOperator } from '../../src/operator/status.js';
+import { CalledDriver } from '../fakes/called-driver.js';
 import { makeHost } from '../fakes/fake-host.js';
 
 const facts: Facts = {
@@ -39,7 +39,7 @@ async function start(found: Partial<Facts> = {}, status = repairs) {
   );
   const early = await operator.status();
   await recovered;
-  await new BridgeDriver(world, recovered).createNetwork({
+  await new CalledDriver(world, recovered).createNetwork({
     networkId,
     options: { 'com.docker.network.generic': {} },
     ipv4Data: [{ pool: '10.5.0.0/24', gateway: '10.5.0.1/24' }],

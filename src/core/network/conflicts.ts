@@ -9,9 +9,14 @@ import { familiesOf, familyIn, type NetworkSpec } from './network.js';
  * words, with every conflict in one message and what to do about it.
  *
  * @param others networks there are; `spec` itself may be among them
+ * @param words commands of whoever asks
  * @throws DriverError `network-conflict`
  */
-export function conflictsWith(spec: NetworkSpec, others: Iterable<NetworkSpec>): void {
+export function conflictsWith(
+  spec: NetworkSpec,
+  others: Iterable<NetworkSpec>,
+  words: { readonly removeNetwork: string; readonly listNetworks: string },
+): void {
   const found: string[] = [];
   for (const other of others) {
     if (other.id === spec.id) continue;
@@ -23,8 +28,8 @@ export function conflictsWith(spec: NetworkSpec, others: Iterable<NetworkSpec>):
   throw new DriverError(
     'network-conflict',
     `cannot create network ${label(spec)}: ${found.join('; ')}; ` +
-      'choose others, or remove the network in the way with `docker network rm` or, if ' +
-      '`docker network ls` does not list it, with `tsbridge forget`',
+      `choose others, or remove the network in the way with \`${words.removeNetwork}\` or, if ` +
+      `\`${words.listNetworks}\` does not list it, with \`tsbridge forget\``,
   );
 }
 

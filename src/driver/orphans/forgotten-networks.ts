@@ -75,12 +75,15 @@ function findNetwork({ registry }: Pick<World, 'registry'>, name: string): Netwo
     'network-unknown',
     only === undefined
       ? `no network of tsbridge has the id or the bridge ${JSON.stringify(name)}: tsbridge ` +
-          'reconcile lists those that can be forgotten (names that docker gave are not known here)'
+          'reconcile lists those that can be forgotten (names that a person gave are not known here)'
       : `${name} is the beginning of ${found.length} ids: ${found.map(labelOf).join(', ')}`,
   );
 }
 
-async function refuseBusy({ links }: Pick<World, 'links'>, state: NetworkState): Promise<void> {
+async function refuseBusy(
+  { links, frontEnds }: Pick<World, 'links' | 'frontEnds'>,
+  state: NetworkState,
+): Promise<void> {
   const used = [...state.endpoints.keys()].map(shortId);
   if (used.length > 0) {
     throw new DriverError(
@@ -102,7 +105,7 @@ async function refuseBusy({ links }: Pick<World, 'links'>, state: NetworkState):
   throw new DriverError(
     'network-busy',
     `network ${labelOf(state)} was made or used by the engine since the last start of both, so the ` +
-      'engine knows it: remove it with "docker network rm"',
+      `engine knows it: remove it with "${frontEnds.of(state.record).words.removeNetwork}"`,
   );
 }
 

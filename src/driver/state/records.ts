@@ -5,7 +5,12 @@
 import { type Cidr, cidrText, parseCidr, parseIp } from '../../core/address.js';
 import { DriverError } from '../../core/errors.js';
 import { type GenerationName, generationNames } from '../../core/generations/generation.js';
-import type { EndpointInput, NetworkInput } from '../../core/options/input.js';
+import {
+  type EndpointId,
+  type NetworkId,
+  parseEndpointId,
+  parseNetworkId,
+} from '../../core/names.js';
 import {
   type ExposedPort,
   type OpenPort,
@@ -46,14 +51,19 @@ export interface NetworkRecord {
    * after a reboot, before the engine has started.
    */
   readonly ruleSettings: RuleSettings;
-  readonly input: NetworkInput;
+  /** Which front end asked for it, and what it said: see `front-end.ts`. */
+  readonly frontEnd: string;
+  readonly input: unknown;
 }
 
 export interface EndpointRecord {
   readonly phase: Phase;
   readonly sequence: number;
-  /** As sent, without the port options. */
-  readonly input: EndpointInput;
+  readonly networkId: NetworkId;
+  readonly endpointId: EndpointId;
+  /** Which front end asked for it, and what it said, without ports: see `front-end.ts`. */
+  readonly frontEnd: string;
+  readonly input: unknown;
   /** Which of the endpoint's possible veth names was free. */
   readonly nameAttempt: number;
   /** The engine that created it or joined it last; undefined if that could not be found out. */
@@ -104,19 +114,15 @@ const encodeBinding = (b: PortBinding): unknown => [
 /** Throws `record-unreadable`; the store adds the name of the file. */
 export function decodeNetwork(value: unknown): NetworkRecord {
   const fields = object(value, 'record');
-  const input = object(fields.input, 'input');
+  // The first version called the settings of rules `terms`.
   return {
     phase: phase(fields.phase),
     sequence: number(fields.sequence, 'sequence'),
     bridgeMade: fields.bridgeMade === true,
     addressesMade: addresses(fields.addressesMade ?? []),
-    ruleSettings: ruleSettings(object(fields.ruleSettings, 'ruleSettings')),
-    input: {
-      networkId: text(input.networkId, 'networkId'),
-      options: object(input.options, 'options'),
-      ipv4Data: list(input.ipv4Data, 'ipv4Data').map((pool) => object(pool, 'ipv4Data')),
-      ipv6Data: list(input.ipv6Data, 'ipv6Data').map((pool) => object(pool, 'ipv6Data')),
-    },
+    ruleSettings: ruleSettings(object(fields.ruleSettings ?? fields.terms, 'ruleSettings')),
+    frontEnd: frontEnd(fields.frontEnd),
+    input: object(fields.input, 'input'),
   };
 }
 
@@ -124,8 +130,10 @@ export function decodeNetwork(value: unknown): NetworkRecord {
 export function decodeEndpoint(value: unknown): EndpointRecord {
   const fields = object(value, 'record');
   const input = object(fields.input, 'input');
+  // Records without a front end are of a version that wrote `creating` until the endpoint was joined.
+  const old = fields.frontEnd === undefined && fields.phase === 'creating';
   return {
-    phase: phase(fields.phase),
+    phase: old ? 'created' : phase(fields.phase),
     sequence: number(fields.sequence, 'sequence'),
     nameAttempt: number(fields.nameAttempt, 'nameAttempt'),
     engine: fields.engine === undefined ? undefined : (text(fields.engine, 'engine') as ProcessId),
@@ -136,14 +144,10 @@ export function decodeEndpoint(value: unknown): EndpointRecord {
       ? {}
       : { released: decodePorts(object(fields.released, 'released')) }),
     exposed: list(fields.exposed, 'exposed').map(exposed),
-    input: {
-      networkId: text(input.networkId, 'networkId'),
-      endpointId: text(input.endpointId, 'endpointId'),
-      address: text(input.address, 'address'),
-      addressIpv6: text(input.addressIpv6, 'addressIpv6'),
-      mac: text(input.mac, 'mac'),
-      options: object(input.options, 'options'),
-    },
+    networkId: id(parseNetworkId, fields.networkId ?? input.networkId, 'networkId'),
+    endpointId: id(parseEndpointId, fields.endpointId ?? input.endpointId, 'endpointId'),
+    frontEnd: frontEnd(fields.frontEnd),
+    input,
   };
 }
 
@@ -185,6 +189,17 @@ function opened(value: unknown): OpenPort {
   const containerPort = parsePort(number(port, 'opened'));
   if (!containerIp || !containerPort) throw unreadable('opened', 'a port of a container');
   return { protocol: protocol(name), containerIp, containerPort };
+}
+
+/** The first version had only one, and did not name it. */
+function frontEnd(value: unknown): string {
+  return value === undefined ? 'libnetwork' : text(value, 'frontEnd');
+}
+
+function id<Id>(parse: (text: string) => Id | undefined, value: unknown, name: string): Id {
+  const found = parse(text(value, name));
+  if (found === undefined) throw new DriverError('record-unreadable', 'its ids are none');
+  return found;
 }
 
 function phase(value: unknown): Phase {

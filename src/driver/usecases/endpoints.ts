@@ -6,9 +6,8 @@ import type { Cidr, MacAddress } from '../../core/address.js';
 import { DriverError, ErrorList, wrapError } from '../../core/errors.js';
 import { shortId, vethNames } from '../../core/names.js';
 import type { EndpointSpec } from '../../core/network/endpoint.js';
-import { parseEndpoint } from '../../core/options/endpoint-options.js';
-import type { EndpointInput } from '../../core/options/input.js';
 import { segmentOf } from '../../core/segments/all.js';
+import type { AskedEndpoint } from '../front-end.js';
 import type { ProcessId } from '../host.js';
 import type { EndpointRecord } from '../state/records.js';
 import type { EndpointState, NetworkState } from '../state/registry.js';
@@ -19,31 +18,36 @@ import { isOver } from './proofs.js';
 import { forgetFlows, freePorts } from './publish.js';
 import { giveBack, inSandbox } from './siblings.js';
 
-/** Options that are stored elsewhere in the record, or sent again with the call that needs them. */
-const portOptions = ['com.docker.network.portmap', 'com.docker.network.endpoint.exposedports'];
 const nameAttempts = 4;
 
 /** A repeated call with the same arguments succeeds; with others it is `endpoint-exists`. */
 export async function createEndpoint(
   world: World,
   network: NetworkState,
-  input: EndpointInput,
+  asked: AskedEndpoint,
   engine: ProcessId | undefined,
 ): Promise<{ mac: MacAddress | undefined }> {
-  const { spec, macGiven, warnings } = parseEndpoint(input, network.spec);
+  const frontEnd = world.frontEnds.of(asked);
+  const { spec, macGiven, warnings } = frontEnd.readEndpoint(asked.input, network.spec);
   const answer = { mac: macGiven ? undefined : spec.mac };
   const label = labelOf(spec, network);
-  const kept = withoutPorts(input);
+  const kept = frontEnd.keepEndpoint(asked.input);
   const known = world.registry.endpoint(spec.id);
   if (known?.record.phase === 'removing' && known.network === network) {
     await removeEndpoint(world, known);
   } else if (known !== undefined) {
-    if (isDeepStrictEqual(known.record.input, kept)) return answer;
+    const { record } = known;
+    const same = record.frontEnd === frontEnd.name && isDeepStrictEqual(record.input, kept);
+    if (same) return answer;
     throw new DriverError('endpoint-exists', `endpoint ${label} exists with other options`);
   }
   for (const warning of warnings) world.log.warn({ endpoint: shortId(spec.id) }, warning);
   await makeRoom(world, network, spec);
-  const state = await register(world, network, spec, { input: kept, engine }).catch((error) => {
+  const state = await register(world, network, spec, {
+    frontEnd: frontEnd.name,
+    input: kept,
+    engine,
+  }).catch((error) => {
     throw error instanceof DriverError
       ? error
       : wrapError(`creating endpoint ${label}`, error, 'link-failed');
@@ -70,7 +74,7 @@ async function register(
   world: Pick<World, 'links' | 'registry' | 'removals'>,
   network: NetworkState,
   spec: EndpointSpec,
-  origin: Pick<EndpointRecord, 'input' | 'engine'>,
+  origin: Pick<EndpointRecord, 'frontEnd' | 'input' | 'engine'>,
 ): Promise<EndpointState> {
   for (let attempt = 0; attempt < nameAttempts; attempt += 1) {
     const veth = vethNames(spec.id, attempt);
@@ -83,6 +87,8 @@ async function register(
       {
         phase: 'creating',
         sequence: world.registry.nextSequence(),
+        networkId: network.spec.id,
+        endpointId: spec.id,
         ...origin,
         nameAttempt: attempt,
         sandboxKey: undefined,
@@ -210,12 +216,4 @@ function withoutAddressesOf(spec: EndpointSpec, others: readonly EndpointState[]
 
 export function labelOf(spec: EndpointSpec, network: NetworkState): string {
   return `${shortId(spec.id)} on network ${shortId(network.spec.id)} (${network.spec.bridge})`;
-}
-
-/** As it will be read back from a record. */
-function withoutPorts(input: EndpointInput): EndpointInput {
-  const options = Object.entries(input.options).filter(([name]) => !portOptions.includes(name));
-  return JSON.parse(
-    JSON.stringify({ ...input, options: Object.fromEntries(options) }),
-  ) as EndpointInput;
 }

@@ -8,9 +8,8 @@ import { type NetworkId, shortId } from '../../core/names.js';
 import { conflictsWith } from '../../core/network/conflicts.js';
 import type { ObservedLink } from '../../core/network/links.js';
 import { type NetworkSpec, subnetsOf } from '../../core/network/network.js';
-import type { NetworkInput } from '../../core/options/input.js';
-import { parseNetwork } from '../../core/options/network-options.js';
 import { segmentOf } from '../../core/segments/all.js';
+import type { Asked, AskedNetwork } from '../front-end.js';
 import type { NetworkState } from '../state/registry.js';
 import { saveNetwork } from '../state/saving.js';
 import { networkMade, networkRemoving } from '../state/transitions.js';
@@ -23,20 +22,25 @@ import { refuseDevice, refuseUnknownClash, removalsInTheWay } from './obstacles.
 import { isZoned } from './zones.js';
 
 /** A repeated call with the same arguments succeeds; with others it is `network-exists`. */
-export async function createNetwork(world: World, input: NetworkInput): Promise<void> {
-  const { spec, warnings } = parseNetwork(input, world.settings, world.rules.generationName);
+export async function createNetwork(world: World, asked: AskedNetwork): Promise<void> {
+  const frontEnd = world.frontEnds.of(asked);
+  const { settings, rules } = world;
+  const { spec, warnings } = frontEnd.readNetwork(asked.input, settings, rules.generationName);
+  const input = frontEnd.keepNetwork(asked.input);
   const label = labelOf(spec);
   const known = world.registry.network(spec.id);
   if (known?.record.phase === 'removing') await deleteNetwork(world, spec.id);
   else if (known !== undefined) {
-    if (isDeepStrictEqual(known.record.input, plain(input))) return;
+    const { record } = known;
+    if (record.frontEnd === frontEnd.name && isDeepStrictEqual(record.input, input)) return;
     throw new DriverError('network-exists', `network ${label} exists with other options`);
   }
   for (const other of removalsInTheWay(world, spec)) await finishRemoval(world, other);
   const others = world.registry.networks().map((other) => other.spec);
-  conflictsWith(spec, [...others, ...world.registry.examined]);
+  conflictsWith(spec, [...others, ...world.registry.examined], frontEnd.words);
   for (const warning of warnings) world.log.warn({ network: shortId(spec.id) }, warning);
-  const { found, state } = await register(world, spec, input);
+  const kept = { frontEnd: frontEnd.name, input };
+  const { found, state } = await register(world, spec, kept);
   try {
     await saveNetwork(world, state);
     await ensureNetwork(world, state, found);
@@ -70,7 +74,7 @@ async function finishRemoval(world: World, state: NetworkState): Promise<void> {
 async function register(
   world: Pick<World, 'links' | 'registry' | 'removals' | 'rules'>,
   spec: NetworkSpec,
-  input: NetworkInput,
+  kept: Asked,
 ): Promise<{ found: ObservedLink | undefined; state: NetworkState }> {
   const { registry, rules } = world;
   registry.examined.add(spec);
@@ -82,7 +86,7 @@ async function register(
       bridgeMade: found === undefined,
       addressesMade: found === undefined ? [] : missingAddresses(spec, found),
       ruleSettings: rules.ruleSettingsOf(spec),
-      input: plain(input),
+      ...kept,
     });
     return { found, state };
   } catch (error) {
@@ -236,9 +240,4 @@ async function warnOfRoutes(world: Pick<World, 'links' | 'log'>, spec: NetworkSp
 
 function labelOf(spec: NetworkSpec): string {
   return `${shortId(spec.id)} (${spec.bridge})`;
-}
-
-/** As it will be read back from a record. */
-function plain(input: NetworkInput): NetworkInput {
-  return JSON.parse(JSON.stringify(input)) as NetworkInput;
 }

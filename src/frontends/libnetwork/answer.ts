@@ -12,6 +12,8 @@
  */
 import type { FastifyReply } from 'fastify';
 import { DriverError, type ErrorCode, messageOf } from '../../core/errors.js';
+import { protocolNumber } from '../../core/ports/port.js';
+import type { EndpointInfo } from '../../driver/network-driver.js';
 
 /** fastify would add the character set itself. */
 const mediaType = 'application/vnd.docker.plugins.v1.2+json; charset=utf-8';
@@ -22,6 +24,27 @@ export function sendAnswer(reply: FastifyReply, answer: object): FastifyReply {
 
 export function sendError(reply: FastifyReply, error: DriverError): FastifyReply {
   return sendAnswer(reply.status(statusOf(error.code)), { Err: error.message });
+}
+
+/** The `Value` of EndpointOperInfo: `com.docker.network.*` keys and their values in Docker's JSON. */
+export function endpointValue(info: EndpointInfo): Readonly<Record<string, unknown>> {
+  return {
+    'com.docker.network.endpoint.macaddress': info.mac,
+    'com.docker.network.endpoint.exposedports': info.exposed.map(({ protocol, port }) => ({
+      Proto: protocolNumber[protocol],
+      Port: port,
+    })),
+    'com.docker.network.portmap': [...info.bindings, ...info.opened].map((port) => ({
+      Proto: protocolNumber[port.protocol],
+      IP: port.containerIp,
+      Port: port.containerPort,
+      // Docker's way to say that there is none.
+      HostIP: 'hostIp' in port ? port.hostIp : '',
+      HostPort: 'hostPort' in port ? port.hostPort : 0,
+      HostPortEnd: 'hostPort' in port ? port.hostPort : 0,
+    })),
+    'tsbridge.veth': info.link,
+  };
 }
 
 function statusOf(code: ErrorCode): number {

@@ -10,9 +10,12 @@ import {
   parseNetworkId,
 } from '../../core/names.js';
 import { parseSkippedGateways } from '../../core/options/network-options.js';
+import { parsePublish } from '../../core/options/port-options.js';
 import { show } from '../../core/problems.js';
 import type { ProcessId } from '../../driver/host.js';
 import type { EndpointIds, JoinResult, NetworkDriver } from '../../driver/network-driver.js';
+import { endpointValue } from './answer.js';
+import { libnetwork } from './front-end.js';
 import {
   type BodySchema,
   createEndpointBody,
@@ -26,6 +29,8 @@ import {
   poolsOf,
   programBody,
 } from './schema.js';
+
+const { name: frontEnd } = libnetwork;
 
 /** A call whose body has been understood. */
 export interface Call {
@@ -83,7 +88,7 @@ export const routes: readonly Route[] = [
     };
     return {
       networkId,
-      run: (driver) => empty(driver.createNetwork(input)),
+      run: (driver) => empty(driver.createNetwork({ networkId, frontEnd, input })),
       undo: (driver) => driver.deleteNetwork(networkId),
     };
   }),
@@ -103,7 +108,7 @@ export const routes: readonly Route[] = [
     return {
       ...ids,
       run: async (driver) => {
-        const { mac } = await driver.createEndpoint(input, caller);
+        const { mac } = await driver.createEndpoint({ ...ids, frontEnd, input }, caller);
         // The engine refuses a value for a field that it has a value for already.
         return mac === undefined ? {} : { Interface: { MacAddress: mac } };
       },
@@ -112,7 +117,7 @@ export const routes: readonly Route[] = [
   }),
   onEndpoint('NetworkDriver.DeleteEndpoint', (driver, ids) => empty(driver.deleteEndpoint(ids))),
   onEndpoint('NetworkDriver.EndpointOperInfo', async (driver, ids) => ({
-    Value: await driver.endpointInfo(ids),
+    Value: endpointValue(await driver.endpointInfo(ids)),
   })),
   route('NetworkDriver.Join', joinBody, (body, caller) => {
     const ids = idsOf(body);
@@ -120,13 +125,18 @@ export const routes: readonly Route[] = [
     return {
       ...ids,
       run: async (driver) =>
-        joinAnswer(await driver.join(ids, sandboxKey, caller, body.Options ?? {})),
+        joinAnswer(
+          await driver.join(ids, sandboxKey, caller, () => parsePublish(body.Options ?? {})),
+        ),
     };
   }),
   onEndpoint('NetworkDriver.Leave', (driver, ids) => empty(driver.leave(ids))),
   route('NetworkDriver.ProgramExternalConnectivity', programBody, (body) => {
     const ids = idsOf(body);
-    return { ...ids, run: (driver) => empty(driver.publishPorts(ids, body.Options ?? {})) };
+    return {
+      ...ids,
+      run: async (driver) => empty(driver.publishPorts(ids, parsePublish(body.Options ?? {}))),
+    };
   }),
   onEndpoint('NetworkDriver.RevokeExternalConnectivity', (driver, ids) =>
     empty(driver.revokePorts(ids)),

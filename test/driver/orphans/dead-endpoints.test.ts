@@ -1,9 +1,9 @@
 /** Endpoints whose engine has died: collected when their container is gone for sure, never before. */
 import t from 'tap';
-import { BridgeDriver } from '../../../src/driver/driver.js';
 import { DeadWatch, removeUnlessMoved } from '../../../src/driver/orphans/dead-endpoints.js';
 import { forgetNetwork } from '../../../src/driver/orphans/forgotten-networks.js';
-import { Engine, engineProcess } from '../../fakes/engine-calls.js';
+import { engineProcess } from '../../fakes/called-driver.js';
+import { Engine } from '../../fakes/engine-calls.js';
 import { FakeClock } from '../../fakes/fake-clock.js';
 import { type FakeHost, makeHost, stateOf } from '../../fakes/fake-host.js';
 
@@ -124,7 +124,7 @@ t.test('an engine that lives may take any time to move an endpoint', async (t) =
 t.test('an engine that is not known is taken to live until the next boot', async (t) => {
   const { host, engine } = await setUp({ joined: false });
   const ids = engine.ids(5);
-  await BridgeDriver.prototype.join.call(engine.driver, ids, '/ns', undefined);
+  await engine.driver.join(ids, '/ns', 'unknown');
   const [state] = engine.world.registry.endpoints();
   if (state === undefined) throw new Error('no endpoint');
   const clock = new FakeClock();

@@ -4,6 +4,7 @@ import {
   forgetNetwork,
   forgottenCandidates,
 } from '../../../src/driver/orphans/forgotten-networks.js';
+import { frontEnd } from '../../fakes/called-driver.js';
 import { Engine } from '../../fakes/engine-calls.js';
 import { makeHost, stateOf } from '../../fakes/fake-host.js';
 
@@ -24,7 +25,9 @@ t.test('an equal subnet is no proof that the engine forgot a network', async (t)
       engine.driver.createNetwork(engine.network(5, 'other')),
       {
         code: 'network-conflict',
-        message: /networks have overlapping IPv4 .*docker network rm.*tsbridge forget/,
+        message: new RegExp(
+          `overlapping IPv4 .*${frontEnd().words.removeNetwork}.*tsbridge forget`,
+        ),
       },
       when,
     );
@@ -78,7 +81,11 @@ t.test('a network in use is not forgotten', async (t) => {
   await driver.createNetwork(engine.network(5));
   const name = engine.ids(5).networkId;
   const busy = (message: RegExp) => ({ code: 'network-busy', message });
-  await t.rejects(forgetNetwork(world, name, false), busy(/docker network rm/), 'just made');
+  await t.rejects(
+    forgetNetwork(world, name, false),
+    busy(new RegExp(frontEnd().words.removeNetwork)),
+    'just made',
+  );
   await driver.createEndpoint(engine.endpoint(5));
   await driver.join(engine.ids(5), '/ns');
   driver.engineStarted();

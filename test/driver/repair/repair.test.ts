@@ -2,7 +2,6 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
-import { BridgeDriver } from '../../../src/driver/driver.js';
 import { recover } from '../../../src/driver/recover.js';
 import { hostConcerns } from '../../../src/driver/repair/concerns.js';
 import { LinkConcern, repairLinks } from '../../../src/driver/repair/links.js';
@@ -10,6 +9,7 @@ import { repairRules, repairRulesRunning } from '../../../src/driver/repair/rule
 import { SelfRepair } from '../../../src/driver/repair/self-repair.js';
 import { SettingConcern } from '../../../src/driver/repair/sysctls.js';
 import { repairZones, repairZonesRunning } from '../../../src/driver/repair/zones.js';
+import { CalledDriver } from '../../fakes/called-driver.js';
 import { FakeClock } from '../../fakes/fake-clock.js';
 import { type FakeHost, makeHost } from '../../fakes/fake-host.js';
 import { endpointIds } from '../../fakes/ids.js';
@@ -28,7 +28,7 @@ async function start(
   const host = makeHost();
   const { world } = host.boot(settings);
   await recover(world);
-  const driver = new BridgeDriver(world, Promise.resolve());
+  const driver = new CalledDriver(world, Promise.resolve());
   const ids = endpointIds(networkId, endpointId);
   await driver.createNetwork({
     networkId,
@@ -330,7 +330,7 @@ t.test('without icc, bridge traffic passes the rules again', async (t) => {
   host.sysctls.values.set(path, '0');
   const { world } = host.boot();
   await recover(world);
-  await new BridgeDriver(world, Promise.resolve()).createNetwork({
+  await new CalledDriver(world, Promise.resolve()).createNetwork({
     networkId,
     options: { [generic]: { 'com.docker.network.bridge.enable_icc': 'false' } },
     ipv4Data: [{ pool: '10.5.0.0/24', gateway: '10.5.0.1/24' }],
@@ -347,7 +347,7 @@ t.test("a repair puts bridges back into firewalld's zone", async (t) => {
   host.zones.placed = new Set();
   const { world } = host.boot();
   await recover(world);
-  const driver = new BridgeDriver(world, Promise.resolve());
+  const driver = new CalledDriver(world, Promise.resolve());
   const create = (seed: string, number: number, options: Record<string, unknown>) =>
     driver.createNetwork({
       networkId: id(seed),

@@ -1,7 +1,7 @@
 /** Records that are damaged or of a newer version: left alone, named, and all else is served. */
 import t from 'tap';
-import { BridgeDriver } from '../../../src/driver/driver.js';
 import { recover } from '../../../src/driver/recover.js';
+import { CalledDriver } from '../../fakes/called-driver.js';
 import { Engine } from '../../fakes/engine-calls.js';
 import { makeHost, stateOf } from '../../fakes/fake-host.js';
 
@@ -111,8 +111,7 @@ t.test("an endpoint's record", async (t) => {
 t.test('a record whose name is not its content', async (t) => {
   const { host, engine } = await twoNetworks();
   const good = host.store.records.get(`endpoint ${engine.ids(6).endpointId}`);
-  const input = { ...JSON.parse(good?.text ?? '{}').input, endpointId: 'x' };
-  const text = JSON.stringify({ ...JSON.parse(good?.text ?? '{}'), input });
+  const text = JSON.stringify({ ...JSON.parse(good?.text ?? '{}'), endpointId: 'x' });
   host.store.records.set('endpoint x', { kind: 'endpoint', id: 'x', text });
   await engine.start();
   t.match(engine.world.registry.unreadable.all(), [{ id: 'x', reason: /its ids are none/ }]);
@@ -126,6 +125,6 @@ t.test('nothing is served if it is not known which records there are', async (t)
   };
   const recovered = recover(world);
   recovered.catch(() => {});
-  const driver = new BridgeDriver(world, recovered);
+  const driver = new CalledDriver(world, recovered);
   await t.rejects(driver.deleteNetwork('a'.repeat(64) as never), { message: /EIO/ });
 });

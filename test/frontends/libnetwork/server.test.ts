@@ -84,7 +84,18 @@ t.test('every method of the protocol leads to its use case', async (t) => {
     Interface: { MacAddress: '02:42:0a:05:00:02' },
   });
   t.strictSame(await call('EndpointOperInfo', ids), {
-    Value: { 'com.docker.network.portmap': [] },
+    Value: {
+      'com.docker.network.endpoint.macaddress': '02:42:0a:05:00:02',
+      'com.docker.network.endpoint.exposedports': [{ Proto: 6, Port: 80 }],
+      'com.docker.network.portmap': [
+        {
+          ...{ Proto: 6, IP: '10.5.0.2', Port: 80 },
+          ...{ HostIP: '0.0.0.0', HostPort: 8080, HostPortEnd: 8080 },
+        },
+        { Proto: 17, IP: 'fd00::2', Port: 53, HostIP: '', HostPort: 0, HostPortEnd: 0 },
+      ],
+      'tsbridge.veth': 'veth7654321',
+    },
   });
   t.strictSame(await call('Join', { ...ids, SandboxKey: '/var/run/docker/netns/1', Options: {} }), {
     InterfaceName: { SrcName: 'veth1234567', DstPrefix: 'eth' },
@@ -101,6 +112,7 @@ t.test('every method of the protocol leads to its use case', async (t) => {
   t.strictSame(await call('DeleteEndpoint', ids), {});
 
   const both = { networkId, endpointId };
+  const noPorts = { requests: [], exposed: [], noProxy6To4: false };
   const bare = { ...both, address: '', addressIpv6: '', options: {} };
   const pool = {
     addressSpace: 'LocalDefault',
@@ -124,10 +136,10 @@ t.test('every method of the protocol leads to its use case', async (t) => {
       ['createEndpoint', { ...bare, mac: '02:42:0a:05:00:03' }],
       ['createEndpoint', { ...bare, mac: '' }],
       ['endpointInfo', both],
-      ['join', both, '/var/run/docker/netns/1', {}],
-      ['join', both, '', {}],
-      ['publishPorts', both, { a: 1 }],
-      ['publishPorts', both, {}],
+      ['join', both, '/var/run/docker/netns/1', noPorts],
+      ['join', both, '', noPorts],
+      ['publishPorts', both, noPorts],
+      ['publishPorts', both, noPorts],
       ['revokePorts', both],
       ['leave', both],
       ['deleteEndpoint', both],

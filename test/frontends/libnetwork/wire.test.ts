@@ -9,7 +9,7 @@ import type { NetworkSpec } from '../../../src/core/network/network.js';
 import { parseEndpoint } from '../../../src/core/options/endpoint-options.js';
 import type { EndpointInput, NetworkInput } from '../../../src/core/options/input.js';
 import { parseNetwork } from '../../../src/core/options/network-options.js';
-import { parsePublish } from '../../../src/core/options/port-options.js';
+import { type PublishRequest, parsePublish } from '../../../src/core/options/port-options.js';
 import { createServer } from '../../../src/frontends/libnetwork/server.js';
 import { RecordingDriver } from '../../fakes/recording-driver.js';
 import { RecordingLog } from '../../fakes/recording-log.js';
@@ -58,8 +58,17 @@ const expectedCalls: Readonly<Record<string, (body: Body) => readonly [string, .
     },
   ],
   EndpointOperInfo: (body) => ['endpointInfo', idsOf(body)],
-  Join: (body) => ['join', idsOf(body), body.SandboxKey, body.Options],
-  ProgramExternalConnectivity: (body) => ['publishPorts', idsOf(body), body.Options],
+  Join: (body) => [
+    'join',
+    idsOf(body),
+    body.SandboxKey,
+    parsePublish((body.Options ?? {}) as Record<string, unknown>),
+  ],
+  ProgramExternalConnectivity: (body) => [
+    'publishPorts',
+    idsOf(body),
+    parsePublish((body.Options ?? {}) as Record<string, unknown>),
+  ],
   RevokeExternalConnectivity: (body) => ['revokePorts', idsOf(body)],
   Leave: (body) => ['leave', idsOf(body)],
   DeleteEndpoint: (body) => ['deleteEndpoint', idsOf(body)],
@@ -156,7 +165,7 @@ for (const file of readdirSync(folder).filter((name) => name.endsWith('.jsonl'))
         const address = expectedAddresses[scenario];
         if (address !== undefined) t.equal(input.address, address);
       } else if (call.name === 'publishPorts') {
-        const { requests, exposed } = parsePublish(call.arguments[1] as Record<string, unknown>);
+        const { requests, exposed } = call.arguments[1] as PublishRequest;
         const ports = requests.map(({ hostIp, hostPorts, containerPort, protocol }) => {
           const host = hostPorts === undefined ? 'any' : `${hostPorts.first}-${hostPorts.last}`;
           const ip = hostIp === undefined ? '' : `${hostIp}:`;
