@@ -67,8 +67,8 @@ export class RunningProcesses {
   async reach(path: string): Promise<Pick<Running, 'connection' | 'id'> | undefined> {
     const socket = await this.#dialPatiently(path);
     if (socket === undefined) return undefined;
-    const id = await this.settings.processes.atOtherEnd(socket);
-    return { connection: new ControlConnection(socket, this.#silenceMs), id };
+    const connection = new ControlConnection(socket, this.#silenceMs);
+    return { connection, id: await this.settings.processes.atOtherEnd(socket) };
   }
 
   /** Version 1 says nothing of itself. */
