@@ -5,6 +5,7 @@ import type { GenerationName } from '../../src/core/generations/generation.js';
 import { recover } from '../../src/driver/recover.js';
 import { repairRules } from '../../src/driver/repair/rules.js';
 import { CalledDriver } from '../fakes/called-driver.js';
+import { startEngine } from '../fakes/engine-starts.js';
 import { type FakeHost, makeHost } from '../fakes/fake-host.js';
 import { endpointIds } from '../fakes/ids.js';
 
@@ -46,27 +47,6 @@ async function populate(host: FakeHost, generation: GenerationName | 'auto', set
     'com.docker.network.portmap': [port(6, '', 80, 8080), port(17, '127.0.0.1', 53, 5353)],
   });
   return booted;
-}
-
-/** What an engine of the generation makes when it starts. */
-const starts: Readonly<Record<'docker20' | 'docker28', string>> = {
-  docker20: '*filter\n-I FORWARD 1 -j DOCKER-ISOLATION-STAGE-1\nCOMMIT\n',
-  docker28:
-    '*filter\n-I DOCKER-FORWARD 1 -j DOCKER-ISOLATION-STAGE-1\n' +
-    '-I FORWARD 1 -j DOCKER-FORWARD\nCOMMIT\n',
-};
-
-async function startEngine(host: FakeHost, generation: keyof typeof starts): Promise<void> {
-  const chains = ['STAGE-1', 'STAGE-2'].map((stage) => `DOCKER-ISOLATION-${stage}`);
-  if (generation === 'docker28') chains.push('DOCKER-FORWARD');
-  const missing = chains.filter((chain) => !(`filter ${chain}` in host.firewall.dump()));
-  const made = missing.map((chain) => `-N ${chain}\n`).join('');
-  // 28 takes away what those before it have in FORWARD (docs/docker-bridge.md 1.4).
-  const old = '-j DOCKER-ISOLATION-STAGE-1';
-  const legacy =
-    generation === 'docker28' && host.firewall.rules('filter', 'FORWARD').includes(old);
-  const gone = legacy ? `-D FORWARD ${old}\n` : '';
-  await host.firewall.restore(4, starts[generation].replace('\n', `\n${made}${gone}`));
 }
 
 /**
@@ -264,3 +244,30 @@ t.test('a network that needs br_netfilter is refused where the kernel has none',
   await ignored.made;
   t.match(ignored.host.logged.find(({ level }) => level === 'warn')?.message, /br_netfilter/);
 });
+
+t.test(
+  'what goes between an update of the engine and the repair leaves nothing of the old words',
+  async (t) => {
+    const calls = {
+      ports: ({ driver, ids }: Awaited<ReturnType<typeof boot>>) => driver.revokePorts(ids),
+      endpoint: ({ driver, ids }: Awaited<ReturnType<typeof boot>>) => driver.deleteEndpoint(ids),
+      network: ({ driver, ids }: Awaited<ReturnType<typeof boot>>) =>
+        driver.deleteNetwork(ids.networkId),
+    };
+    for (const [what, call] of Object.entries(calls)) {
+      const left = async (seenBefore: boolean) => {
+        const host = makeHost();
+        await startEngine(host, 'docker20');
+        const booted = await populate(host, 'auto');
+        await startEngine(host, 'docker28');
+        // As `tsbridge status` does, or a repair that waits for a quiet moment.
+        if (seenBefore) await repairRules(booted.world, 'dry-run');
+        await call(booted);
+        await repairRules(booted.world, 'running');
+        await booted.world.removals.idle();
+        return rules(host);
+      };
+      t.same(await left(true), await left(false), what);
+    }
+  },
+);

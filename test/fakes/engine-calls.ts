@@ -1,5 +1,6 @@
 /** Networks, endpoints and ports as an engine sends them, by small numbers; and its driver. */
 import { createHash } from 'node:crypto';
+import type { GenerationName } from '../../src/core/generations/generation.js';
 import type { EndpointIds } from '../../src/driver/network-driver.js';
 import { recover } from '../../src/driver/recover.js';
 import type { World } from '../../src/driver/world.js';
@@ -17,8 +18,8 @@ export class Engine {
   constructor(private readonly host: FakeHost) {}
 
   /** A fresh daemon on the same host. */
-  async start(interpose?: Interpose): Promise<void> {
-    const { world } = this.host.boot({}, 'docker20', interpose);
+  async start(interpose?: Interpose, generation: GenerationName | 'auto' = 'docker20') {
+    const { world } = this.host.boot({}, generation, interpose);
     this.world = world;
     this.driver = new CalledDriver(world, Promise.resolve());
     await recover(world);

@@ -54,8 +54,9 @@ const network = {
   ipv6: undefined,
 } as never;
 const kind = 'change' as const;
-const add = { kind, add: generations.docker20.networkRules(network, 4, settings), remove: [] };
-const remove = { kind, add: [], remove: add.add.map(({ rule }) => rule) };
+const placed = generations.docker20.networkRules(network, 4, settings);
+const add = { kind, add: async () => placed, remove: [] };
+const remove = { kind, add: async () => [], remove: placed.map(({ rule }) => rule) };
 const rules = () => run('iptables-save', []).match(/^-A .*br-a.*$/gm) ?? [];
 
 /** Of one that did part of its work the second try can do the rest. */

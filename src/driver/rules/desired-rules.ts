@@ -16,7 +16,7 @@ import type { OwnThings } from '../../core/rules/stale.js';
 import { Yielding } from '../../yielding.js';
 import type { PublishedPorts } from '../firewall.js';
 import type { RuleSettings } from '../state/records.js';
-import type { Registry } from '../state/registry.js';
+import { portsToWrite, type Registry } from '../state/registry.js';
 import type { GenerationChoice } from './generation-choice.js';
 import { makePortRules, PortRules, type Writer } from './port-rules.js';
 
@@ -105,13 +105,11 @@ export class DesiredRules {
       await yielding.pause();
     };
     for (const spec of this.networks) await add(this.ofNetwork(spec, family, observed));
-    for (const { spec, network, record, publishing } of this.registry.endpoints()) {
-      if ([record.phase, network.record.phase].includes('removing')) continue;
+    for (const state of this.registry.endpoints()) {
+      const { spec, network } = state;
+      if ([state.record.phase, network.record.phase].includes('removing')) continue;
       await add(this.ofEndpoint(network.spec, spec));
-      // A port that turns out to be another program's must not get a rule; `opened` ones need no socket.
-      const { opened } = record;
-      const ports = publishing === 'sockets' ? { bindings: [], opened } : record;
-      await add(await this.ofPorts(network.spec, spec, ports, yielding));
+      await add(await this.ofPorts(network.spec, spec, portsToWrite(state), yielding));
     }
     return rules;
   }
@@ -130,19 +128,54 @@ export class DesiredRules {
     yielding: Yielding,
   ): Promise<PlacedRule[]> {
     const rules: PlacedRule[] = [];
-    for (const { spec, record, endpoints } of this.registry.networks()) {
-      if (isDeepStrictEqual(record.ruleSettings, this.ruleSettingsOf(spec))) continue;
-      const { generation: name, userlandProxy, loopbackSpared, ...more } = record.ruleSettings;
-      const generation = generations[name];
-      const writer = { generation, settings: { userlandProxy, loopbackSpared } };
-      const network = { ...spec, ...more };
-      rules.push(...this.#networkRules(network, family, observed, writer));
+    for (const { spec, endpoints } of this.registry.networks()) {
+      rules.push(...this.formerOfNetwork(spec, family, observed));
       for (const endpoint of endpoints.values()) {
-        rules.push(...generation.endpointRules(network, endpoint.spec, family));
-        rules.push(...(await makePortRules(network, endpoint.record, writer, yielding)));
+        rules.push(...this.formerOfEndpoint(spec, endpoint.spec));
+        rules.push(...(await this.formerOfPorts(spec, endpoint.record, yielding)));
       }
     }
     return rules;
+  }
+
+  /**
+   * Of one network, if they are on the host in other words than they are written now: a repair was put off,
+   * or is under way, and what a call takes away meanwhile is not among what that repair moves.
+   */
+  formerOfNetwork(spec: NetworkSpec, family: Family, observed: RuleSet): PlacedRule[] {
+    const former = this.#formerOf(spec);
+    if (former === undefined) return [];
+    return this.#networkRules(former.network, family, observed, former.writer);
+  }
+
+  /** As {@link formerOfNetwork}, of an endpoint; of both families. */
+  formerOfEndpoint(spec: NetworkSpec, endpoint: EndpointSpec): PlacedRule[] {
+    const former = this.#formerOf(spec);
+    if (former === undefined) return [];
+    const { network, writer } = former;
+    return ([4, 6] as const).flatMap((family) =>
+      writer.generation.endpointRules(network, endpoint, family),
+    );
+  }
+
+  /** As {@link formerOfNetwork}, of published ports; of both families. */
+  async formerOfPorts(
+    spec: NetworkSpec,
+    ports: PublishedPorts,
+    yielding = new Yielding(),
+  ): Promise<PlacedRule[]> {
+    const former = this.#formerOf(spec);
+    if (former === undefined) return [];
+    return makePortRules(former.network, ports, former.writer, yielding);
+  }
+
+  /** undefined: its rules are on the host in the words in which they are written now. */
+  #formerOf(spec: NetworkSpec): { network: NetworkSpec; writer: Writer } | undefined {
+    const settings = this.registry.network(spec.id)?.record.ruleSettings;
+    if (settings === undefined || isDeepStrictEqual(settings, this.ruleSettingsOf(spec))) return;
+    const { generation: name, userlandProxy, loopbackSpared, ...more } = settings;
+    const writer = { generation: generations[name], settings: { userlandProxy, loopbackSpared } };
+    return { network: { ...spec, ...more }, writer };
   }
 
   /**
@@ -171,9 +204,7 @@ export class DesiredRules {
     return {
       bridges: new Set(specs.map(({ bridge }) => bridge)),
       subnets: specs.flatMap((spec) => familyIn(spec, family)?.subnet ?? []),
-      bindings: this.registry
-        .endpoints()
-        .flatMap(({ record, publishing }) => (publishing === 'sockets' ? [] : record.bindings)),
+      bindings: this.registry.endpoints().flatMap((state) => portsToWrite(state).bindings),
     };
   }
 

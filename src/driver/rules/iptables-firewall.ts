@@ -75,12 +75,16 @@ export class IptablesFirewall implements Firewall {
     return this.#submit(() => ({ kind: 'remove-network', network }));
   }
 
-  addEndpoint(network: NetworkSpec, endpoint: EndpointSpec): Promise<void> {
-    return this.#add(this.#desired.ofEndpoint(network, endpoint));
+  async addEndpoint(network: NetworkSpec, endpoint: EndpointSpec): Promise<void> {
+    if (this.#desired.ofEndpoint(network, endpoint).length === 0) return;
+    await this.#add(async () => this.#desired.ofEndpoint(network, endpoint));
   }
 
   removeEndpoint(network: NetworkSpec, endpoint: EndpointSpec): Promise<void> {
-    return this.#remove(this.#desired.ofEndpoint(network, endpoint));
+    return this.#remove([
+      ...this.#desired.ofEndpoint(network, endpoint),
+      ...this.#desired.formerOfEndpoint(network, endpoint),
+    ]);
   }
 
   async preparePorts(
@@ -96,7 +100,9 @@ export class IptablesFirewall implements Firewall {
     endpoint: EndpointSpec,
     ports: PublishedPorts,
   ): Promise<void> {
-    await this.#add(await this.#desired.ofPorts(network, endpoint, ports));
+    if (ports.bindings.length === 0 && ports.opened.length === 0) return;
+    // Not made here: what is submitted later, such as the removal of the same ports, must be planned later.
+    await this.#add(() => this.#desired.ofPorts(network, endpoint, ports));
   }
 
   async removePorts(
@@ -104,7 +110,9 @@ export class IptablesFirewall implements Firewall {
     endpoint: EndpointSpec,
     ports: PublishedPorts,
   ): Promise<void> {
-    const rules = await this.#desired.ofPorts(network, endpoint, ports);
+    // Begun before the first await: a repair that ends meanwhile makes the former settings unknown.
+    const former = this.#desired.formerOfPorts(network, ports);
+    const rules = [...(await this.#desired.ofPorts(network, endpoint, ports)), ...(await former)];
     this.#desired.forgetPorts(endpoint);
     await this.#remove(rules);
   }
@@ -169,12 +177,11 @@ export class IptablesFirewall implements Firewall {
     );
   }
 
-  async #add(rules: readonly PlacedRule[]): Promise<void> {
-    if (rules.length === 0) return;
+  async #add(make: () => Promise<readonly PlacedRule[]>): Promise<void> {
     await this.#submit((family) => {
       return {
         kind: 'change',
-        add: rules.filter(({ rule }) => rule.family === family),
+        add: async () => (await make()).filter(({ rule }) => rule.family === family),
         remove: [],
       };
     });
@@ -184,7 +191,11 @@ export class IptablesFirewall implements Firewall {
     if (placed.length === 0) return;
     const rules = placed.map(({ rule }) => rule);
     await this.#submit((family) => {
-      return { kind: 'change', add: [], remove: rules.filter((rule) => rule.family === family) };
+      return {
+        kind: 'change',
+        add: async () => [],
+        remove: rules.filter((rule) => rule.family === family),
+      };
     });
   }
 

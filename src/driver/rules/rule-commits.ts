@@ -22,7 +22,8 @@ export type RuleRequest =
   | { readonly kind: 'add-network' | 'remove-network'; readonly network: NetworkSpec }
   | {
       readonly kind: 'change';
-      readonly add: readonly PlacedRule[];
+      /** Made right before the plan: by then a repair can have changed the generation. */
+      readonly add: () => Promise<readonly PlacedRule[]>;
       readonly remove: readonly Rule[];
     }
   | { readonly kind: 'drop-forwarded' }
@@ -119,7 +120,12 @@ export class RuleCommits {
     }
   }
 
-  /** Plans each request on top of the ones before it, and commits all of them together. */
+  /**
+   * Plans each request on top of the ones before it, and commits all of them together. A call changes the
+   * registry before it submits a request, and a repair plans from the registry: so the repair keeps what was
+   * asked for before it, and what is asked for after it is planned on what it leaves. Whichever comes first,
+   * the host has what is desired after both.
+   */
   async #commit(batch: readonly RuleRequest[]): Promise<RepairOutcome[]> {
     if (batch.some(({ kind }) => kind === 'repair')) this.#model = undefined;
     try {
@@ -150,7 +156,7 @@ export class RuleCommits {
     yielding: Yielding,
   ): Promise<Planned> {
     if (request.kind === 'repair') return this.#planRepair(request.scope, later, model, yielding);
-    const edit = this.#editOf(request, model);
+    const edit = await this.#editOf(request, model);
     const blind = blindDeletions(model, edit.remove);
     const planned = await this.#changes(edit, model, yielding);
     const changes = [...planned, ...blind];
@@ -186,18 +192,24 @@ export class RuleCommits {
     return yielding.run(planInSteps(model, base, editWithoutTables(missing, edit)));
   }
 
-  #editOf(request: Exclude<RuleRequest, { readonly kind: 'repair' }>, model: RuleSet): RuleEdit {
+  async #editOf(
+    request: Exclude<RuleRequest, { readonly kind: 'repair' }>,
+    model: RuleSet,
+  ): Promise<RuleEdit> {
     const { family, desired, repairs } = this;
     const kept = repairs.keptDrop(family, model);
     switch (request.kind) {
       case 'add-network':
         return { add: desired.ofNetwork(request.network, family, model), remove: [], ...kept };
       case 'remove-network': {
-        const rules = desired.ofNetwork(request.network, family, model);
+        const rules = [
+          ...desired.ofNetwork(request.network, family, model),
+          ...desired.formerOfNetwork(request.network, family, model),
+        ];
         return { add: [], remove: rules.map(({ rule }) => rule), ...kept };
       }
       case 'change':
-        return { add: request.add, remove: request.remove, ...kept };
+        return { add: await request.add(), remove: request.remove, ...kept };
       case 'drop-forwarded':
         return { add: [], remove: [], dropForwarded: true };
     }

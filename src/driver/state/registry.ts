@@ -27,6 +27,14 @@ export interface EndpointState {
   readonly publishing?: 'sockets' | 'rules' | undefined;
 }
 
+/** What of its ports has rules: those whose sockets are being opened may turn out to be another program's. */
+export function portsToWrite({
+  record: { bindings, opened },
+  publishing,
+}: EndpointState): Pick<EndpointRecord, 'bindings' | 'opened'> {
+  return { bindings: publishing === 'sockets' ? [] : bindings, opened };
+}
+
 export class Registry {
   /**
    * Networks to be: what is on the host under their names is looked at, and nothing planned yet.

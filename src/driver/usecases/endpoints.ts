@@ -10,7 +10,7 @@ import { segmentOf } from '../../core/segments/all.js';
 import type { AskedEndpoint } from '../front-end.js';
 import type { ProcessId } from '../host.js';
 import type { EndpointRecord } from '../state/records.js';
-import type { EndpointState, NetworkState } from '../state/registry.js';
+import { type EndpointState, type NetworkState, portsToWrite } from '../state/registry.js';
 import { saveEndpoint } from '../state/saving.js';
 import { endpointMade, endpointRemoving } from '../state/transitions.js';
 import type { World } from '../world.js';
@@ -157,12 +157,8 @@ export async function removeEndpoint(world: World, state: EndpointState): Promis
   ]);
   if (!errors.failed) world.registry.removeEndpoint(state);
   // Rules of ports on the shared address can be the same, too: they are stated again.
-  for (const { spec: other, record } of shared) {
-    if (record.phase === 'removing') continue;
-    await errors.attempt(async () => {
-      await world.rules.addEndpoint(network.spec, other);
-      await world.rules.addPorts(network.spec, other, record);
-    });
+  for (const other of shared) {
+    await errors.attempt(() => restateRules(world, other));
   }
   let forgotten: unknown;
   world.removals.begin(spec.veth.host, async () => {
@@ -187,6 +183,20 @@ export async function removeEndpoint(world: World, state: EndpointState): Promis
       `deleting endpoint ${labelOf(spec, network)}: ${errors.message}`,
     );
   }
+}
+
+/**
+ * Of an endpoint on which calls may be at work meanwhile: what they are taking away is not brought back, and
+ * ports get no rule before their sockets are open.
+ */
+async function restateRules(world: Pick<World, 'rules'>, state: EndpointState): Promise<void> {
+  const { spec, network } = state;
+  if (state.record.phase === 'removing') return;
+  // Both are asked for before anything is waited for: a removal that begins later comes later.
+  await Promise.all([
+    world.rules.addEndpoint(network.spec, spec),
+    world.rules.addPorts(network.spec, spec, portsToWrite(state)),
+  ]);
 }
 
 /** Other endpoints of the network that have one of its addresses, and are not on their way out. */
