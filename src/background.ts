@@ -1,10 +1,12 @@
-/** Owners for work that nobody waits for: a rejection without one ends the daemon. */
+/**
+ * Owners for promises that no code awaits: Node.js ends the daemon when a promise rejects and none handles it.
+ */
 import { messageOf } from './core/errors.js';
 import type { Log } from './driver/host.js';
 
 /**
- * Lets work go on by itself. Its failure is logged, and that is all that comes of it: what has to be tried
- * again, or put right, is up to the work.
+ * Lets work go on by itself. A failure is logged and nothing else: the work itself has to try again or undo
+ * what it has done.
  *
  * @param what the work, as a log line names it: `what failed`
  */
@@ -20,8 +22,8 @@ export function background(
 }
 
 /**
- * For a promise that is stored now and awaited later: whoever awaits it gets its rejection, and this only keeps
- * Node.js from taking it for one that nobody handles, in case it comes before.
+ * For a promise that is stored now and awaited later. The awaiter gets its rejection; this only prevents
+ * Node.js from ending the daemon (unhandledRejection) if the promise rejects before it is awaited.
  */
 export function awaitedLater(promise: Promise<unknown>): void {
   promise.then(undefined, () => undefined);

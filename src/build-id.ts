@@ -1,6 +1,6 @@
 /**
- * Which code this process runs: a hash of all that `scripts/bundle.mjs` makes a bundle of, which it puts in
- * the place of this name. Two processes of the same build need not be told apart.
+ * Which code this process runs: a hash of the sources of the bundle, which `scripts/bundle.mjs` writes in
+ * place of this name. The daemon compares it with the proxy process's to see whether that runs other code.
  */
 declare const TSBRIDGE_BUILD: string | undefined;
 

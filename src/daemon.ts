@@ -10,7 +10,7 @@ import { watchStalls } from './daemon/stalls.js';
 import { BridgeDriver } from './driver/driver.js';
 import { FrontEnds } from './driver/front-end.js';
 import type { Log } from './driver/host.js';
-import { type FoundAtStart, look, recover } from './driver/recover.js';
+import { type HostReading, readHost, recover } from './driver/recover.js';
 import { deadEndpoints, hostConcerns } from './driver/repair/concerns.js';
 import { SelfRepair } from './driver/repair/self-repair.js';
 import { GenerationChoice } from './driver/rules/generation-choice.js';
@@ -44,15 +44,15 @@ import { SysctlFiles } from './host/sysctl.js';
 import { createLog } from './log.js';
 import type { ProxySupervisor } from './proxy/supervisor.js';
 
-/** How long what has failed may take to close. Then the process ends, with its locks and sockets. */
+/** After a failed start, closing may take so long. Then the process ends, and the kernel frees locks and sockets. */
 const closeWithinMs = 10_000;
 
 /**
  * Runs until SIGTERM or SIGINT. The data path goes on afterwards; the next start takes it over.
  *
  * Any failure of the start closes everything that was opened and rejects, so that the process ends with 1 and
- * systemd starts it again; so does a recovery that fails, after calls were greeted already: a daemon
- * that stayed would refuse every call while systemd believes it ready, and a later try may succeed.
+ * systemd starts it again. So does a failed recovery, although engines may have connected by then: a daemon
+ * that stayed would refuse every call while systemd believes it ready, and a later start may succeed.
  */
 export async function runDaemon(config: Config, version: string): Promise<number> {
   const log = createLog(config.logLevel);
@@ -64,7 +64,7 @@ export async function runDaemon(config: Config, version: string): Promise<number
     log.info({ signal }, 'stopping; containers keep their network');
   } catch (error) {
     log.error({ error }, 'the daemon cannot go on');
-    // Not waited for (`unref`): only if something that does not close keeps the process alive.
+    // `unref`: the timer itself keeps no process alive. It ends one that something unclosed keeps alive.
     setTimeout(() => process.exit(1), closeWithinMs).unref();
     await opened.close();
     throw error;
@@ -72,7 +72,7 @@ export async function runDaemon(config: Config, version: string): Promise<number
   return (await opened.close()) ? 0 : 1;
 }
 
-/** Answers when calls are served, with what still goes on: recovery. */
+/** Resolves when calls are served; recovery goes on then, and is part of the answer. */
 async function start(
   config: Config,
   version: string,
@@ -82,20 +82,20 @@ async function start(
   const libc = loadLibc();
   const processes = new ProcessFiles(libc, log);
   const lock = await lockState(config.stateDir, libc);
-  // Last of all: until then the state is this daemon's alone.
+  // Opened first, so closed last: until then no other daemon uses the records.
   opened.add('the lock of the records', () => lock.release());
   const runtimeLock = await lockState(config.runtimeDir, libc, runtime);
   opened.add('the lock of the runtime folder', () => runtimeLock.release());
   const choice = new GenerationChoice(config.firewallGeneration, config.ip6tables);
-  const { world, found, firewall } = await buildWorld(config, log, choice, processes);
+  const { world, reading, firewall } = await buildWorld(config, log, choice, processes);
   const concerns = hostConcerns(world);
   opened.add('the connection to the process that holds ports', () => world.hostPorts.detach());
   opened.add('the iptables commands that wait', () => firewall?.commands.close());
   opened.add('what removes links', () => world.removals.idle());
   const findingFirewall = findFirewall(config, firewall, log);
-  const recovered = findingFirewall.then(() => recover(world, found, concerns));
-  const settled = Promise.allSettled([recovered]);
-  opened.add('recovery', () => settled);
+  const recovered = findingFirewall.then(() => recover(world, reading, concerns));
+  const recovery = Promise.allSettled([recovered]);
+  opened.add('recovery', () => recovery);
   const server = createServer({
     driver: new BridgeDriver(world, recovered),
     log,
@@ -104,9 +104,9 @@ async function start(
     identifyCaller: (socket) => processes.atOtherEnd(socket),
   });
   opened.add('the socket of the engine', () => server.close());
-  // The server gets ready while a process lists the rules to find out whose they are.
+  // `findFirewall` waits for a process that lists the rules; fastify makes its routes meanwhile.
   await Promise.all([findingFirewall, server.app.ready()]);
-  // Before recovery is done: the engine must not wait for the greeting.
+  // Before recovery has finished: an engine that starts must not wait for the answer to Plugin.Activate.
   const inherited = inheritedSocket();
   await server.listen(inherited === undefined ? { path: config.socket } : { fd: inherited });
   await tellReady(libc, log);
@@ -119,7 +119,7 @@ async function start(
     stalls.stop();
   });
   const repairs = new SelfRepair(concerns, log, [deadEndpoints(world)]);
-  // Whatever the monitor has told of it.
+  // The host's rules are not as the driver believed, so that a repair is due, monitor or not.
   world.rules.onRefusal(() => repairs.noticed({ kind: 'rules', families: [4, 6] }));
   const rules =
     firewall &&
@@ -162,7 +162,7 @@ async function start(
   return { recovered: serving };
 }
 
-/** A supervisor that cannot be told is no reason to serve nobody. */
+/** If systemd cannot be told, that is logged, and the daemon serves its calls all the same. */
 async function tellReady(libc: Libc, log: Log): Promise<void> {
   try {
     await notifyReady(libc);
@@ -178,7 +178,7 @@ async function buildWorld(
   processes: ProcessFiles,
 ): Promise<{
   world: World & { hostPorts: ProxySupervisor };
-  found: FoundAtStart;
+  reading: HostReading;
   /** undefined: no rules are written. */
   firewall: Iptables | undefined;
 }> {
@@ -190,7 +190,7 @@ async function buildWorld(
     bridgeAcceptFwmark: config.bridgeAcceptFwmark,
   };
   const firewall = config.iptables ? makeIptables(log) : undefined;
-  const found = look(store, links, log);
+  const reading = readHost(store, links, log);
   const program = new URL('./proxy/main.js', import.meta.url);
   const hostPorts = superviseProxy(config, program, processes, log);
   const registry = new Registry();
@@ -233,7 +233,7 @@ async function buildWorld(
     },
     log,
   };
-  return { world, found, firewall };
+  return { world, reading, firewall };
 }
 
 interface Iptables {
@@ -246,7 +246,7 @@ function makeIptables(log: Log): Iptables {
   return { commands, backend: new RestoreBackend(commands, log) };
 }
 
-/** Until then no rule can be read or written. */
+/** Finds out which iptables the host uses; no rule can be read or written before. */
 async function findFirewall(
   config: Config,
   firewall: Iptables | undefined,

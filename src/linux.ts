@@ -1,4 +1,4 @@
-/** Numbers of Linux that Node.js does not name, and that more than one part passes to the kernel. */
+/** Constants of Linux that Node.js does not export and that several modules pass to the kernel. */
 
 /**
  * `O_NONBLOCK` and `O_CLOEXEC`; sockets, pipes and epoll take the same bits, on every architecture

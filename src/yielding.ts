@@ -1,7 +1,7 @@
 /** Yielding: long work lets calls of the engine run in between. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
-/** Milliseconds; most calls of the engine have less to do than that. */
+/** So many milliseconds of work in one turn: most calls of the engine take less. */
 const turnMs = 5;
 
 export class Yielding {

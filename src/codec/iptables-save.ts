@@ -10,7 +10,7 @@ import { RuleSet } from '../core/rules/rule-set.js';
 export function parseSave(text: string): RuleSet {
   const reader = new SaveReader();
   reader.read(text);
-  return reader.found;
+  return reader.rules;
 }
 
 /** Characters. Comments have 255 at most, and a rule can have a few of such texts. */
@@ -23,7 +23,7 @@ export function hiddenRule(chain: string, handle: number): string {
 
 /** {@link parseSave} in parts, since 15,000 rules take 30 ms. */
 export class SaveReader {
-  readonly found = new RuleSet();
+  readonly rules = new RuleSet();
   /** Tables that iptables-save says it cannot show. */
   readonly incompatible: string[] = [];
   #table: Table | undefined;
@@ -59,17 +59,17 @@ export class SaveReader {
     if (this.#table === undefined) return;
     if (line.startsWith(':')) {
       const [chain, policy] = line.slice(1).split(' ');
-      if (chain) this.found.addChain(this.#table, chain, policy === '-' ? undefined : policy);
+      if (chain) this.rules.addChain(this.#table, chain, policy === '-' ? undefined : policy);
       return;
     }
     const hidden = /^#-A (\S+) (handle \d+)$/.exec(line);
     if (hidden?.[1] !== undefined) {
-      this.found.append(this.#table, hidden[1], `#${hidden[2]}`);
-      this.found.markPartial(this.#table, hidden[1]);
+      this.rules.append(this.#table, hidden[1], `#${hidden[2]}`);
+      this.rules.markPartial(this.#table, hidden[1]);
       return;
     }
     const rule = /^(?:\[\d+:\d+\] )?-A (\S+) ?(.*)$/s.exec(line);
-    if (rule?.[1] !== undefined) this.found.append(this.#table, rule[1], canonical(rule[2] ?? ''));
+    if (rule?.[1] !== undefined) this.rules.append(this.#table, rule[1], canonical(rule[2] ?? ''));
   }
 }
 

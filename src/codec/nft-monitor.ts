@@ -70,9 +70,9 @@ export class TransactionReader {
     this.#families.clear();
     this.#added = [];
     this.#tableDeleted = false;
-    const found = /^# new generation \d+ by process (\d+) \((.*)\)$/.exec(line);
-    if (found === null) return undefined;
-    return { pid: Number(found[1]), program: found[2] ?? '', families, added, tableDeleted };
+    const matches = /^# new generation \d+ by process (\d+) \((.*)\)$/.exec(line);
+    if (matches === null) return undefined;
+    return { pid: Number(matches[1]), program: matches[2] ?? '', families, added, tableDeleted };
   }
 }
 

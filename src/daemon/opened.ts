@@ -1,4 +1,4 @@
-/** What the composition root has opened, closed in reverse order whatever has failed. */
+/** What the composition root has opened. It is closed in reverse order, past every failure to close. */
 import { messageOf } from '../core/errors.js';
 import type { Log } from '../driver/host.js';
 
@@ -12,7 +12,7 @@ export class Opened {
     this.#closers.push({ what, close });
   }
 
-  /** Closes all of it. Answers with whether nothing failed; what did is logged. Never rejects. */
+  /** Closes all of it, and logs each failure. Resolves to false if there was one; never rejects. */
   async close(): Promise<boolean> {
     let sound = true;
     for (const { what, close } of this.#closers.splice(0).reverse()) {

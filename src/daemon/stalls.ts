@@ -7,7 +7,7 @@ export interface Stalls {
   stop(): void;
 }
 
-/** Interval of the timer that measures: 50 times a second. Stalls of a few ms go unseen. */
+/** Interval of the timer that measures. Shorter stalls go unseen. */
 const everyMs = 20;
 
 export function watchStalls(): Stalls {

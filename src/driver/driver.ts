@@ -1,7 +1,8 @@
-/** The driver: who waits for whom, and which use case serves which call. */
+/** The driver: which call waits for which other one, and which use case serves it. */
 
 import { DriverError, wrapError } from '../core/errors.js';
 import { type NetworkId, shortId } from '../core/names.js';
+import { endpointLabel } from '../core/network/endpoint.js';
 import type { PublishRequest } from '../core/options/port-options.js';
 import type { AskedEndpoint, AskedNetwork } from './front-end.js';
 import type { ProcessId } from './host.js';
@@ -11,7 +12,7 @@ import { KeyedLocks } from './state/locks.js';
 import type { EndpointState, NetworkState } from './state/registry.js';
 import { saveEndpoint } from './state/saving.js';
 import { engineStarted, joined, networkUsed } from './state/transitions.js';
-import { createEndpoint, labelOf, removeEndpoint } from './usecases/endpoints.js';
+import { createEndpoint, removeEndpoint } from './usecases/endpoints.js';
 import { createNetwork, deleteNetwork } from './usecases/networks.js';
 import {
   openRoutedPorts,
@@ -34,7 +35,7 @@ export class BridgeDriver implements NetworkDriver {
 
   constructor(
     private readonly world: World,
-    /** Rejects if recovery failed in a way that nothing can be served after. */
+    /** Resolves when the records are read and the host is as they say; rejects if they cannot be read. */
     private readonly recovered: Promise<void>,
   ) {}
 
@@ -92,7 +93,7 @@ export class BridgeDriver implements NetworkDriver {
     return this.#onEndpoint(networkId, endpointId, async () => {
       const state = this.#endpoint({ networkId, endpointId });
       await this.#openRouted(state, readPorts);
-      // Nothing that the engine has to wait for: after a crash the moved link tells as much.
+      // The engine need not wait for the disk: after a crash, the link that it has moved says that it joined.
       joined(state, sandboxKey, caller);
       saveEndpoint(this.world, state).catch((error) => {
         this.world.log.error({ endpoint: endpointId, error }, 'recording a join failed');
@@ -112,7 +113,7 @@ export class BridgeDriver implements NetworkDriver {
     try {
       await openRoutedPorts(this.world, state, readPorts());
     } catch (error) {
-      throw wrapError(`opening ports of endpoint ${this.#label(state)}`, error, 'firewall-failed');
+      throw wrapError(`opening ports of endpoint ${labelOf(state)}`, error, 'firewall-failed');
     }
   }
 
@@ -132,11 +133,7 @@ export class BridgeDriver implements NetworkDriver {
         // Docker users know the errors of ports by their first words: nothing is put before them.
         throw error instanceof DriverError && error.code.startsWith('port-')
           ? error
-          : wrapError(
-              `publishing ports of endpoint ${this.#label(state)}`,
-              error,
-              'firewall-failed',
-            );
+          : wrapError(`publishing ports of endpoint ${labelOf(state)}`, error, 'firewall-failed');
       }
     });
   }
@@ -158,7 +155,7 @@ export class BridgeDriver implements NetworkDriver {
           await giveBack(this.world, state);
         });
       } catch (error) {
-        const action = `releasing ports of endpoint ${this.#label(state)}`;
+        const action = `releasing ports of endpoint ${labelOf(state)}`;
         throw wrapError(action, error, 'firewall-failed');
       }
     });
@@ -169,7 +166,7 @@ export class BridgeDriver implements NetworkDriver {
     return this.world.networkLocks.shared(network, () => this.#endpoints.exclusive(endpoint, work));
   }
 
-  /** Recovery is done, and it has understood the records of these objects. */
+  /** Waits for recovery; throws if the record of one of these objects could not be read. */
   async #ready(...ids: readonly string[]): Promise<void> {
     await this.recovered;
     this.world.registry.unreadable.refuse(...ids);
@@ -186,7 +183,7 @@ export class BridgeDriver implements NetworkDriver {
     );
   }
 
-  /** Not one of another network: the call holds only its own network's lock. */
+  /** undefined for an endpoint of another network: the call holds the lock of its own network only. */
   #find({ networkId, endpointId }: EndpointIds): EndpointState | undefined {
     const state = this.world.registry.endpoint(endpointId);
     return state?.network.spec.id === networkId ? state : undefined;
@@ -194,15 +191,15 @@ export class BridgeDriver implements NetworkDriver {
 
   #endpoint(ids: EndpointIds): EndpointState {
     const state = this.#find(ids);
-    // What could not be removed wholly is known to us only so that it is tried again.
+    // An endpoint that is `removing` stays registered only so that its removal is tried again.
     if (state !== undefined && state.record.phase !== 'removing') return state;
     throw new DriverError(
       'endpoint-unknown',
       `No endpoint (${shortId(ids.endpointId)}) exists: disconnect the container and connect it again`,
     );
   }
+}
 
-  #label(state: EndpointState): string {
-    return labelOf(state.spec, state.network);
-  }
+function labelOf({ spec, network }: EndpointState): string {
+  return endpointLabel(spec, network.spec);
 }

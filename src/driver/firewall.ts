@@ -20,24 +20,24 @@ export interface PublishedPorts {
 
 /**
  * What a repair may do.
- * `everything`: whatever is needed; `no-new-chains`: nothing at all if a chain would have to be made,
- * because an engine that is starting may be about to make it; `nothing`: only tell.
+ * `everything`: all changes that are needed; `no-new-chains`: nothing at all if a chain would have to be
+ * made, since an engine that is starting may be about to make it; `nothing`: only answer with the changes.
  */
 export type RepairScope = 'everything' | 'no-new-chains' | 'nothing';
 
 export interface RepairOutcome {
   /** What was changed, or would have been, apart from what calls under way are about to do. */
   readonly changes: readonly RuleChange[];
-  /** The scope did not allow it: nothing was changed. */
+  /** true: the scope did not allow the changes, and nothing was changed. */
   readonly refused: boolean;
 }
 
 export interface Firewall {
   /** The generation whose rules are written now: it also decides how errors are worded. */
   readonly generationName: GenerationName;
-  /** What the records say of the host's engine; what is seen on the host counts more. */
+  /** The generation on record: a guess that counts until an engine's chains are seen on the host. */
   expectGeneration(name: GenerationName): void;
-  /** With which settings the rules of the network are written now. */
+  /** The settings with which the rules of the network are written now. */
   ruleSettingsOf(network: NetworkSpec): RuleSettings;
   /** The order in which an endpoint's ports are bound and programmed. */
   orderBindings(groups: readonly PortGroup[]): PortGroup[];
@@ -51,19 +51,19 @@ export interface Firewall {
   removeNetwork(network: NetworkSpec): Promise<void>;
   addEndpoint(network: NetworkSpec, endpoint: EndpointSpec): Promise<void>;
   removeEndpoint(network: NetworkSpec, endpoint: EndpointSpec): Promise<void>;
-  /** Makes the rules out, so that {@link addPorts} of the same ports only has to commit them. */
+  /** Makes the rules without committing them, so that {@link addPorts} of the same ports is faster. */
   preparePorts(network: NetworkSpec, endpoint: EndpointSpec, ports: PublishedPorts): Promise<void>;
   addPorts(network: NetworkSpec, endpoint: EndpointSpec, ports: PublishedPorts): Promise<void>;
   removePorts(network: NetworkSpec, endpoint: EndpointSpec, ports: PublishedPorts): Promise<void>;
   /**
-   * Whether a container has the host port already by a rule of the engine's own driver, as the host has them
-   * now. Takes a reading of the rules: only for a port that cannot be had.
+   * Whether a rule of the engine's own driver leads the host port to a container. Reads the host's rules,
+   * which takes time: to be asked only after a port could not be bound.
    */
   translates(binding: PortBinding): Promise<boolean>;
-  /** Nothing is forwarded that no rule accepts. */
+  /** Sets the policy of FORWARD to DROP: what no rule accepts is not forwarded. */
   dropForwarded(family: Family): Promise<void>;
 
-  /** An engine has started: what it uses to write its rules may have changed, and is looked at soon. */
+  /** An engine has started, and may use another iptables than before: it is found out again, soon. */
   engineStarted(): void;
   /** Begins to read the host's rules, for the next call that needs them. */
   readAhead(): void;
@@ -71,7 +71,7 @@ export interface Firewall {
    * Reads what is there, and makes it what it should be. If the engine turns out to write another
    * generation of rules than we did, ours move over.
    *
-   * @param families the others are looked at only if the generation has changed
+   * @param families to repair; the other one is read only if the generation has changed
    */
   repair(scope: RepairScope, families?: readonly Family[]): Promise<RepairOutcome>;
   /** The listener is told when the host refuses a change that fits what was known of it. */

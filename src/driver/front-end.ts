@@ -1,7 +1,7 @@
 /**
- * Who asks for networks, seen from the driver: Docker's plugin protocol is one front end. The driver
- * keeps what was asked for as it came, and has the front end read it, in a call and at every start: a
- * start may bring other settings, and another version that reads more.
+ * A front end is a protocol by which networks are asked for; Docker's plugin protocol is one. The driver
+ * keeps on record what was asked for, as it came, and has the front end parse it in the call and at every
+ * start: a start may bring other settings, and a version that understands more options.
  */
 import type { GenerationName } from '../core/generations/generation.js';
 import type { EndpointId, NetworkId } from '../core/names.js';
@@ -13,7 +13,7 @@ import type { DriverSettings } from './settings.js';
 export interface Asked {
   /** Name of the front end that can read `input`. */
   readonly frontEnd: string;
-  /** JSON; nobody else looks into it. */
+  /** JSON that only this front end parses. */
   readonly input: unknown;
 }
 
@@ -47,7 +47,7 @@ export interface FrontEnd {
     settings: DriverSettings,
     generation?: GenerationName,
   ): { readonly spec: NetworkSpec; readonly warnings: readonly string[] };
-  /** What of it goes on record, as JSON will have it: a repeated call is compared with that. */
+  /** The part of it that goes on record, as JSON has it; a repeated call is compared with it. */
   keepNetwork(input: unknown): unknown;
   keepEndpoint(input: unknown): unknown;
   /** @throws DriverError with every problem */

@@ -27,32 +27,33 @@ export interface Links {
   list(): Promise<ObservedLink[]>;
   /**
    * Unicast routes of the main table, without the default routes, whose destination shares an
-   * address with one of these. The kernel sends all routes of that table: not while an engine waits.
+   * address with one of these. The kernel sends all routes of that table, which takes long where there
+   * are many: no call that an engine waits for should await this.
    */
   routesInto(subnets: readonly Cidr[]): Promise<ObservedRoute[]>;
-  /** All that the kind's type says. Fails if a name is taken; undone if any of it fails. */
+  /** Makes the link with everything in its spec, or nothing. Fails if a name is taken. */
   create(link: LinkSpec): Promise<void>;
   change(name: InterfaceName, change: LinkChange): Promise<void>;
   addAddress(name: InterfaceName, address: Cidr): Promise<void>;
   removeAddress(name: InterfaceName, address: Cidr): Promise<void>;
-  /** Waits for the kernel outside of the event loop; calls at the same time share one process. */
+  /** Deleting takes the kernel tens of milliseconds, in a child process; calls at the same time share one. */
   remove(name: InterfaceName): Promise<void>;
 }
 
 /** The network namespaces of containers, by the paths that the engine gives at Join. */
 export interface Sandboxes {
-  /** true also if it cannot be found out. */
+  /** false only if the sandbox is certainly gone. */
   isThere(path: string): Promise<boolean>;
 }
 
-/** One process for good: its number may come again, after its end or a reboot. */
+/** Names one process for ever, unlike its pid, which the kernel gives out again after its end or a reboot. */
 export type ProcessId = Brand<string, 'ProcessId'>;
 
 /** The processes that call us. */
 export interface Processes {
   /** true only if that is certain. */
   isGone(process: ProcessId): Promise<boolean>;
-  /** The host has been booted since: nothing is left that it had made in the kernel. */
+  /** The host has been booted since the process ran: no link, rule or namespace that it made is left. */
   isOfEarlierBoot(process: ProcessId): Promise<boolean>;
 }
 
@@ -71,20 +72,20 @@ export interface HostPort {
 export interface Conntrack {
   /** Forgets UDP flows to these host ports, whatever host address they were sent to. */
   removeUdpFlowsTo(hostPorts: readonly HostPort[]): Promise<void>;
-  /** The same, and those that have begun with a datagram from one of the ports. */
+  /** Forgets the same flows, and those that have begun with a datagram from one of the ports. */
   removeUdpFlowsAt(hostPorts: readonly HostPort[]): Promise<void>;
   /** Forgets flows whose replies come from or go to one of these container addresses. */
   removeFlowsOf(containers: readonly IpAddress[]): Promise<void>;
 }
 
 /**
- * Where the rules of Docker's chains are kept, whatever the means: text for `iptables-restore`,
- * netlink, memory. Everything that is peculiar to the means stays behind this interface.
+ * Reads and changes the rules of Docker's chains, by whatever means: text for `iptables-restore`,
+ * netlink, memory. What is peculiar to one of them (text, handles) stays behind this interface.
  */
 export interface RuleBackend {
   /** false if the host has no rules for this family: the other methods fail for it. */
   supports(family: Family): boolean;
-  /** Everybody's rules of the family; the answer is the caller's, who may change it. */
+  /** All rules of the family, also those of other programs. The caller may change the answer. */
   read(family: Family): Promise<RuleSet>;
   /**
    * Makes these changes, which were planned on top of everything that was read and committed before:
@@ -108,7 +109,7 @@ export interface Zones {
   unplaced(bridges: readonly InterfaceName[]): Promise<InterfaceName[]>;
   /** Puts bridges that are in no zone into the engine's. */
   place(bridges: readonly InterfaceName[]): Promise<void>;
-  /** Both for a new bridge. */
+  /** For a new bridge: puts it into the engine's zone, if firewalld runs. */
   add(bridge: InterfaceName): Promise<void>;
   remove(bridge: InterfaceName): Promise<void>;
 }
@@ -117,7 +118,7 @@ export interface Zones {
 export interface Author {
   /** The first 15 characters of the program's name. */
   readonly program: string;
-  /** In the kernel's numbering; by the time of reading it is mostly gone. */
+  /** As the first PID namespace counts; most such programs have ended when the report is read. */
   readonly pid: number;
 }
 
@@ -125,7 +126,7 @@ export interface Listener {
   readonly binding: PortBinding;
   /** `forward`: carry traffic to the container; `reserve`: only keep the port from others. */
   readonly mode: 'forward' | 'reserve';
-  /** See `sharingOf`; undefined: the port is had alone, or not at all. */
+  /** See `sharingOf`; undefined: no other program may have the port at the same time. */
   readonly sharing?: Sharing | undefined;
 }
 
@@ -157,7 +158,7 @@ export interface HostPorts {
   sync(wanted: ReadonlyMap<EndpointId, readonly Listener[]>): Promise<ListenFailure[]>;
   /** Sockets that it holds and should not, and the other way round: a line each, for people. */
   differences(): Promise<string[]>;
-  /** Puts them right; answers with the lines of those that it could. */
+  /** Removes these differences; answers with the lines of those that are removed. */
   repair(): Promise<string[]>;
 }
 
@@ -175,7 +176,7 @@ export type StoredRecord = {
 export interface RecordStore {
   /** Networks first. Throws only if it cannot be found out which records there are. */
   load(): Promise<StoredRecord[]>;
-  /** Survives our own death when it resolves; a network's record also that of the machine. */
+  /** When it resolves, the record survives a crash of the daemon; a network's also a power cut. */
   write(kind: RecordKind, id: string, value: unknown): Promise<void>;
   remove(kind: RecordKind, id: string): Promise<void>;
 }

@@ -34,11 +34,12 @@ export interface EndpointInfo {
 
 /**
  * Every method may be repeated and may run beside any other. All but `endpointInfo` wait until
- * recovery is done. Whatever fails is undone before the error is thrown. A `caller` is the engine's
- * process, undefined if that could not be found out: while it lives, it looks after its endpoints.
+ * recovery is done. What a failed call has done is undone before the error is thrown. `caller` is the
+ * engine's process, undefined if that could not be found out: as long as it runs, its endpoints are never
+ * taken for abandoned.
  */
 export interface NetworkDriver {
-  /** An engine says its first word: what it did before it died, it may have forgotten. */
+  /** An engine has sent its first call. If it crashed before, it may not know its last networks any more. */
   engineStarted(): void;
   createNetwork(asked: AskedNetwork): Promise<void>;
   /** An unknown network is no error. */

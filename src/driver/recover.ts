@@ -17,7 +17,7 @@ import { haveOtherSettings, repairRules } from './repair/rules.js';
 import { decodeEndpoint, decodeNetwork, type EndpointRecord } from './state/records.js';
 import type { EndpointState } from './state/registry.js';
 import { saveEndpoint } from './state/saving.js';
-import { foundMoved } from './state/transitions.js';
+import { observedMoved } from './state/transitions.js';
 import { remedy } from './state/unreadable.js';
 import { listenerOf } from './usecases/bind-ports.js';
 import { removeEndpoint } from './usecases/endpoints.js';
@@ -27,19 +27,19 @@ import { finishRelease } from './usecases/publish.js';
 import { reclaimAll } from './usecases/siblings.js';
 import type { World } from './world.js';
 
-/** Without the interfaces nothing can be decided, and nothing is served until the next start. */
+/** Without a list of the host's links recovery cannot go on: the daemon then ends. */
 const listAttempts = 5;
 
-/** What a start begins with; it can be asked for before the rest of the world is there. */
-export interface FoundAtStart {
+/** What a start reads first; the reading can begin before the rest of the world is made. */
+export interface HostReading {
   readonly records: Promise<readonly StoredRecord[]>;
   readonly links: Promise<readonly ObservedLink[]>;
 }
 
-export function look(store: RecordStore, links: Links, log: Log): FoundAtStart {
-  const found = { records: store.load(), links: listLinks(links, log) };
-  for (const each of Object.values(found)) awaitedLater(each);
-  return found;
+export function readHost(store: RecordStore, links: Links, log: Log): HostReading {
+  const reading = { records: store.load(), links: listLinks(links, log) };
+  for (const each of Object.values(reading)) awaitedLater(each);
+  return reading;
 }
 
 /**
@@ -48,31 +48,31 @@ export function look(store: RecordStore, links: Links, log: Log): FoundAtStart {
  */
 export async function recover(
   world: World,
-  found = look(world.store, world.links, world.log),
+  reading = readHost(world.store, world.links, world.log),
   concerns: readonly Concern[] = hostConcerns(world),
 ): Promise<void> {
-  // What changes from here on is looked at when the watch begins, right after recovery.
+  // What changes after this reading is repaired when the watch begins, right after recovery.
   world.rules.readAhead();
-  await loadAll(world, await found.records);
-  // At boot the engine starts all containers at once: the proxy process must not begin with them.
+  await loadAll(world, await reading.records);
+  // At boot the engine starts all containers at once; the proxy process should be up by then.
   if (world.registry.networks().some(({ spec }) => !spec.internal)) world.hostPorts.prepare();
-  // What is left of an endpoint is taken away in the words of today.
+  // Removals below delete rules as they are written now, so the rules on the host must be written so, too.
   if (haveOtherSettings(world)) await attempt(world, 'rules', () => repairRules(world));
-  const links = await found.links;
+  const links = await reading.links;
   await collectLeftovers(world, new Set(links.map(({ name }) => name)));
   reclaimAll(world);
   await Promise.all([
     attempt(world, 'published ports', () => holdPorts(world, world.registry.endpoints())),
     ...concerns.map((concern) =>
       attempt(world, concern.name, async () => {
-        // What is left for a quiet moment comes with the first repair after the start.
+        // What a concern puts off (`too-early`) is done by the first repair after the start.
         await concern.repair('start', { links });
       }),
     ),
   ]);
 }
 
-/** On a host that boots, or hardly gets along, the kernel may be late with its answer. */
+/** On a host that boots or is under heavy load, the kernel's answer may come too late. */
 async function listLinks(links: Links, log: Log): Promise<ObservedLink[]> {
   for (let attempt = 1; ; attempt += 1) {
     try {
@@ -107,7 +107,7 @@ async function loadAll(world: World, records: readonly StoredRecord[]): Promise<
   }
 }
 
-/** Parses one record. One that is not understood is left alone, and so is what it describes. */
+/** Parses one record. A record that is not understood stays, and nothing that it describes is changed. */
 async function load(
   world: Pick<World, 'log' | 'registry'>,
   stored: StoredRecord,
@@ -143,7 +143,7 @@ async function loadEndpoint(
     registry.unreadable.strand({ id, bindings: record.bindings });
     world.allocator.add(record.bindings, owner(`network ${shortId(networkId)}`));
   } else {
-    // Its network went in one piece before; only the record was left, and the link if it was stuck.
+    // Its network was removed wholly; what is left is this record, and the link if that could not be deleted.
     world.removals.begin(vethNames(id, record.nameAttempt).host, () =>
       world.store.remove('endpoint', id),
     );
@@ -151,8 +151,8 @@ async function loadEndpoint(
 }
 
 /**
- * Finishes what a crash interrupted: what is `creating` was never told to the engine, and what is
- * `removing` it has given up. Without its link, what is `created` cannot be joined any more.
+ * Finishes what a crash interrupted. The engine was never told of an object that is `creating`, and has
+ * given up one that is `removing`. An endpoint that is `created` and has lost its link cannot be joined.
  */
 async function collectLeftovers(world: World, links: ReadonlySet<string>): Promise<void> {
   const yielding = new Yielding();
@@ -163,12 +163,12 @@ async function collectLeftovers(world: World, links: ReadonlySet<string>): Promi
     if (!gone && links.has(state.spec.veth.container)) removeUnlessMoved(world, state);
     await attempt(world, 'ports that were released', () => finishRelease(world, state));
     if (phase === 'ready' && !gone) continue;
-    // Its link was deleted by hand; its container lives, or may live.
+    // A missing link proves nothing: it can have been deleted by hand while the container runs.
     if (phase === 'ready' && !(await isDead(world, state))) continue;
     if (phase === 'created' && !gone) {
       // Joined, but the daemon died before that was on record.
       if (!links.has(state.spec.veth.container)) {
-        foundMoved(state);
+        observedMoved(state);
         await attempt(world, 'recording a join', () => saveEndpoint(world, state));
       }
       continue;

@@ -1,7 +1,7 @@
 /** What the administrator has set for all networks at once. */
 import type { IpAddress } from '../core/address.js';
 
-/** Docker's daemon flags that the engine does not tell a plugin. */
+/** Flags of dockerd that the engine does not tell a plugin, as the administrator gave them to this daemon. */
 export interface DriverSettings {
   readonly userlandProxy: boolean;
   /** Whether IPv4 rules are written at all. */

@@ -30,7 +30,7 @@ export interface World {
   readonly sysctls: Sysctls;
   readonly conntrack: Conntrack;
   readonly zones: Zones;
-  /** Tries to; a kernel that cannot is found out by its missing settings. */
+  /** Tries to load it. Whether that worked shows in the settings below /proc/sys that it brings. */
   readonly loadModule: (name: 'br_netfilter') => Promise<void>;
   readonly rules: Firewall;
   readonly hostPorts: HostPorts;
@@ -41,7 +41,7 @@ export interface World {
   readonly strayFlows: StrayFlows;
   /** Exclusive: the network itself changes; shared: one of its endpoints does. */
   readonly networkLocks: KeyedLocks<string>;
-  /** By sandbox, for the ports of all endpoints of a container. Inside of the others. */
+  /** By sandbox, for the ports of all endpoints of a container. Taken after the other locks. */
   readonly sandboxLocks: KeyedLocks<string>;
   readonly frontEnds: FrontEnds;
   readonly settings: DriverSettings;

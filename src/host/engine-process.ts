@@ -16,7 +16,7 @@ export interface EngineProcess {
 export async function findEngines(proc = '/proc'): Promise<EngineProcess[]> {
   const own = await readlink(`${proc}/self/ns/net`);
   const pids = (await readdir(proc)).filter((name) => /^\d+$/.test(name));
-  const found = await Promise.all(
+  const engines = await Promise.all(
     pids.map(async (pid): Promise<EngineProcess | undefined> => {
       try {
         if ((await readFile(`${proc}/${pid}/comm`, 'utf8')).trim() !== 'dockerd') return undefined;
@@ -33,7 +33,7 @@ export async function findEngines(proc = '/proc'): Promise<EngineProcess[]> {
       }
     }),
   );
-  return found.filter((engine) => engine !== undefined);
+  return engines.filter((engine) => engine !== undefined);
 }
 
 /** What the kernel lists with a NUL after each. */

@@ -32,7 +32,7 @@ export interface Facts {
 
 export interface ProxyFacts {
   readonly pid: number;
-  /** As the daemon's own; they differ if a handover failed. */
+  /** A hash of the code that the proxy process runs. It differs from the daemon's if a handover failed. */
   readonly build: string;
   readonly node: string;
   readonly listeners: number;
@@ -59,7 +59,7 @@ export interface Reconciliation {
   readonly dryRun: boolean;
   /** What was done, or would be, a line each, by the concern's name. */
   readonly changes: Readonly<Record<string, readonly string[]>>;
-  /** Left alone: networks that the engine may have forgotten; see {@link Operator.forget}. */
+  /** Networks that the engine may have forgotten, and that were not changed; see {@link Operator.forget}. */
   readonly forgotten: readonly ForgottenNetwork[];
 }
 
@@ -110,7 +110,7 @@ export class HostOperator implements Operator {
         degraded.push(`cannot compare the host with what should be there: ${messageOf(error)}`);
       }
     }
-    // After the comparison, which may have found some.
+    // After the comparison: reading the rules may have brought some of these problems to light.
     degraded.push(...rules.problems(), ...registry.unreadable.all().map(({ reason }) => reason));
     if (this.#state === 'failed') degraded.push('recovery failed: no call is served; see the log');
     return {

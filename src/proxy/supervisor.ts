@@ -40,7 +40,7 @@ export class ProxySupervisor implements HostPorts {
   #complete = false;
   /** How often the process's state was found to be unknown, and how much of that has been dealt with. */
   #doubts = 0;
-  #settledDoubts = 0;
+  #statedDoubts = 0;
   #restating = false;
   #detached = false;
 
@@ -224,7 +224,7 @@ export class ProxySupervisor implements HostPorts {
     const all = this.#wanted.all().map(({ listener }) => listener);
     const reply = await connection.ask({ op: 'sync', owners: this.#wanted.toOwners() });
     this.#unheld = failuresOf(reply, all);
-    this.#settledDoubts = doubts;
+    this.#statedDoubts = doubts;
   }
 
   #lost(running: Running, error: ConnectionLost): void {
@@ -261,8 +261,8 @@ export class ProxySupervisor implements HostPorts {
         if (this.#wanted.empty && (await this.#isAbsent())) return;
         const running = await this.#connect();
         if (!this.#mayState(running)) return;
-        if (this.#settledDoubts < this.#doubts) await this.#state(running);
-        if (this.#settledDoubts < this.#doubts) continue;
+        if (this.#statedDoubts < this.#doubts) await this.#state(running);
+        if (this.#statedDoubts < this.#doubts) continue;
         log.info({ unheld: this.problems() }, 'the proxy process holds what it should');
         return;
       } catch (error) {

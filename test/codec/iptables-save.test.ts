@@ -147,7 +147,7 @@ t.test('comments of others hide no rule and make none up', async (t) => {
 function inLines(text: string) {
   const reader = new SaveReader();
   for (const line of text.split('\n')) reader.read(`${line}\n`);
-  return reader.found;
+  return reader.rules;
 }
 
 t.test('rules that iptables cannot print are counted', async (t) => {

@@ -52,13 +52,13 @@ function networkRules(
   { userlandProxy }: FirewallSettings,
 ): PlacedRule[] {
   const { bridge, masquerade } = network;
-  const found = familyIn(network, family);
-  if (family === 6 || found === undefined) return [];
+  const ipv4 = familyIn(network, family);
+  if (family === 6 || ipv4 === undefined) return [];
   if (network.internal) {
-    return [...internalDrops(bridge, found, 'DOCKER-ISOLATION'), iccRule(network, family)];
+    return [...internalDrops(bridge, ipv4, 'DOCKER-ISOLATION'), iccRule(network, family)];
   }
   // host_ipv4 came with 20.10.
-  const own = { ...found, hostAddress: undefined };
+  const own = { ...ipv4, hostAddress: undefined };
   return [
     ...(masquerade ? [outwardTranslation(bridge, own)] : []),
     ...(masquerade && userlandProxy ? [proxyReturn(bridge, family)] : []),

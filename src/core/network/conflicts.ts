@@ -1,8 +1,7 @@
 /** What stands in the way of a new network: other networks. */
 import { cidrText, overlaps } from '../address.js';
 import { DriverError } from '../errors.js';
-import { shortId } from '../names.js';
-import { familiesOf, familyIn, type NetworkSpec } from './network.js';
+import { familiesOf, familyIn, type NetworkSpec, networkLabel } from './network.js';
 
 /**
  * Docker's check of a new network against every other one (docs/docker-bridge.md 4.3), in its
@@ -17,17 +16,17 @@ export function conflictsWith(
   others: Iterable<NetworkSpec>,
   words: { readonly removeNetwork: string; readonly listNetworks: string },
 ): void {
-  const found: string[] = [];
+  const conflicts: string[] = [];
   for (const other of others) {
     if (other.id === spec.id) continue;
     const reasons = reasonsAgainst(spec, other);
     if (reasons.length === 0) continue;
-    found.push(`conflicts with network ${label(other)}: ${reasons.join(', and ')}`);
+    conflicts.push(`conflicts with network ${networkLabel(other)}: ${reasons.join(', and ')}`);
   }
-  if (found.length === 0) return;
+  if (conflicts.length === 0) return;
   throw new DriverError(
     'network-conflict',
-    `cannot create network ${label(spec)}: ${found.join('; ')}; ` +
+    `cannot create network ${networkLabel(spec)}: ${conflicts.join('; ')}; ` +
       `choose others, or remove the network in the way with \`${words.removeNetwork}\` or, if ` +
       `\`${words.listNetworks}\` does not list it, with \`tsbridge forget\``,
   );
@@ -44,5 +43,3 @@ function reasonsAgainst(spec: NetworkSpec, other: NetworkSpec): string[] {
   }
   return reasons;
 }
-
-const label = (network: NetworkSpec) => `${shortId(network.id)} (${network.bridge})`;

@@ -1,7 +1,8 @@
 /** What an endpoint should be: the validated request of CreateEndpoint. */
 import type { Cidr, Ipv4Address, MacAddress } from '../address.js';
 import { addressBytes, macFromBytes, macFromIpv4 } from '../address.js';
-import type { EndpointId, NetworkId, VethNames } from '../names.js';
+import { type EndpointId, type NetworkId, shortId, type VethNames } from '../names.js';
+import { type NetworkSpec, networkLabel } from './network.js';
 
 export interface EndpointSpec {
   readonly id: EndpointId;
@@ -10,6 +11,11 @@ export interface EndpointSpec {
   readonly ipv6: Cidr | undefined;
   readonly mac: MacAddress;
   readonly veth: VethNames;
+}
+
+/** An endpoint in messages for people: `ba9876543210 on network 0123456789ab (br-0123456789ab)`. */
+export function endpointLabel(endpoint: Pick<EndpointSpec, 'id'>, network: NetworkSpec): string {
+  return `${shortId(endpoint.id)} on network ${networkLabel(network)}`;
 }
 
 /**

@@ -1,6 +1,6 @@
 /** What a network should be: the validated request of CreateNetwork. */
 import type { Cidr, Family, IpAddress } from '../address.js';
-import type { InterfaceName, InterfacePrefix, NetworkId } from '../names.js';
+import { type InterfaceName, type InterfacePrefix, type NetworkId, shortId } from '../names.js';
 
 /** `com.docker.network.bridge.gateway_mode_ipv4` and `_ipv6` (docs/docker-bridge.md 2.9). */
 export const gatewayModes = ['nat', 'nat-unprotected', 'routed', 'isolated'] as const;
@@ -67,6 +67,11 @@ export interface NetworkSpec {
 /** The families that the network has, IPv4 first. */
 export function familiesOf(network: NetworkSpec): NetworkFamily[] {
   return [network.ipv4, network.ipv6].filter((family) => family !== undefined);
+}
+
+/** A network in messages for people: `0123456789ab (br-0123456789ab)`. */
+export function networkLabel({ id, bridge }: Pick<NetworkSpec, 'id' | 'bridge'>): string {
+  return `${shortId(id)} (${bridge})`;
 }
 
 export function subnetsOf(network: NetworkSpec): Cidr[] {

@@ -3,7 +3,7 @@ import { staysInPlace } from './disorder.js';
 import type { DockerChain, PlacedRule, Rule, Table } from './rule.js';
 import type { RuleChange, RuleSet } from './rule-set.js';
 
-/** Rules that are looked at between two yields of {@link planInSteps}. */
+/** Rules that are compared at between two yields of {@link planInSteps}. */
 const stepSize = 200;
 
 /** The chains and rules that all networks share. */
@@ -52,16 +52,16 @@ export function* planInSteps(
     }
     const anchors = base.rules.filter(({ place }) => place === 'anchor').map(({ rule }) => rule);
     commit(copies(model, edit.relocate ?? []));
-    let looked = 0;
+    let compared = 0;
     for (const placed of [...base.rules, ...edit.add.filter(staysInPlace)]) {
-      looked += 1;
-      if (looked % stepSize === 0) yield;
+      compared += 1;
+      if (compared % stepSize === 0) yield;
       commit(secondCopies(model, placed));
     }
     commit(misplacedAnchors(model, anchors, edit.add));
     for (const { rule, place } of [...base.rules, ...edit.add]) {
-      looked += 1;
-      if (looked % stepSize === 0) yield;
+      compared += 1;
+      if (compared % stepSize === 0) yield;
       if (model.has(rule)) continue;
       if (place === 'end') commit([{ op: 'append', rule }]);
       else {

@@ -19,36 +19,36 @@ export const bridge: Segment = {
     return `existing interface ${bridge} is not a bridge`;
   },
 
-  planDevice(network, found) {
+  planDevice(network, observed) {
     const { bridge, mtu } = network;
-    if (found === undefined) return [{ kind: 'create-link', link: bridgeLink(network) }];
-    if (mtu === undefined || found.mtu === mtu) return [];
+    if (observed === undefined) return [{ kind: 'create-link', link: bridgeLink(network) }];
+    if (mtu === undefined || observed.mtu === mtu) return [];
     return [{ kind: 'change-link', link: bridge, change: { mtu } }];
   },
 
   settings: bridgeSysctls,
 
-  planAddresses(network, found) {
+  planAddresses(network, observed) {
     return addresses(network)
-      .filter((address) => !found?.addresses.some((other) => sameCidr(other, address)))
+      .filter((address) => !observed?.addresses.some((other) => sameCidr(other, address)))
       .map((address) => ({ kind: 'add-address', link: network.bridge, address }));
   },
 
-  planUp({ bridge }, found) {
-    return found?.up ? [] : [{ kind: 'change-link', link: bridge, change: { up: true } }];
+  planUp({ bridge }, observed) {
+    return observed?.up ? [] : [{ kind: 'change-link', link: bridge, change: { up: true } }];
   },
 
   addresses,
 
   endpointLink: vethLink,
 
-  planEndpoint(network, endpoint, device, found) {
+  planEndpoint(network, endpoint, device, observed) {
     const wanted = vethLink(network, endpoint);
-    const offBridge = device === undefined || found.master !== device.index;
+    const offBridge = device === undefined || observed.master !== device.index;
     const change: LinkChange = {
       ...(offBridge ? { master: wanted.bridge } : {}),
-      ...(wanted.hairpin && (offBridge || found.hairpin !== true) ? { hairpin: true } : {}),
-      ...(found.up ? {} : { up: true }),
+      ...(wanted.hairpin && (offBridge || observed.hairpin !== true) ? { hairpin: true } : {}),
+      ...(observed.up ? {} : { up: true }),
     };
     if (Object.keys(change).length === 0) return [];
     return [{ kind: 'change-link', link: wanted.names.host, change }];
@@ -61,14 +61,14 @@ function bridgeLink({ id, bridge, mtu }: NetworkSpec): BridgeLink {
 }
 
 function addresses({ ipv4, ipv6, inhibitIpv4 }: NetworkSpec): Cidr[] {
-  const found: Cidr[] = [];
+  const observed: Cidr[] = [];
   if (ipv4?.bridgeAddress && !inhibitIpv4 && ipv4.gatewayMode !== 'isolated') {
-    found.push(ipv4.bridgeAddress);
+    observed.push(ipv4.bridgeAddress);
   }
   if (ipv6?.bridgeAddress && ipv6.gatewayMode !== 'isolated') {
-    found.push(bridgeLinkLocal, ipv6.bridgeAddress);
+    observed.push(bridgeLinkLocal, ipv6.bridgeAddress);
   }
-  return found;
+  return observed;
 }
 
 function vethLink(network: NetworkSpec, { veth }: EndpointSpec): VethLink {

@@ -11,15 +11,15 @@ import type { Sysctl } from '../network/sysctls.js';
 
 export interface Segment {
   /** Why a device that exists cannot be the network's, in words for its user; undefined if it can. */
-  obstacle(network: NetworkSpec, found: ObservedLink): string | undefined;
+  obstacle(network: NetworkSpec, observed: ObservedLink): string | undefined;
   /** First: the network's device with its MTU, without addresses, down if it is new. */
-  planDevice(network: NetworkSpec, found: ObservedLink | undefined): LinkStep[];
+  planDevice(network: NetworkSpec, observed: ObservedLink | undefined): LinkStep[];
   /** Second: settings below /proc/sys. @param isOurs whether the device was made for the network */
   settings(network: NetworkSpec, isOurs: boolean): Sysctl[];
   /** Third: addresses that are not there yet. Others stay: an administrator may have added them. */
-  planAddresses(network: NetworkSpec, found: ObservedLink | undefined): LinkStep[];
+  planAddresses(network: NetworkSpec, observed: ObservedLink | undefined): LinkStep[];
   /** Last, after the rules: nothing passes before these are there. */
-  planUp(network: NetworkSpec, found: ObservedLink | undefined): LinkStep[];
+  planUp(network: NetworkSpec, observed: ObservedLink | undefined): LinkStep[];
   /** The addresses that the host has in the network. */
   addresses(network: NetworkSpec): readonly Cidr[];
   /** What CreateEndpoint makes: the engine moves one end of it into the container. */
@@ -34,6 +34,6 @@ export interface Segment {
     network: NetworkSpec,
     endpoint: EndpointSpec,
     device: ObservedLink | undefined,
-    found: ObservedLink,
+    observed: ObservedLink,
   ): LinkStep[];
 }

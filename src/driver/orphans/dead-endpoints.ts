@@ -1,25 +1,28 @@
 /**
- * Endpoints whose engine died before it could say that they are over: the engine will never ask for
- * their removal. They hold ports, rules and records, which another container may want. What counts
- * as proof is in `usecases/proofs.ts`.
+ * Endpoints whose engine crashed before it could ask for their removal, and will never do so. They hold
+ * host ports and addresses that another container may need. What counts as proof that an endpoint is
+ * over is in `usecases/proofs.ts`.
  */
 import { messageOf } from '../../core/errors.js';
 import { shortId } from '../../core/names.js';
 import { type Clock, systemClock } from '../clock.js';
 import type { EndpointState } from '../state/registry.js';
 import { saveEndpoint } from '../state/saving.js';
-import { foundMoved } from '../state/transitions.js';
+import { observedMoved } from '../state/transitions.js';
 import { removeEndpoint } from '../usecases/endpoints.js';
 import { isAbandoned, isDead } from '../usecases/proofs.js';
 import type { World } from '../world.js';
 
 /**
- * How often an endpoint is looked at that is not in its container yet: most are within a second.
+ * How often an endpoint is checked that is not in its container yet; most are moved within a second.
  */
 const unmovedMs = 60_000;
-/** An engine that lives takes an endpoint away right beside its sandbox. */
+/** How long an engine that runs may take from the end of a sandbox to DeleteEndpoint. */
 const graceMs = 5_000;
-/** The link of a living container was deleted by hand: its end shows only by asking again. */
+/**
+ * When the link of a running container was deleted by hand, no event tells of the container's end: so often
+ * it is asked for.
+ */
 const againMs = 60_000;
 
 /** Removes the endpoint if it is dead, when no call is at work on its network. Never rejects. */
@@ -44,8 +47,8 @@ export async function collectIfDead(world: World, state: EndpointState): Promise
 }
 
 /**
- * Looks at an endpoint that has not been moved into its sandbox until it has been, or is over. One
- * whose other end has left the host was joined, even if that could not be recorded.
+ * Checks an endpoint that is not in its sandbox yet, until the engine has moved it there or it is over.
+ * If the container's end has left the host, the endpoint was joined, even if that is not on record.
  */
 export function removeUnlessMoved(
   world: World,
@@ -58,7 +61,7 @@ export function removeUnlessMoved(
     if (state.record.phase === 'removing' || world.registry.endpoint(spec.id) !== state) return;
     if ((await world.links.find(spec.veth.container)) === undefined) {
       if (state.record.phase === 'ready') return;
-      foundMoved(state);
+      observedMoved(state);
       await saveEndpoint(world, state);
       return;
     }
@@ -78,7 +81,7 @@ export function removeUnlessMoved(
   }, unmovedMs);
 }
 
-/** Looks at endpoints whose links have changed, once their engine has had its time. */
+/** Checks endpoints whose links have changed, after the engine has had {@link graceMs} to remove them. */
 export class DeadWatch {
   readonly #touched = new Set<EndpointState>();
   #timer: unknown;
@@ -123,7 +126,7 @@ export class DeadWatch {
     if (this.#touched.size > 0) this.#schedule(againMs);
   }
 
-  /** Whether its link is missing; also if the kernel does not say. */
+  /** Whether its link is missing; true also if that cannot be found out. */
   async #mayDie({ spec }: EndpointState): Promise<boolean> {
     const { links, registry } = this.world;
     if (registry.endpoint(spec.id)?.spec !== spec) return false;

@@ -8,13 +8,13 @@
 import { cidrText } from '../../core/address.js';
 import { DriverError } from '../../core/errors.js';
 import { type NetworkId, shortId } from '../../core/names.js';
-import { subnetsOf } from '../../core/network/network.js';
+import { networkLabel, subnetsOf } from '../../core/network/network.js';
 import type { NetworkState } from '../state/registry.js';
 import { deleteNetwork } from '../usecases/networks.js';
 import type { World } from '../world.js';
 import { collectIfDead } from './dead-endpoints.js';
 
-/** As an operator reads of it. */
+/** What an operator is told of one. */
 export interface ForgottenNetwork {
   /** Whole, for `docker network ls --no-trunc`. */
   readonly id: NetworkId;
@@ -25,8 +25,8 @@ export interface ForgottenNetwork {
 }
 
 /**
- * Candidates: without containers, and no engine has used them since it, or the daemon, started. After
- * a boot these are all networks that have no container yet.
+ * Candidates: networks without containers that no engine has used since the engine or the daemon started.
+ * After a boot these are all networks that have no container yet.
  */
 export function forgottenCandidates({ registry }: Pick<World, 'registry'>): ForgottenNetwork[] {
   return registry
@@ -52,31 +52,34 @@ export async function forgetNetwork(
   const state = findNetwork(world, name);
   for (const endpoint of [...state.endpoints.values()]) await collectIfDead(world, endpoint);
   await refuseBusy(world, state);
-  const found = describe(state);
-  if (dryRun) return found;
+  const network = describe(state);
+  if (dryRun) return network;
   const { id } = state.spec;
   await world.networkLocks.exclusive(id, async () => {
     if (world.registry.network(id) !== state) return;
     await refuseBusy(world, state);
-    world.log.warn({ network: shortId(id), bridge: found.bridge }, 'an operator forgets a network');
+    world.log.warn(
+      { network: shortId(id), bridge: network.bridge },
+      'an operator forgets a network',
+    );
     await deleteNetwork(world, id);
   });
   await world.removals.finished(state.spec.bridge);
-  return found;
+  return network;
 }
 
 function findNetwork({ registry }: Pick<World, 'registry'>, name: string): NetworkState {
-  const found = registry.networks().filter(({ spec }) => {
+  const named = registry.networks().filter(({ spec }) => {
     return spec.bridge === name || (/^[0-9a-f]{4,64}$/.test(name) && spec.id.startsWith(name));
   });
-  const [only, other] = found;
+  const [only, other] = named;
   if (only !== undefined && other === undefined) return only;
   throw new DriverError(
     'network-unknown',
     only === undefined
       ? `no network of tsbridge has the id or the bridge ${JSON.stringify(name)}: tsbridge ` +
           'reconcile lists those that can be forgotten (names that a person gave are not known here)'
-      : `${name} is the beginning of ${found.length} ids: ${found.map(labelOf).join(', ')}`,
+      : `${name} is the beginning of ${named.length} ids: ${named.map(({ spec }) => networkLabel(spec)).join(', ')}`,
   );
 }
 
@@ -88,7 +91,7 @@ async function refuseBusy(
   if (used.length > 0) {
     throw new DriverError(
       'network-busy',
-      `network ${labelOf(state)} has ${used.length} endpoints that are not proven dead ` +
+      `network ${networkLabel(state.spec)} has ${used.length} endpoints that are not proven dead ` +
         `(${used.slice(0, 5).join(', ')}): stop their containers or disconnect them`,
     );
   }
@@ -98,13 +101,13 @@ async function refuseBusy(
   if (port !== undefined) {
     throw new DriverError(
       'network-busy',
-      `network ${labelOf(state)} is in use: ${port.name} is on its bridge, and may be a container's`,
+      `network ${networkLabel(state.spec)} is in use: ${port.name} is on its bridge, and may be a container's`,
     );
   }
   if (state.former || state.record.phase === 'removing') return;
   throw new DriverError(
     'network-busy',
-    `network ${labelOf(state)} was made or used by the engine since the last start of both, so the ` +
+    `network ${networkLabel(state.spec)} was made or used by the engine since the last start of both, so the ` +
       `engine knows it: remove it with "${frontEnds.of(state.record).words.removeNetwork}"`,
   );
 }
@@ -113,5 +116,3 @@ function describe({ spec, record }: NetworkState): ForgottenNetwork {
   const subnets = subnetsOf(spec).map(cidrText);
   return { id: spec.id, bridge: spec.bridge, bridgeGoes: record.bridgeMade, subnets };
 }
-
-const labelOf = ({ spec }: NetworkState) => `${shortId(spec.id)} (${spec.bridge})`;

@@ -1,7 +1,7 @@
 /** Who made changes from outside, as far as the kernel says. */
 import type { Author } from '../host.js';
 
-/** Everybody who had a part in what a repair has to put right; as large as the number of programs. */
+/** The programs that made the changes which a repair puts right. Grows with programs, not with processes. */
 export class Authors {
   readonly #programs = new Map<string, { processes: number; last: number }>();
 

@@ -14,13 +14,13 @@ import type { Author } from '../host.js';
 export type Sign =
   /** The daemon begins to watch: changes before that went unseen. */
   | { readonly kind: 'start' }
-  /** Of these families; of none, if only tables changed that are not iptables' own. */
+  /** Rules of these families changed; of none, if only tables changed that are not iptables' own. */
   | {
       readonly kind: 'rules';
       readonly families: readonly Family[];
       readonly author?: Author | undefined;
     }
-  /** Without a name any link may have changed. */
+  /** This link changed; without a name, any link may have. */
   | { readonly kind: 'link'; readonly name?: string | undefined };
 
 /**
@@ -35,30 +35,30 @@ export interface ReadAtStart {
   readonly links: readonly ObservedLink[];
 }
 
-/** What no sign tells of is looked at periodically. */
+/** For a concern of whose changes no sign tells: it is compared periodically. */
 export interface Poll {
-  /** Until the next look. */
+  /** From one comparison to the next. */
   readonly intervalMs: number;
   /** Whether something differs. */
-  look(): Promise<boolean>;
+  differs(): Promise<boolean>;
 }
 
 export interface Concern {
   /** One word for the log, the status and the answer of `reconcile`: `rules`. */
   readonly name: string;
-  /** Whether something of this concern may differ because of it; the concern notes what. */
+  /** Whether the sign is about this concern, which then remembers what it has to repair. */
   signs(sign: Sign): boolean;
   /** All that differs, a line each; changes nothing. */
   differences(): Promise<readonly string[]>;
   /**
-   * After signs, puts right what they were about, and otherwise everything. Answers with what was
-   * done, a line each, or with `too-early`: it is left for a quiet moment.
+   * `quiet` and `busy` put right what the signs were about, the other occasions everything. Answers with
+   * what was done, a line each, or with `too-early`: to be called again when the host is quiet.
    */
   repair(occasion: Occasion, read?: ReadAtStart): Promise<readonly string[] | 'too-early'>;
   readonly poll?: Poll;
 }
 
-/** Is told of the same signs, and does something else with them. */
+/** Is told of the same signs, and does something other than a repair. */
 export interface SignListener {
   noticed(sign: Sign): void;
   stop(): void;

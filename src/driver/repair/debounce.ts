@@ -1,4 +1,4 @@
-/** Signs of change from outside → repairs, gathered, one at a time. */
+/** Signs that other programs changed something → repairs: many signs make one, and one runs at a time. */
 import { background } from '../../background.js';
 import { messageOf } from '../../core/errors.js';
 import { type Clock, systemClock } from '../clock.js';
@@ -6,19 +6,19 @@ import type { Author, Log } from '../host.js';
 import { Authors } from './author.js';
 
 export interface WatchTiming {
-  /** A repair waits for so long a quiet, so that the program that makes changes can finish. */
+  /** A repair begins when no sign has come for so long, so that the program that makes changes can finish. */
   readonly quietMs: number;
-  /** But not longer than this after the first sign. */
+  /** At the latest it begins so long after the first sign. */
   readonly latestMs: number;
-  /** What could disturb an engine that starts (creating chains) waits for so long a quiet. */
+  /** What could disturb an engine that starts (creating chains) begins when no sign has come for so long. */
   readonly longQuietMs: number;
-  /** But not longer than this after the first sign. */
+  /** At the latest it begins so long after the first sign. */
   readonly patienceMs: number;
   /** A repair that is needed again within this time, because of the same program, was undone. */
   readonly flappingMs: number;
   /** After so many in a row, repairs are delayed. */
   readonly flappingLimit: number;
-  /** The delay, which doubles each time up to the last; also after failures. */
+  /** The delay of the next repair, also after a failed one: doubles each time, from `first` up to `last`. */
   readonly backOffMs: { readonly first: number; readonly last: number };
 }
 
@@ -65,7 +65,7 @@ export class Watch {
   readonly #causes = new Map<string, number>();
   #last: LastRepair | undefined;
   #timer: unknown;
-  /** Of the signs that no repair has looked at; undefined: there are none. */
+  /** When the first sign came that no repair has dealt with; undefined: there is none. */
   #firstSign: number | undefined;
   #lastSign = 0;
   #authors = new Authors();

@@ -12,12 +12,12 @@ import type { Concern, Occasion, ReadAtStart, Sign } from './concern.js';
 import type { When } from './rules.js';
 import { repairSysctls, setBridgeSysctls } from './sysctls.js';
 
-/** A list of all links costs less than asking for a quarter of them one by one. */
+/** From one link in so many on, a list of all costs less than asking for each of them. */
 const listedInTheTimeOf = 4;
-/** Below, nothing is saved. */
+/** For fewer links than this a list saves nothing. */
 const fewLinks = 10;
 
-/** Names of the links to look at, by network. */
+/** Names of the links to compare, by network. */
 type TouchedLinks = ReadonlyMap<NetworkState, ReadonlySet<string>>;
 
 /**
@@ -42,11 +42,11 @@ export async function repairLinks(
       : undefined;
   for (const state of networks) {
     await errors.attempt(() =>
-      // Shared is enough: it keeps the network from being deleted meanwhile.
+      // A shared lock is enough: the network cannot be deleted meanwhile.
       world.networkLocks.shared(state.spec.id, async () => {
         if (state.record.phase !== 'ready') return;
         const names = listed ? wrongLinks(state, listed) : (touched?.get(state) ?? new Set());
-        // While we run, settings are a concern of their own.
+        // While the daemon runs, SettingConcern repairs sysctls.
         const wholly = touched === undefined;
         done.push(...(await repairNetwork(world, state, when, names, wholly)));
       }),
@@ -65,7 +65,7 @@ function areMany({ registry }: Pick<World, 'registry'>, touched: TouchedLinks): 
 }
 
 /**
- * Those that a list shows to be otherwise than they should; what is done goes by a look at each.
+ * The links that differ by this list. Before a repair each of them is read again, since a list may be old.
  */
 function wrongLinks(
   { spec, endpoints }: NetworkState,
@@ -103,19 +103,19 @@ async function repairNetwork(
     if (when !== 'dry-run') await applyLinkSteps(world.links, steps);
     done.push(...steps.map(describeLinkStep));
   };
-  const found = await world.links.find(spec.bridge);
-  await apply(segment.planDevice(spec, found));
+  const observed = await world.links.find(spec.bridge);
+  await apply(segment.planDevice(spec, observed));
   // Before the addresses: the kernel refuses them while IPv6 is switched off on the bridge.
-  const settingsFirst = found !== undefined && segment.planAddresses(spec, found).length > 0;
+  const settingsFirst = observed !== undefined && segment.planAddresses(spec, observed).length > 0;
   if (withSysctls || settingsFirst) done.push(...(await repairSysctls(world, spec, when)));
-  else if (found === undefined) done.push(...(await setBridgeSysctls(world, spec, when)));
-  await apply(segment.planAddresses(spec, found));
-  await apply(segment.planUp(spec, found));
-  const device = found ?? (await world.links.find(spec.bridge));
+  else if (observed === undefined) done.push(...(await setBridgeSysctls(world, spec, when)));
+  await apply(segment.planAddresses(spec, observed));
+  await apply(segment.planUp(spec, observed));
+  const device = observed ?? (await world.links.find(spec.bridge));
   for (const { spec: endpoint, record } of state.endpoints.values()) {
     const { host } = endpoint.veth;
     // A bridge that had to be made again has lost all its ports.
-    if (record.phase !== 'ready' || (found && !names.has(host))) continue;
+    if (record.phase !== 'ready' || (observed && !names.has(host))) continue;
     const link = await world.links.find(host);
     if (link === undefined) continue;
     await apply(segment.planEndpoint(spec, endpoint, device, link));

@@ -1,18 +1,18 @@
 /**
- * Sockets of published ports. Nobody tells of one that the proxy process holds in vain, or lacks because
- * another program has the port: what it holds is compared with what is wanted.
+ * Sockets of published ports. No event tells of one that the proxy process holds without need, or lacks
+ * because another program has the port, so that what it holds is compared with what it should hold.
  */
 import type { World } from '../world.js';
 import type { Concern, Occasion, Poll, Sign } from './concern.js';
 
-/** A port may have become free. With thousands of ports a comparison takes some 30 ms. */
+/** How soon a port is bound that has become free. With thousands of ports a comparison takes some 30 ms. */
 const intervalMs = 15_000;
 
 export class PortConcern implements Concern {
   readonly name = 'ports';
   readonly poll: Poll = {
     intervalMs,
-    look: async () => (await this.differences()).length > 0,
+    differs: async () => (await this.differences()).length > 0,
   };
 
   constructor(private readonly world: Pick<World, 'hostPorts'>) {}
@@ -25,7 +25,10 @@ export class PortConcern implements Concern {
     return this.world.hostPorts.differences();
   }
 
-  /** A start states all that is wanted by itself. A port that another program has stays a difference. */
+  /**
+   * At a start, recovery itself has the proxy process hold all its ports. A port that another program has is
+   * not repaired: it stays among the differences.
+   */
   async repair(occasion: Occasion): Promise<string[]> {
     return occasion === 'start' ? [] : this.world.hostPorts.repair();
   }

@@ -24,7 +24,7 @@ export async function repairRules(world: World, when: When = 'start'): Promise<s
   return changes.map(describeRuleChange);
 }
 
-/** Whether rules of a network are on the host in other words than they are written now. */
+/** Whether rules of a network were written with other rule settings than those of now. */
 export function haveOtherSettings({ registry, rules }: Pick<World, 'registry' | 'rules'>): boolean {
   return registry
     .networks()
@@ -43,7 +43,7 @@ async function followUp(world: World, changes: readonly RuleChange[]): Promise<v
   }
 }
 
-/** What clients have sent while the rules were gone went to the proxy's sockets. */
+/** UDP flows that began while the rules were gone lead to the proxy's sockets: they are forgotten. */
 async function forgetStrays(
   world: Pick<World, 'registry' | 'strayFlows'>,
   changes: readonly RuleChange[],
@@ -62,7 +62,7 @@ function canTranslateUdp(change: RuleChange): boolean {
   return protocol === undefined || protocol === 'udp';
 }
 
-/** UDP flows of a client that goes on sending follow a translation also after it has gone. */
+/** A UDP flow keeps its translation as long as the client sends, also after the rule was deleted. */
 async function forgetAstray(
   world: Pick<World, 'conntrack'>,
   changes: readonly RuleChange[],
@@ -92,7 +92,7 @@ function isUdpTranslation({ matches, target }: Rule): boolean {
   return matches.protocol === 'udp' && typeof target === 'object' && 'dnat' in target;
 }
 
-/** After a commit that has moved all rules over. What cannot be written is found out again. */
+/** After a commit has written all rules with the settings of now. A failure is logged: the next start repeats it. */
 async function recordSettings(
   world: Pick<World, 'log' | 'networkLocks' | 'registry' | 'rules' | 'store'>,
 ): Promise<void> {
@@ -113,9 +113,9 @@ async function recordSettings(
 }
 
 /**
- * The same while the host is in use. An engine that starts looks for each of its chains, makes
- * those that it did not find, and ends if one has appeared meanwhile (docs/docker-bridge.md 1.2):
- * unless it has been quiet for long enough, nothing is done that takes making a chain.
+ * {@link repairRules} while the host is in use. An engine that starts looks for each of its chains, makes
+ * those that it did not find, and ends if one has appeared meanwhile (docs/docker-bridge.md 1.2): so
+ * nothing is done that needs a new chain, unless no program has changed anything for long enough.
  *
  * @param longQuiet it has been quiet
  * @param families whose rules another program has changed; the others are not read
@@ -135,7 +135,7 @@ export async function repairRulesRunning(
 /** {@link repairRulesRunning} of the families whose rules another program has changed. */
 export class RuleConcern implements Concern {
   readonly name = 'rules';
-  /** Their rules were changed since they were right; of the others nothing is read. */
+  /** Families whose rules another program has changed since the last repair; the other one is not read. */
   readonly #touched = new Set<Family>();
 
   constructor(private readonly world: World) {}

@@ -27,7 +27,7 @@ export class SelfRepair {
     );
   }
 
-  /** Call it when it is known what should be there; signs from before are not needed. */
+  /** Call it after recovery. Signs from before are dropped, since this begins with a repair of everything. */
   start(): void {
     this.#started = true;
     this.noticed({ kind: 'start' });
@@ -60,16 +60,16 @@ export class SelfRepair {
 
   #schedule(concern: Concern, poll: Poll): void {
     const timer = this.clock.setTimeout(() => {
-      this.#look(concern, poll).catch((error) => {
-        this.log.error({ error }, `looking at ${concern.name} has ended`);
+      this.#poll(concern, poll).catch((error) => {
+        this.log.error({ error }, `polling ${concern.name} has ended`);
       });
     }, poll.intervalMs);
     this.#timers.set(concern, timer);
   }
 
-  async #look(concern: Concern, poll: Poll): Promise<void> {
+  async #poll(concern: Concern, poll: Poll): Promise<void> {
     try {
-      if (await poll.look()) this.#watches.get(concern)?.changed();
+      if (await poll.differs()) this.#watches.get(concern)?.changed();
     } catch (error) {
       this.log.warn({ error: messageOf(error) }, `reading ${concern.name} failed`);
     }

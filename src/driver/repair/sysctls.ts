@@ -17,7 +17,11 @@ import type { When } from './rules.js';
 
 type Read = (path: SysctlPath) => Promise<string | undefined>;
 
-/** Those that are there with another value. @param read for callers that ask for many networks */
+/**
+ * The network's settings that the kernel has, with another value.
+ *
+ * @param read in place of reading each: a caller that asks for many networks keeps what they share
+ */
 export async function differingSysctls(
   world: Pick<World, 'registry' | 'rules' | 'settings' | 'sysctls'>,
   spec: NetworkSpec,
@@ -42,10 +46,10 @@ export async function differingSysctls(
 }
 
 /**
- * Puts them right; answers with what had to be done: `set net/ipv4/ip_forward to 1`.
+ * Sets the network's settings; answers with what had to be done: `set net/ipv4/ip_forward to 1`.
  *
- * Switching forwarding on makes the policy of FORWARD DROP. Only a start does so here: what
- * was reset while we ran had been on, with whatever policy the host has.
+ * At a start, switching forwarding on also sets the policy of FORWARD to DROP. While the daemon runs it does
+ * not: another program has reset what was on, and the policy stays as the host has it.
  */
 export async function repairSysctls(
   world: Pick<World, 'loadModule' | 'log' | 'registry' | 'rules' | 'settings' | 'sysctls'>,
@@ -74,13 +78,13 @@ export async function setBridgeSysctls(
   return sysctls.map(describe);
 }
 
-/** Every network is looked at once in so long. */
+/** Every network is compared once in so long, */
 const roundMs = 500;
-/** But no more of them at a time, so that no call waits: some 6 µs a value. */
-const slice = 100;
+/** so many at a time, so that no call waits: reading a value takes some 6 µs. */
+const networksAtOnce = 100;
 
 /**
- * Nothing tells of a change below /proc/sys, so what networks count on is looked at periodically.
+ * The kernel reports no change below /proc/sys, so what networks count on is read periodically.
  */
 export class SettingConcern implements Concern {
   readonly name = 'settings';
@@ -103,19 +107,19 @@ export class SettingConcern implements Concern {
 
   readonly poll: Poll = ((concern: SettingConcern) => ({
     get intervalMs() {
-      const slices = Math.ceil(concern.world.registry.networks().length / slice);
-      return roundMs / Math.max(1, slices);
+      const rounds = Math.ceil(concern.world.registry.networks().length / networksAtOnce);
+      return roundMs / Math.max(1, rounds);
     },
-    look: () => concern.#look(),
+    differs: () => concern.#differs(),
   }))(this);
 
-  async #look(): Promise<boolean> {
+  async #differs(): Promise<boolean> {
     const { registry, sysctls } = this.world;
     const networks = registry.networks();
     if (this.#next >= networks.length) this.#next = 0;
-    const some = networks.slice(this.#next, this.#next + slice);
-    this.#next += slice;
-    // What is the host's, and no network's own, is read once for all of them.
+    const some = networks.slice(this.#next, this.#next + networksAtOnce);
+    this.#next += networksAtOnce;
+    // Networks share settings of the host: each file is read once.
     const values = new Map<SysctlPath, Promise<string | undefined>>();
     const read = (path: SysctlPath): Promise<string | undefined> => {
       const value = values.get(path) ?? sysctls.read(path);

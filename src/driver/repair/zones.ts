@@ -1,5 +1,5 @@
 /**
- * firewalld lets through what it has in the engine's zone: our bridges belong there
+ * firewalld lets traffic of bridges through that are in the engine's zone: those of our networks belong there
  * (docs/docker-bridge.md 8.1).
  */
 import type { InterfaceName } from '../../core/names.js';
@@ -26,7 +26,7 @@ export async function repairZones(
   return unplaced.map((bridge) => `put ${bridge} into the zone of firewalld`);
 }
 
-/** The same while the host is in use: a firewalld that starts shall finish first. */
+/** {@link repairZones} while the host is in use: waits until a firewalld that starts has finished. */
 export async function repairZonesRunning(
   world: Pick<World, 'registry' | 'rules' | 'zones'>,
   longQuiet: boolean,
@@ -34,7 +34,7 @@ export async function repairZonesRunning(
   return longQuiet ? repairZones(world, 'running') : 'too-early';
 }
 
-/** Asking firewalld takes a fifth of a second: only when it has changed something itself. */
+/** Asking firewalld takes a fifth of a second, so it is asked only after it has changed rules itself. */
 export class ZoneConcern implements Concern {
   readonly name = 'zones';
 

@@ -54,7 +54,7 @@ export class DesiredRules {
   }
 
   /**
-   * {@link ofPorts} of all endpoints: a repair then finds them made, and no call waits for that.
+   * Makes the rules of all endpoints' ports, so that a repair has them at once and no call waits for it.
    */
   async preparePorts(): Promise<void> {
     this.#ports.prune((id) => this.registry.endpoint(id) !== undefined);
@@ -94,8 +94,8 @@ export class DesiredRules {
   }
 
   /**
-   * Everything that should be there, in the order in which it was asked for. What a call changes
-   * meanwhile is in its own commit, which comes after the one that this is for.
+   * Everything that should be there, in the order in which networks and endpoints were made. What a call
+   * changes while this is made comes with the call's own commit, after the one that this is for.
    */
   async ofAll(family: Family, observed: RuleSet, yielding: Yielding): Promise<PlacedRule[]> {
     if (!this.choice.writes(family)) return [];
@@ -114,14 +114,14 @@ export class DesiredRules {
     return rules;
   }
 
-  /** In which words the rules of the network are written now. */
+  /** The rule settings with which the network's rules are written now. */
   ruleSettingsOf({ userlandProxy, masquerade, allowDirectRouting }: NetworkSpec): RuleSettings {
     const generation = this.choice.current.name;
     const loopbackSpared = this.settings.userlandProxy;
     return { generation, userlandProxy, loopbackSpared, masquerade, allowDirectRouting };
   }
 
-  /** Of networks whose rules are on the host in other words than they are written now. */
+  /** The rules, as they are on the host, of networks whose rule settings have changed since they were written. */
   async ofFormerSettings(
     family: Family,
     observed: RuleSet,
@@ -139,8 +139,9 @@ export class DesiredRules {
   }
 
   /**
-   * Of one network, if they are on the host in other words than they are written now: a repair was put off,
-   * or is under way, and what a call takes away meanwhile is not among what that repair moves.
+   * The rules of one network as they are on the host, if its rule settings have changed since they were
+   * written. A call that removes the network has to remove these itself, since the repair that would replace
+   * them no longer has the network among what is desired.
    */
   formerOfNetwork(spec: NetworkSpec, family: Family, observed: RuleSet): PlacedRule[] {
     const former = this.#formerOf(spec);
@@ -148,7 +149,7 @@ export class DesiredRules {
     return this.#networkRules(former.network, family, observed, former.writer);
   }
 
-  /** As {@link formerOfNetwork}, of an endpoint; of both families. */
+  /** As {@link formerOfNetwork}, for an endpoint, in both families. */
   formerOfEndpoint(spec: NetworkSpec, endpoint: EndpointSpec): PlacedRule[] {
     const former = this.#formerOf(spec);
     if (former === undefined) return [];
@@ -158,7 +159,7 @@ export class DesiredRules {
     );
   }
 
-  /** As {@link formerOfNetwork}, of published ports; of both families. */
+  /** As {@link formerOfNetwork}, for published ports, in both families. */
   async formerOfPorts(
     spec: NetworkSpec,
     ports: PublishedPorts,
@@ -169,7 +170,7 @@ export class DesiredRules {
     return makePortRules(former.network, ports, former.writer, yielding);
   }
 
-  /** undefined: its rules are on the host in the words in which they are written now. */
+  /** undefined: the rule settings have not changed since the network's rules were written. */
   #formerOf(spec: NetworkSpec): { network: NetworkSpec; writer: Writer } | undefined {
     const settings = this.registry.network(spec.id)?.record.ruleSettings;
     if (settings === undefined || isDeepStrictEqual(settings, this.ruleSettingsOf(spec))) return;
@@ -179,7 +180,7 @@ export class DesiredRules {
   }
 
   /**
-   * What calls are about to commit, additions and removals: a repair before them does it as well.
+   * Rules that calls under way will add or remove: a repair that commits before them changes them as well.
    */
   async ofCallsUnderway(family: Family, observed: RuleSet): Promise<PlacedRule[]> {
     const rules = this.registry
@@ -195,8 +196,8 @@ export class DesiredRules {
   }
 
   /**
-   * By what a rule is known to be about a network or a port of ours. undefined while a record
-   * cannot be read: what that network needs is unknown.
+   * The bridges, subnets and ports by which a rule is known to be ours. undefined while a network's record
+   * cannot be read, since that network's rules could be taken for stale ones.
    */
   ownThings(family: Family): OwnThings | undefined {
     if (this.registry.unreadable.all().length > 0) return undefined;
@@ -208,7 +209,7 @@ export class DesiredRules {
     };
   }
 
-  /** All but those on their way out. */
+  /** All networks but those that are being removed. */
   get networks(): NetworkSpec[] {
     return this.registry
       .networks()

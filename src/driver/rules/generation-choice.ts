@@ -15,9 +15,9 @@ const fallback: GenerationName = 'docker29';
 export class GenerationChoice {
   #current: Generation;
   #ipv6 = false;
-  /** The generation for which that was found out. */
+  /** The generation for which `#ipv6` was found out. */
   #ipv6Of: GenerationName | undefined;
-  /** At the last look; undefined before the first. */
+  /** The generations whose jumps were on the host when it was read last; undefined before the first time. */
   #seen: readonly GenerationName[] | undefined;
 
   constructor(
@@ -43,14 +43,14 @@ export class GenerationChoice {
     return family === 4 || (this.#ipv6 && ipv6Ways[this.#current.name].rules);
   }
 
-  /** Before anything was seen on the host: what it had the last time. */
+  /** The generation on record, which counts until the host's rules have been read. */
   expect(name: GenerationName): void {
     if (this.forced === 'auto') this.#current = generations[name];
   }
 
   /**
-   * Looks at the rules of one family, IPv4 first. Answers with the generations that were written
-   * until now: what networks shared there has to go, as far as no engine needs it.
+   * Decides by the observed rules of one family; IPv4 has to come first. If the generation changes, answers
+   * with the former ones, whose base rules have to go as far as no engine needs them.
    */
   observe(family: Family, observed: RuleSet): Generation[] {
     if (family === 6) {
@@ -60,20 +60,20 @@ export class GenerationChoice {
     const before = this.#seen;
     const seen = seenGenerations(observed);
     this.#seen = seen;
-    // Chains of another engine than was foreseen are that engine's.
+    // Chains of other generations than the forced one belong to an engine, and stay.
     if (this.forced !== 'auto') return [];
     const former = this.#current;
     const next = engineGeneration(seen, before, former.name);
     if (next !== undefined) this.#current = generations[next];
-    // At the first reading it is unknown what was written. Chains whose jumps are not there can be
-    // those of an engine that is just starting.
+    // At the first reading it is unknown what the last daemon has written. Chains whose jumps are missing
+    // can be those of an engine that is just starting.
     const names = before === undefined ? [former.name, ...seen] : [former.name];
     return [...new Set(names)]
       .filter((name) => name !== this.#current.name)
       .map((name) => generations[name]);
   }
 
-  /** Once the engine was seen to write them, its chains can only have been flushed. */
+  /** Once the engine's IPv6 chains were seen, their absence means that another program has flushed them. */
   #followIpv6(observed: RuleSet): void {
     const { name } = this.#current;
     const before = this.#ipv6Of === name && this.#ipv6;
@@ -82,7 +82,7 @@ export class GenerationChoice {
   }
 }
 
-/** IPv6 rules are on by default from 27 on; before, only where the engine was told to. */
+/** Engines write IPv6 rules by default from 27 on; earlier ones only with their flag `--ip6tables`. */
 function followsIpv6(generation: GenerationName, observed: RuleSet): boolean {
   return generation !== 'docker20' || observed.hasChain('filter', 'DOCKER');
 }

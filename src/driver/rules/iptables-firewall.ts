@@ -117,19 +117,19 @@ export class IptablesFirewall implements Firewall {
     await this.#remove(rules);
   }
 
-  /** On an IPv6 address it can be the other half of a port that is translated for IPv4. */
+  /** Both families are read: a port held on an IPv6 address can belong to one that is translated for IPv4. */
   async translates(binding: PortBinding): Promise<boolean> {
     for (const family of this.#families) {
       if (family > familyOf(binding.hostIp)) continue;
-      const found = await this.backend.read(family);
-      if (isTranslated(found.rules('nat', 'DOCKER'), binding)) return true;
+      const observed = await this.backend.read(family);
+      if (isTranslated(observed.rules('nat', 'DOCKER'), binding)) return true;
     }
     return false;
   }
 
   /**
-   * Of a family whose rules are left to others, the policy is, too: engines up to 27 do not touch
-   * ip6tables unless they are told to.
+   * A family whose rules we do not write keeps its policy, too: engines up to 27 change ip6tables only with
+   * their flag `--ip6tables`.
    */
   async dropForwarded(family: Family): Promise<void> {
     if (!this.choice.writes(family) || !this.#families.includes(family)) return;
@@ -147,7 +147,7 @@ export class IptablesFirewall implements Firewall {
   }
 
   /**
-   * One commit a family. What the scope refuses in one family is not done in the next one, either.
+   * One commit a family. If the scope refuses the changes of one family, the next one is not repaired either.
    */
   async repair(scope: RepairScope, families: readonly Family[] = [4, 6]): Promise<RepairOutcome> {
     const changes: RuleChange[] = [];

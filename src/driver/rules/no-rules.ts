@@ -1,4 +1,4 @@
-/** The backend of a host on which we write no rules (`--iptables=false`). */
+/** The backend of a daemon that writes no rules (`--iptables=false`). */
 import type { RuleBackend } from '../host.js';
 
 export const noRules: RuleBackend = {

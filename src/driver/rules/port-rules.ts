@@ -12,7 +12,7 @@ import type { PlacedRule } from '../../core/rules/rule.js';
 import { Yielding } from '../../yielding.js';
 import type { PublishedPorts } from '../firewall.js';
 
-/** By which generation rules are written, and with which of the daemon's settings. */
+/** The generation in whose form rules are written, and the settings of the daemon that change them. */
 export interface Writer {
   readonly generation: Generation;
   readonly settings: Parameters<Generation['portRules']>[2];
@@ -50,13 +50,13 @@ export class PortRules {
     for (const id of this.#made.keys()) if (!isKnown(id)) this.#made.delete(id);
   }
 
-  /** The endpoint has no ports any more. */
+  /** Call it when the endpoint has released its ports. */
   forget(endpoint: Pick<EndpointSpec, 'id'>): void {
     this.#made.delete(endpoint.id);
   }
 }
 
-/** Without keeping them: for rules that are only to be taken away. */
+/** The same rules, made anew and not kept: for those that are only removed. */
 export async function makePortRules(
   network: NetworkSpec,
   { bindings, opened }: PublishedPorts,
@@ -75,7 +75,7 @@ export async function makePortRules(
   return rules;
 }
 
-/** Compared by what they say: a copy of the ports finds the same rules. */
+/** Compares values, not identities: a copy of the ports has the same rules. */
 function isMadeOf(
   made: MadeRules,
   network: NetworkSpec,

@@ -17,7 +17,7 @@ import type { Log, RuleBackend } from '../host.js';
 import type { DesiredRules } from './desired-rules.js';
 import { type RuleRepair, ruleKey } from './rule-repair.js';
 
-/** What is asked of one family's rules. What it comes to is found out right before the plan. */
+/** What is asked of one family's rules. Its edit is made right before the plan, on the model of that moment. */
 export type RuleRequest =
   | { readonly kind: 'add-network' | 'remove-network'; readonly network: NetworkSpec }
   | {
@@ -27,7 +27,7 @@ export type RuleRequest =
       readonly remove: readonly Rule[];
     }
   | { readonly kind: 'drop-forwarded' }
-  /** Of everything; the rules are read again first. */
+  /** Makes everything as desired; the rules are read again first. */
   | { readonly kind: 'repair'; readonly scope: RepairScope };
 
 interface Pending {
@@ -44,9 +44,9 @@ interface Planned {
   readonly model: RuleSet;
 }
 
-/** The rules of one family: what is there as far as we know, and a queue of what shall be. */
+/** The rules of one family: a model of what the kernel has, and a queue of requests to change it. */
 export class RuleCommits {
-  /** undefined: not known, to be read before the next plan. */
+  /** undefined: the rules have to be read before the next plan. */
   #model: RuleSet | undefined;
   #reading: Promise<RuleSet> | undefined;
   readonly #queue: Pending[] = [];
@@ -61,7 +61,7 @@ export class RuleCommits {
     private readonly log: Log,
   ) {}
 
-  /** Resolves when the request is true on the host. The caller undoes what a failure left. */
+  /** Resolves when the host's rules are as requested. After a failure the caller undoes what was done. */
   submit(request: RuleRequest): Promise<RepairOutcome> {
     return new Promise((resolve, reject) => {
       this.#queue.push({ request, resolve, reject });
@@ -70,7 +70,7 @@ export class RuleCommits {
   }
 
   /**
-   * The next plan is made on what the host has from now on: for a start, as reading takes its time.
+   * Begins to read the host's rules, for the next plan: a start does other things meanwhile.
    */
   readAhead(): void {
     this.#reading = this.backend.read(this.family);
@@ -78,14 +78,14 @@ export class RuleCommits {
   }
 
   /**
-   * Called when the host refuses what fits our model: another program has changed more than we
-   * know.
+   * The listener is called when the host refuses a change that fits the model: another program has changed
+   * rules without a sign of it yet.
    */
   onRefusal(listener: () => void): void {
     this.#refused = listener;
   }
 
-  /** Never rejects: whatever fails goes to those who asked for it. */
+  /** Never rejects: a failure rejects the promises of the requests it belongs to. */
   async #workOff(): Promise<void> {
     while (this.#queue.length > 0) {
       const batch = this.#queue.splice(0);
@@ -107,7 +107,8 @@ export class RuleCommits {
   }
 
   /**
-   * One bad call fails alone; and what failed because the rules had changed gets its second try.
+   * After a batch has failed: a request that the host refuses then fails alone, and the others, which failed
+   * with it or because the rules had changed, get a second try.
    */
   async #commitAlone(batch: readonly Pending[]): Promise<void> {
     for (const { request, resolve, reject } of batch) {
@@ -163,7 +164,7 @@ export class RuleCommits {
     return { outcome: { changes, refused: false }, changes, model };
   }
 
-  /** On a copy of the model, since the scope may not allow what turns out to be needed. */
+  /** Plans on a copy of the model: if the scope does not allow the changes, the model stays. */
   async #planRepair(
     scope: RepairScope,
     later: readonly RuleRequest[],
@@ -184,7 +185,7 @@ export class RuleCommits {
       : { outcome: { changes, refused: true }, changes: [], model };
   }
 
-  /** Brings the model along. */
+  /** Plans the edit, and applies the changes to the model. */
   async #changes(edit: RuleEdit, model: RuleSet, yielding: Yielding): Promise<RuleChange[]> {
     const missing = this.backend.missingTables(this.family);
     const base = withoutTables(missing, comparableBase(model, this.desired.base(this.family)));
@@ -215,7 +216,7 @@ export class RuleCommits {
     }
   }
 
-  /** Begun ahead, or now. */
+  /** The reading that {@link readAhead} has begun, or one that begins now. */
   #read(): Promise<RuleSet> {
     const reading = this.#reading ?? this.backend.read(this.family);
     this.#reading = undefined;

@@ -1,4 +1,4 @@
-/** What a repair asks of the rules: everything that should be there, in its place, and no more. */
+/** The edit of a repair: adds every desired rule, each in its place, and removes what is ours and not desired. */
 import type { Family } from '../../core/address.js';
 import type { FirewallSettings, Generation } from '../../core/generations/generation.js';
 import { disorderedRules, repeatedRules } from '../../core/rules/disorder.js';
@@ -15,14 +15,14 @@ import type { GenerationChoice } from './generation-choice.js';
 export interface RepairEdit {
   readonly edit: RuleEdit;
   /**
-   * {@link ruleKey} of the rules that calls are about to commit: a repair that comes before them
-   * adds or removes these as well, although no other program had changed them.
+   * {@link ruleKey} of the rules that calls under way will commit. A repair that commits before them changes
+   * these as well; they are not reported as repaired, since no other program had changed them.
    */
   readonly underway: Set<string>;
 }
 
 export class RuleRepair {
-  /** Whose chains and jumps still have to go. */
+  /** Generations whose chains and jumps still have to go. */
   readonly #former = new Set<Generation>();
   /** Families in which the policy of FORWARD was DROP when it was read last. */
   readonly #dropping = new Set<Family>();
@@ -85,7 +85,7 @@ export class RuleRepair {
         .map((each) => each.baseRules(family, this.settings)),
       ...this.keptDrop(family, observed),
     };
-    // Calls that came meanwhile wait for this commit, and what they want may be part of it.
+    // Again: calls that came while the edit was made wait for this commit, which may contain their rules.
     await noteCalls();
     return { edit, underway };
   }
@@ -106,9 +106,9 @@ export class RuleRepair {
       wanted.append(rule.table, rule.chain, rule.text);
     }
     await yielding.pause();
-    const found = await yielding.run(findStale(family, observed, wanted, own));
+    const candidates = await yielding.run(findStale(family, observed, wanted, own));
     const stale: Rule[] = [];
-    for (const { rule, strangers } of found) {
+    for (const { rule, strangers } of candidates) {
       const exist = await Promise.all(strangers.map((name) => this.links.find(name)));
       if (exist.every((link) => link === undefined)) stale.push(rule);
     }
@@ -126,14 +126,14 @@ export class RuleRepair {
     );
   }
 
-  /** As a part of every edit: a call that makes the chains again must not come without it. */
+  /** Part of every edit, since any call may be the one that makes the flushed chains again. */
   keptDrop(family: Family, observed: RuleSet): { dropForwarded?: true } {
     return this.#hasLostItsDrop(family, observed) ? { dropForwarded: true } : {};
   }
 
   /**
-   * The policy of FORWARD goes with the table (`nft flush ruleset`), and then comes back with the
-   * rules. A policy that was changed alone is the administrator's will.
+   * Whether the policy of FORWARD was lost with the whole table (`nft flush ruleset`): then it is set again
+   * with the rules. A policy that was changed by itself is the administrator's decision, and stays.
    */
   #hasLostItsDrop(family: Family, observed: RuleSet): boolean {
     if (this.desired.networks.length === 0 || !this.choice.writes(family)) return false;
@@ -142,7 +142,7 @@ export class RuleRepair {
       return false;
     }
     const { chains } = this.choice.current.baseRules(family, this.settings);
-    // `iptables -F` leaves the chains; what policy comes with it was then set on purpose.
+    // `iptables -F` leaves chains and policy: with the chains in place, the policy was set on purpose.
     const swept = chains.some(({ table, chain }) => !observed.hasChain(table, chain));
     if (!swept) this.#dropping.delete(family);
     return this.#dropping.has(family);

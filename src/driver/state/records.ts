@@ -29,7 +29,7 @@ import type { ProcessId } from '../host.js';
 export type Phase = 'creating' | 'created' | 'ready' | 'removing';
 const phases: readonly Phase[] = ['creating', 'created', 'ready', 'removing'];
 
-/** Settings of the daemon, and the generation, with which a network's rules were written last. */
+/** The daemon's settings and the generation with which a network's rules on the host were written. */
 export interface RuleSettings {
   readonly generation: GenerationName;
   readonly userlandProxy: boolean;
@@ -44,10 +44,10 @@ export interface NetworkRecord {
   readonly sequence: number;
   /** false: the bridge was there before, and stays when the network goes. */
   readonly bridgeMade: boolean;
-  /** Of a bridge that was there before: those that the network adds, and takes away when it goes. */
+  /** Addresses that the network has added to a bridge of the user's, and removes when it goes. */
   readonly addressesMade: readonly Cidr[];
   /**
-   * With which its rules on the host were written. The generation in it is also the best guess
+   * With what the network's rules on the host were written. Its generation is also the best guess
    * after a reboot, before the engine has started.
    */
   readonly ruleSettings: RuleSettings;
@@ -72,12 +72,12 @@ export interface EndpointRecord {
   readonly sandboxKey: string | undefined;
   /** Chosen host ports. */
   readonly bindings: readonly PortBinding[];
-  /** Published until another endpoint of the container took them over: `usecases/siblings.ts`. */
+  /** Ports that another endpoint of the container has taken over, and will give back: `usecases/siblings.ts`. */
   readonly yielded: readonly PortBinding[];
   /** Published without a host port: those of a network in mode `routed`. */
   readonly opened: readonly OpenPort[];
   readonly exposed: readonly ExposedPort[];
-  /** No longer published; written before their rules go, which may be there still. */
+  /** Ports that are being released: written before their rules are removed, which may still be there. */
   readonly released?: Pick<EndpointRecord, 'bindings' | 'opened'>;
 }
 
@@ -114,7 +114,7 @@ const encodeBinding = (b: PortBinding): unknown => [
 /** Throws `record-unreadable`; the store adds the name of the file. */
 export function decodeNetwork(value: unknown): NetworkRecord {
   const fields = object(value, 'record');
-  // The first version called the settings of rules `terms`.
+  // Records of the first format call the rule settings `terms`.
   return {
     phase: phase(fields.phase),
     sequence: number(fields.sequence, 'sequence'),
@@ -130,7 +130,7 @@ export function decodeNetwork(value: unknown): NetworkRecord {
 export function decodeEndpoint(value: unknown): EndpointRecord {
   const fields = object(value, 'record');
   const input = object(fields.input, 'input');
-  // Records without a front end are of a version that wrote `creating` until the endpoint was joined.
+  // Records of the first format name no front end, and say `creating` until the endpoint is joined.
   const old = fields.frontEnd === undefined && fields.phase === 'creating';
   return {
     phase: old ? 'created' : phase(fields.phase),
@@ -191,7 +191,7 @@ function opened(value: unknown): OpenPort {
   return { protocol: protocol(name), containerIp, containerPort };
 }
 
-/** The first version had only one, and did not name it. */
+/** Records without a name are of libnetwork: records of the first format name no front end. */
 function frontEnd(value: unknown): string {
   return value === undefined ? 'libnetwork' : text(value, 'frontEnd');
 }

@@ -1,4 +1,4 @@
-/** What networks and endpoints are desired. In memory; records.ts is its form on disk. */
+/** The networks and endpoints that should exist, in memory; records.ts is their form on disk. */
 import type { IpAddress } from '../../core/address.js';
 import type { EndpointId, NetworkId } from '../../core/names.js';
 import type { EndpointSpec } from '../../core/network/endpoint.js';
@@ -12,8 +12,8 @@ export interface NetworkState {
   readonly record: NetworkRecord;
   readonly endpoints: Map<EndpointId, EndpointState>;
   /**
-   * true: made before the last start of the daemon or of the engine, and not used by an engine
-   * since; whether the engine still knows it is not known. Changed by `transitions.ts` only.
+   * true: made before the last start of the daemon or of the engine, and not used by an engine since, so
+   * that the engine may not know it any more. Changed by `transitions.ts` only.
    */
   readonly former: boolean;
 }
@@ -23,7 +23,7 @@ export interface EndpointState {
   readonly network: NetworkState;
   /** Changed by `transitions.ts` only. */
   readonly record: EndpointRecord;
-  /** What a call is doing for `record.bindings`: a repair does not run ahead of it. */
+  /** What a call is opening for `record.bindings` right now; a repair then leaves these ports to the call. */
   readonly publishing?: 'sockets' | 'rules' | undefined;
 }
 
@@ -37,7 +37,8 @@ export function portsToWrite({
 
 export class Registry {
   /**
-   * Networks to be: what is on the host under their names is looked at, and nothing planned yet.
+   * Networks whose creation has begun: the host is searched for devices of their names, and no rule of
+   * theirs is desired yet.
    */
   readonly examined = new Set<NetworkSpec>();
   readonly #networks = new Map<NetworkId, NetworkState>();
@@ -46,7 +47,7 @@ export class Registry {
   readonly #byLink = new Map<string, EndpointState>();
   readonly #byAddress = new Map<string, Set<EndpointState>>();
   #sequence = 0;
-  /** In their order; undefined after a change. */
+  /** The networks and endpoints sorted by sequence; undefined after a change. */
   #inOrder: {
     networks?: readonly NetworkState[] | undefined;
     endpoints?: readonly EndpointState[] | undefined;
@@ -79,7 +80,7 @@ export class Registry {
     return this.#inOrder.endpoints;
   }
 
-  /** The endpoints of the network that have this address: several if it was given out again. */
+  /** The endpoints of the network that have this address: several if IPAM has given it out again. */
   holders(network: NetworkId, address: IpAddress): readonly EndpointState[] {
     return [...(this.#byAddress.get(`${network} ${address}`) ?? [])];
   }
@@ -139,7 +140,7 @@ export class Registry {
   }
 }
 
-/** The number never changes while something is registered. */
+/** By the record's `sequence`, which never changes while the object is registered. */
 function bySequence<T extends NetworkState | EndpointState>(states: Iterable<T>): readonly T[] {
   return [...states].sort((a, b) => a.record.sequence - b.record.sequence);
 }

@@ -1,14 +1,13 @@
 /**
- * Links on their way out. The kernel takes tens of milliseconds for each, which no caller needs to
- * wait for: the record says `removing` until the link is gone, so that a start finishes what a
- * crash interrupted.
+ * Links that are being removed. The kernel takes tens of milliseconds for each, and no call waits for it:
+ * the record says `removing` until the link is gone, so that a start finishes what a crash interrupted.
  */
 import { background } from '../../background.js';
 import { messageOf } from '../../core/errors.js';
 import type { InterfaceName } from '../../core/names.js';
 import type { Links, Log } from '../host.js';
 
-/** Between attempts: the first pause, which doubles up to the last. */
+/** The pause before the second attempt; it doubles with each further one, up to `lastRetryMs`. */
 const firstRetryMs = 1_000;
 const lastRetryMs = 60_000;
 
@@ -19,7 +18,7 @@ interface Retry {
 
 export class Removals {
   readonly #pending = new Map<InterfaceName, Promise<void>>();
-  /** What could not be removed yet. */
+  /** Links whose removal has failed and is tried again later. */
   readonly #retries = new Map<InterfaceName, Retry>();
 
   constructor(
@@ -28,7 +27,7 @@ export class Removals {
     private readonly retryMs = firstRetryMs,
   ) {}
 
-  /** Removes the link, then does what comes after; tries again until it works. */
+  /** Removes the link, then runs `after`; repeats both until they succeed. */
   begin(name: InterfaceName, after: () => Promise<void>): void {
     this.#cancel(name);
     background(this.log, 'removing a link', this.#attempt(name, after, this.retryMs));
@@ -39,14 +38,14 @@ export class Removals {
     await this.#pending.get(name);
   }
 
-  /** So that the name can be used again. false if the link still cannot be removed. */
+  /** Removes the link now if that has failed before. false if it still fails: the name cannot be used. */
   async clear(name: InterfaceName): Promise<boolean> {
     await this.finished(name);
     await this.#retries.get(name)?.run();
     return !this.#retries.has(name);
   }
 
-  /** Resolves when nothing is on its way out; what has to be tried again later is not waited for. */
+  /** Resolves when no removal is at work; those that wait for another attempt do not count. */
   async idle(): Promise<void> {
     while (this.#pending.size > 0) await Promise.all(this.#pending.values());
   }

@@ -1,9 +1,9 @@
-/** From the registry to the disk: what a start will find. */
+/** Writes records from the registry to the disk, from which a start reads them. */
 import type { RecordStore } from '../host.js';
 import { type EndpointRecord, encodeEndpoint, encodeNetwork } from './records.js';
 import type { EndpointState, NetworkState } from './registry.js';
 
-/** @param record what the disk shall say, if it is not what memory says */
+/** @param record what to write, if it is not the state's own record */
 export async function saveEndpoint(
   { store }: { readonly store: RecordStore },
   { spec, record: current }: EndpointState,

@@ -1,11 +1,11 @@
 /**
- * UDP flows that go past the rules of published ports. The kernel translates a flow as it has decided for
- * the first datagram. One that came while the proxy's socket was there and the rules were not is delivered to
- * the socket from then on, and the container sees the bridge's address for as long as the client sends: so
- * whenever rules of UDP ports come, the flows to these ports are forgotten.
+ * UDP flows that go past the rules of published ports. The kernel decides with the first datagram how it
+ * translates a flow. A flow that began before the rules were there is delivered to the proxy's socket from
+ * then on, and the container sees the bridge's address in place of the client's for as long as the client
+ * sends. So whenever rules of UDP ports are added, the flows to these ports are forgotten.
  *
- * Meanwhile the proxy is silent on these ports: an answer of the container that passed through it after that
- * would begin a flow, too, of which the client's datagrams are then the replies, and no rule sees replies.
+ * Meanwhile the proxy sends nothing from these ports: an answer would begin a new flow, in which the
+ * client's datagrams count as replies, which the kernel leads past the rules.
  */
 import { familyOf } from '../../core/address.js';
 import { messageOf } from '../../core/errors.js';
@@ -13,7 +13,7 @@ import type { EndpointId } from '../../core/names.js';
 import type { PortBinding } from '../../core/ports/port.js';
 import type { Conntrack, HostPort, HostPorts, Log } from '../host.js';
 
-/** Some of the endpoint's ports are UDP: their rules have come. */
+/** An endpoint and its bindings, whose rules were just added. */
 export interface PortsWithRules {
   readonly endpoint: EndpointId;
   readonly bindings: readonly PortBinding[];
@@ -26,7 +26,7 @@ export class StrayFlows {
     private readonly log: Log,
   ) {}
 
-  /** After the rules of these ports have come. */
+  /** Forgets the flows to the UDP ports among these bindings. Call it after their rules were added. */
   async forget(published: readonly PortsWithRules[]): Promise<void> {
     const ports = udpPortsOf(published.flatMap(({ bindings }) => bindings));
     if (ports.length === 0) return;
@@ -41,7 +41,7 @@ export class StrayFlows {
     }
   }
 
-  /** A proxy that cannot be told is on its way out, or ends the pause by itself. */
+  /** Failures do not matter: a proxy process that cannot be asked is ending, or ends the pause by itself. */
   async #tell(ask: () => Promise<void>): Promise<void> {
     try {
       await ask();

@@ -1,17 +1,17 @@
 /**
  * Every way in which the record of a network or of an endpoint changes. The records are read-only
- * everywhere else, so that a reader who looks for what changes a phase or a port finds all of it here.
+ * everywhere else, so that whatever changes a phase or a port is in this file.
  *
  * A transition changes memory only, at once; the caller writes the record to disk (`saving.ts`).
- * Whatever is planned from the records (rules, repairs) sees the new state from then on: what is on
- * its way out is taken out of the record before it is taken off the host.
+ * Whatever is planned from the records (rules, repairs) sees the new state from then on: so what is to be
+ * removed leaves the record before it leaves the host, and no repair puts it back.
  */
 import type { OpenPort, PortBinding } from '../../core/ports/port.js';
 import type { ProcessId } from '../host.js';
 import type { EndpointRecord, NetworkRecord, RuleSettings } from './records.js';
 import type { EndpointState, NetworkState } from './registry.js';
 
-/** What an endpoint offers to the outside. */
+/** What others can reach of an endpoint. */
 export type PublishedPorts = Pick<EndpointRecord, 'bindings' | 'opened' | 'exposed' | 'yielded'>;
 
 const noPorts: PublishedPorts = { bindings: [], opened: [], exposed: [], yielded: [] };
@@ -26,17 +26,17 @@ export function networkRemoving(state: NetworkState): void {
   changeNetwork(state, { phase: 'removing' });
 }
 
-/** An engine starts: what it did before it ended, it may have forgotten. */
+/** An engine starts; if it crashed before, it may not know the network any more. */
 export function engineStarted(state: NetworkState): void {
   mutable(state).former = true;
 }
 
-/** The engine has put an endpoint on it, so it knows the network. */
+/** The engine has made an endpoint in the network, so it knows the network. */
 export function networkUsed(state: NetworkState): void {
   mutable(state).former = false;
 }
 
-/** A commit has written the network's rules in other words. */
+/** A commit has written the network's rules with these rule settings. */
 export function rulesMoved(state: NetworkState, ruleSettings: RuleSettings): void {
   changeNetwork(state, { ruleSettings });
 }
@@ -55,8 +55,8 @@ export function joined(
   changeEndpoint(state, { phase: 'ready', sandboxKey, engine });
 }
 
-/** The container's end has left the host: it was joined, though that is not on record. */
-export function foundMoved(state: EndpointState): void {
+/** The container's end was seen to have left the host: the endpoint was joined, though that is not on record. */
+export function observedMoved(state: EndpointState): void {
   changeEndpoint(state, { phase: 'ready' });
 }
 
@@ -74,24 +74,24 @@ export function portsOpened(state: EndpointState, opened: readonly OpenPort[]): 
   changeEndpoint(state, { opened });
 }
 
-/** These host ports are taken, and tried: a release gives all of them back. */
+/** These host ports are taken in the allocator and are bound next: a release gives all of them back. */
 export function portsChosen(state: EndpointState, bindings: readonly PortBinding[]): void {
   changeEndpoint(state, { bindings });
 }
 
-/** The sockets are open: the rules come next, by the call or by a repair that is faster. */
+/** The sockets are open: the rules are added next, by the call or by a repair that comes first. */
 export function portsBound(state: EndpointState): void {
   mutable(state).publishing = 'rules';
 }
 
-/** The call that published is over, however it went. */
+/** The call that published has ended, with or without an error. */
 export function publishingOver(state: EndpointState): void {
   mutable(state).publishing = undefined;
 }
 
 /**
- * What is written before the first port is taken off the host: a start then finishes the release. In
- * memory the ports stay until the disk has them as released.
+ * The record to write before the first port is taken off the host, so that a start can finish the release.
+ * In memory the ports stay published until this is on disk.
  *
  * @param kept of the opened ports: those that stay open
  */
@@ -160,7 +160,7 @@ function changeEndpoint(state: EndpointState, change: Partial<EndpointRecord>): 
   mutable(state).record = { ...state.record, ...change };
 }
 
-/** Half of it may be gone already: to call it ready again would be a lie. */
+/** An object that is `removing` never becomes another phase: parts of it may be gone from the host. */
 function refuseReturn(
   { spec, record }: NetworkState | EndpointState,
   { phase }: Partial<Pick<EndpointRecord, 'phase'>>,

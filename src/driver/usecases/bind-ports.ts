@@ -1,6 +1,6 @@
 /**
- * The host ports of an endpoint: choose, bind, record. Sockets and record take their time together,
- * and meanwhile the rules are made out.
+ * The host ports of an endpoint: chooses, binds and records them. Binding and recording run at the same
+ * time, and the rules are made meanwhile.
  */
 import { familyOf } from '../../core/address.js';
 import { DriverError } from '../../core/errors.js';
@@ -28,15 +28,15 @@ export function listenerOf(
   return { binding, mode, sharing: sharingOf(rules.generationName, binding) };
 }
 
-/** Of one that is new: whether the holder of its port lets others have it, too, is asked if there is one. */
+/** A new listener is first opened alone; {@link shareHeld} tries to share a port that a program holds. */
 function withoutSharing(listener: Listener): Listener {
   return listener.sharing === 'if-held' ? { ...listener, sharing: undefined } : listener;
 }
 
 /**
- * One socket for each address of each group; the groups that fail move on within their range. What
- * is chosen is on record before it is known whether it can be had, and releasing the record
- * releases it. The rules are made out while the sockets are opened.
+ * Opens one socket for each address of each group; a group that fails is tried with the next port of its
+ * range. The record has the chosen ports before they are bound, so that releasing the record releases
+ * them, however far this got.
  */
 export async function bindPorts(
   world: Pick<World, 'allocator' | 'hostPorts' | 'rules' | 'store'>,
@@ -56,14 +56,14 @@ export async function bindPorts(
     try {
       for (const group of open) chosen.set(group, world.allocator.take(group, owner));
     } finally {
-      // Whatever happens next, they are released with the record.
+      // From here on, releasing the record releases them.
       portsChosen(state, [...chosen.values()].flat());
     }
     const wanted = open.flatMap((group) => chosen.get(group) ?? []);
     const listeners = wanted.map((binding) =>
       withoutSharing(listenerOf(world, userlandProxy, binding)),
     );
-    // Whatever becomes of one, the others are waited for: what is on its way cannot be released.
+    // All are awaited, also after a failure: a port whose `open` is not answered yet cannot be released.
     const [opened, recorded, made] = await Promise.allSettled([
       world.hostPorts.open(state.spec.id, listeners),
       record(),
@@ -84,8 +84,8 @@ export const ownerOf = ({ spec, network }: EndpointState): string =>
   `endpoint ${shortId(spec.id)} on ${network.spec.bridge}`;
 
 /**
- * As if the endpoint had published nothing yet, and what its siblings give up were free. Throws
- * {@link DriverError} `port-allocated` if others have one of the ports.
+ * Throws {@link DriverError} `port-allocated` if another endpoint has one of the ports. Ports of the
+ * endpoint itself, and those that its siblings give up, count as free.
  */
 export function refuseTaken(
   { allocator }: Pick<World, 'allocator'>,
@@ -109,9 +109,9 @@ export function refuseTaken(
 }
 
 /**
- * A UDP port that was asked for by number and that a program holds, which lets others have it, too, where the
- * engine binds so. Never one that a container has from the engine's own driver: both would have it, and one be
- * silent. Answers with what still fails.
+ * Shares UDP ports that were asked for by number and are held by a program that lets others bind them
+ * (SO_REUSEADDR), where the host's engine does so. A port that a container has from the engine's own driver
+ * is never shared: one of the two containers would get nothing. Answers with what still fails.
  */
 async function shareHeld(
   world: Pick<World, 'hostPorts' | 'rules'>,
@@ -148,7 +148,7 @@ async function shareHeld(
   return [...others, ...(await world.hostPorts.open(state.spec.id, shared))];
 }
 
-/** The groups to try again with other ports. Throws if one of them has no other. */
+/** The groups to try again with other ports. Throws if one of them may have no other port. */
 async function retry(
   world: Pick<World, 'allocator' | 'hostPorts' | 'rules'>,
   state: EndpointState,

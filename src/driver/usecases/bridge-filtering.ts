@@ -8,7 +8,7 @@ import { familiesOf, type NetworkSpec } from '../../core/network/network.js';
 import { bridgeNfCall, forwardingOf } from '../../core/network/sysctls.js';
 import type { World } from '../world.js';
 
-/** Whether the rules of the network count on it, in the families that the host forwards. */
+/** Whether rules of the network have no effect without br_netfilter, in a family that the host forwards. */
 export function needsBridgeFiltering(
   { rules, settings }: Pick<World, 'rules' | 'settings'>,
   network: NetworkSpec,
@@ -21,8 +21,8 @@ const isRecent = ({ generationName }: World['rules']): boolean =>
   generationName === 'docker28' || generationName === 'docker29';
 
 /**
- * Switches it on where the rules of the network count on it: without ICC, and from 28 on also
- * without the userland proxy. Nothing is done for a family that the host does not forward.
+ * Switches br_netfilter on where rules of the network have no effect without it: without ICC, and from 28
+ * on also without the userland proxy. Nothing is done for a family that the host does not forward.
  *
  * @throws {DriverError} `sysctl-failed` if the kernel cannot do it
  */
@@ -42,7 +42,7 @@ export async function ensureBridgeFiltering(
     const problem =
       `cannot restrict inter-container communication${what}: please ensure that br_netfilter ` +
       'kernel module is loaded (modprobe br_netfilter)';
-    // A container's kernel modules are not its own; Docker says the same there.
+    // A daemon inside of a container cannot load modules; Docker gives the same advice there.
     if (!settings.ignoreBrNetfilterError) {
       const way = 'or start tsbridge with --ignore-br-netfilter-error';
       throw new DriverError('sysctl-failed', `${problem}, ${way}`);

@@ -5,7 +5,7 @@ import { awaitedLater } from '../../background.js';
 import type { Cidr, MacAddress } from '../../core/address.js';
 import { DriverError, ErrorList, wrapError } from '../../core/errors.js';
 import { shortId, vethNames } from '../../core/names.js';
-import type { EndpointSpec } from '../../core/network/endpoint.js';
+import { type EndpointSpec, endpointLabel } from '../../core/network/endpoint.js';
 import { segmentOf } from '../../core/segments/all.js';
 import type { AskedEndpoint } from '../front-end.js';
 import type { ProcessId } from '../host.js';
@@ -30,7 +30,7 @@ export async function createEndpoint(
   const frontEnd = world.frontEnds.of(asked);
   const { spec, macGiven, warnings } = frontEnd.readEndpoint(asked.input, network.spec);
   const answer = { mac: macGiven ? undefined : spec.mac };
-  const label = labelOf(spec, network);
+  const label = endpointLabel(spec, network.spec);
   const kept = frontEnd.keepEndpoint(asked.input);
   const known = world.registry.endpoint(spec.id);
   if (known?.record.phase === 'removing' && known.network === network) {
@@ -59,7 +59,7 @@ export async function createEndpoint(
     await world.links.create(segmentOf(network.spec).endpointLink(network.spec, state.spec));
     await rules;
     endpointMade(state);
-    // Before the answer: what is still `creating` at a start was never told to the engine.
+    // Before the answer: a start removes what is `creating`, as something that the engine was never told of.
     await saveEndpoint(world, state);
   } catch (error) {
     await removeEndpoint(world, state).catch(() => {});
@@ -69,7 +69,7 @@ export async function createEndpoint(
   return answer;
 }
 
-/** Finds free names for the pair: another endpoint's digits can be the same, if very seldom. */
+/** Finds free names for the veth pair: very seldom another endpoint's id begins with the same digits. */
 async function register(
   world: Pick<World, 'links' | 'registry' | 'removals'>,
   network: NetworkState,
@@ -101,15 +101,15 @@ async function register(
   }
   throw new DriverError(
     'link-failed',
-    `creating endpoint ${labelOf(spec, network)}: could not generate interface name: ` +
+    `creating endpoint ${endpointLabel(spec, network.spec)}: could not generate interface name: ` +
       `${vethNames(spec.id).host} and its alternatives are taken`,
   );
 }
 
 /**
- * An address that is given out again is no proof that its holder is dead: engines release the IPv6
- * address of a container that has IPv6 switched off. A holder that is over makes room; another one
- * stays, and the two share what rules say of the address.
+ * Removes endpoints that have an address of the new one and are proved to be over. That IPAM has given the
+ * address out again is no proof: engines release the IPv6 address of a container that has IPv6 switched
+ * off. A holder that is in use stays, and the two share the rules about the address.
  */
 async function makeRoom(world: World, network: NetworkState, spec: EndpointSpec): Promise<void> {
   for (const holder of sharers(world, network, spec)) {
@@ -127,9 +127,9 @@ async function makeRoom(world: World, network: NetworkState, spec: EndpointSpec)
 }
 
 /**
- * Ports, rules, link and record of an endpoint; goes on past failures and reports all of them. With
- * anything left it stays known as `removing`, and the next one that meets it tries again: a
- * repeated call, the deletion of its network, another endpoint that gets its address, a start.
+ * Removes ports, rules, link and record of an endpoint; goes on past failures and reports all of them. If
+ * anything is left, the endpoint stays registered as `removing`, and its removal is tried again by a
+ * repeated call, the deletion of its network, another endpoint that gets its address, or a start.
  */
 export async function removeEndpoint(world: World, state: EndpointState): Promise<void> {
   const { spec, network } = state;
@@ -140,14 +140,14 @@ export async function removeEndpoint(world: World, state: EndpointState): Promis
   const marked = await saveEndpoint(world, state).then(
     () => true,
     (error) => {
-      // A full disk: deleting must work there above all.
+      // The disk may be full: deleting must work there above all, so it goes on.
       world.log.error({ endpoint: shortId(spec.id), error }, 'recording a removal failed');
       return false;
     },
   );
   await Promise.all([
     errors.attempt(async () => {
-      // Its address is given to another one: also the flows that it has begun itself must go.
+      // Another endpoint will get its address, so the flows that the container began must be forgotten, too.
       await inSandbox(world, state, async () => {
         if (!(await freePorts(world, state))) await forgetFlows(world, state, []);
         await giveBack(world, state);
@@ -156,13 +156,13 @@ export async function removeEndpoint(world: World, state: EndpointState): Promis
     errors.attempt(() => world.rules.removeEndpoint(network.spec, alone)),
   ]);
   if (!errors.failed) world.registry.removeEndpoint(state);
-  // Rules of ports on the shared address can be the same, too: they are stated again.
+  // Endpoints that share the address may have lost equal rules of ports with it: theirs are added again.
   for (const other of shared) {
     await errors.attempt(() => restateRules(world, other));
   }
   let forgotten: unknown;
   world.removals.begin(spec.veth.host, async () => {
-    // Another of the same id may have come meanwhile, if the link was stuck.
+    // If the removal of the link took several attempts, the engine may have made the same id anew.
     if (errors.failed || world.registry.endpoint(spec.id) !== undefined) return;
     try {
       await world.store.remove('endpoint', spec.id);
@@ -180,38 +180,38 @@ export async function removeEndpoint(world: World, state: EndpointState): Promis
   if (errors.failed) {
     throw new DriverError(
       'link-failed',
-      `deleting endpoint ${labelOf(spec, network)}: ${errors.message}`,
+      `deleting endpoint ${endpointLabel(spec, network.spec)}: ${errors.message}`,
     );
   }
 }
 
 /**
- * Of an endpoint on which calls may be at work meanwhile: what they are taking away is not brought back, and
- * ports get no rule before their sockets are open.
+ * Adds the rules of an endpoint again. A call may be at work on it: ports that the call is releasing get no
+ * rules, nor do ports whose sockets are not open yet.
  */
 async function restateRules(world: Pick<World, 'rules'>, state: EndpointState): Promise<void> {
   const { spec, network } = state;
   if (state.record.phase === 'removing') return;
-  // Both are asked for before anything is waited for: a removal that begins later comes later.
+  // Both requests are queued in the same turn, so that a removal which a call begins later is committed later.
   await Promise.all([
     world.rules.addEndpoint(network.spec, spec),
     world.rules.addPorts(network.spec, spec, portsToWrite(state)),
   ]);
 }
 
-/** Other endpoints of the network that have one of its addresses, and are not on their way out. */
+/** Other endpoints of the network that have one of its addresses. */
 function sharers(
   { registry }: Pick<World, 'registry'>,
   network: NetworkState,
   { id, ipv4, ipv6 }: EndpointSpec,
 ): readonly EndpointState[] {
-  const found = [ipv4, ipv6].flatMap((cidr) =>
+  const holders = [ipv4, ipv6].flatMap((cidr) =>
     cidr === undefined ? [] : registry.holders(network.spec.id, cidr.address),
   );
-  return [...new Set(found)].filter((other) => other.spec.id !== id);
+  return [...new Set(holders)].filter((other) => other.spec.id !== id);
 }
 
-/** What the endpoint has for itself: what rules say of a shared address stays for the other. */
+/** The endpoint without the addresses that it shares: the rules about those stay for the others. */
 function withoutAddressesOf(spec: EndpointSpec, others: readonly EndpointState[]): EndpointSpec {
   const free = (family: 'ipv4' | 'ipv6'): Cidr | undefined => {
     const { address } = spec[family] ?? {};
@@ -222,8 +222,4 @@ function withoutAddressesOf(spec: EndpointSpec, others: readonly EndpointState[]
     return taken ? undefined : spec[family];
   };
   return { ...spec, ipv4: free('ipv4'), ipv6: free('ipv6') };
-}
-
-export function labelOf(spec: EndpointSpec, network: NetworkState): string {
-  return `${shortId(spec.id)} on network ${shortId(network.spec.id)} (${network.spec.bridge})`;
 }

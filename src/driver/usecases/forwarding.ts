@@ -17,8 +17,8 @@ export const forwardingPaths: Readonly<Record<Family, readonly SysctlPath[]>> = 
 };
 
 /**
- * Switches forwarding on for the families of the network. If it was off, the policy of FORWARD
- * becomes DROP, so that the host does not become a router for its neighbours by the way.
+ * Switches forwarding on for the families of the network. If it was off, the policy of FORWARD becomes
+ * DROP, so that the host does not begin to route for its neighbours.
  */
 export async function ensureForwarding(
   world: Pick<World, 'rules' | 'sysctls'>,

@@ -7,7 +7,7 @@ import { DriverError, ErrorList, messageOf, wrapError } from '../../core/errors.
 import { type NetworkId, shortId } from '../../core/names.js';
 import { conflictsWith } from '../../core/network/conflicts.js';
 import type { ObservedLink } from '../../core/network/links.js';
-import { type NetworkSpec, subnetsOf } from '../../core/network/network.js';
+import { type NetworkSpec, networkLabel, subnetsOf } from '../../core/network/network.js';
 import { segmentOf } from '../../core/segments/all.js';
 import type { Asked, AskedNetwork } from '../front-end.js';
 import type { NetworkState } from '../state/registry.js';
@@ -27,7 +27,7 @@ export async function createNetwork(world: World, asked: AskedNetwork): Promise<
   const { settings, rules } = world;
   const { spec, warnings } = frontEnd.readNetwork(asked.input, settings, rules.generationName);
   const input = frontEnd.keepNetwork(asked.input);
-  const label = labelOf(spec);
+  const label = networkLabel(spec);
   const known = world.registry.network(spec.id);
   if (known?.record.phase === 'removing') await deleteNetwork(world, spec.id);
   else if (known !== undefined) {
@@ -40,10 +40,10 @@ export async function createNetwork(world: World, asked: AskedNetwork): Promise<
   conflictsWith(spec, [...others, ...world.registry.examined], frontEnd.words);
   for (const warning of warnings) world.log.warn({ network: shortId(spec.id) }, warning);
   const kept = { frontEnd: frontEnd.name, input };
-  const { found, state } = await register(world, spec, kept);
+  const { observed, state } = await register(world, spec, kept);
   try {
     await saveNetwork(world, state);
-    await ensureNetwork(world, state, found);
+    await ensureNetwork(world, state, observed);
     networkMade(state);
     await saveNetwork(world, state);
     background(world.log, 'looking for routes that clash', warnOfRoutes(world, spec));
@@ -51,7 +51,7 @@ export async function createNetwork(world: World, asked: AskedNetwork): Promise<
     if (!spec.internal) world.hostPorts.prepare();
   } catch (error) {
     const left = await takeAway(world, state);
-    if (found !== undefined) await restoreDevice(world, spec, found);
+    if (observed !== undefined) await restoreDevice(world, spec, observed);
     await world.removals.finished(spec.bridge);
     const note = left === undefined ? '' : ` (and undoing it: ${left})`;
     const failure = wrapError(`creating network ${label}`, error, 'link-failed');
@@ -59,7 +59,7 @@ export async function createNetwork(world: World, asked: AskedNetwork): Promise<
   }
 }
 
-/** Of a network whose removal has failed before. */
+/** Repeats the removal of a network that has failed before. */
 async function finishRemoval(world: World, state: NetworkState): Promise<void> {
   const { id } = state.spec;
   await world.networkLocks.exclusive(id, async () => {
@@ -68,35 +68,36 @@ async function finishRemoval(world: World, state: NetworkState): Promise<void> {
 }
 
 /**
- * Until it is known what the host has under the device's name, the network is in no plan: a repair
- * would write rules for a bridge that may be another's. A call beside this one sees the conflict.
+ * Registers a network. Until it is known whether the host has a device of its name, the network is only
+ * `examined`: a repair would write rules for a bridge that may be another program's, while a call for a
+ * network that conflicts has to see this one.
  */
 async function register(
   world: Pick<World, 'links' | 'registry' | 'removals' | 'rules'>,
   spec: NetworkSpec,
   kept: Asked,
-): Promise<{ found: ObservedLink | undefined; state: NetworkState }> {
+): Promise<{ observed: ObservedLink | undefined; state: NetworkState }> {
   const { registry, rules } = world;
   registry.examined.add(spec);
   try {
-    const found = await examineDevice(world, spec);
+    const observed = await examineDevice(world, spec);
     const state = registry.addNetwork(spec, {
       phase: 'creating',
       sequence: registry.nextSequence(),
-      bridgeMade: found === undefined,
-      addressesMade: found === undefined ? [] : missingAddresses(spec, found),
+      bridgeMade: observed === undefined,
+      addressesMade: observed === undefined ? [] : missingAddresses(spec, observed),
       ruleSettings: rules.ruleSettingsOf(spec),
       ...kept,
     });
-    return { found, state };
+    return { observed, state };
   } catch (error) {
-    throw wrapError(`creating network ${labelOf(spec)}`, error, 'link-failed');
+    throw wrapError(`creating network ${networkLabel(spec)}`, error, 'link-failed');
   } finally {
     registry.examined.delete(spec);
   }
 }
 
-/** @throws if the device cannot be used, or if one of a former network is still on its way out */
+/** @throws if the device cannot be used, or if that of a former network could not be removed yet */
 async function examineDevice(
   world: Pick<World, 'links' | 'registry' | 'removals'>,
   spec: NetworkSpec,
@@ -104,36 +105,36 @@ async function examineDevice(
   if (!(await world.removals.clear(spec.bridge))) {
     throw new Error(`${spec.bridge} of a former network could not be removed yet (see the log)`);
   }
-  const found = await world.links.find(spec.bridge);
-  await refuseUnknownClash(world, spec, found?.name);
-  if (found !== undefined) refuseDevice(spec, found);
-  return found;
+  const observed = await world.links.find(spec.bridge);
+  await refuseUnknownClash(world, spec, observed?.name);
+  if (observed !== undefined) refuseDevice(spec, observed);
+  return observed;
 }
 
 /**
- * Makes bridge, sysctls and rules what they should be; nothing is touched that is right already.
+ * Makes bridge, sysctls and rules as the network's spec says, and changes nothing that is right already.
  */
 export async function ensureNetwork(
   world: World,
   { spec, record }: NetworkState,
-  found: ObservedLink | undefined,
+  observed: ObservedLink | undefined,
 ): Promise<void> {
   const segment = segmentOf(spec);
   const rules = world.rules.addNetwork(spec);
   awaitedLater(rules);
-  await applyLinkSteps(world.links, segment.planDevice(spec, found));
-  // Before the addresses: where the host has IPv6 switched off, the kernel refuses them until then.
+  await applyLinkSteps(world.links, segment.planDevice(spec, observed));
+  // Before the addresses: the kernel refuses IPv6 addresses while IPv6 is switched off on the bridge.
   await applySysctls(world.sysctls, segment.settings(spec, record.bridgeMade));
-  await applyLinkSteps(world.links, segment.planAddresses(spec, found));
+  await applyLinkSteps(world.links, segment.planAddresses(spec, observed));
   await ensureForwarding(world, spec);
   await ensureBridgeFiltering(world, spec);
   await rules;
   if (isZoned(world, spec)) await world.zones.add(spec.bridge);
-  // Last, as Docker does: nothing passes before the rules are there.
-  await applyLinkSteps(world.links, segment.planUp(spec, found));
+  // Last, as Docker does: no packet passes the bridge before the rules are there.
+  await applyLinkSteps(world.links, segment.planUp(spec, observed));
 }
 
-/** Goes on past failures, and keeps the record if anything is left, so that a start tries again. */
+/** Goes on past failures. If anything is left, the record stays, so that a start tries again. */
 export async function deleteNetwork(world: World, id: NetworkId): Promise<void> {
   const state = world.registry.network(id);
   if (state === undefined) return;
@@ -142,7 +143,7 @@ export async function deleteNetwork(world: World, id: NetworkId): Promise<void> 
   const marked = await saveNetwork(world, state).then(
     () => true,
     (error) => {
-      // A full disk: deleting must work there above all.
+      // The disk may be full: deleting must work there above all, so it goes on.
       world.log.error({ network: shortId(id), error }, 'recording a removal failed');
       return false;
     },
@@ -150,30 +151,30 @@ export async function deleteNetwork(world: World, id: NetworkId): Promise<void> 
   for (const endpoint of [...state.endpoints.values()]) {
     await errors.attempt(() => removeEndpoint(world, endpoint));
   }
-  // Not before its endpoints: their rules would have no owner.
+  // Only if all endpoints are gone: the network's record is needed to remove their rules.
   if (!errors.failed) {
     await errors.attempt(async () => {
       const left = await takeAway(world, state);
       if (left !== undefined) throw new Error(left);
-      // Without a record, the removal has to be finished before the call is answered.
+      // `removing` could not be written, so a start would not finish it: the removal is awaited.
       if (!marked) await world.removals.finished(state.spec.bridge);
     });
   }
   if (errors.failed) {
     throw new DriverError(
       'link-failed',
-      `deleting network ${labelOf(state.spec)}: ${errors.message}`,
+      `deleting network ${networkLabel(state.spec)}: ${errors.message}`,
     );
   }
 }
 
 /**
- * Rules, then the bridge, then the record. Answers with what could not be taken away: then the
- * network stays known as `removing`, and the next call or start tries again.
+ * Removes rules, then the bridge, then the record. Answers with what could not be removed: then the network
+ * stays registered as `removing`, and the next call or start tries again.
  */
 export async function takeAway(world: World, state: NetworkState): Promise<string | undefined> {
   const { spec, record } = state;
-  // No longer desired from here on, so that a repair does not put anything back.
+  // From here on the network is not desired, so that a repair does not put anything back.
   networkRemoving(state);
   const errors = new ErrorList();
   await errors.attempt(() => world.rules.removeNetwork(spec));
@@ -181,7 +182,7 @@ export async function takeAway(world: World, state: NetworkState): Promise<strin
     await errors.attempt(() => saveNetwork(world, state));
     return errors.message;
   }
-  // What firewalld keeps of a bridge that is gone does no harm.
+  // A failure is only logged: firewalld may keep the name of a bridge that is gone.
   await world.zones.remove(spec.bridge).catch((error) => {
     world.log.warn({ bridge: spec.bridge, error }, 'removing a bridge from its zone failed');
   });
@@ -197,22 +198,22 @@ export async function takeAway(world: World, state: NetworkState): Promise<strin
   return errors.failed ? errors.message : undefined;
 }
 
-/** What the network will add to a device of the user's. */
-function missingAddresses(spec: NetworkSpec, found: ObservedLink): Cidr[] {
-  const steps = segmentOf(spec).planAddresses(spec, found);
+/** The addresses that the network will add to a device of the user's. */
+function missingAddresses(spec: NetworkSpec, observed: ObservedLink): Cidr[] {
+  const steps = segmentOf(spec).planAddresses(spec, observed);
   return steps.flatMap((step) => (step.kind === 'add-address' ? [step.address] : []));
 }
 
-/** A device of the user's gets back what a network has changed that could not be created. */
+/** Undoes what a network that could not be created has changed on a device of the user's. */
 async function restoreDevice(
   world: Pick<World, 'links' | 'log'>,
   spec: NetworkSpec,
-  found: ObservedLink,
+  observed: ObservedLink,
 ): Promise<void> {
-  const { mtu, up } = found;
+  const { mtu, up } = observed;
   try {
     const now = await world.links.find(spec.bridge);
-    if (now?.index !== found.index || (now.mtu === mtu && now.up === up)) return;
+    if (now?.index !== observed.index || (now.mtu === mtu && now.up === up)) return;
     await world.links.change(spec.bridge, { mtu, up });
   } catch (error) {
     world.log.warn({ bridge: spec.bridge, error }, 'giving a bridge its MTU back failed');
@@ -220,8 +221,8 @@ async function restoreDevice(
 }
 
 /**
- * Overlapping with a host route is allowed, as with Docker (the more specific route wins), but
- * seldom meant: an administrator who looks for the packets needs this line.
+ * Logs routes of the host that overlap with the network. As with Docker that is no error (the more
+ * specific route wins), but packets then go where an administrator may not expect them.
  */
 async function warnOfRoutes(world: Pick<World, 'links' | 'log'>, spec: NetworkSpec): Promise<void> {
   try {
@@ -236,8 +237,4 @@ async function warnOfRoutes(world: Pick<World, 'links' | 'log'>, spec: NetworkSp
   } catch (error) {
     world.log.debug({ error: messageOf(error) }, 'host routes could not be read');
   }
-}
-
-function labelOf(spec: NetworkSpec): string {
-  return `${shortId(spec.id)} (${spec.bridge})`;
 }

@@ -1,17 +1,23 @@
-/** What stands in the way of a new network, beside the networks that are there to stay. */
+/** What prevents a new network, except for conflicts with other networks (`core/network/conflicts.ts`). */
 import { cidrText, overlaps } from '../../core/address.js';
 import { DriverError } from '../../core/errors.js';
-import { defaultBridgeName, shortId } from '../../core/names.js';
+import { defaultBridgeName } from '../../core/names.js';
 import type { ObservedLink } from '../../core/network/links.js';
-import { familiesOf, familyIn, type NetworkSpec, subnetsOf } from '../../core/network/network.js';
+import {
+  familiesOf,
+  familyIn,
+  type NetworkSpec,
+  networkLabel,
+  subnetsOf,
+} from '../../core/network/network.js';
 import { segmentOf } from '../../core/segments/all.js';
 import type { NetworkState } from '../state/registry.js';
 import { remedy } from '../state/unreadable.js';
 import type { World } from '../world.js';
 
 /**
- * Networks that overlap with `spec`, or have its bridge, and are on their way out: the engine has
- * asked for their removal, or was never told that they were made.
+ * Networks that overlap with `spec` or have its bridge, and are to be removed: the engine has asked for
+ * that, or was never told that they were made.
  */
 export function removalsInTheWay(
   { registry }: Pick<World, 'registry'>,
@@ -24,8 +30,8 @@ export function removalsInTheWay(
 }
 
 /**
- * While a network's record cannot be read, its subnet and bridge are unknown: what is on the
- * host could be its own.
+ * While a network's record cannot be read, its subnet and bridge are unknown: a bridge or address on the
+ * host that the new network conflicts with could be that network's.
  *
  * @throws {DriverError} `record-unreadable`
  */
@@ -51,26 +57,26 @@ export async function refuseUnknownClash(
 }
 
 /**
- * A device that the user made is used as it is: what the network needs is added to it. The bridge
- * of a network of the built-in driver is no such device: two networks on one bridge would each take
- * the other's rules and addresses for a mistake.
+ * A bridge that the user made is used, and what the network needs is added to it. Refused are other devices
+ * and the bridge of a network of the built-in driver: two networks on one bridge would each remove the
+ * other's rules and addresses.
  *
  * @throws {DriverError} `network-conflict`
  */
-export function refuseDevice(spec: NetworkSpec, found: ObservedLink): void {
-  const reason = segmentOf(spec).obstacle(spec, found) ?? sharesBridge(spec);
+export function refuseDevice(spec: NetworkSpec, observed: ObservedLink): void {
+  const reason = segmentOf(spec).obstacle(spec, observed) ?? sharesBridge(spec);
   if (reason === undefined) return;
   const way = 'choose another name with -o com.docker.network.bridge.name=NAME';
   throw new DriverError('network-conflict', `${reason}; ${way}`);
 }
 
-/** By the names that the built-in driver gives, and people hardly do. */
+/** Why the bridge belongs to the built-in driver, as its name says: `docker0`, or `br-` with an id's digits. */
 function sharesBridge({ id, bridge }: NetworkSpec): string | undefined {
   if (bridge === defaultBridgeName(id)) return undefined;
   const other = bridge === 'docker0' ? 'bridge' : /^br-([0-9a-f]{12})$/.exec(bridge)?.[1];
   if (other === undefined) return undefined;
   return (
-    `cannot create network ${shortId(id)} (${bridge}): conflicts with network ${other} (${bridge}): ` +
+    `cannot create network ${networkLabel({ id, bridge })}: conflicts with network ${other} (${bridge}): ` +
     'networks have same bridge name'
   );
 }

@@ -1,4 +1,4 @@
-/** What the host's settings say of the ports that can be published on it. Read each time: they can change. */
+/** The host's settings that decide which ports can be published. They are read each time, since they can change. */
 import { ephemeralPorts, loopbackIpv6Off, reservedPorts } from '../../core/network/sysctls.js';
 import { type EphemeralPorts, parseEphemeralPorts } from '../../core/ports/ephemeral.js';
 import type { Sysctls } from '../host.js';
@@ -9,8 +9,8 @@ export async function readEphemeralPorts(sysctls: Sysctls): Promise<EphemeralPor
 }
 
 /**
- * Whether a port that names no address is published on `::`, too. Where IPv6 is off there is no `::1`; the
- * engine tries to listen on that once, and then publishes on `::` only what names it.
+ * Whether a port that names no address is published on `::`, too. The engine tries to listen on `::1`, which
+ * is missing where IPv6 is switched off, and then publishes on IPv6 only what names an IPv6 address.
  */
 export async function listensOnIpv6(sysctls: Sysctls): Promise<boolean> {
   return (await sysctls.read(loopbackIpv6Off)) === '0';

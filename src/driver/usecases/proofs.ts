@@ -1,7 +1,6 @@
 /**
- * What proves that an endpoint is over, so that it may be removed although its engine has not said
- * so. Everything else (an address or a subnet that is given out again, time that has passed, a link
- * that is missing) is no proof.
+ * What proves that an endpoint is over, so that it may be removed although no engine has asked for it.
+ * An address or a subnet that is given out again, time that has passed or a missing link is no proof.
  */
 import type { EndpointState } from '../state/registry.js';
 import type { World } from '../world.js';
@@ -9,9 +8,9 @@ import type { World } from '../world.js';
 type Signs = Pick<World, 'links' | 'sandboxes' | 'processes'>;
 
 /**
- * Its container is gone: its link goes with the container's network namespace, or is deleted by
- * hand; then the sandbox is still there, and the endpoint is in use. No namespace outlives its
- * boot. What is on its way out was over before.
+ * Its container is gone: its link is missing, and the network namespace is, too, or the host was booted
+ * since. A link alone can be deleted by hand: then the sandbox is still there, and the endpoint is in use.
+ * An endpoint that is `removing` is over in any case.
  */
 export async function isDead(signs: Signs, { spec, record }: EndpointState): Promise<boolean> {
   const { phase, sandboxKey, engine } = record;
@@ -23,10 +22,9 @@ export async function isDead(signs: Signs, { spec, record }: EndpointState): Pro
 }
 
 /**
- * It was never moved into a container, and the engine that should do so has ended. One that lives
- * may take any time over it: a volume plugin, an image that is pulled, containerd that does not
- * answer. Up to 27 the sandbox appears late; if it is there, another engine may have taken the
- * container over.
+ * It was never moved into a container, and the engine that should do so has ended. An engine that runs
+ * may take any time for it: a volume plugin, an image that is pulled, containerd that does not answer. If
+ * the sandbox exists (up to 27 it appears late), another engine may have taken the container over.
  */
 export async function isAbandoned(signs: Signs, { spec, record }: EndpointState): Promise<boolean> {
   const { phase, sandboxKey, engine } = record;

@@ -1,6 +1,6 @@
 /**
- * Publishing the ports of an endpoint: choose, bind, record, then rules. A port that cannot be
- * bound never gets a rule, so that no packet of another program is led astray.
+ * Publishes the ports of an endpoint: chooses, binds and records them, then adds the rules. A port that
+ * cannot be bound never gets a rule, which would take packets away from the program that has the port.
  */
 import { isDeepStrictEqual } from 'node:util';
 import { DriverError, ErrorList } from '../../core/errors.js';
@@ -45,7 +45,7 @@ export async function publishPorts(
   refuseSeparate(expanded, network.spec.portRules);
   const groups = world.rules.orderBindings(expanded);
   world.allocator.ephemeral = await readEphemeralPorts(world.sysctls);
-  // All that can be refused is, before what is published goes.
+  // Whatever can be refused is refused here, before the ports that are published are released.
   refuseTaken(world, state, groups, shares.taken);
   const { ports: opened, ignored } = routedPorts(request.requests, context);
   await releasePorts(world, state, keptOpen(world, state, opened));
@@ -69,11 +69,11 @@ export async function publishPorts(
     await bindPorts(world, state, groups);
     portsBound(state);
     await world.rules.addPorts(network.spec, spec, state.record);
-    // Only now: a client that goes on sending would bring the old flow back before the rules. By host port
-    // alone: of the container's address there is nothing left since its last holder went.
+    // After the rules: before them, a client that goes on sending would begin the old flow again. Only by host
+    // port, since the flows of the container's address were forgotten when its last holder released it.
     await world.strayFlows.forget([{ endpoint: spec.id, bindings: state.record.bindings }]);
   } catch (error) {
-    // Also if that cannot be recorded.
+    // They are released also if the record cannot be written.
     const kept = keptOpen(world, state, joined);
     await releasePorts(world, state, kept).catch(() => freePorts(world, state).catch(() => {}));
     await giveBack(world, state);
@@ -128,7 +128,7 @@ export function revokePorts(world: World, state: EndpointState): Promise<void> {
   return releasePorts(world, state, keptOpen(world, state, state.record.opened));
 }
 
-/** Of the opened ports those that are to be open afterwards, too. */
+/** Those of the opened ports that stay open. */
 function keptOpen(
   { rules }: World,
   { record }: EndpointState,
@@ -139,8 +139,8 @@ function keptOpen(
 }
 
 /**
- * What {@link freePorts} does, on record before: if that fails nothing is released, and a start
- * does not publish again what was.
+ * Records the release, then frees the ports ({@link freePorts}), so that a start does not publish them
+ * again. If the record cannot be written, nothing is released.
  *
  * @param kept of the opened ports: those that stay open
  */
@@ -154,7 +154,7 @@ export async function releasePorts(
   await freePorts(world, state, kept);
 }
 
-/** Finishes at a start what {@link releasePorts} had on record. */
+/** Frees at a start the ports whose release {@link releasePorts} of an earlier daemon has recorded. */
 export async function finishRelease(
   world: Pick<World, 'conntrack' | 'registry' | 'rules' | 'store'>,
   state: EndpointState,
@@ -168,7 +168,7 @@ export async function finishRelease(
 }
 
 /**
- * Rules, sockets, conntrack entries and host ports of the endpoint; absent ones are no error.
+ * Removes rules, sockets, conntrack entries and host ports of the endpoint; absent ones are no error.
  * Answers with false if nothing was published.
  */
 export async function freePorts(
@@ -178,11 +178,11 @@ export async function freePorts(
 ): Promise<boolean> {
   if (publishesOnly(state, kept)) return false;
   const errors = new ErrorList();
-  // No longer desired from here on, so that a repair does not put the rules back.
+  // From here on the ports are not desired, so that a repair does not put the rules back.
   const ports = releasing(state, kept);
   const { bindings } = ports;
   await Promise.all([
-    // The sockets first: while their process closes them, the rules are made out.
+    // The sockets first: the rules to remove are made while the proxy process closes them.
     errors.attempt(() => world.hostPorts.close(state.spec.id)),
     errors.attempt(() => world.rules.removePorts(state.network.spec, state.spec, ports)),
   ]);
@@ -203,8 +203,8 @@ function publishesOnly({ record }: EndpointState, kept: readonly OpenPort[]): bo
 }
 
 /**
- * As Docker does when ports come and go (docs/docker-bridge.md 3.9), and by host port on both
- * occasions.
+ * Forgets the flows of the container's addresses, as Docker does (docs/docker-bridge.md 3.9), and those to
+ * its host ports.
  */
 export async function forgetFlows(
   world: Pick<World, 'conntrack' | 'registry'>,
@@ -215,6 +215,6 @@ export async function forgetFlows(
     .flatMap((cidr) => (cidr ? [cidr.address] : []))
     // The flows of an address that was given to another endpoint as well may be that one's.
     .filter((address) => world.registry.holders(network.spec.id, address).length < 2);
-  // At once: they share a walk through the kernel's table.
+  // At the same time: they share a walk through the kernel's table.
   await Promise.all([forgetUdpFlows(world, bindings), world.conntrack.removeFlowsOf(addresses)]);
 }

@@ -8,8 +8,8 @@
  * - an endpoint that stays the IPv4 gateway is told nothing when another one becomes that for IPv6,
  *   nor when that one goes again.
  *
- * So an endpoint takes a family of host addresses over from its sibling, or leaves it there, and
- * what was taken over is given back when the taker releases its ports.
+ * So an endpoint that is told to publish takes the host addresses of one family over from its sibling, or
+ * leaves them there. When it releases its ports, the sibling gets them back.
  */
 import { type Family, familyOf } from '../../core/address.js';
 import { messageOf } from '../../core/errors.js';
@@ -35,7 +35,7 @@ export interface Shares {
   readonly taken: readonly Takeover[];
 }
 
-/** Who else is in the container, and not on the way out. */
+/** The other endpoints of the container that are not being removed. */
 export function siblingsOf(
   { registry }: Pick<World, 'registry'>,
   { spec, record }: EndpointState,
@@ -49,7 +49,8 @@ export function siblingsOf(
 }
 
 /**
- * Alone among what changes ports of the same container: a call on one endpoint changes others, too.
+ * Runs alone among all that changes ports of the same container: a call on one endpoint can change the
+ * ports of its siblings.
  */
 export function inSandbox<T>(
   { sandboxLocks }: Pick<World, 'sandboxLocks'>,
@@ -67,7 +68,7 @@ export function shareOut(
   groups: readonly PortGroup[],
 ): Shares {
   const gateways: Family[] = [];
-  // An endpoint that is told to publish is the gateway of a family; without IPv6, it is that of IPv4.
+  // An endpoint that is told to publish is the gateway of some family: of IPv4 if it has no IPv6.
   if (noProxy6To4 || state.spec.ipv6 === undefined) gateways.push(4);
   if (!noProxy6To4 && state.spec.ipv6 !== undefined) gateways.push(6);
   const wanted = new Set(
@@ -87,7 +88,7 @@ export function shareOut(
   return { left, taken };
 }
 
-/** Without the host addresses of families that stay with siblings. */
+/** The groups without the host addresses of families that stay with siblings. */
 export function withoutFamilies(
   groups: readonly PortGroup[],
   left: ReadonlySet<Family>,
@@ -99,7 +100,7 @@ export function withoutFamilies(
   });
 }
 
-/** The ports are free afterwards; on record, so that they are given back also after a crash. */
+/** Frees the siblings' ports, and records that they are to be given back, also after a crash. */
 export async function takeOver(
   world: Pick<World, 'allocator' | 'conntrack' | 'hostPorts' | 'rules' | 'store'>,
   { from, bindings }: Takeover,
@@ -115,15 +116,14 @@ export async function takeOver(
     world.rules.removePorts(network.spec, spec, { bindings, opened: [] }),
   ]);
   world.allocator.release(bindings);
-  // Both families of a port can share a rule.
+  // A rule can be for both families of a port, so the ports that the sibling keeps are added again.
   await world.rules.addPorts(network.spec, spec, from.record);
   await forgetUdpFlows(world, bindings);
 }
 
 /**
- * The siblings get back those ports that they had yielded and that are free now. What another
- * container has taken meanwhile stays there; that is logged, since the call that makes room has
- * succeeded.
+ * The siblings get back those ports that they had yielded and that are free now. A port that another
+ * container has taken meanwhile stays there, which is logged: the call that releases has succeeded.
  */
 export async function giveBack(world: World, state: EndpointState): Promise<void> {
   for (const sibling of siblingsOf(world, state)) {
@@ -167,7 +167,7 @@ async function publishAgain(
   await world.strayFlows.forget([{ endpoint: spec.id, bindings }]);
 }
 
-/** At a start, before sockets are opened: a taker may have died before it had what it took. */
+/** At a start, before sockets are opened: the daemon may have crashed in the midst of a takeover. */
 export function reclaimAll(world: Pick<World, 'allocator' | 'registry'>): void {
   for (const state of world.registry.endpoints()) {
     if (state.record.yielded.length === 0 || state.record.phase === 'removing') continue;

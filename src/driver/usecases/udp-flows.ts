@@ -1,11 +1,11 @@
-/** UDP flows that lead to a host port, when that changes hands. */
+/** Forgets UDP flows to a host port that gets another owner. */
 import { familyOf } from '../../core/address.js';
 import type { PortBinding } from '../../core/ports/port.js';
 import type { World } from '../world.js';
 
 /**
- * By host port alone when ports come: of the container's address there is nothing left since its
- * last holder went, and the kernel walks through its whole table for every look (10 to 20 ms).
+ * Forgets flows by host port alone: those of the container's address were forgotten when its last holder
+ * released it, and the kernel walks through its whole table for every dump (10 to 20 ms).
  */
 export async function forgetUdpFlows(
   { conntrack }: Pick<World, 'conntrack'>,

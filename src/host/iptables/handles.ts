@@ -100,14 +100,14 @@ export class RuleHandles {
 
   /** The handles of all these rules, which are forgotten; undefined if one of them is not known. */
   take(rules: readonly Rule[]): HandledRule[] | undefined {
-    const found: HandledRule[] = [];
+    const handled: HandledRule[] = [];
     for (const rule of rules) {
       const handle = this.#chainOf(rule).get(rule.text);
       if (handle === undefined) return undefined;
-      found.push({ table: rule.table, chain: rule.chain, handle });
+      handled.push({ table: rule.table, chain: rule.chain, handle });
     }
     for (const rule of rules) this.#chainOf(rule).delete(rule.text);
-    return found;
+    return handled;
   }
 
   #clear(): void {

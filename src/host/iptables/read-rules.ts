@@ -16,5 +16,5 @@ export async function readYielding(text: string, yielding = new Yielding()): Pro
     start = next;
     await yielding.pause();
   }
-  return reader.found;
+  return reader.rules;
 }

@@ -196,7 +196,7 @@ export class RestoreBackend implements RuleBackend {
         await this.commands.restore(family, text, (pid) => handles.expect(pid, part));
       } catch (error) {
         handles.forget();
-        await this.#lookForTables(family, new Set(part.map(tableOf)));
+        await this.#probeTables(family, new Set(part.map(tableOf)));
         throw error;
       }
       before = part;
@@ -221,7 +221,7 @@ export class RestoreBackend implements RuleBackend {
   }
 
   /** After a refusal: a table that turns out to be missing is left out from now on. */
-  async #lookForTables(family: Family, tried: ReadonlySet<Table>): Promise<void> {
+  async #probeTables(family: Family, tried: ReadonlySet<Table>): Promise<void> {
     try {
       for (const table of optionalTables(family).filter((each) => tried.has(each))) {
         // Only if the other tables can be written to does it say anything of this one.

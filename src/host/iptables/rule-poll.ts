@@ -37,11 +37,11 @@ export class RulePoll {
   #next(last: string | undefined, delayMs: number): void {
     if (this.#stopped) return;
     this.#timer = setTimeout(() => {
-      background(this.log, 'polling the rules', this.#look(last));
+      background(this.log, 'polling the rules', this.#poll(last));
     }, delayMs);
   }
 
-  async #look(last: string | undefined): Promise<void> {
+  async #poll(last: string | undefined): Promise<void> {
     const started = performance.now();
     let text = last;
     try {

@@ -67,12 +67,12 @@ export class VariantChoice {
     this.#targets = targets;
     const before = this.chosen;
     try {
-      const found = await detect();
+      const detected = await detect();
       this.#doubt = undefined;
-      if (namesOf(found) === namesOf(before)) return false;
-      this.chosen = found;
+      if (namesOf(detected) === namesOf(before)) return false;
+      this.chosen = detected;
       this.log?.warn(
-        { from: namesOf(before), to: namesOf(found) },
+        { from: namesOf(before), to: namesOf(detected) },
         'the engine uses another variant of iptables; rules are written with that one from now on',
       );
       return true;

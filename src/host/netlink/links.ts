@@ -79,15 +79,15 @@ export class LinksNetlink implements Links {
 
   async routesInto(subnets: readonly Cidr[]): Promise<ObservedRoute[]> {
     return this.#doing('listing the routes', async () => {
-      const found: ObservedRoute[] = [];
+      const routes: ObservedRoute[] = [];
       for (const family of new Set(subnets.map((subnet) => subnet.family))) {
         for (const route of await listRoutes(family, subnets)) {
           const name = await this.#nameOf(route.interfaceIndex);
           // Without a name the interface went away meanwhile, and its routes with it.
-          if (name !== undefined) found.push({ destination: route.destination, interface: name });
+          if (name !== undefined) routes.push({ destination: route.destination, interface: name });
         }
       }
-      return found;
+      return routes;
     });
   }
 
@@ -226,10 +226,12 @@ async function addressesOf(
 ): Promise<Map<number, Cidr[]>> {
   const wanted = new Set(links.map(({ index }) => index));
   const byLink = new Map<number, Cidr[]>();
-  const found = await collectDump(netlinkProtocol.route, listAddressesRequest(only), (type, body) =>
-    parseAddress(type, body, wanted),
+  const listed = await collectDump(
+    netlinkProtocol.route,
+    listAddressesRequest(only),
+    (type, body) => parseAddress(type, body, wanted),
   ).catch(unless('ENODEV'));
-  for (const { index, cidr } of found ?? []) {
+  for (const { index, cidr } of listed ?? []) {
     const others = byLink.get(index);
     if (others === undefined) byLink.set(index, [cidr]);
     else others.push(cidr);

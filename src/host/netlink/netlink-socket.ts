@@ -148,15 +148,15 @@ export class NetlinkSocket {
     const last = frame.sequence === current.sequence || frame.sequence === current.first;
     if (!last) return;
     if (current.errno !== 0) this.#fail(NetlinkError.fromErrno(current.errno));
-    else this.#settle()?.resolve(current.replies);
+    else this.#finish()?.resolve(current.replies);
   }
 
   #fail(error: Error): void {
-    this.#settle()?.reject(error);
+    this.#finish()?.reject(error);
   }
 
   /** Ends the request in flight and starts the next one. */
-  #settle(): InFlight | undefined {
+  #finish(): InFlight | undefined {
     const current = this.#current;
     if (current === undefined) return undefined;
     clearTimeout(current.timer);

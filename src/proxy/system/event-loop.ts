@@ -123,18 +123,18 @@ export class EventLoop {
    */
   #turn(): void {
     const handled = this.#node.handled();
-    const settled = handled === this.#handled;
+    const idle = handled === this.#handled;
     this.#handled = handled;
     this.#nodeReady = false;
     const end = performance.now() + nodeTurnMs;
     do {
-      const wait = settled && this.#queue.length === 0 ? end - performance.now() : 0;
+      const wait = idle && this.#queue.length === 0 ? end - performance.now() : 0;
       this.#collect(Math.max(0, Math.ceil(wait)));
       this.#work(performance.now() + sliceMs);
       if (performance.now() < end) continue;
       this.#handled = undefined;
       break;
-    } while (settled && !this.#nodeReady);
+    } while (idle && !this.#nodeReady);
   }
 
   /** No watcher is called in between, so each event is of the descriptor that is open now. */

@@ -13,7 +13,7 @@ class FakeConcern implements Concern {
   right = true;
   fails = false;
   readonly repaired: Occasion[] = [];
-  readonly poll = { intervalMs: 1_000, look: async () => !this.right };
+  readonly poll = { intervalMs: 1_000, differs: async () => !this.right };
 
   signs(sign: Sign): boolean {
     return sign.kind === 'link' && sign.name === 'br-a';

@@ -2,10 +2,10 @@
 import t from 'tap';
 import {
   endpointRemoving,
-  foundMoved,
   joined,
   networkMade,
   networkRemoving,
+  observedMoved,
   releaseFailed,
   releaseFinished,
   releaseRecord,
@@ -30,7 +30,7 @@ t.test('a network or endpoint that is being removed never becomes ready again', 
   endpointRemoving(state);
   const { record } = state;
   t.throws(() => joined(state, '/ns', undefined), /is being removed and cannot become ready/);
-  t.throws(() => foundMoved(state), /is being removed/);
+  t.throws(() => observedMoved(state), /is being removed/);
   t.equal(state.record, record, 'nothing changed');
   endpointRemoving(state);
   networkRemoving(state.network);
