@@ -18,7 +18,7 @@ function addressBody(index: number, cidr: Cidr, broadcast: boolean): Buffer {
   header[0] = familyNumber[cidr.family];
   header[1] = cidr.prefixLength;
   // Duplicate address detection would keep the address unusable for a second or two, and for ever
-  // on a bridge without ports. The addresses here are assigned by IPAM, not found by chance.
+  // on a bridge without ports. IPAM assigns the addresses, so no other host has them.
   header[2] = cidr.family === 6 ? ifaNoDad : 0;
   header.writeUInt32LE(index, 4);
   const bytes = addressBytes(cidr.address);

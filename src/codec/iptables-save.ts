@@ -42,7 +42,7 @@ export class SaveReader {
     }
   }
 
-  /** No such text of others is that long: it was no quote, and nothing may be hidden by it. */
+  /** A quoted text is never that long: the quote was a stray one, so its lines are read as rules. */
   #giveUp(): void {
     const lines = this.#open.split('\n');
     this.#open = '';
@@ -76,7 +76,7 @@ export class SaveReader {
 /** The tables that are left out of this `iptables-save` text. */
 export function incompatibleTables(text: string): readonly string[] {
   if (!/^# Table .* is incompatible/m.test(text)) return [];
-  // The line can also be part of somebody's comment.
+  // A rule's comment can contain such a line, so quotes have to be followed as in any reading.
   const reader = new SaveReader();
   reader.read(text);
   return reader.incompatible;

@@ -136,7 +136,7 @@ export function getLinkRequest(link: string | number): NetlinkRequest {
   return { type: rtm.getLink, flags: acknowledged, body };
 }
 
-/** Links of other kinds may be among the answers: a kernel that has never had one of it sends all. */
+/** The answers may contain links of other kinds: a kernel without a link of this kind yet sends all. */
 export function listLinksRequest(kind: 'bridge' | 'veth'): NetlinkRequest {
   const body = Buffer.concat([
     linkHeader(0),

@@ -69,7 +69,7 @@ export function u64Be(value: number): Buffer {
   return bytes;
 }
 
-/** UTF-8 with the zero byte at the end that the kernel wants. */
+/** UTF-8 with a zero byte at the end, as the kernel requires. */
 export function text(value: string): Buffer {
   return Buffer.from(`${value}\0`);
 }
@@ -96,7 +96,7 @@ export function group(type: number, ...attributes: readonly Uint8Array[]): Buffe
 /**
  * The attributes in `bytes` by type; what is cut off at the end is left out.
  *
- * @param wanted for long lists: a link has 50 of them, and a look at each costs more than the rest
+ * @param wanted the types to read: a link has 50 attributes, and reading all takes most of a dump's time
  */
 export function readAttributes(bytes: Buffer, wanted?: ReadonlySet<number>): Attributes {
   const attributes = new Map<number, Buffer>();

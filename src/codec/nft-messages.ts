@@ -13,7 +13,7 @@ import {
   u64Be,
 } from './netlink-message.js';
 
-/** A rule by the number that the kernel has given it. */
+/** A rule, named by the kernel's handle. */
 export interface HandledRule {
   readonly table: Table;
   readonly chain: string;
@@ -45,8 +45,8 @@ const nfgenLength = 4;
 const batchHeader = Buffer.from([0, 0, 0, subsystem]);
 
 /**
- * The deletion of rules by their handles, all or none. Only the last of them is acknowledged: what
- * the kernel says of it ends the transaction, and it reports a failure of another one before.
+ * A transaction that deletes rules by their handles, all or none. Only the last deletion is acknowledged:
+ * the kernel reports the failure of an earlier one before that acknowledgement.
  *
  * @param rules at least one
  */
@@ -98,7 +98,7 @@ export function parseChain(body: Buffer): ObservedChain | undefined {
 
 export interface ObservedRule {
   readonly handle: number;
-  /** If all that the rule does is to jump to this chain, whatever the packet. */
+  /** The chain, if the rule does nothing but jump there with every packet; else undefined. */
   readonly jump: string | undefined;
 }
 

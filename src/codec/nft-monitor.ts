@@ -20,7 +20,7 @@ export interface RuleTransaction {
    */
   readonly families: readonly Family[];
   readonly added: readonly (AddedRule & { readonly family: Family })[];
-  /** A table was deleted: the handles of its rules are no longer valid. */
+  /** A table was deleted: the handles of its rules name no rules from then on. */
   readonly tableDeleted: boolean;
 }
 
@@ -37,8 +37,8 @@ const familiesOf: Readonly<Record<string, readonly Family[]>> = {
 const verbs: ReadonlySet<string> = new Set(['add', 'insert', 'replace', 'create', 'delete']);
 
 /**
- * Feed it every line; it answers at the end of each transaction, or with `lost`: the kernel had
- * more to report than nft could take, so that the ends of some are missing.
+ * Give it every line. It answers at the end of each transaction, or with `lost`: the kernel reported more
+ * than nft could read, so that some transactions never end.
  */
 export class TransactionReader {
   readonly #families = new Set<Family>();
@@ -76,13 +76,13 @@ export class TransactionReader {
   }
 }
 
-/** The families that a line is about, if it is about what rules of ours count on. */
+/** The families that a line is about, if it is about a table or chain that can hold rules of ours. */
 function concernedBy(line: string): readonly Family[] {
   // Indented lines go on with the one before.
   if (/^[\s}]/.test(line)) return [];
   const [verb = '', kind = '', name = '', table = '', chain = ''] = line.split(' ', 5);
   const families = verbs.has(verb) ? familiesOf[name] : undefined;
-  // What cannot be read may concern both.
+  // A line that is not understood may be about either family.
   if (families === undefined) return [4, 6];
   // A chain that is renamed is reported as one that is added.
   const isRename = kind === 'chain' && verb !== 'delete';

@@ -97,8 +97,8 @@ function parseRoute(
 ): RouteReply | undefined {
   if (type !== rtm.newRoute || body.length < 12) return undefined;
   const family = familyOfNumber(body[0]);
-  // The header alone sorts out three of four routes, which are in the table of local addresses. (If
-  // a table's number does not fit there, the kernel writes another one than the main table's.)
+  // The header alone rules out most routes: three of four are in the table of local addresses. (For a table
+  // whose number does not fit there, the kernel writes another number than the main table's.)
   if (body[4] !== mainTable) return undefined;
   const attributes = readAttributes(body.subarray(12));
   const isCached = (body.readUInt32LE(8) & cloned) !== 0;

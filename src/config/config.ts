@@ -22,7 +22,7 @@ export async function readConfig(
 ): Promise<Config> {
   const flags = readFlags(args);
   const variables = readEnvironment(environment);
-  // The least important first: later ones replace earlier ones.
+  // Later sources replace earlier ones.
   const sources = [await readConfigFile([variables, flags]), variables, flags];
   const problems = sources.flatMap((source) => source.problems);
   const values: Partial<Record<FieldName, unknown>> = {};

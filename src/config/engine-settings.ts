@@ -21,7 +21,7 @@ const ofEngine: Readonly<Record<string, FieldName>> = {
 };
 /** The switch that dockerd takes from its environment alone. */
 const ignoreVariable = 'DOCKER_IGNORE_BR_NETFILTER_ERROR';
-/** All that follow the engine. */
+/** The daemon's settings that dockerd has, too. */
 const followed: readonly FieldName[] = [...Object.values(ofEngine), 'ignoreBrNetfilterError'];
 
 /** How dockerd was started. */

@@ -29,7 +29,7 @@ export const boolean: ValueKind<boolean> = {
   show: String,
 };
 
-/** `auto` leaves the decision to what is found on the host. */
+/** `auto`: the daemon decides by what it observes on the host. */
 export const booleanOrAuto: ValueKind<boolean | 'auto'> = {
   accepts: 'auto, true or false',
   placeholder: 'auto|BOOL',

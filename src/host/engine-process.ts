@@ -9,7 +9,7 @@ export interface EngineProcess {
 }
 
 /**
- * Every dockerd in this network namespace: one that runs inside of a container has networks of its own.
+ * Every dockerd in the daemon's own network namespace. One that runs in a container has other networks.
  *
  * @param proc the folder to look in, `/proc`
  */

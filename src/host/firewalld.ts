@@ -3,9 +3,9 @@
  * zones allow it, whatever iptables says. The engine keeps a zone `docker` for its bridges, in
  * which everything is accepted (docs/docker-bridge.md 8.1).
  *
- * Asked by its own command, which takes a fifth of a second: only when a network comes or goes, and
- * when firewalld has changed something. One command after the other, so that a removal which comes
- * after an addition is also carried out after it.
+ * Its command takes a fifth of a second, so it runs only when a network is made or removed, and when
+ * firewalld has changed rules. Commands run one after the other: a removal that is asked for after an
+ * addition is also carried out after it.
  */
 import { DriverError, messageOf } from '../core/errors.js';
 import type { InterfaceName } from '../core/names.js';
@@ -20,7 +20,8 @@ const exitCodes = { notRunning: 252, unknownInterface: 20, unknownZone: 112 } as
 
 export class Firewalld implements Zones {
   /**
-   * As far as we know; its start and its end are changes of the rules. undefined: not asked yet.
+   * Whether firewalld ran when it was asked last; undefined: not asked yet. When it starts or ends it
+   * changes rules, which are a sign to ask again.
    */
   #running: boolean | undefined;
   #last: Promise<unknown> = Promise.resolve();
@@ -38,7 +39,7 @@ export class Firewalld implements Zones {
     const zones = await this.#run(['--get-active-zones'], [exitCodes.notRunning]);
     this.#running = zones !== undefined;
     if (zones === undefined) return [];
-    // Also one that the administrator has put into another zone.
+    // A bridge that the administrator has put into another zone counts as placed, too.
     const placed = new Set(parseActiveZones(zones));
     return bridges.filter((bridge) => !placed.has(bridge));
   }
@@ -65,7 +66,7 @@ export class Firewalld implements Zones {
     await this.#run([`--zone=${zone}`, `--remove-interface=${bridge}`], absent);
   }
 
-  /** In its turn; undefined if it ended with one of these exit codes. */
+  /** Runs after the commands before it; undefined if it ended with one of these exit codes. */
   #run(args: readonly string[], expected: readonly number[]): Promise<string | undefined> {
     const done = this.#last.then(() => this.#runNow(args, expected));
     this.#last = done.catch(() => {});

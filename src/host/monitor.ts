@@ -1,7 +1,7 @@
 /**
- * Who changes rules and links beside us: `nft monitor` and `ip monitor` as children. They survive
- * overruns, which an in-process netlink monitor of the netlink package does not. What they print is
- * a sign to read again, and tells who did it.
+ * Watches what other programs change, by `nft monitor` and `ip monitor` as child processes: a monitor inside
+ * of the daemon, by the netlink package, would end the daemon when the kernel's buffer overruns. What they
+ * print is a sign to read the rules or links again, and says which program made the change.
  */
 import type { Log } from '../driver/host.js';
 import type { RuleWatch } from './iptables/rule-watch.js';
@@ -10,7 +10,7 @@ import { KeptChild } from './process/kept-child.js';
 export class Monitor {
   readonly #parts: readonly RuleWatch[];
 
-  /** @param linkChanged a link or one of its addresses changed, by anyone; without a name: any */
+  /** @param linkChanged a program has changed a link or its addresses; without a name: it may be any link */
   constructor(rules: RuleWatch | undefined, linkChanged: (name?: string) => void, log: Log) {
     const links = {
       line: (text: string) => {

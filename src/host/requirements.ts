@@ -1,4 +1,4 @@
-/** Programs that the daemon runs and a host may lack, or have another program's of the same name. */
+/** Programs that the daemon runs and a host may lack, or may have in another implementation (busybox). */
 import { CommandError, isInstalled, runCommand } from './process/exec.js';
 
 /**
@@ -32,7 +32,7 @@ async function ipProblem(): Promise<string | undefined> {
   } catch (error) {
     if (!(error instanceof CommandError)) throw error;
     if (error.failure === 'not-found') return "the command 'ip' is missing";
-    // A machine under load proves nothing.
+    // A timeout on a machine under load says nothing of the program.
     if (error.failure === 'timed-out') return undefined;
   }
   return "the command 'ip' is not the one of iproute2 (BusyBox has another one)";

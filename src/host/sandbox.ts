@@ -15,7 +15,7 @@ export class SandboxFiles implements Sandboxes {
       if ((await statfs(path)).type === namespaceFiles) return true;
     } catch (error) {
       const { code = '' } = error as NodeJS.ErrnoException;
-      // Whatever cannot be found out is no proof of an end.
+      // Any other error (EACCES, EIO) is no proof that the sandbox is gone.
       if (!['ENOENT', 'ENOTDIR'].includes(code)) return true;
     }
     return !(await this.#canSee(dirname(path)));

@@ -62,8 +62,8 @@ function statusOf(code: ErrorCode): number {
 }
 
 /**
- * Whatever was thrown on the way, as an error of the catalogue: the framework's own complaints are
- * about the request, all else is a defect.
+ * Turns anything that was thrown into an error of the catalogue: fastify's own errors are about the request
+ * (`bad-request`), any other one is a defect of the daemon.
  */
 export function asDriverError(error: unknown, method: string): DriverError {
   if (error instanceof DriverError && error.message !== '') return error;

@@ -1,18 +1,18 @@
-/** How much of large bodies may be in memory at a time: who comes with more waits unread. */
+/** Limits how much of large bodies is in memory at a time: a further body stays unread until there is room. */
 
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { DriverError } from '../../core/errors.js';
 
-/** All calls but those with very many ports: not worth a queue. */
+/** Bodies up to this size are not counted: all calls but those with very many ports. */
 const smallBytes = 16 * 1024;
 /**
- * Of a large body, a byte counts as so many: 3 bytes of `{},` become 64 in memory. One body of a
- * megabyte is worked on at a time, or fifteen with a thousand ports each.
+ * How many bytes of memory each byte of a large body counts as: parsed, 3 bytes of `{},` take 64. So one
+ * body of a megabyte is worked on at a time, or fifteen with a thousand ports each.
  */
 const weight = 8;
-/** So many bytes of large bodies have left garbage that is worth a collection of some 50 ms. */
+/** After so many bytes of large bodies their garbage is collected, which takes some 50 ms. */
 const garbageBytes = 1024 * 1024;
-/** An engine sends a body in one go; a client that stops in the middle must not hold up others. */
+/** An engine sends a body without a pause. A client that stops in the middle is cut off after this time. */
 const patienceMs = 10_000;
 
 /** First come, first served. */
@@ -68,7 +68,7 @@ export function budgetBodies(
       return;
     }
     garbage = 0;
-    // Not in this turn: the caller that reports the end of the answer still holds the request.
+    // In a later turn: the caller that reports the end of the answer still refers to the request.
     setImmediate(() => {
       collectGarbage();
       giveBack();

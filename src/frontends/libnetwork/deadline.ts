@@ -1,11 +1,11 @@
 /** A limit on how long the engine waits: it has none of its own (docs/docker-bridge.md 7.2). */
 
-/** What a timer can hold; a longer deadline is none. */
+/** The longest delay of Node's timers. A longer deadline means that there is none. */
 const maxTimerMs = 2 ** 31 - 1;
 
 /**
- * `work`, or what `expired` makes of it when the time is up. The work itself goes on: nothing can
- * stop it, and its outcome is `expired`'s to look after.
+ * The result of `work`; or the error that `expired` answers with, if the time is up before. The work itself
+ * goes on, since it cannot be stopped, and `expired` has to deal with its outcome.
  *
  * @param expired answers with the error to throw
  */

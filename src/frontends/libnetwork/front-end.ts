@@ -16,7 +16,7 @@ export const libnetwork: FrontEnd = {
   readEndpoint: (input, network) => parseEndpoint(endpointInput(input), network),
 };
 
-/** Without the ports: they are on record elsewhere, or come again with the call that needs them. */
+/** Leaves the ports out: the record has them as bindings, and other calls bring their own. */
 function keepEndpoint(input: unknown): unknown {
   const { options, ...rest } = endpointInput(input);
   const ports: readonly string[] = [wellKnown.portMap, wellKnown.exposedPorts];

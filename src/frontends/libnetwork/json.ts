@@ -9,8 +9,8 @@ const maxValues = 700_000;
 /**
  * undefined for an empty text.
  *
- * @throws DriverError `bad-request` for what is no JSON, or a heap of it: a few megabytes of `[{},`
- * would else become gigabytes
+ * @throws DriverError `bad-request` for what is no JSON, and for JSON with too many values: a few megabytes
+ *   of `{},` would become gigabytes in memory
  */
 export function parseJson(text: string): unknown {
   if (!/\S/.test(text)) return undefined;
@@ -22,7 +22,7 @@ export function parseJson(text: string): unknown {
   }
 }
 
-/** Looks at the structure only; what is no JSON is `JSON.parse`'s to say. */
+/** Counts values and depth. Text that is no JSON passes: `JSON.parse` refuses it. */
 function refuseHeaps(text: string): void {
   let depth = 0;
   let values = 0;

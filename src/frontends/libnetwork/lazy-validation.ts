@@ -1,6 +1,6 @@
 /**
- * Schemas become code when the first call of their method comes: all of them at once are 50 ms of
- * each start, in which nothing is served (Node.js 20).
+ * Compiles the schema of a method when its first call comes: compiling all of them takes 50 ms (Node.js 20),
+ * in which a start could serve no call.
  */
 import { Ajv, type ErrorObject, type Options, type ValidateFunction } from 'ajv';
 

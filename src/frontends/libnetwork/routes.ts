@@ -38,7 +38,7 @@ export interface Call {
   readonly endpointId?: EndpointId;
   /** The answer's JSON. */
   run(driver: NetworkDriver): Promise<object>;
-  /** For calls that make something: takes it away if it came too late for an answer. */
+  /** For calls that make something: removes it if it was made after the deadline. */
   undo?(driver: NetworkDriver): Promise<void>;
 }
 
@@ -109,7 +109,7 @@ export const routes: readonly Route[] = [
       ...ids,
       run: async (driver) => {
         const { mac } = await driver.createEndpoint({ ...ids, frontEnd, input }, caller);
-        // The engine refuses a value for a field that it has a value for already.
+        // The engine refuses an answer with a MAC address if it has sent one itself.
         return mac === undefined ? {} : { Interface: { MacAddress: mac } };
       },
       undo: (driver) => driver.deleteEndpoint(ids),
@@ -176,7 +176,7 @@ const empty = async (work: Promise<void>) => {
   return {};
 };
 
-/** No gateway, no key: an empty one would be taken for an address. */
+/** Without a gateway the key is left out: the engine would parse an empty text as an address. */
 function joinAnswer({ interface: name, prefix, gateway, gatewayIpv6 }: JoinResult): object {
   return {
     InterfaceName: { SrcName: name, DstPrefix: prefix },

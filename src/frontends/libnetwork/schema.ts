@@ -1,8 +1,8 @@
 /**
  * The JSON that engines send (docs/docker-bridge.md 7.4), field names as Go writes them.
  *
- * Schemas see to the types only: what a text means is the core's business. Only fields that a call
- * cannot do without are required, and null stands for an absent map or list, as Go writes them.
+ * Schemas check types only; the core parses the texts. Only fields without which a call has no meaning are
+ * required, and null stands for an absent map or list, as Go writes them.
  */
 import type { IpamPool } from '../../core/options/input.js';
 

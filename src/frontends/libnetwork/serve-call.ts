@@ -63,9 +63,9 @@ function objectOf({ networkId, endpointId }: Call): string {
 }
 
 /**
- * The engine has been told that the call failed, and will not delete what it did not get: a network
- * or endpoint that comes into being after all is taken away (other calls are followed by a Leave
- * and a DeleteEndpoint, docs/docker-bridge.md 7.3).
+ * After the deadline the engine takes the call for failed, and will never delete the network or endpoint: if
+ * it is made after all, it is removed. After other calls the engine itself sends Leave and DeleteEndpoint
+ * (docs/docker-bridge.md 7.3).
  */
 async function lookAfter(
   work: Promise<object>,

@@ -17,7 +17,7 @@ export interface ServerSettings extends CallSettings {
   readonly bodyLimitBytes?: number;
   /** The process that has made this connection; asked once, when the connection is new. */
   readonly identifyCaller?: (socket: Socket) => Promise<ProcessId | undefined>;
-  /** Called when the remains of large bodies are worth it. */
+  /** Called when large bodies have left so much garbage that it should be collected. */
   readonly collectGarbage?: () => void;
 }
 
@@ -41,11 +41,11 @@ export function createServer(settings: ServerSettings): PluginServer {
     http: { requireHostHeader: false },
     frameworkErrors: (error, request, reply) => {
       onError(error, request, reply);
-      // A URL that cannot be read does not get as far as the hooks.
+      // fastify calls no hook for a URL that it cannot parse, so the call is logged here.
       logCall(settings.log, request, reply, notes.get(request));
     },
     clientErrorHandler: (error, socket) => {
-      // Also called for each further piece of the same nonsense, and when the other side went away.
+      // Node.js reports each further part of the same bad request, and a client that went away, too.
       if (!socket.writable || error.code === 'ECONNRESET') {
         socket.destroy();
         return;
@@ -71,7 +71,7 @@ export function createServer(settings: ServerSettings): PluginServer {
       done(error as DriverError);
     }
   });
-  // Schemas are not checked themselves at each start, which takes 0.1 s; a test does it.
+  // A test checks the schemas, so that a start does not spend 0.1 s on it.
   app.setValidatorCompiler(lazyValidation({ validateSchema: false }));
   app.setErrorHandler(onError);
   app.setNotFoundHandler((request, reply) => {
@@ -100,14 +100,14 @@ export function createServer(settings: ServerSettings): PluginServer {
     async close() {
       const closed = app.close();
       await open.none();
-      // What is left is idle, or a request whose body never came.
+      // The connections that are left are idle, or wait for a body.
       app.server.closeAllConnections();
       await closed;
     },
   };
 }
 
-/** Go keeps idle connections for ever, and a connection that we close may be just being used. */
+/** Go's client keeps idle connections; if the server closed one, a call just sent on it would fail. */
 function keepConnections({ server }: FastifyInstance): void {
   server.keepAliveTimeout = 0;
   server.requestTimeout = 0;
@@ -162,7 +162,7 @@ function addRoute(
   );
 }
 
-/** URLs are other people's text: cut to what a log line can bear. */
+/** Any client can choose the URL, so it is escaped and cut for the log. */
 const methodOf = (request: FastifyRequest) => show(request.url.replace(/^\//, ''));
 
 function logCall(log: Log, request: FastifyRequest, reply: FastifyReply, note?: CallNote): void {

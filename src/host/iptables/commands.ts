@@ -21,10 +21,10 @@ import { mostOverSocket, RuleDeletion } from './rule-deletion.js';
 import type { Variant } from './variant.js';
 import { type Chosen, VariantChoice } from './variant-choice.js';
 
-/** iptables waits this long for the lock of another one; then we try again. */
+/** iptables waits this long for another one's lock (xtables.lock); then the daemon starts it again. */
 const lockWaitSeconds = 5;
 const lockAttempts = 3;
-/** Between attempts that failed at once: x_tables answers EAGAIN to a writer without the lock. */
+/** Pause after an attempt that failed at once, as when x_tables answers EAGAIN. */
 const pauseMs = 50;
 
 export interface IptablesOptions {
@@ -39,9 +39,9 @@ export class IptablesCommands implements IptablesText {
   readonly #deletion = new RuleDeletion(this.#own);
   readonly #restores = new Map<Family, SpareCommand>();
   readonly #nft = new SpareCommand('nft', ['-f', '-']);
-  /** Reports the handles of rules, and deletes by them. */
+  /** nft reports the handles of rules, and deletes by them. */
   readonly #hasNft = isInstalled('nft');
-  /** Of processes that are at work. */
+  /** The processes that are changing rules now. */
   readonly #changes = new Set<Promise<unknown>>();
 
   readonly #variant: VariantChoice;
@@ -53,7 +53,7 @@ export class IptablesCommands implements IptablesText {
     this.#variant = new VariantChoice(log);
   }
 
-  /** One that has chosen. */
+  /** Makes one that has chosen its variant already. */
   static async detect(options: IptablesOptions = {}, log?: Log): Promise<IptablesCommands> {
     const commands = new IptablesCommands(options, log);
     await commands.choose();
@@ -150,7 +150,7 @@ export class IptablesCommands implements IptablesText {
   async deleteRules(family: Family, rules: readonly HandledRule[]): Promise<void> {
     if (rules.length <= mostOverSocket) {
       const action = 'deleting rules by their handles';
-      // The kernel lets one transaction after the other in, and ours would wait on the event loop.
+      // The kernel takes one transaction at a time: a deletion by the daemon itself would block its event loop.
       while (this.#changes.size > 0) await Promise.allSettled(this.#changes);
       await this.#deletion.delete(family, rules).catch((cause: unknown) => {
         throw new DriverError('firewall-failed', `${action}: ${messageOf(cause)}`, { cause });
@@ -219,7 +219,7 @@ export class IptablesCommands implements IptablesText {
     }
   }
 
-  /** The process of ours that made this change, as we know it: see {@link OwnChanges.match}. */
+  /** The daemon's child that made this change, by its pid here: see {@link OwnChanges.match}. */
   ownProcess(pid: number, program: string): number | undefined {
     return this.#own.match(pid, program);
   }
@@ -233,7 +233,7 @@ function noTables(family: Family): never {
   );
 }
 
-/** The lock was not had in time, or another program without the lock changed the same table. */
+/** Another program kept the lock for too long, or changed the same table without taking the lock. */
 function isLocked(error: unknown): boolean {
   return (
     error instanceof CommandError &&

@@ -1,8 +1,8 @@
 /**
- * The kernel's handles of rules that we have added (nf_tables): learnt from what `nft monitor`
- * reports, spent on deletions. A rule that is deleted by its handle costs the same in a chain of
- * ten and of ten thousand; by its text, iptables-nft compares every rule. A report comes some
- * milliseconds after its commit, and seconds after one of thousands.
+ * The kernel's handles of rules that the daemon has added (nf_tables): learnt from the reports of `nft
+ * monitor`, and used to delete the rules. Deleting by handle costs the same in a chain of ten and of ten
+ * thousand rules; to delete by text, iptables-nft compares every rule. A report comes some milliseconds
+ * after its commit, and seconds after one of thousands of rules.
  */
 import type { HandledRule } from '../../codec/nft-messages.js';
 import type { AddedRule } from '../../codec/nft-monitor.js';
@@ -10,7 +10,7 @@ import type { Rule } from '../../core/rules/rule.js';
 import type { RuleChange } from '../../core/rules/rule-set.js';
 import { addedBy, inTransactions } from '../../core/rules/transactions.js';
 
-/** Deletions that are worth a wait: by text, the kernel first lists the chain, 60,000 in 15 s. */
+/** From so many deletions on it pays to wait for the reports: by text, 60,000 rules take 15 s. */
 const manyDeletions = 1_000;
 const reportTimeoutMs = 10_000;
 /** More commits than can be on their way between the kernel and the monitor. */
@@ -21,7 +21,7 @@ export class RuleHandles {
   readonly #known = new Map<string, Map<string, number>>();
   /** What a process was given to add, transaction by transaction, until the kernel reports it. */
   readonly #expected = new Map<number, Rule[][]>();
-  /** Wakes who waits for a report. */
+  /** Wakes {@link untilReported} after a report. */
   #reported: () => void = () => {};
 
   /** This process is about to commit these changes. */
@@ -55,19 +55,19 @@ export class RuleHandles {
 
   /** What the kernel reports of any program's transaction; `pid` 0 if it is not ours. */
   noteTransaction(pid: number, added: readonly AddedRule[], tableDeleted: boolean): void {
-    // In the next table of that name the handles start anew.
+    // The handles of a new table of that name begin anew, so the known ones would name other rules.
     if (tableDeleted) this.#clear();
     this.learn(pid, added);
     this.#reported();
   }
 
-  /** Reports are missing, or a commit went wrong: what was learnt may not hold any more. */
+  /** Call it when reports were lost or a commit failed: the known handles may be wrong from then on. */
   forget(): void {
     this.#clear();
     this.#reported();
   }
 
-  /** {@link take}, for many rules once the kernel has reported them. */
+  /** {@link take}, which for very many rules first waits until the kernel has reported them. */
   async takeReported(rules: readonly Rule[]): Promise<HandledRule[] | undefined> {
     if (rules.length > manyDeletions) await this.untilReported(rules);
     return this.take(rules);

@@ -1,4 +1,4 @@
-/** What the backend asks of the commands of iptables, in their texts; a fake stands in for it in tests. */
+/** What the backend needs of the commands of iptables, in their own text; tests have a fake. */
 import type { HandledRule } from '../../codec/nft-messages.js';
 import type { Family } from '../../core/address.js';
 import type { Table } from '../../core/rules/rule.js';
@@ -18,13 +18,13 @@ export interface IptablesText {
    * @param onStart told the process that makes the changes, before it makes them
    */
   restore(family: Family, text: string, onStart?: (pid: number) => void): Promise<void>;
-  /** Whether the kernel has the table; found out by writing to it. */
+  /** Whether the kernel has the table. To find out, a rule is added and deleted again. */
   hasTable(family: Family, table: Table): Promise<boolean>;
   /** Whether rules can be deleted by the kernel's handles for them (nf_tables). */
   deletesByHandle(family: Family): boolean;
   /**
-   * Deletes them in one transaction, or, if there are very many, in a few. Throws if a rule is not
-   * there; then its transaction has changed nothing.
+   * Deletes them in one transaction, or in a few if there are very many. Throws if a rule does not exist;
+   * then the transaction with that rule has changed nothing.
    */
   deleteRules(family: Family, rules: readonly HandledRule[]): Promise<void>;
   /** Whether the host has gone over to another variant, which is used from now on. */

@@ -5,15 +5,16 @@
  */
 import { readlinkSync } from 'node:fs';
 
-/** The inode of the first pid namespace: PROC_PID_INIT_INO of the kernel. */
+/** What /proc/self/ns/pid links to in the first pid namespace (the kernel's PROC_PID_INIT_INO). */
 const firstNamespace = 'pid:[4026531836]';
 /** The kernel cuts names of programs to this. */
 const nameLength = 15;
-/** More than can be running or waiting to be reported by the kernel at a time. */
+/** How many processes are remembered: more than can run, or wait for the kernel's report, at a time. */
 const remembered = 64;
 /**
- * A report can come so long after the end of the process: that of 40,000 rules takes seconds. Where
- * only the name of the program is known, another one's would be taken for ours all that time.
+ * How long after its end a process is remembered for the kernel's report: that of 40,000 rules comes
+ * seconds late. Where only the program's name is known, another process of that name would be taken for
+ * the daemon's child all that time, so it is shorter.
  */
 const lateMs = { byNumber: 30_000, byName: 2_000 };
 
@@ -49,9 +50,9 @@ export class OwnChanges {
   }
 
   /**
-   * Call it once for each report. Answers with the process's number as we know it; undefined if it
-   * is none of ours. In a namespace of our own, a program of the same name that changes something
-   * at the same time can be taken for ours; then ours is taken for the other's.
+   * Call it once for each report. Answers with the pid of the daemon's child; undefined if another program
+   * made the change. In a pid namespace of its own the daemon can take a program of the same name, at the
+   * same time, for its child; the child's change then counts as that program's.
    */
   match(pid: number, program: string): number | undefined {
     const late = this.sameNumbers ? lateMs.byNumber : lateMs.byName;

@@ -1,8 +1,9 @@
 /**
- * Tables that `iptables-save` does not show, because `nft` has written rules there that iptables cannot
- * print ("Table `filter' is incompatible"; iptables 1.8.9 to 1.8.13 all do so). It still lists the other
- * chains of such a table one by one. Of a chain that holds such rules, the kernel tells how many rules
- * there are and which of them only jump: enough to know where ours go, and not whether they are there.
+ * Reads tables that `iptables-save` does not show, because `nft` has written rules there that iptables
+ * cannot print ("Table `filter' is incompatible"; iptables 1.8.9 to 1.8.13). `iptables -S` still lists the
+ * chains of such a table that hold no such rules. Of the others, the kernel tells by netlink how many rules
+ * there are and which of them only jump: enough to know at which position a rule of ours has to be added,
+ * but not whether it is there.
  */
 import { hiddenRule } from '../../codec/iptables-save.js';
 import {
@@ -18,13 +19,13 @@ import { collectDump } from '../netlink/dump.js';
 import { netlinkProtocol } from '../netlink/netlink-socket.js';
 import { CommandError, runCommand } from '../process/exec.js';
 
-/** Reading some 10,000 rules takes a tenth of a second; the rest is for a machine under load. */
+/** Far more than listing 10,000 rules takes (0.1 s), for a machine under load. */
 export const firewallTimeoutMs = 30_000;
 
-/** Those that rules of ours can be in. */
+/** The chains that can hold rules of ours. */
 const readChains: ReadonlySet<string> = new Set([...builtInChains, ...dockerChains]);
 
-/** Save text of these tables, as far as our chains go. */
+/** The lines that `iptables-save` would print for {@link readChains} of these tables. */
 export async function readByChain(
   family: Family,
   tool: string,

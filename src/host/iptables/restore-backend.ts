@@ -25,7 +25,7 @@ interface FamilyState {
    * Chains that hold rules which iptables cannot print, as read last: `filter FORWARD` → in words.
    */
   partial: ReadonlyMap<string, string>;
-  /** Which variant since the start, counted, the rules were read from last. */
+  /** Value of `#variant` when the rules were read last. */
   readWith: number;
 }
 
@@ -35,7 +35,7 @@ export class RestoreBackend implements RuleBackend {
     6: { handles: new RuleHandles(), missing: new Set(), partial: new Map(), readWith: 0 },
   };
 
-  /** Counts the variants. */
+  /** Goes up whenever another variant of iptables is used from then on. */
   #variant = 0;
   #variantChanged: () => void = () => {};
 
@@ -97,7 +97,7 @@ export class RestoreBackend implements RuleBackend {
     }
   }
 
-  /** Some of the kernel's reports are missing. */
+  /** Call it when some of the kernel's reports were lost. */
   noteGap(): void {
     for (const { handles } of Object.values(this.#states)) handles.forget();
   }
@@ -132,15 +132,15 @@ export class RestoreBackend implements RuleBackend {
   }
 
   /**
-   * What was planned on the rules of another variant is refused; the driver reads again and repeats
-   * it.
+   * Refuses changes that were planned on the rules of another variant; the driver then reads again and
+   * repeats the plan.
    */
   async #checkVariant(family: Family, changes: readonly RuleChange[]): Promise<void> {
     await this.#followVariant();
     if (this.#states[family].readWith !== this.#variant) {
       throw new DriverError('firewall-failed', 'the engine uses another variant of iptables now');
     }
-    // Taking away is right in the variant that has the rules, whichever the engine uses.
+    // Deletions are right in the variant that has the rules, even while it is in doubt which one the engine uses.
     if (changes.some(({ op }) => op !== 'delete' && op !== 'delete-chain'))
       this.commands.refuseDoubt();
   }
@@ -155,8 +155,8 @@ export class RestoreBackend implements RuleBackend {
   }
 
   /**
-   * From chains with rules that iptables cannot print, one by one: it is not known whether they are
-   * there, and some rules of `nft` keep iptables from finding what stands below them.
+   * Deletes rules one by one from chains that hold rules which iptables cannot print: it is not known whether
+   * ours exist there, and some rules of `nft` keep iptables from finding those below them.
    */
   async #deleteHidden(family: Family, changes: readonly RuleChange[]): Promise<void> {
     const { handles, partial } = this.#states[family];
@@ -188,7 +188,7 @@ export class RestoreBackend implements RuleBackend {
     let reported = this.commands.deletesByHandle(family);
     let before: readonly RuleChange[] = [];
     for (const part of inParts(changes)) {
-      // What one part leads to in the kernel's buffer has to be out before the next.
+      // nft must have read the reports of one part from the kernel's buffer before the next part fills it.
       if (before.length > 0 && reported) reported = await handles.untilReported(addedBy(before));
       const text = renderRestore(part);
       await yielding.pause();
@@ -203,7 +203,7 @@ export class RestoreBackend implements RuleBackend {
     }
   }
 
-  /** undefined: they have to be deleted by their texts. */
+  /** The handles of the rules to delete; undefined if they have to be deleted by their texts. */
   async #handlesOf(
     family: Family,
     changes: readonly RuleChange[],
@@ -224,14 +224,14 @@ export class RestoreBackend implements RuleBackend {
   async #probeTables(family: Family, tried: ReadonlySet<Table>): Promise<void> {
     try {
       for (const table of optionalTables(family).filter((each) => tried.has(each))) {
-        // Only if the other tables can be written to does it say anything of this one.
+        // A failure proves that the table is missing only if table filter can be written at the same time.
         if (await this.commands.hasTable(family, table)) continue;
         if (!(await this.commands.hasTable(family, 'filter'))) continue;
         this.#states[family].missing.add(table);
         this.log.warn({ family, table }, describeMissing(family, table));
       }
     } catch {
-      // Another program has the lock: the refusal is what the caller hears of.
+      // Another program has the lock. The caller gets the error of the commit.
     }
   }
 }

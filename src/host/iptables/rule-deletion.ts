@@ -1,7 +1,7 @@
 /**
- * Deletes rules by handle over a socket that stays open. A process that closes a socket of
- * nf_tables waits until the kernel has let go of what was deleted, for a grace period of 13 to 22
- * ms (Linux 6.18): so does each `nft` and `iptables` at its end, long after its transaction.
+ * Deletes rules by handle over a socket that stays open. At the end of each `nft` and `iptables` the kernel
+ * closes its socket, and waits until it has freed what was deleted: a grace period of 13 to 22 ms (Linux
+ * 6.18), which an open socket saves.
  */
 import { readFileSync } from 'node:fs';
 import { deleteRulesBatch, type HandledRule } from '../../codec/nft-messages.js';
@@ -10,8 +10,8 @@ import { NetlinkSocket, netlinkProtocol } from '../netlink/netlink-socket.js';
 import type { OwnChanges } from './own-changes.js';
 
 /**
- * The kernel answers for each rule that it does not find: more answers than this could overrun the
- * socket. And it works inside of the call: more rules than this would hold the event loop up.
+ * The kernel answers for each rule that it does not find, and too many answers could overrun the socket.
+ * It also works inside of the system call: many rules would hold the event loop up.
  */
 export const mostOverSocket = 64;
 
@@ -45,7 +45,7 @@ export class RuleDeletion {
   }
 }
 
-/** As the kernel reports it: of the thread, which some versions of Node.js name. */
+/** The name of the main thread, by which the kernel reports changes; some versions of Node.js set it. */
 function ownName(): string {
   return readFileSync('/proc/thread-self/comm', 'utf8').trimEnd();
 }

@@ -1,7 +1,7 @@
 /**
- * The kernel says nothing of changes by iptables-legacy, so the rules are read again and again.
- * After a change they are read more often, until they stay the same: a sign for each step of
- * a program that is still at work.
+ * The kernel reports no changes by iptables-legacy, so the rules are read periodically. After a change they
+ * are read more often, until they stay the same: so each step of a program that is still at work is a
+ * sign, and the repair waits for the last one.
  */
 import { background } from '../../background.js';
 import type { Family } from '../../core/address.js';
@@ -11,7 +11,7 @@ import type { IptablesText } from './iptables-text.js';
 
 const restingMs = 1_000;
 const watchingMs = 150;
-/** Reading takes at most one part in so many of the time. */
+/** The pause after a reading is at least so many times as long as the reading took. */
 const share = 5;
 
 export class RulePoll {
@@ -20,7 +20,7 @@ export class RulePoll {
 
   constructor(
     private readonly firewall: Pick<IptablesText, 'read' | 'supports'>,
-    /** Also called for our own changes: the look that follows finds nothing to do. */
+    /** Also called after changes by the daemon itself; the repair that follows has nothing to do. */
     private readonly changed: () => void,
     private readonly log: Log,
   ) {}

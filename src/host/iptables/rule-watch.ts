@@ -1,4 +1,4 @@
-/** Changes of the rules, as `nft monitor` reports them or, with iptables-legacy, as a poll finds them. */
+/** Watches the rules: by the reports of `nft monitor` or, with iptables-legacy, by a poll. */
 import { TransactionReader } from '../../codec/nft-monitor.js';
 import type { Family } from '../../core/address.js';
 import type { Author, Log } from '../../driver/host.js';
@@ -9,8 +9,8 @@ import type { RestoreBackend } from './restore-backend.js';
 import { RulePoll } from './rule-poll.js';
 
 /**
- * Told that rules of these families changed, by a process that is not ours; without author or families
- * it is not known. Of no family, if the tables are not those of iptables.
+ * Called when another program has changed rules of these families. An absent author or absent families are
+ * unknown; an empty list means that only tables changed which are not those of iptables.
  */
 export type RulesChanged = (author?: Author, families?: readonly Family[]) => void;
 
@@ -22,8 +22,8 @@ export interface RuleWatch {
 }
 
 /**
- * Reports or a poll, as the variant needs it; another variant, another way. The backend learns the
- * handles of its rules from the same reports.
+ * Begins with reports or a poll, as the variant of iptables needs it, and goes over to the other when the
+ * variant changes. The backend learns the handles of its rules from the same reports.
  */
 export function watchRules(
   commands: IptablesCommands,
@@ -32,7 +32,7 @@ export function watchRules(
   log: Log,
 ): RuleWatch {
   const watchFor = (): RuleWatch =>
-    // iptables-nft works without nft.
+    // iptables-nft may be installed without nft; then the poll has to do.
     commands.variant(4) === 'legacy' || !isInstalled('nft')
       ? new RulePoll(commands, () => changed(), log)
       : watchReports(commands, backend, changed, log);
@@ -41,7 +41,7 @@ export function watchRules(
     watch.stop();
     watch = watchFor();
     watch.start();
-    // All of ours have to be written with the new variant.
+    // The new variant has none of the daemon's rules: a repair has to write all of them.
     changed();
   });
   return {

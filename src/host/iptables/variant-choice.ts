@@ -1,7 +1,7 @@
 /**
- * The variant of iptables that rules are written with, chosen at the start and again whenever it may
- * have changed: another `update-alternatives` shows in the files behind `iptables`, another package or
- * container only when its engine has started. Rules are never added with a variant that is in doubt.
+ * The variant of iptables that rules are written with. It is chosen at the start, and again when the file
+ * behind `iptables` changes (`update-alternatives`) or an engine starts, which may bring an iptables of its
+ * own. No rules are added while it is in doubt which variant the engine uses.
  */
 import { existsSync } from 'node:fs';
 import type { Family } from '../../core/address.js';
@@ -12,7 +12,7 @@ import { detectVariant, type FirewallCommands, toolTargets } from './variant.js'
 export type Chosen = ReadonlyMap<Family, FirewallCommands>;
 
 export class VariantChoice {
-  /** None before the first {@link choose}. */
+  /** The commands of each family; empty before the first {@link choose}. */
   chosen: Chosen = new Map();
   /** Why rules cannot be added at the moment. */
   #doubt: DriverError | undefined;
@@ -23,7 +23,7 @@ export class VariantChoice {
   constructor(private readonly log?: Log) {}
 
   /**
-   * Looks at the host (some 10 ms).
+   * Finds out the variant by reading the host's rules (some 10 ms).
    *
    * @throws {DriverError} `firewall-split`, or `firewall-failed` if there is no iptables for IPv4
    */
@@ -32,7 +32,7 @@ export class VariantChoice {
     this.chosen = await detect();
   }
 
-  /** An engine has started, which may use another variant than before: the next check looks again. */
+  /** An engine has started, which may use another variant: the next check reads the rules again. */
   engineStarted(): void {
     this.#engineStarted = true;
   }
@@ -43,8 +43,8 @@ export class VariantChoice {
   }
 
   /**
-   * Whether the variant has changed since it was chosen; then the new one is used from now on. Calls
-   * at the same time share one look.
+   * Whether the variant has changed since it was chosen; then the new one is used from now on. Calls at the
+   * same time share one check.
    */
   check(): Promise<boolean> {
     this.#checking ??= this.#check().finally(() => {

@@ -1,7 +1,7 @@
 /**
- * Which of the two iptables a host uses: `nft` (rules in nf_tables) or `legacy` (x_tables). Both
- * can be installed, and the kernel applies the rules of both, so rules in the wrong one are not
- * seen by Docker's chains and do not see them.
+ * Which of the two iptables a host uses: `nft` (rules in nf_tables) or `legacy` (x_tables). Both can be
+ * installed, and the kernel applies the rules of both; but a rule in one cannot jump to a chain of the
+ * other, so the daemon has to use the one that has Docker's chains.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { realpath } from 'node:fs/promises';
@@ -19,7 +19,7 @@ export interface FirewallCommands {
   /** `iptables-nft-save`, or `iptables-save` where the variant has no name of its own. */
   readonly save: string;
   readonly restore: string;
-  /** For one chain at a time. */
+  /** `iptables-nft` itself, which lists one chain at a time. */
   readonly tool: string;
 }
 
@@ -39,7 +39,7 @@ const dockerChain = /^:DOCKER(-ISOLATION\S*|-FORWARD|-BRIDGE|-CT)? /m;
  */
 export async function detectVariant(family: Family): Promise<FirewallCommands | undefined> {
   const tool = toolOf[family];
-  // Listing takes a tenth of a second where there are many rules, and a start waits for it.
+  // At the same time: a start waits for these, and each takes 0.1 s where there are many rules.
   const [standard, named] = await Promise.all([
     standardVariant(tool),
     inspect(`${tool}-nft`, 'nft', family),
@@ -99,7 +99,7 @@ async function inspect(
   }
 }
 
-/** Save text; where iptables does not show the table, the chains that the kernel says it has. */
+/** The save text. In place of tables that iptables does not show, the names of their chains, by netlink. */
 async function chainLines(family: Family, saved: string): Promise<string> {
   if (incompatibleTables(saved).length === 0) return saved;
   const chains = await chainsOf(family);
@@ -128,8 +128,8 @@ function split(tool: string, standard: Variant | undefined): DriverError {
 }
 
 /**
- * The files that `iptables` and `ip6tables` come to, through the links that `update-alternatives` sets:
- * if they change, so does the variant that the engine uses from now on.
+ * The files to which the links of `iptables` and `ip6tables` lead. `update-alternatives` sets these links:
+ * when it has changed them, the engine uses the other variant from then on.
  */
 export async function toolTargets(): Promise<string> {
   const targets = Object.values(toolOf).map(async (tool) => {

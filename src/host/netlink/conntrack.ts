@@ -1,7 +1,7 @@
 /**
- * Forgets tracked connections, by ctnetlink. A flow keeps the translation that was chosen for its
- * first packet: without this, a UDP client that goes on sending would reach the old container, or
- * nobody, for as long as it sends.
+ * Forgets tracked connections, by ctnetlink. A flow keeps the translation that the kernel chose for its
+ * first packet: a UDP client that goes on sending would reach the former container, or none, for as long as
+ * it sends.
  */
 import { readFileSync } from 'node:fs';
 import {
@@ -39,11 +39,10 @@ interface Removal {
 }
 
 /**
- * Where the kernel can, it is told which flows to remove; what it cannot find is read from a dump, and
- * removed while the dump goes on: neither the table nor what is removed is ever held in memory, and
- * the event loop has its turn after each datagram, however many flows others have made. Calls in the
- * same turn of the event loop, and those that arrive while others are worked on, share one walk
- * through the kernel's table: that walk is what a dump costs.
+ * Where the kernel can, it removes flows by a filter. Others are read from a dump and removed while the dump
+ * goes on: the table is never held in memory, and the event loop has its turn after each datagram, however
+ * many flows clients have made. Calls in the same turn of the event loop, and those that arrive while others
+ * are worked on, share one dump, whose cost is the kernel's walk through its table.
  */
 export class ConntrackNetlink implements Conntrack {
   #waiting: Removal[] = [];
@@ -60,7 +59,7 @@ export class ConntrackNetlink implements Conntrack {
     return this.#remove(hostPorts.map(({ family, port }) => ({ kind: 'udp-to', family, port })));
   }
 
-  /** Both ways: also those that an answer has begun. */
+  /** Flows in both directions: also those that an answer has begun. */
   removeUdpFlowsAt(hostPorts: readonly { family: Family; port: Port }[]): Promise<void> {
     const kinds = ['udp-to', 'udp-from'] as const;
     return this.#remove(kinds.flatMap((kind) => hostPorts.map((port) => ({ kind, ...port }))));
@@ -79,9 +78,9 @@ export class ConntrackNetlink implements Conntrack {
     });
   }
 
-  /** Never rejects: failures go to those who asked. */
+  /** Never rejects: a failure rejects the promises of the calls. */
   async #run(): Promise<void> {
-    // So that what is asked for in the same turn shares one batch.
+    // Calls of the same turn share one batch.
     await Promise.resolve();
     while (this.#waiting.length > 0) {
       const batch = this.#waiting;
@@ -113,7 +112,7 @@ export class ConntrackNetlink implements Conntrack {
     }
   }
 
-  /** Answers with what has to be listed: what the kernel has no filter for, or everything. */
+  /** Answers with the flows that are left for a dump, since the kernel cannot filter for them. */
   async #removeByFilter(
     deletions: RequestBatches,
     selectors: readonly FlowSelector[],
@@ -121,7 +120,7 @@ export class ConntrackNetlink implements Conntrack {
     if (!this.#removesByFilter) return selectors;
     const { removals, listed } = planRemovals(selectors);
     try {
-      // One by one, since an older kernel refuses them; and each may remove any number of flows.
+      // One by one: an older kernel refuses the first, and each may take long, since it can remove many flows.
       for (const filter of removals) await deletions.send([removeFlowsRequest(filter)], []);
       return listed;
     } catch (error) {
@@ -180,7 +179,7 @@ function isUnsupported(error: unknown): boolean {
   return unsupported.includes(String(codeOf(error)));
 }
 
-/** In this namespace; 0 also if the kernel does not track (or not yet). */
+/** How many flows the kernel tracks in this namespace; 0 also if it does not track. */
 function trackedFlows(): number {
   try {
     return Number(readFileSync(countFile, 'utf8'));

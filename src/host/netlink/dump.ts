@@ -1,7 +1,7 @@
 /**
  * Dumps of tables that other programs can fill: links, addresses, routes, tracked connections. Each is
  * read from a socket of its own, one datagram at a time and on libuv's threads, so that the kernel
- * goes no further than its reader, the event loop never waits for it, and no table is held in memory.
+ * goes on only as its reader does, the event loop never waits, and no table is held in memory.
  */
 import {
   controlType,
@@ -25,11 +25,11 @@ const datagramBytes = 32 * 1024;
 const attempts = 5;
 const sequence = 1;
 
-/** Told each datagram; its bytes are overwritten by the next one. The dump waits for its promise. */
+/** Called with each datagram, whose bytes the next one overwrites. The dump goes on when its promise resolves. */
 export type DatagramReader = (datagram: Buffer) => void | Promise<void>;
 
 /**
- * Answers with false if a change of others tore the dump: entries may be missing or come twice.
+ * Answers with false if the table changed during the dump: entries may be missing or come twice.
  *
  * @throws {NetlinkError} with the kernel's reason
  */
@@ -43,7 +43,7 @@ export async function readDump(
     await sendNetlink(fd, formatRequest(request, sequence));
     return await readDatagrams(fd, read);
   } finally {
-    // In the midst of a dump, too: the kernel then drops the rest of it.
+    // If the dump has not ended, the kernel drops the rest of it.
     closeNetlink(fd);
   }
 }
@@ -69,10 +69,10 @@ async function readDatagrams(fd: NetlinkDescriptor, read: DatagramReader): Promi
 }
 
 /**
- * What `parse` makes of the messages of a dump, which is read anew as long as changes of others tear it.
+ * What `parse` makes of the messages of a dump. If the table changed meanwhile, the dump is read anew.
  *
  * @param parse undefined leaves a message out; it must keep no part of the body
- * @throws {NetlinkError} with the kernel's reason, or `EINTR` if five dumps were torn
+ * @throws {NetlinkError} with the kernel's reason, or `EINTR` if the table changed during five dumps
  */
 export async function collectDump<Item>(
   protocol: number,

@@ -25,7 +25,7 @@ const mostRemovals = 30;
 export interface FlowPlan {
   /** What the kernel can remove by itself, if it is new enough. */
   readonly removals: readonly NarrowFilter[];
-  /** What has to be found in a dump, by any kernel. */
+  /** What has to be searched for in a dump. */
   readonly listed: readonly FlowSelector[];
 }
 
@@ -42,7 +42,7 @@ export function planRemovals(selectors: readonly FlowSelector[]): FlowPlan {
  */
 const flowsPerWalk = 1000;
 
-/** For each family by itself. @param tracked how many flows this namespace has */
+/** The dumps that list at least the selected flows. @param tracked how many flows this namespace has */
 export function planDumps(selectors: readonly FlowSelector[], tracked: number): FlowFilter[] {
   return ([4, 6] as const).flatMap((family): FlowFilter[] => {
     const own = selectors.filter((selector) => familyOfSelector(selector) === family);
@@ -73,7 +73,7 @@ function familyOfSelector(selector: FlowSelector): Family {
   return selector.kind === 'container' ? familyOf(selector.address) : selector.family;
 }
 
-/** Whether a flow is one of those; a dump may have others, too. */
+/** Whether a flow is selected: a dump may contain others, too. */
 export function flowMatcher(selectors: readonly FlowSelector[]): (flow: Flow) => boolean {
   /** `udp-to 4 5353` */
   const ports = new Set<string>();
@@ -94,8 +94,8 @@ export function flowMatcher(selectors: readonly FlowSelector[]): (flow: Flow) =>
 const mostNeedles = 16;
 
 /**
- * Whether a datagram of many flows can have one of those in it: parsing a flow takes fifty times as
- * long as a search for the bytes of an address.
+ * Whether a datagram of many flows can contain a selected one: parsing a flow takes fifty times as long as
+ * searching for the bytes of an address.
  */
 export function datagramMatcher(selectors: readonly FlowSelector[]): (datagram: Buffer) => boolean {
   const needles: Buffer[] = [];

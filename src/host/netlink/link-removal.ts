@@ -20,7 +20,7 @@ export class LinkRemoval {
   #waiting: Removal[] = [];
   #running: Promise<void> | undefined;
 
-  /** Absent is success. @throws {DriverError} `link-failed` */
+  /** An absent link is success. @throws {DriverError} `link-failed` */
   remove(name: InterfaceName): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ name, resolve, reject });
@@ -28,9 +28,9 @@ export class LinkRemoval {
     });
   }
 
-  /** Never rejects: failures go to those who asked. */
+  /** Never rejects: a failure rejects the promises of the calls. */
   async #run(): Promise<void> {
-    // So that what is asked for in the same turn shares one process, and `#running` is set before it is cleared.
+    // Calls of the same turn share one process, and `#running` is set before it is cleared.
     await Promise.resolve();
     while (this.#waiting.length > 0) {
       const batch = this.#waiting;

@@ -34,7 +34,7 @@ import { LinkRemoval } from './link-removal.js';
 import { NetlinkError } from './netlink-error.js';
 import { NetlinkSocket, netlinkProtocol } from './netlink-socket.js';
 
-/** What to say and do about the kernel's codes, for those that a user can do something about. */
+/** Added to the kernel's error where an administrator can do something about it. */
 const advice: Readonly<Record<string, string>> = {
   EEXIST: 'the name is taken by another interface; delete that one, or choose another name',
   EPERM: 'the daemon needs root, or the capability CAP_NET_ADMIN',
@@ -83,7 +83,7 @@ export class LinksNetlink implements Links {
       for (const family of new Set(subnets.map((subnet) => subnet.family))) {
         for (const route of await listRoutes(family, subnets)) {
           const name = await this.#nameOf(route.interfaceIndex);
-          // Without a name the interface went away meanwhile, and its routes with it.
+          // The interface was deleted since the dump, and its routes with it.
           if (name !== undefined) routes.push({ destination: route.destination, interface: name });
         }
       }
@@ -158,7 +158,7 @@ export class LinksNetlink implements Links {
   }
 
   async remove(name: InterfaceName): Promise<void> {
-    // Most often the engine took the container's end down with the sandbox: no process for that.
+    // Most often it is gone already, deleted by the kernel with the sandbox: that needs no process.
     if ((await this.#lookUp(name)) !== undefined) await this.#removal.remove(name);
   }
 
@@ -246,7 +246,7 @@ async function listRoutes(family: Family, subnets: readonly Cidr[]): Promise<Rou
   return (await collectDump(netlinkProtocol.route, request, parse).catch(unless('ENOENT'))) ?? [];
 }
 
-/** For `catch`: these codes of the kernel are no failure. */
+/** A handler for `catch` that takes these codes of the kernel for success. */
 function unless(...codes: readonly string[]): (error: unknown) => undefined {
   return (error) => {
     if (error instanceof NetlinkError && codes.includes(error.code)) return undefined;

@@ -136,7 +136,7 @@ export class NetlinkSocket {
 
   #take(frame: NetlinkFrame): void {
     const current = this.#current;
-    // Late replies to a request that timed out have its number, not this one's.
+    // A late reply to a request that timed out has that one's sequence number.
     if (current === undefined) return;
     if (frame.sequence < current.first || frame.sequence > current.sequence) return;
     if (frame.type !== controlType.error && frame.type !== controlType.done) {
@@ -162,7 +162,7 @@ export class NetlinkSocket {
     clearTimeout(current.timer);
     this.#current = undefined;
     if (!this.#closed) this.#raw.unref();
-    // After the caller of this one has gone on, which may ask for more.
+    // In a microtask: the caller of this request runs first, and its next request is then queued already.
     queueMicrotask(() => {
       if (this.#current === undefined) this.#sendNext();
     });

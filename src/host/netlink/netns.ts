@@ -52,7 +52,7 @@ export interface MoveRequest {
 }
 
 const moveTimeoutMs = 30_000;
-/** Another program takes the same name between our look and our move. */
+/** How often a free name is chosen anew, after another program has taken it before the move. */
 const nameAttempts = 5;
 
 /**
@@ -79,7 +79,7 @@ export async function moveIntoNamespace(libc: Libc, request: MoveRequest): Promi
 }
 
 function openNamespace(path: string): number {
-  // A path that leads to a pipe or a device must not make us wait.
+  // Without O_NONBLOCK, a path that leads to a pipe would block the daemon.
   const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   const [namespace, own] = [fstatSync(fd), statSync('/proc/thread-self/ns/net')];
   if (namespace.ino !== own.ino || namespace.dev !== own.dev) return fd;
@@ -125,7 +125,7 @@ async function moveAndRename(
   for (let attempt = 1; ; attempt += 1) {
     const target = 'exactly' in name ? name.exactly : await lowestFree(inside, name.prefix);
     if ((await findLink(inside, target)) !== undefined) throw nameTaken(target);
-    // By our descriptor, not by the path, which may meanwhile lead to another namespace.
+    // By the open descriptor: the path may meanwhile lead to another namespace.
     const namespace = `/proc/${process.pid}/fd/${fd}`;
     const args = ['link', 'set', 'dev', peer, 'netns', namespace, 'name', target];
     try {

@@ -4,8 +4,8 @@ import { runCommand } from './exec.js';
 const timeoutMs = 10_000;
 
 /**
- * By modprobe or, where the daemon may not (its unit leaves it no CAP_SYS_MODULE), by systemd. A
- * failure says nothing: the module may be built in, or loading it not this host's business.
+ * Loads a module by modprobe or, where the daemon lacks CAP_SYS_MODULE (as under its systemd unit), by
+ * systemd. Failures are ignored: the module may be built in, and what it brings shows in /proc/sys.
  */
 export async function loadModule(name: 'br_netfilter'): Promise<void> {
   try {

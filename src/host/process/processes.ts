@@ -9,7 +9,7 @@ import type { Libc } from './libc.js';
 /** A process that sleeps in the kernel (state D) can take its time to end. */
 const endTimeoutMs = 5_000;
 const pollMs = 10;
-/** In place of a number and a start. */
+/** Stands for the pid and start of a process that /proc does not show. */
 const unknown = '0 0';
 
 export class ProcessFiles implements Processes {
@@ -23,8 +23,8 @@ export class ProcessFiles implements Processes {
   ) {}
 
   /**
-   * Call it when the socket is new: its descriptor is another one's as soon as it is closed. Of a
-   * process in another PID namespace only the boot is known; undefined if not even that.
+   * Call it while the socket is open: after that its descriptor can be another file's. Of a process in another
+   * PID namespace only the boot is known; undefined if not even that.
    */
   async atOtherEnd(socket: Socket): Promise<ProcessId | undefined> {
     try {
@@ -89,7 +89,7 @@ export class ProcessFiles implements Processes {
 
 /**
  * When the process began, in the kernel's ticks since the boot: field 22 of proc(5). The second field
- * is its name, which may hold spaces and brackets. A zombie does nothing any more.
+ * is its name, which may hold spaces and brackets. A zombie counts as ended.
  */
 function startOf(stat: string): string | undefined {
   const [state, ...rest] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');

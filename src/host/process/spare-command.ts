@@ -14,7 +14,7 @@ import {
   startCommand,
 } from './exec.js';
 
-/** After a use, so that the start of the next one does not compete with what the call led to. */
+/** Pause after a use: starting the next one at once would delay what the call has to do after the commit. */
 const pauseMs = 50;
 /** Between two starts, each of which holds the event loop up for some milliseconds. */
 const betweenMs = 10;
@@ -35,7 +35,7 @@ export class SpareCommand {
   async run(options: Omit<CommandOptions, 'env'>): Promise<CommandResult> {
     const started = this.#take() ?? startCommand(this.file, this.args);
     const result = await started.finish(options).catch((error: unknown) => {
-      // The reason for which this command failed may hold for the waiting ones, too.
+      // The waiting commands may fail for the same reason (a program that was replaced, a missing library).
       this.close();
       throw error;
     });

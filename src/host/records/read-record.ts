@@ -1,4 +1,4 @@
-/** One record's file → what it says, or why that cannot be known. */
+/** One record's file → its value, or why it cannot be read. */
 import { readFileSync, statSync, unlinkSync } from 'node:fs';
 import { DriverError, messageOf } from '../../core/errors.js';
 import type { RecordKind, StoredRecord } from '../../driver/host.js';

@@ -72,7 +72,7 @@ async function openLock(path: string): Promise<FileHandle> {
   }
 }
 
-/** The process id serves only a second daemon's message, so that a full disk is no error here. */
+/** The process id is only for the error message of a second daemon, so a full disk is no failure here. */
 async function writePid(file: FileHandle): Promise<void> {
   try {
     await file.truncate(0);
