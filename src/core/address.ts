@@ -1,8 +1,8 @@
 /**
  * IP addresses, prefixes and MAC addresses as validated values.
  *
- * A string from outside becomes one of these once, at the edge; only these can be rendered into
- * rule text, sysctl paths or link attributes (the brands make the compiler say so).
+ * A string from outside becomes one of these once, at the edge; by their brands the compiler accepts only
+ * these in rule text, sysctl paths and link attributes.
  */
 import ipaddr from 'ipaddr.js';
 
@@ -52,8 +52,8 @@ export function parseIp(text: string): IpAddress | undefined {
 }
 
 /**
- * As {@link parseIp}, of an address to listen on: `::ffff:192.0.2.1` is IPv4's 192.0.2.1. Engines mean the
- * same by both, and may send either.
+ * {@link parseIp} for an address to listen on: `::ffff:192.0.2.1` becomes 192.0.2.1, since engines may send
+ * either form for the same address.
  */
 export function parseHostIp(text: string): IpAddress | undefined {
   const plain = parseIp(text);

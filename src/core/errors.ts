@@ -47,7 +47,7 @@ export class DriverError extends Error {
   }
 }
 
-/** The message of anything thrown; errors of the kernel in the words that Docker's users know. */
+/** The message of anything thrown; for errors of the kernel in Go's words, as Docker's users know them. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? inGoWords(error.message) : String(error);
 }

@@ -23,14 +23,14 @@ export function parseEndpointId(text: string): EndpointId | undefined {
   return idPattern.test(text) ? (text as EndpointId) : undefined;
 }
 
-/** What the kernel refuses, and then what would have to be quoted in some of the programs above. */
+/** Characters that the kernel refuses, or that some of these programs would need quoted. */
 const refusedCharacters = /[/:%\p{White_Space}]|["'#\\]|[\p{C}\p{Z}]/u;
-/** A program's option, iptables' negation, and at the end iptables' wildcard. */
+/** `-` begins a program's option, `!` is iptables' negation, and `+` at the end its wildcard. */
 const misread = /^[-!]|\+$/;
-/** The kernel's own words: folders, and directories of /proc/sys/net/…/conf. */
+/** Names of folders, and of directories below /proc/sys/net/…/conf that are no interfaces. */
 const reserved: ReadonlySet<string> = new Set(['.', '..', 'all', 'default']);
 
-/** What the kernel allows, but for names that another program would not take literally. */
+/** Accepts what the kernel accepts, except for names that another program would not take literally. */
 export function parseInterfaceName(text: string): InterfaceName | undefined {
   const { length } = new TextEncoder().encode(text);
   if (length < 1 || length > maxInterfaceName || reserved.has(text)) return undefined;
@@ -59,8 +59,8 @@ export interface VethNames {
 }
 
 /**
- * `veth` and 7 hexadecimal digits, as Docker names them. Docker draws the digits by lot; here they
- * are cut from the endpoint's id (itself random), so that a retried call finds its own links.
+ * `veth` and 7 hexadecimal digits, as Docker names them. Docker draws random digits; here they are cut from
+ * the endpoint's id (itself random), so that a repeated call finds the links of the first one.
  * Each `attempt` from 0 to 3 gives other digits, for the case that a name is taken.
  */
 export function vethNames(id: EndpointId, attempt = 0): VethNames {

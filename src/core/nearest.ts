@@ -1,4 +1,4 @@
-/** Which of the existing words a person meant by one that does not exist. */
+/** Guesses which existing word a person meant by one that does not exist. */
 
 /**
  * The candidate closest to `word`: one that begins with or contains it, else the one with the

@@ -11,7 +11,7 @@ export class Problems {
   readonly #listed: string[] = [];
   #count = 0;
 
-  /** `problem` is made only if it will be shown: there may be 60,000 of them. */
+  /** A `problem` given as a function is called only if its text will be shown: there may be 60,000 problems. */
   add(problem: string | (() => string)): void {
     this.#count += 1;
     if (this.#listed.length >= maxListed) return;
@@ -46,7 +46,7 @@ export function show(value: unknown): string {
   return text.length > maxShown ? `${text.slice(0, maxShown)}…` : text;
 }
 
-/** The 12 digits by which people know a network or an endpoint, of what may not be an id at all. */
+/** The first 12 characters of an id that has not been validated, for messages. */
 export function showId(id: string): string {
   return show(id.slice(0, 12));
 }

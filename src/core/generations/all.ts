@@ -1,4 +1,4 @@
-/** Name → module, and how generations differ over IPv6 beyond the rules themselves. */
+/** The module of each generation, and whether its engine writes IPv6 rules. */
 import { docker17 } from './docker17.js';
 import { docker20 } from './docker20.js';
 import { docker28 } from './docker28.js';

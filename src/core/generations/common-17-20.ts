@@ -7,7 +7,7 @@ import type { InterfaceName } from '../names.js';
 import type { NetworkSpec } from '../network/network.js';
 import { type Matches, type PlacedRule, place } from '../rules/rule.js';
 
-/** Between containers of the network: accepted above, or dropped at the very end. */
+/** Traffic between containers of the network: accepted at the top, or without icc dropped at the end. */
 export function iccRule({ bridge, icc }: NetworkSpec, family: Family): PlacedRule {
   const inside: Matches = { inInterface: bridge, outInterface: bridge };
   return icc
@@ -15,18 +15,18 @@ export function iccRule({ bridge, icc }: NetworkSpec, family: Family): PlacedRul
     : place('end', family, 'filter', 'FORWARD', inside, 'DROP');
 }
 
-/** Out of the network, to wherever isolation has not forbidden. */
+/** Accepts what leaves the network; the isolation chains above have dropped what goes to other networks. */
 export function leavingRule(bridge: InterfaceName, family: Family): PlacedRule {
   const leaving: Matches = { inInterface: bridge, outInterface: { not: bridge } };
   return place('top', family, 'filter', 'FORWARD', leaving, 'ACCEPT');
 }
 
-/** Into the network: what DOCKER accepts. */
+/** Leads what enters the network to chain DOCKER, which accepts published ports. */
 export function enteringRule(bridge: InterfaceName, family: Family): PlacedRule {
   return place('top', family, 'filter', 'FORWARD', { outInterface: bridge }, { jump: 'DOCKER' });
 }
 
-/** Into the network: answers. */
+/** Accepts answers that enter the network. */
 export function answersRule(bridge: InterfaceName, family: Family): PlacedRule {
   const answers: Matches = { outInterface: bridge, established: true };
   return place('top', family, 'filter', 'FORWARD', answers, 'ACCEPT');

@@ -59,7 +59,7 @@ export function forwardChainBase(
   };
 }
 
-/** Between containers of an internal network; an external one's leaving rules say it. */
+/** Traffic between containers of an internal network. For an external one, its leaving rules cover it. */
 export function internalIcc({ bridge, icc }: NetworkSpec, family: Family): PlacedRule {
   const inside: Matches = { inInterface: bridge, outInterface: bridge };
   return place('end', family, 'filter', 'DOCKER-FORWARD', inside, icc ? 'ACCEPT' : 'DROP');
@@ -89,7 +89,7 @@ export function forwardChainRules(
   ];
 }
 
-/** Out of the network, and with icc to its own containers. */
+/** Accepts what leaves the network and, with icc, what goes from one of its containers to another. */
 function leavingRules({ bridge, icc }: NetworkSpec, family: Family): PlacedRule[] {
   const forward = (matches: Matches, target: Target): PlacedRule =>
     place('end', family, 'filter', 'DOCKER-FORWARD', { inInterface: bridge, ...matches }, target);
@@ -101,8 +101,8 @@ function leavingRules({ bridge, icc }: NetworkSpec, family: Family): PlacedRule[
 }
 
 /**
- * The container's address is reached through published ports, from its own network and from
- * trusted interfaces only (28.2; 28.0 and 28.1 said so for each published port).
+ * Drops what is sent to a container's own address from outside of its network, except from trusted
+ * interfaces (as 28.2; 28.0 and 28.1 have such a drop for each published port).
  */
 export function directAccessDrops(
   network: NetworkSpec,
@@ -122,12 +122,12 @@ export function directAccessDrops(
   ];
 }
 
-/** In mode `routed` there is no host port: the container's own is opened, and that is all. */
+/** In mode `routed` there is no host port: the only rule accepts traffic to the container's own port. */
 export function routedPortRules(network: NetworkSpec, port: OpenRun): PlacedRule[] {
   return network.internal ? [] : [openPort(network.bridge, port, 'top')];
 }
 
-/** Of a binding in mode `routed`, which the driver does not make, only what it opens is left. */
+/** The rules of a port with a host side. In mode `routed`, where there is none, only the port is opened. */
 export function publishedPortRules(
   network: NetworkSpec,
   binding: PublishedRun,
@@ -138,7 +138,7 @@ export function publishedPortRules(
   const mode = family && familyIn(network, family)?.gatewayMode;
   if (family === undefined || mode === undefined || network.internal) return [];
   if (mode === 'routed') return routedPortRules(network, binding);
-  // The kernel forwards nothing that comes from a link-local address: left to the proxy.
+  // The kernel forwards nothing that comes from a link-local address: the proxy carries it.
   const notLinkLocal: Matches = family === 6 ? { source: { not: linkLocal } } : {};
   return [
     ...loopbackDrops(binding),
@@ -148,7 +148,7 @@ export function publishedPortRules(
   ];
 }
 
-/** A neighbour that routes 127.0.0.0/8 to this host gets no port published there. */
+/** Drops packets for a port on 127.0.0.0/8 that a neighbour sends by routing that network to this host. */
 function loopbackDrops({ hostIp, hostPort, protocol }: PublishedRun): PlacedRule[] {
   if (familyOf(hostIp) !== 4 || !isLoopback(hostIp)) return [];
   const fromElsewhere: Matches = {

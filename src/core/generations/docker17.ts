@@ -70,7 +70,7 @@ function networkRules(
   ];
 }
 
-/** Internal networks have drops of their own. */
+/** None if one of the two is internal: the drops of an internal network cover all others. */
 function pairRules(network: IsolatedNetwork, other: IsolatedNetwork, family: Family): PlacedRule[] {
   if (family === 6 || network.internal || other.internal) return [];
   const drop = (from: IsolatedNetwork, to: IsolatedNetwork): PlacedRule => {

@@ -58,7 +58,7 @@ function isolationRules({ bridge }: NetworkSpec, own: NetworkFamily): PlacedRule
   const { family, gatewayMode } = own;
   const stage1 = (where: 'top' | 'end', matches: Matches, target: Target): PlacedRule =>
     place(where, family, 'filter', 'DOCKER-ISOLATION-STAGE-1', matches, target);
-  // Routed networks are reached from the others: DOCKER says which ports.
+  // Networks in mode `routed` can be reached from the others; chain DOCKER accepts their open ports.
   const reachable = [
     stage1('top', { outInterface: bridge }, 'RETURN'),
     stage1('top', { inInterface: bridge, established: true }, 'ACCEPT'),

@@ -4,9 +4,9 @@ import { type InterfaceName, parseInterfaceName } from '../names.js';
 import type { RuleSet } from '../rules/rule-set.js';
 
 /**
- * The bridges of all external networks, docker0 and our own among them: each has a jump to DOCKER
- * in FORWARD. 17.03 isolates networks in pairs, and the engine knows none of ours, so that the
- * pairs of ours with its networks are ours to write (`pairRules` of docker17).
+ * The bridges of all external networks, docker0 and our own among them: each has a jump to DOCKER in
+ * FORWARD. 17.03 isolates networks in pairs. The engine does not know our bridges, so the daemon writes the
+ * pairs of each of our networks with the engine's (`pairRules` of docker17).
  */
 export function forwardedBridges(observed: RuleSet): InterfaceName[] {
   return observed.rules('filter', 'FORWARD').flatMap((text) => {

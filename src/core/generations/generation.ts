@@ -21,36 +21,36 @@ export interface FirewallSettings {
   /** false is hairpin mode. */
   readonly userlandProxy: boolean;
   /**
-   * Whether the host's own connections to 127.0.0.0/8 do not pass chain DOCKER. As `userlandProxy`
-   * unless a network was told otherwise than the daemon.
+   * true: the host's own connections to 127.0.0.0/8 do not pass chain DOCKER. Absent: as `userlandProxy`.
+   * It differs while a network has another `userlandProxy` than the daemon.
    */
   readonly loopbackSpared?: boolean;
   /** Packets with this mark may pass everything but DOCKER-USER (29). */
   readonly bridgeAcceptFwmark?: FwMark | undefined;
 }
 
-/** What isolation has to know of a network: also a bridge of another driver can be one. */
+/** What isolation needs of a network, so that a bridge of another driver can be isolated from, too. */
 export type IsolatedNetwork = Pick<NetworkSpec, 'bridge' | 'internal'>;
 
-/** What one generation says; the same functions in every module, rules in programming order. */
+/** One generation of rules. Every module has the same functions; rules are in the order in which they are added. */
 export interface Generation {
   readonly name: GenerationName;
   baseRules(family: Family, settings: FirewallSettings): BaseRules;
   /** Also called for a family that the network does not have. */
   networkRules(network: NetworkSpec, family: Family, settings: FirewallSettings): PlacedRule[];
   endpointRules(network: NetworkSpec, endpoint: EndpointSpec, family: Family): PlacedRule[];
-  /** None if the host's and the container's address are of different families: proxy only. */
+  /** None if host and container address are of different families, since only the proxy can carry that. */
   portRules(network: NetworkSpec, binding: PublishedRun, settings: FirewallSettings): PlacedRule[];
   /** What a published port comes to in mode `routed`, in generations that have it. */
   routedPortRules?(network: NetworkSpec, port: OpenRun): PlacedRule[];
   /**
-   * Whether these are there from Join to Leave, also while another network is the container's gateway;
-   * otherwise from ProgramExternalConnectivity to its Revoke.
+   * true: the rules of {@link routedPortRules} exist from Join to Leave, also while another network is the
+   * container's gateway; absent: from ProgramExternalConnectivity to RevokeExternalConnectivity.
    */
   readonly opensRoutedAtJoin?: true;
   /**
-   * What isolates two networks from each other, where a network's own rules do not: to be added
-   * after the rules of `network`, for every `other` that is there; removed with either of them.
+   * The rules that isolate two networks from each other, in a generation whose network rules do not. They
+   * are added after the rules of `network` for every `other` network, and removed with either of the two.
    */
   pairRules?(network: IsolatedNetwork, other: IsolatedNetwork, family: Family): PlacedRule[];
   /**
@@ -68,7 +68,7 @@ const signatures: readonly [GenerationName, jumps: readonly [chain: Chain, text:
   ['docker29', [...forwardJumps('DOCKER-INTERNAL')]],
 ];
 
-/** Both: the second alone is left after `iptables -F FORWARD`. */
+/** Both jumps count, since `iptables -F FORWARD` leaves only the second one. */
 function forwardJumps(isolation: DockerChain): [Chain, string][] {
   return [
     ['FORWARD', '-j DOCKER-FORWARD'],
@@ -77,9 +77,9 @@ function forwardJumps(isolation: DockerChain): [Chain, string][] {
 }
 
 /**
- * The generations whose jumps are there, oldest first. A newer engine takes the jumps of the older
- * ones away when it starts (docs/docker-bridge.md 1.4 and 1.8), an older one knows nothing of the
- * newer: so that of several the oldest is the one that started last.
+ * The generations whose jumps are on the host, oldest first. A newer engine removes the jumps of older
+ * generations when it starts (docs/docker-bridge.md 1.4 and 1.8); an older one leaves those of newer ones.
+ * So if there are several, the engine that started last is of the oldest.
  */
 export function seenGenerations(observed: RuleSet): GenerationName[] {
   return signatures
@@ -92,8 +92,8 @@ export function seenGenerations(observed: RuleSet): GenerationName[] {
 /**
  * The generation that the host's engine writes, as far as its jumps tell.
  *
- * @param before what {@link seenGenerations} was at the last look; undefined at the first
- * @param current what we write ourselves: its jumps can be there because of us
+ * @param before the {@link seenGenerations} of the last reading; undefined at the first one
+ * @param current the generation that the daemon writes, whose jumps it may have made itself
  */
 export function engineGeneration(
   seen: readonly GenerationName[],
@@ -102,6 +102,7 @@ export function engineGeneration(
 ): GenerationName | undefined {
   if (before === undefined) return seen[0];
   const started = seen.find((name) => !before.includes(name));
-  // A newer engine has taken our jumps away, and its own were there from a former time.
+  // The daemon's jumps are gone and no new ones came: a newer engine has removed them, whose own jumps were
+  // there before.
   return started ?? (seen.includes(current) ? undefined : seen[0]);
 }

@@ -9,8 +9,8 @@ import { type Matches, type PlacedRule, place, type Target } from '../rules/rule
 import type { FirewallSettings } from './generation.js';
 
 /**
- * What is addressed to the host goes through chain DOCKER. With the userland proxy on, the host's
- * own connections to a loopback address are left to the proxy.
+ * Leads what is addressed to the host through chain DOCKER. With the userland proxy on, the host's own
+ * connections to a loopback address do not go there: the proxy takes them.
  */
 export function translationJumps(family: Family, settings: FirewallSettings): PlacedRule[] {
   const local: Matches = { localDestination: true };
@@ -23,18 +23,21 @@ export function translationJumps(family: Family, settings: FirewallSettings): Pl
   ];
 }
 
-/** What leaves the network gets an address of the host. */
+/** Gives what leaves the network an address of the host as its source. */
 export function outwardTranslation(bridge: InterfaceName, own: NetworkFamily): PlacedRule {
   const outward: Matches = { source: own.subnet, outInterface: { not: bridge } };
   return place('top', own.family, 'nat', 'POSTROUTING', outward, hostSource(own));
 }
 
-/** Containers of the network reach published ports through the proxy, not by translation. */
+/** Ends chain DOCKER for containers of the network: they reach published ports through the proxy. */
 export function proxyReturn(bridge: InterfaceName, family: Family): PlacedRule {
   return place('top', family, 'nat', 'DOCKER', { inInterface: bridge }, 'RETURN');
 }
 
-/** Hairpin mode: a container can only answer what comes from an address it has a route to. */
+/**
+ * In hairpin mode the host connects to its containers from an address of its own; a container can only
+ * answer an address that it has a route to.
+ */
 export function hostTranslation(bridge: InterfaceName, own: NetworkFamily): PlacedRule {
   const fromHost: Matches = { localSource: true, outInterface: bridge };
   return place('top', own.family, 'nat', 'POSTROUTING', fromHost, hostSource(own));

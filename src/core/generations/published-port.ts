@@ -15,7 +15,7 @@ import {
 import type { FirewallSettings } from './generation.js';
 import { loopbackNetwork } from './nat.js';
 
-/** undefined if host and container address are of different families: a matter of the proxy. */
+/** undefined if host and container address are of different families, which only the proxy can join. */
 export function translatedFamily({
   hostIp,
   containerIp,
@@ -24,7 +24,7 @@ export function translatedFamily({
   return family === familyOf(containerIp) ? family : undefined;
 }
 
-/** What is addressed to the host's port goes to the container's. */
+/** Leads what is addressed to the host's port to the container's. */
 export function destinationTranslation(
   bridge: InterfaceName,
   binding: PublishedRun,
@@ -45,7 +45,7 @@ export function destinationTranslation(
     // With the proxy on, containers of the network reach the port through the proxy.
     ...(userlandProxy ? { inInterface: { not: bridge } } : {}),
   };
-  // Over IPv6 the proxy alone carries what goes to ::1.
+  // Connections to ::1 are never translated: the proxy carries them.
   const looped = family === 4 && (any || isLoopback(hostIp));
   if (!looped || userlandProxy === loopbackSpared) return [to('DOCKER', published)];
   const loopback = { ...toPort, destination: loopbackNetwork(4), ...destination };
@@ -62,7 +62,7 @@ function translation({ containerIp: address, hostPort, containerPort }: Publishe
   return { address, port: containerPort, base: hostPort.first };
 }
 
-/** The container's port is open to others than its network. */
+/** Accepts traffic to the container's port from outside of its network. */
 export function openPort(bridge: InterfaceName, binding: OpenRun, where: Place): PlacedRule {
   const matches: Matches = {
     protocol: binding.protocol,
@@ -74,7 +74,7 @@ export function openPort(bridge: InterfaceName, binding: OpenRun, where: Place):
   return place(where, familyOf(binding.containerIp), 'filter', 'DOCKER', matches, 'ACCEPT');
 }
 
-/** A container that reaches itself by the host's address must not see its own as the source. */
+/** Gives a container that connects to itself by the host's address another source than its own address. */
 export function selfTranslation(binding: PublishedRun): PlacedRule {
   const container = hostCidr(binding.containerIp);
   const toItself: Matches = {

@@ -1,20 +1,20 @@
 /**
- * How the engine of each generation binds the socket of a UDP port, where that decides whether it can be
- * had (docs/docker-bridge.md 3.6).
+ * How the engine of each generation binds the socket of a UDP port, as far as that decides whether binding
+ * succeeds (docs/docker-bridge.md 3.6).
  */
 import { addressBytes, familyOf, isUnspecified } from '../address.js';
 import type { PortBinding } from '../ports/port.js';
 import type { GenerationName } from './generation.js';
 
 /**
- * `if-held`: together with a program that lets others have the port, too (SO_REUSEADDR), if it has it
- * already; `any-address`: on all addresses of the family, with programs that let others have it.
+ * `if-held`: if a program has the port and lets others bind it (SO_REUSEADDR), the engine binds it, too;
+ * `any-address`: the engine binds it on all addresses of the family, beside programs that let others do so.
  */
 export type Sharing = 'if-held' | 'any-address';
 
 /**
- * Up to 27 the socket is Go's, which has none for a multicast address; 28 sets SO_REUSEADDR on all its
- * UDP sockets, 29 no longer.
+ * Up to 27 the socket is Go's, which binds none to a multicast address; 28 sets SO_REUSEADDR on all its UDP
+ * sockets, 29 on none.
  *
  * @returns undefined for a socket on its own address alone
  */
@@ -32,7 +32,7 @@ function isMulticast({ hostIp }: PortBinding): boolean {
 
 /**
  * Whether one of these rules of chain DOCKER (table nat) leads datagrams for the port to a container
- * already: then the socket that holds it is no other program's, but an engine's own.
+ * already: then the socket that holds the port belongs to an engine, and must not be shared.
  */
 export function isTranslated(rules: readonly string[], binding: PortBinding): boolean {
   const { protocol, hostIp, hostPort } = binding;

@@ -1,14 +1,14 @@
-/** What stands in the way of a new network: other networks. */
+/** Conflicts of a new network with existing ones. */
 import { cidrText, overlaps } from '../address.js';
 import { DriverError } from '../errors.js';
 import { familiesOf, familyIn, type NetworkSpec, networkLabel } from './network.js';
 
 /**
- * Docker's check of a new network against every other one (docs/docker-bridge.md 4.3), in its
- * words, with every conflict in one message and what to do about it.
+ * Docker's check of a new network against every other one (docs/docker-bridge.md 4.3). The error begins with
+ * Docker's words, and has every conflict and what to do about it.
  *
- * @param others networks there are; `spec` itself may be among them
- * @param words commands of whoever asks
+ * @param others the existing networks; `spec` itself may be among them
+ * @param words commands of the front end for the person who made the call
  * @throws DriverError `network-conflict`
  */
 export function conflictsWith(

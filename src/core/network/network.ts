@@ -7,8 +7,9 @@ export const gatewayModes = ['nat', 'nat-unprotected', 'routed', 'isolated'] as 
 export type GatewayMode = (typeof gatewayModes)[number];
 
 /**
- * `tsbridge.port_rules`: one set of rules for each port, as Docker, or for each run of consecutive
- * ports; `compact-shifted` also where the container's numbers are others than the host's.
+ * `tsbridge.port_rules`. `docker`: one set of rules for each port; `compact`: one for each run of consecutive
+ * ports that have the same numbers on the host and in the container; `compact-shifted`: also for runs whose
+ * numbers differ.
  */
 export const portRuleKinds = ['docker', 'compact', 'compact-shifted'] as const;
 export type PortRules = (typeof portRuleKinds)[number];

@@ -20,7 +20,7 @@ export const ipForward = 'net/ipv4/ip_forward' as SysctlPath;
 export const ipv6ForwardDefault = 'net/ipv6/conf/default/forwarding' as SysctlPath;
 export const ipv6ForwardAll = 'net/ipv6/conf/all/forwarding' as SysctlPath;
 export const ephemeralPorts = 'net/ipv4/ip_local_port_range' as SysctlPath;
-/** Ports that are taken only by programs that name them. */
+/** Ports that the kernel gives to no program as an ephemeral port: only a program that names one gets it. */
 export const reservedPorts = 'net/ipv4/ip_local_reserved_ports' as SysctlPath;
 /** Absent if the kernel has no IPv6; 1 if the administrator has switched it off. */
 export const loopbackIpv6Off = 'net/ipv6/conf/lo/disable_ipv6' as SysctlPath;
@@ -36,8 +36,8 @@ export const bridgeNfCall: Readonly<Record<Family, SysctlPath>> = {
 
 /**
  * What Docker sets on a network's bridge (docs/docker-bridge.md 4.5): IPv6 on or off as the network
- * has it; 127.0.0.0/8 routable over it without the proxy. Router advertisements are not accepted on a
- * bridge that was made for the network; the host may have its own addresses by one of the user's.
+ * has it; 127.0.0.0/8 routable over it without the proxy. A bridge that was made for the network accepts no
+ * router advertisements; on a bridge of the user's the host may get its own addresses by them.
  */
 export function bridgeSysctls(network: NetworkSpec, isOurs: boolean): Sysctl[] {
   const { bridge, ipv6, userlandProxy } = network;

@@ -7,8 +7,8 @@ import { Problems } from '../problems.js';
 import { labels } from './network-labels.js';
 
 /**
- * Ports that follow one another and yet cannot share a rule. Single ports and those that may be any
- * free one (`-P`, `-p 80`) are never refused: they get rules of their own, as with Docker.
+ * Refuses consecutive ports that cannot share a rule. Single ports and those for which any free host port
+ * will do (`-P`, `-p 80`) are never refused: each gets rules of its own, as with Docker.
  *
  * @throws DriverError `options-invalid`, with every range that is refused
  */

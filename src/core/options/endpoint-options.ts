@@ -49,7 +49,7 @@ function readEndpoint(
   }
   const ipv4 = readAddress(input.address, 4, network, problems);
   const given = readAddress(input.addressIpv6, 6, network, problems);
-  // The container will not have it, and the engine may give it to another one (29).
+  // A container with IPv6 switched off does not use the address, which 29 may give to another container.
   const ipv6 = switchesIpv6Off(input) ? undefined : given;
   const mac = readMac(input, problems);
   if (id === undefined) return undefined;
@@ -65,8 +65,8 @@ function readEndpoint(
 }
 
 /**
- * Settings of the endpoint's interface, `net.ipv6.conf.IFNAME.disable_ipv6=1,…`; the last one counts, as
- * for the kernel. What else is set there is the engine's business.
+ * Whether the settings of the endpoint's interface (`net.ipv6.conf.IFNAME.disable_ipv6=1,…`) switch IPv6 off;
+ * the last one counts, as for the kernel. The engine itself applies these settings.
  */
 function switchesIpv6Off(input: EndpointInput): boolean {
   const sysctls = optionOf(input.options, wellKnown.sysctls);
@@ -137,8 +137,8 @@ function macFromBase64(text: string): MacAddress | undefined {
 }
 
 /**
- * Unlike those of a network, unknown options of ours are no errors here: they arrive while a
- * container starts, perhaps under an older version of ours than the one they were written for.
+ * Unknown options that begin with `tsbridge.`. Unlike those of a network they are no errors: they come while
+ * a container starts, perhaps with an older tsbridge than the one for which they were given.
  */
 function unknownOptions(input: EndpointInput): string[] {
   return Object.keys(input.options)

@@ -36,14 +36,14 @@ export const labels = {
   containerPrefix: 'com.docker.network.container_iface_prefix',
   hostIpv4: 'com.docker.network.host_ipv4',
   hostIpv6: 'com.docker.network.host_ipv6',
-  // What Docker has for all networks at once only.
+  // Docker has these only as settings of the daemon, for all networks at once.
   allowDirectRouting: 'tsbridge.allow_direct_routing',
   ipForward: 'tsbridge.ip_forward',
   ipForwardNoDrop: 'tsbridge.ip_forward_no_drop',
   userlandProxy: 'tsbridge.userland_proxy',
   iptables: 'tsbridge.iptables',
   ip6tables: 'tsbridge.ip6tables',
-  // What Docker does not have.
+  // Docker does not have these.
   portRules: 'tsbridge.port_rules',
 } as const;
 
@@ -67,7 +67,7 @@ export interface NetworkLabels {
   readonly gatewayMode4: GatewayMode | undefined;
   readonly gatewayMode6: GatewayMode | undefined;
   readonly trustedHostInterfaces: readonly InterfaceName[];
-  /** As written: its bounds depend on the families of the network. */
+  /** Not checked yet: its bounds depend on the families of the network. */
   readonly mtu: number | undefined;
   readonly containerPrefix: InterfacePrefix | undefined;
   readonly hostIpv4: IpAddress | undefined;
@@ -170,7 +170,7 @@ function trustedInterfaces(read: OptionReader): InterfaceName[] {
 /**
  * What {@link readLabels} did not read has no effect. Unknown options of our own are problems.
  *
- * @returns warnings of those that look like Docker's but are none of them: likely a mistake
+ * @returns a warning for each label that looks like Docker's and is not: it is likely a mistake
  */
 export function unknownLabels(options: OptionMap, problems: Problems): string[] {
   const unknown = Object.keys(options).filter((name) => !knownLabels.includes(name));
@@ -183,7 +183,7 @@ export function unknownLabels(options: OptionMap, problems: Problems): string[] 
     .map((name) => `option ${show(name)} is not known and has no effect${suggestion(name)}`);
 }
 
-/** By the last word: people write `tsbridge.mtu`, or forget what stands before `name`. */
+/** Compares the last part of the name: people write `tsbridge.mtu`, or forget the part before `name`. */
 function suggestion(name: string): string {
   const byTail = new Map(knownLabels.map((label) => [tail(label), label]));
   return didYouMean(tail(name), [...byTail.keys()], (found) => byTail.get(found) ?? found);

@@ -15,7 +15,7 @@ import { readPools } from './network-pools.js';
 import { isOptionMap, type OptionMap, OptionReader, optionOf, wellKnown } from './option-reader.js';
 import { refuseNewerOptions } from './since.js';
 
-/** What the daemon's configuration says for networks that do not. */
+/** Settings of the daemon that count for a network without the option. */
 export interface NetworkDefaults {
   readonly defaultBindingIp?: IpAddress | undefined;
   readonly ipMasq?: boolean | undefined;
@@ -29,7 +29,7 @@ export interface NetworkDefaults {
 
 export interface ParsedNetwork {
   readonly spec: NetworkSpec;
-  /** For the log: what was accepted, but is likely not what was meant. */
+  /** For the log: options that were accepted and are likely a mistake. */
   readonly warnings: readonly string[];
 }
 
@@ -43,7 +43,7 @@ export interface SkippedGateways {
 const mtuBounds = { min: 68, minIpv6: 1280, max: 65535 };
 
 /**
- * The checks of docs/docker-bridge.md 4.1 in Docker's order and words, all of them.
+ * Makes the checks of docs/docker-bridge.md 4.1, in Docker's order and words.
  *
  * @param generation of the host's engine: options that it lacks are problems. Without it, for
  *   networks that exist already, all options are accepted
@@ -85,7 +85,7 @@ function readNetwork(
   }
   const read = readOptions(input.options, problems);
   if (generation !== undefined) refuseNewerOptions(read.generic, read.ipv4, generation, problems);
-  // Not at GwAllocCheck, which is about no network that could be named.
+  // Here and not in `readOptions`: at GwAllocCheck there is no network yet that the error could name.
   if (!read.ipv4 && !read.ipv6) problems.add('IPv4 or IPv6 must be enabled');
   const families = readFamilies(input, read, problems);
   const mtu = readMtu(read.labels.mtu, families.ipv6 !== undefined, problems);
@@ -175,7 +175,7 @@ function readMtu(mtu: number | undefined, ipv6: boolean, problems: Problems): nu
   return undefined;
 }
 
-/** A network can switch rules off, but not on where the daemon's own setting is off. */
+/** A network can switch the rules of a family off, but not on if the daemon's setting is off. */
 function readRuleFamilies(
   found: NetworkLabels,
   defaults: NetworkDefaults,
@@ -225,7 +225,7 @@ function buildSpec(
   };
 }
 
-/** Options that are valid each, but have no effect together. */
+/** Warnings of options that are valid by themselves, and have no effect in combination. */
 function warningsOf(spec: NetworkSpec): string[] {
   const warnings: string[] = [];
   for (const [family, label] of [

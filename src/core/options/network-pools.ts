@@ -1,4 +1,4 @@
-/** What IPAM hands out for a network: one pool a family, its gateway, the containers' gateway. */
+/** Reads the pools that IPAM has given a network: subnet, bridge address and containers' gateway of a family. */
 import {
   type Cidr,
   cidrText,
@@ -15,15 +15,15 @@ import { type Problems, show } from '../problems.js';
 import type { IpamPool } from './input.js';
 import { optionOf } from './option-reader.js';
 
-/** Cidrs that no network may be in (docs/docker-bridge.md 4.1). */
+/** Addresses that no network may use (docs/docker-bridge.md 4.1). */
 const multicast: Readonly<Record<Family, Cidr | undefined>> = {
   4: parseCidr('224.0.0.0/4'),
   6: parseCidr('ff00::/8'),
 };
-/** Every interface with IPv6 has it; a subnet may equal it, but not overlap it otherwise. */
+/** The link-local network of every IPv6 interface: a subnet may be equal to it, but not overlap it otherwise. */
 const linkLocal = parseCidr('fe80::/64');
 
-/** Settings of the family that the pools do not tell. */
+/** Settings of the family that are not in the pools. */
 export type FamilySettings = Pick<NetworkFamily, 'family' | 'hostAddress' | 'gatewayMode'> & {
   readonly internal: boolean;
 };

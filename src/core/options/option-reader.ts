@@ -38,7 +38,7 @@ export function parseBoolean(text: string): boolean | undefined {
   return falseWords.has(text) ? false : undefined;
 }
 
-/** As `strconv.Atoi`; undefined also for what a double cannot hold exactly. */
+/** As `strconv.Atoi`; undefined also for integers that a number of JavaScript cannot represent exactly. */
 export function parseInteger(text: string): number | undefined {
   if (!/^[+-]?\d{1,20}$/.test(text)) return undefined;
   const value = Number(text);
@@ -80,7 +80,7 @@ export class OptionReader {
     return this.parsed(name, parseInteger, 'not an integer');
   }
 
-  /** An address, of one family if that is asked for. `nil ip` is Docker's reason. */
+  /** An address; with `family`, one of that family. Docker's reason for a bad one is `nil ip`. */
   address(name: string, family?: Family): IpAddress | undefined {
     const what = family === undefined ? 'IP' : `IPv${family}`;
     const parse = (text: string) => {
@@ -91,7 +91,7 @@ export class OptionReader {
     return this.parsed(name, parse, `nil ip: not an ${what} address`);
   }
 
-  /** `parse` answers undefined for what it does not accept; `reason` says what it wants. */
+  /** @param reason why a value is refused, for which `parse` answers undefined */
   parsed<T>(name: string, parse: (text: string) => T | undefined, reason: string): T | undefined {
     const text = this.text(name);
     if (text === undefined) return undefined;

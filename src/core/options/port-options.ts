@@ -43,7 +43,7 @@ function readPublish(options: OptionMap, problems: Problems): PublishRequest {
   };
 }
 
-/** What the entry says, or what is wrong with it. */
+/** Answers with the entry's value, or with a text that says what is wrong with it. */
 type EntryReader<T> = (entry: OptionMap) => T | string;
 
 function readList<T extends object>(

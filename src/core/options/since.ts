@@ -3,9 +3,8 @@
  * word (docs/docker-bridge.md 6.1); here it is an error, because the rules that it asks for are not
  * written.
  *
- * What is known of a host's engine are its chains, so an option is only refused where the oldest
- * engine that writes such chains is older than the option, and our rules of that generation do
- * without it.
+ * Only the chains on the host tell of the engine's version. So an option is refused only if the oldest
+ * engine that writes such chains is older than the option, and our rules of that generation do not have it.
  */
 import { type GenerationName, generationNames } from '../generations/generation.js';
 import { type Problems, show } from '../problems.js';
@@ -21,7 +20,7 @@ interface Since {
 }
 
 const newModes = ['nat-unprotected', 'isolated'];
-/** Docker 27 has it; our rules from those of 28 on (docs/differences.md). */
+/** Docker has mode `routed` from 27 on; our rules have it from generation docker28 on (docs/differences.md). */
 const routed = {
   values: ['routed'],
   version: '27 (with tsbridge: with the rules of 28 and later)',

@@ -21,19 +21,19 @@ export class PortAllocator {
   readonly #last = new Map<string, number>();
 
   constructor(
-    /** Set again before each choice: the host's settings hold for what is taken from then on. */
+    /** The caller sets it before each choice, since the host's settings can change. */
     public ephemeral: EphemeralPorts,
   ) {}
 
   /**
-   * Takes one host port for all addresses of the group. `owner` is for the error of who comes
-   * second. Throws `port-allocated` in Docker's words if there is none.
+   * Takes one host port for all addresses of the group. Throws `port-allocated` in Docker's words if there
+   * is none. `owner` is named in the error of a later caller that asks for the same port.
    */
   take(group: PortGroup, owner: string): PortBinding[] {
     const { protocol, hostPorts } = group.request;
     const range = hostPorts ?? this.ephemeral;
     const size = range.last - range.first + 1;
-    // Nothing is searched for a single port, of which there may be 60,000.
+    // A single port needs no search, which would cost too much for 60,000 of them.
     const searched = size === 1 ? [] : group.addresses;
     const keys = searched.map(({ hostIp }) => `${hostIp} ${protocol} ${range.first}-${range.last}`);
     const start = this.#last.get(keys[0] ?? '');
@@ -49,7 +49,7 @@ export class PortAllocator {
     throw this.#refusal(group, range);
   }
 
-  /** Marks bindings as taken without asking: those of records. */
+  /** Marks bindings as taken without a check: those of records. */
   add(bindings: readonly PortBinding[], owner: string): void {
     for (const { protocol, hostPort, hostIp } of bindings) {
       const key = `${protocol} ${hostPort}`;

@@ -12,7 +12,7 @@ export interface EphemeralPorts extends PortRange {
   isReserved(port: Port): boolean;
 }
 
-/** Docker's, if the kernel does not say. */
+/** Docker's default, for a kernel that does not tell its range. */
 const defaultRange = { first: 49153, last: 65535 } as PortRange;
 
 /** The text of `/proc/sys/net/ipv4/ip_local_port_range`. */

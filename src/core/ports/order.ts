@@ -54,7 +54,7 @@ function compareAddresses(a: IpAddress, b: IpAddress): number {
   return familyOf(a) - familyOf(b) || Buffer.compare(Buffer.from(addressBytes(a)), addressBytes(b));
 }
 
-/** Two addresses of which one covers the other can not have the same port: they stay apart. */
+/** Groups become one only if no address of one covers an address of the other: those need different ports. */
 function samePort(a: PortGroup, b: PortGroup): boolean {
   const clash = ({ hostIp }: Addresses) =>
     b.addresses.some(
@@ -67,7 +67,7 @@ function samePort(a: PortGroup, b: PortGroup): boolean {
 
 function merge(a: PortGroup, b: PortGroup): PortGroup {
   return {
-    // An address that was asked for must not be left out as an implicit `::` may be.
+    // The merged request must name an address if one of the two did: only an implicit `::` may be left out.
     request: { ...a.request, hostIp: a.request.hostIp ?? b.request.hostIp },
     addresses: [...a.addresses, ...b.addresses].sort((x, y) =>
       compareAddresses(x.hostIp, y.hostIp),

@@ -37,7 +37,7 @@ export interface ExposedPort {
   readonly port: Port;
 }
 
-/** A container's port that is open to others than its network: in mode `routed`, all there is. */
+/** A container's port that others than its network may reach; in mode `routed` it has no host port. */
 export interface OpenPort {
   readonly protocol: Protocol;
   readonly containerIp: IpAddress;

@@ -1,11 +1,11 @@
 /**
- * `tsbridge.port_rules=compact`: consecutive ports as one, for rules that name a range. The engine
- * sends single ports also for `-p 8000-8999:8000-8999`, so that runs have to be found again.
+ * `tsbridge.port_rules=compact`: joins consecutive ports to runs, for rules that name a range. The engine
+ * sends each port by itself also for `-p 8000-8999:8000-8999`, so that the runs are not in its request.
  *
- * A run whose numbers stay the same is translated by address alone. One that is shifted needs
- * `--to-destination IP:80-1079/8000`, with which the kernel (seen on 6.18) takes the next port of the
- * range when the one that is meant would make two connections look alike: a client that uses one
- * source port with two addresses of the host is then led to a neighbour of its port.
+ * A run with the same numbers on both sides is translated by address alone. A shifted one needs
+ * `--to-destination IP:80-1079/8000`, with which the kernel (seen on 6.18) takes the next port of the range
+ * if two connections would get equal tuples: a client that uses one source port with two addresses of the
+ * host then reaches the container's next port.
  */
 import type { IpAddress } from '../address.js';
 import type { PortRules } from '../network/network.js';
@@ -24,7 +24,7 @@ export interface PublishedRun extends OpenRun {
   readonly hostPort: PortMatch;
 }
 
-/** Each binding in one of the answers, those in runs where the first of the run stood. */
+/** All bindings as runs; a run stands where the first of its bindings stood. */
 export function joinBindings(
   bindings: readonly PortBinding[],
   kind: PortRules,

@@ -1,23 +1,23 @@
 /**
- * Rules of ours that are there, but not as they should be: twice, or above what belongs above them.
+ * Rules of ours that exist, but twice, or above rules that belong above them.
  */
 import type { PlacedRule, Rule } from './rule.js';
 import type { RuleSet } from './rule-set.js';
 
 /**
- * Whether the rule keeps its place among the rules of others, whatever becomes of its copies: if a
- * drop of ours went below an administrator's ACCEPT in FORWARD, it would have no effect any more.
- * In POSTROUTING only the container's own packets to itself are at stake, and rules are many.
+ * Whether the first of several copies has to stay at its place among the rules of others: a drop of ours
+ * would have no effect below an administrator's ACCEPT in FORWARD. In POSTROUTING the place matters only for
+ * packets of a container to itself, and rules are many, so it is not kept.
  */
 export function staysInPlace({ rule }: PlacedRule): boolean {
   return rule.chain === 'FORWARD' || rule.chain === 'PREROUTING' || rule.chain === 'OUTPUT';
 }
 
 /**
- * The rules to take away, in all their copies, so that a plan puts them where they belong.
+ * The rules to delete, with all copies, so that a plan adds them again where they belong.
  *
- * Of those that go to the end of a chain the order counts (an exception comes before its drop): if
- * one is missing that belongs above another, which is there, the latter has to come back below it.
+ * The order of rules at the end of a chain matters, since an exception has to come before its drop. If a
+ * missing rule belongs above an existing one, the existing one is deleted and added again below it.
  *
  * @param group the rules of one network, in programming order
  */
@@ -40,7 +40,7 @@ export function disorderedRules(model: RuleSet, group: readonly PlacedRule[]): R
   return [...disordered];
 }
 
-/** Those that are there more than once, as after `iptables-restore --noflush` of a dump. */
+/** The rules of which there are several copies, as after `iptables-restore --noflush` of a dump. */
 export function repeatedRules(model: RuleSet, group: readonly PlacedRule[]): Rule[] {
   return group.flatMap((placed) =>
     model.count(placed.rule) > 1 && !staysInPlace(placed) ? [placed.rule] : [],

@@ -1,6 +1,6 @@
 /**
- * Kernels that lack a table: what is written without it, and what does not hold then. Old and small
- * kernels have no raw or mangle, or no nat for IPv6; Docker refuses to start containers there.
+ * Kernels that lack a table: old and small ones have no raw or mangle, or no nat for IPv6. Docker refuses to
+ * start containers there; the daemon leaves the table out, and tells what does not work without it.
  */
 import type { Family } from '../address.js';
 import type { BaseRules, RuleEdit } from './plan.js';

@@ -1,4 +1,4 @@
-/** The chains in which rules of ours can be: changes in all other chains are no concern of ours. */
+/** The chains that can hold rules of ours. Changes in all other chains need no repair. */
 import { dockerChains, type Table, tables } from './rule.js';
 
 const ownChains: ReadonlySet<string> = new Set(dockerChains);

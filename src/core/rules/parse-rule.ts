@@ -1,7 +1,7 @@
 /**
- * The text of a rule → the rule, for rules in the words that {@link makeRule} writes. Text by others
- * never reaches a command: what is answered is made anew from validated values, and only if that
- * gives the same text.
+ * The text of a rule → the rule, if it is a text that {@link makeRule} writes. The rule is made anew from
+ * validated values, and answered only if that gives the same text, so that no text of other programs
+ * reaches a command.
  */
 import { type Family, familyOf, parseCidr, parseIp } from '../address.js';
 import { parseInterfaceName } from '../names.js';
@@ -18,7 +18,7 @@ import {
   type Translation,
 } from './rule.js';
 
-/** undefined: not in our words, or for another family. */
+/** undefined: {@link makeRule} writes no such text, or the rule is of another family. */
 export function parseRule(
   family: Family,
   table: Table,
@@ -33,7 +33,7 @@ export function parseRule(
   return rule.text === text && isOfFamily(rule) ? rule : undefined;
 }
 
-/** Modules that only announce the option which follows. */
+/** `-m MODULE` is left out before parsing: the option that follows it implies the module. */
 const announcements = /-m (?:addrtype|mark|conntrack|tcp|udp|sctp)(?: |$)/g;
 
 function parseMatches(text: string): Matches | undefined {
@@ -51,7 +51,7 @@ function parseMatches(text: string): Matches | undefined {
   return matches;
 }
 
-/** Of those that can be negated. */
+/** Parses an option that can be negated. */
 function parseMatch(flag: string, value: string, negated: boolean): Matches | undefined {
   const matched = <T>(one: T): T | { readonly not: T } => (negated ? { not: one } : one);
   const cidr = flag === '-s' || flag === '-d' ? parseCidr(value) : undefined;

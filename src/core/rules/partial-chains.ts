@@ -1,19 +1,18 @@
 /**
- * Plans for chains in which others have rules that cannot be shown (`RuleSet.isPartial`): of our
- * rules there, only bare jumps are known to be there or not. A call's rules are added where they
- * go, since it is the call that makes them; and removed, whether they are known to be there or not.
- * A repair leaves alone what it cannot compare.
+ * Plans for chains in which other programs have rules that iptables cannot print (`RuleSet.isPartial`). Of
+ * our rules in such a chain, only bare jumps can be seen. A call still adds its rules there, and removes
+ * them, without knowing whether they exist; a repair changes only what it can see.
  */
 import type { BaseRules, RuleEdit } from './plan.js';
 import type { Rule, Table } from './rule.js';
 import type { RuleChange, RuleSet } from './rule-set.js';
 
-/** What networks share, without what cannot be compared. */
+/** The base rules without those of which it cannot be seen whether they exist. */
 export function comparableBase(model: RuleSet, base: BaseRules): BaseRules {
   return { ...base, rules: base.rules.filter(({ rule }) => isComparable(model, rule)) };
 }
 
-/** What a repair can know to be missing, wrong or too much. */
+/** The part of a repair's edit about rules of which it can be seen whether they exist. */
 export function comparableEdit(model: RuleSet, edit: RuleEdit): RuleEdit {
   const kept = (rules: readonly Rule[]): Rule[] =>
     rules.filter((rule) => isComparable(model, rule));
@@ -26,7 +25,7 @@ export function comparableEdit(model: RuleSet, edit: RuleEdit): RuleEdit {
   };
 }
 
-/** The deletions that no plan has, because it is not known whether the rules are there. */
+/** Deletions of rules of which it cannot be seen whether they exist: a plan does not have these. */
 export function blindDeletions(model: RuleSet, remove: readonly Rule[]): RuleChange[] {
   return remove
     .filter((rule) => !isComparable(model, rule) && !model.has(rule))

@@ -1,9 +1,9 @@
-/** (what a call wants, what is there) → ordered changes. */
+/** An edit and the model of a family's rules → the changes, in order. */
 import { staysInPlace } from './disorder.js';
 import type { DockerChain, PlacedRule, Rule, Table } from './rule.js';
 import type { RuleChange, RuleSet } from './rule-set.js';
 
-/** Rules that are compared at between two yields of {@link planInSteps}. */
+/** How many rules are compared between two yields of {@link planInSteps}. */
 const stepSize = 200;
 
 /** The chains and rules that all networks share. */
@@ -12,15 +12,15 @@ export interface BaseRules {
   readonly rules: readonly PlacedRule[];
 }
 
-/** What a call wants of one family's rules. Additions come first. */
+/** What one call or repair does to the rules of one family. Additions come first. */
 export interface RuleEdit {
   readonly add: readonly PlacedRule[];
   readonly remove: readonly Rule[];
-  /** Of those to add: to be taken away first, in all copies, since they are in the wrong place. */
+  /** Those of `add` that are in the wrong place: all their copies are deleted first. */
   readonly relocate?: readonly Rule[];
-  /** To be taken away in all copies. */
+  /** Deleted with all copies. */
   readonly stale?: readonly Rule[];
-  /** What networks shared in other generations: goes, as far as no other program uses it. */
+  /** Base rules of other generations: deleted as far as no other program uses them. */
   readonly dropBase?: readonly BaseRules[];
   /** The policy of FORWARD shall be DROP. */
   readonly dropForwarded?: true;
@@ -81,10 +81,9 @@ export function* planInSteps(
 }
 
 /**
- * An engine that starts, or makes a network, takes its jumps away and puts them on top again,
- * without looking: one that we have put back in between is then there twice. A deletion takes the
- * first of them, but the first is the one that counts: further down, rules of others would be met
- * before it that were met after it.
+ * Deletes second copies of a rule. An engine that starts, or makes a network, deletes its jumps and adds
+ * them on top again: if the daemon has repaired one in between, there are two. A plain deletion would take
+ * the upper copy, and rules of others that stand between the two would then come before the jump.
  */
 function secondCopies(model: RuleSet, { rule }: PlacedRule): RuleChange[] {
   const count = model.count(rule);
@@ -96,7 +95,7 @@ function secondCopies(model: RuleSet, { rule }: PlacedRule): RuleChange[] {
 }
 
 /**
- * Deletes the anchors that stand below a later anchor or below a rule of ours; they come back
+ * Deletes the anchors that stand below a later anchor or below a rule of ours; the plan then adds them again
  * above.
  */
 function misplacedAnchors(

@@ -1,6 +1,6 @@
 /**
- * The rules of one family, in order, chain by chain: as found on the host or as it should be after
- * changes. Holds everybody's rules as text, since rules of others must keep their places.
+ * The rules of one family, in order, chain by chain: as observed on the host, or as planned. Rules of other
+ * programs are in it as text, since they must keep their places.
  */
 import type { Chain, Rule, Table } from './rule.js';
 
@@ -17,21 +17,21 @@ export type RuleChange =
 
 interface ChainState {
   policy: string | undefined;
-  /** Some of its rules are not known: in `rules` stand texts that equal no rule's. */
+  /** true: iptables cannot print some of its rules; for each of them, `rules` has a text that equals no rule's. */
   partial?: true;
   rules: string[];
   /** How often each text occurs: `has` must not search a chain of 10,000. */
   readonly counts: Map<string, number>;
 }
 
-/** So many rules to delete are worth a walk through their chains. */
+/** From so many deletions on, one walk through their chains costs less than a search for each. */
 const many = 32;
 
 export class RuleSet {
-  /** A map of maps: to look for a rule must not cost a new string. */
+  /** A map of maps, since a joined key would need a new string for each search. */
   readonly #tables = new Map<Table, Map<string, ChainState>>();
 
-  /** For plans that may not come true. */
+  /** A copy, for plans that may not be committed. */
   copy(): RuleSet {
     const copy = new RuleSet();
     for (const [table, chains] of this.#tables) {
@@ -57,7 +57,7 @@ export class RuleSet {
     count(state, text, 1);
   }
 
-  /** Other programs' rules there cannot be shown: of ours, only some are known to exist. */
+  /** iptables cannot print some rules of the chain, so that not all of our rules there can be seen. */
   markPartial(table: Table, chain: string): void {
     this.addChain(table, chain);
     this.#state(table, chain).partial = true;
@@ -67,7 +67,7 @@ export class RuleSet {
     return this.#find(table, chain)?.partial === true;
   }
 
-  /** Those of {@link markPartial}. */
+  /** The chains that were given to {@link markPartial}. */
   get partialChains(): { readonly table: Table; readonly chain: string }[] {
     return [...this.#tables].flatMap(([table, chains]) =>
       [...chains].flatMap(([chain, { partial }]) => (partial ? [{ table, chain }] : [])),
@@ -108,8 +108,8 @@ export class RuleSet {
   }
 
   /**
-   * The same rules, chain by chain, each chain's from top to bottom if there are many: iptables
-   * looks for each rule that it deletes from the top, which makes 15 s or 0.4 s for 6,000 of them.
+   * The same rules, chain by chain; if there are many, each chain's from top to bottom. iptables searches for
+   * each rule to delete from the top: for 6,000 of them that takes 0.4 s in this order, or 15 s.
    */
   fromTop(rules: readonly Rule[]): readonly Rule[] {
     if (rules.length < many) return rules;
@@ -153,7 +153,7 @@ export class RuleSet {
           deleted.set(state, texts.set(rule.text, (texts.get(rule.text) ?? 0) + 1));
           continue;
         }
-        // Positions were counted with the deletions before them done.
+        // The position was counted after the deletions before it, so these are done first.
         if (change.op === 'insert') {
           sweep(state, deleted);
           state.rules.splice(change.position, 0, rule.text);
@@ -181,7 +181,7 @@ function count(state: ChainState, text: string, by: 1 | -1): void {
   else state.counts.delete(text);
 }
 
-/** Takes the first occurrence of each deleted text out, in one pass over the chain. */
+/** Removes the first occurrence of each deleted text, in one pass over the chain. */
 function sweep(state: ChainState, deleted: Map<ChainState, Map<string, number>>): void {
   const texts = deleted.get(state);
   if (texts === undefined) return;

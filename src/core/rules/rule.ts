@@ -1,8 +1,8 @@
 /**
  * One firewall rule as data: built from validated values, compared and rendered by its text.
  *
- * The text is the one that `iptables-save` prints for the rule (iptables 1.8), so that wanted and
- * found rules are equal exactly if their texts are.
+ * The text is the one that `iptables-save` prints for the rule (iptables 1.8), so that a desired and an
+ * observed rule are equal exactly if their texts are.
  */
 import { type Brand, type Cidr, cidrText, type Family, type IpAddress } from '../address.js';
 import type { InterfaceName } from '../names.js';
@@ -29,7 +29,7 @@ export type Chain = (typeof builtInChains)[number] | DockerChain;
 /** Chains that rules can be made for: what is in DOCKER-USER is the administrator's alone. */
 export type RuleChain = Exclude<Chain, 'DOCKER-USER'>;
 
-/** A value that must match, or must not. */
+/** A value that packets must have, or with `not` must not have. */
 export type Matched<T> = T | { readonly not: T };
 
 /** All conditions must hold; an absent one holds always. */
@@ -66,7 +66,7 @@ export interface Translation {
   /** Without it the port stays as it is. */
   readonly port?: PortMatch;
   /**
-   * Of a range of ports: which port becomes the first of it, the next one the second, and so on.
+   * For a range in `port`: the host port that is led to its first port, the next one to the second, and so on.
    */
   readonly base?: Port;
 }
@@ -107,7 +107,7 @@ export function makeRule(
   return { family, table, chain, matches, target, text: ruleText(matches, target) };
 }
 
-/** A {@link makeRule} and where it goes. */
+/** A rule of {@link makeRule} with its place. */
 export function place(
   where: Place,
   family: Family,

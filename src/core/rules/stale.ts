@@ -1,11 +1,11 @@
 /**
- * Rules in Docker's chains that are about networks or ports of ours and are not desired: from a
- * dump that was restored, or from a daemon that came to harm. One of them can lead a published port
- * to an address that is another container's by now.
+ * Rules in Docker's chains that are about networks or ports of ours and are not desired: from a dump that an
+ * administrator restored, or from a daemon whose records were lost. Such a rule can lead a published port to
+ * an address that another container has now.
  *
- * Docker's chains are emptied by dockerd itself at each start, so that no administrator keeps rules
- * there; chains of the administrator, DOCKER-USER among them, and those of the kernel are never
- * looked at. What names the bridge of another driver's network is that driver's.
+ * dockerd itself empties Docker's chains at each start, so that no administrator keeps rules there. Other
+ * chains (built-in ones, an administrator's, DOCKER-USER) are not searched. A rule that names the bridge of
+ * another driver's network belongs to that driver.
  */
 import { type Cidr, contains, type Family, familyOf, hostCidr, isUnspecified } from '../address.js';
 import type { InterfaceName } from '../names.js';
@@ -14,27 +14,27 @@ import { parseRule } from './parse-rule.js';
 import { dockerChains, type Matched, type Rule, type Table } from './rule.js';
 import type { RuleSet } from './rule-set.js';
 
-/** What tells that a rule is about us. */
+/** What a rule names if it is ours. */
 export interface OwnThings {
   readonly bridges: ReadonlySet<string>;
   readonly subnets: readonly Cidr[];
-  /** Published by containers of ours: their host ports belong to no other program. */
+  /** What containers of our networks publish: no other program has these host ports. */
   readonly bindings: readonly PortBinding[];
 }
 
 export interface StaleRule {
   readonly rule: Rule;
   /**
-   * Interfaces that it names and that are none of our bridges. If one exists, the rule is not ours.
+   * Interfaces that the rule names and that are not our bridges. If one of them exists, the rule is not ours.
    */
   readonly strangers: readonly InterfaceName[];
 }
 
-/** Rules that are looked at between two yields. */
+/** How many rules are compared between two yields. */
 const stepSize = 200;
 const tables: readonly Table[] = ['nat', 'filter'];
 
-/** Yields now and then. @param wanted what should be there, among other rules */
+/** Yields after every {@link stepSize} rules. @param wanted all rules that are desired, and maybe more */
 export function* findStale(
   family: Family,
   observed: RuleSet,
@@ -85,7 +85,7 @@ function isWithin(cidr: Cidr, subnet: Cidr): boolean {
   );
 }
 
-/** By protocol and number: a chain can have ten thousand translations. */
+/** The held ports by protocol and number, so that each of ten thousand translations is checked at once. */
 class HeldPorts {
   readonly #byPort = new Map<string, PortBinding[]>();
 
@@ -96,7 +96,7 @@ class HeldPorts {
     }
   }
 
-  /** Whether what is sent to one of these ports is led elsewhere by the rule. */
+  /** Whether the rule translates what is sent to one of these ports. */
   isTranslatedBy({ matches, target }: Rule): boolean {
     if (typeof target === 'string' || !('dnat' in target)) return false;
     const { protocol, destinationPort, destination } = matches;

@@ -1,16 +1,16 @@
-/** One commit's changes, cut into the transactions in which the host gets them. */
+/** Cuts the changes of one commit into the transactions of the kernel. */
 import type { Rule, Table } from './rule.js';
 import type { RuleChange } from './rule-set.js';
 
-/** The changes of one table, in their order: all of them come true, or none. */
+/** The changes of one table, in their order: the kernel makes all of them or none. */
 export interface RuleTransaction {
   readonly table: Table;
   readonly changes: readonly RuleChange[];
 }
 
 /**
- * Transactions are for one table each, so the tables come in an order in which each is safe without
- * the next: drops and accepts before the translation that leads traffic there.
+ * Each transaction is for one table, so the tables come in an order that is safe if a later one fails: drops
+ * and accepts before the translations that lead traffic to them.
  */
 const order: readonly Table[] = ['raw', 'mangle', 'filter', 'nat'];
 
@@ -29,12 +29,12 @@ export function inTransactions(changes: readonly RuleChange[]): RuleTransaction[
 }
 
 /**
- * The kernel reports each change to all that listen, into a buffer that holds 24,000 rules (16 MiB,
- * nft 1.0.6, Linux 6.18). So many of both families fit in.
+ * The kernel reports each change into the buffer of every listener, which for `nft monitor` holds 24,000
+ * rules (16 MiB, nft 1.0.6, Linux 6.18): a part of this size of each family fits in.
  */
 const mostAtOnce = 10_000;
 
-/** Parts that are to come true one after the other; one part, save for very many. */
+/** Parts that are committed one after the other; only very many changes make more than one. */
 export function inParts(changes: readonly RuleChange[]): (readonly RuleChange[])[] {
   if (changes.length === 0) return [];
   if (changes.length <= 2 * mostAtOnce) return [changes];
@@ -44,7 +44,7 @@ export function inParts(changes: readonly RuleChange[]): (readonly RuleChange[])
   );
 }
 
-/** In their order. */
+/** The rules that the changes add, in order. */
 export function addedBy(changes: readonly RuleChange[]): Rule[] {
   return changes.flatMap((change) =>
     change.op === 'append' || change.op === 'insert' ? [change.rule] : [],

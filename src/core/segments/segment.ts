@@ -18,15 +18,15 @@ export interface Segment {
   settings(network: NetworkSpec, isOurs: boolean): Sysctl[];
   /** Third: addresses that are not there yet. Others stay: an administrator may have added them. */
   planAddresses(network: NetworkSpec, observed: ObservedLink | undefined): LinkStep[];
-  /** Last, after the rules: nothing passes before these are there. */
+  /** Last, after the rules: the device is set up only when the rules that protect it exist. */
   planUp(network: NetworkSpec, observed: ObservedLink | undefined): LinkStep[];
   /** The addresses that the host has in the network. */
   addresses(network: NetworkSpec): readonly Cidr[];
   /** What CreateEndpoint makes: the engine moves one end of it into the container. */
   endpointLink(network: NetworkSpec, endpoint: EndpointSpec): LinkSpec;
   /**
-   * Puts the host's end of an endpoint that is in use back into its place. One that is missing is not
-   * made again: its peer, inside the container, went with it.
+   * Puts the host's end of an endpoint that is in use back on its bridge. A missing end is not made again:
+   * the kernel has deleted its peer inside of the container with it.
    *
    * @param device the network's own; undefined if it is missing
    */
