@@ -4,6 +4,7 @@ import type { Config } from './config/config.js';
 import type { FirewallSettings } from './core/generations/generation.js';
 import { PortAllocator } from './core/ports/allocator.js';
 import { findFacts, startAdmin } from './daemon/admin.js';
+import { logUncaught } from './daemon/last-words.js';
 import { Opened } from './daemon/opened.js';
 import { superviseProxy } from './daemon/proxy.js';
 import { watchStalls } from './daemon/stalls.js';
@@ -57,6 +58,8 @@ const closeWithinMs = 10_000;
 export async function runDaemon(config: Config, version: string): Promise<number> {
   const log = createLog(config.logLevel);
   const opened = new Opened(log);
+  // Until the process ends: what goes on after the stop can fail, too.
+  logUncaught(log);
   const stopped = stopSignal();
   try {
     const { recovered } = await start(config, version, log, opened);

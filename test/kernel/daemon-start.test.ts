@@ -128,3 +128,32 @@ t.test('SIGUSR1 opens no debugger', async (t) => {
   t.notMatch(daemon.log, /Debugger listening/);
   await daemon.kill('SIGTERM');
 });
+
+t.test('an error that nothing handles is in the log before the daemon ends with 1', async (t) => {
+  for (const [origin, statement] of [
+    ['uncaughtException', "throw new Error('of a handler')"],
+    ['unhandledRejection', "Promise.reject(new Error('of a handler'))"],
+  ]) {
+    const folder = makeFolder(t);
+    const program = join(folder, 'failing.mjs');
+    const main = new URL('../../dist/main.js', import.meta.url);
+    writeFileSync(
+      program,
+      `process.on('SIGUSR2', () => { ${statement}; });\nawait import('${main.href}');\n`,
+    );
+    const daemon = await Daemon.start(folder, { program });
+    t.teardown(() => daemon.kill('SIGKILL'));
+    process.kill(daemon.pid, 'SIGUSR2');
+    await daemon.ended;
+    t.equal(daemon.process.exitCode, 1);
+    t.match(
+      daemon.log,
+      new RegExp(
+        `"level":"error".*"message":"of a handler".*"origin":"${origin}".*ends the daemon`,
+      ),
+    );
+    const next = await Daemon.start(folder);
+    await next.kill();
+    t.equal(next.process.exitCode, 0, 'the next start serves');
+  }
+});

@@ -110,11 +110,13 @@ export class IptablesFirewall implements Firewall {
     endpoint: EndpointSpec,
     ports: PublishedPorts,
   ): Promise<void> {
-    // Begun before the first await: a repair that ends meanwhile makes the former settings unknown.
-    const former = this.#desired.formerOfPorts(network, ports);
-    const rules = [...(await this.#desired.ofPorts(network, endpoint, ports)), ...(await former)];
+    // The former ones now, not after a wait: a repair that ends meanwhile makes them unknown.
+    const both = await Promise.all([
+      this.#desired.formerOfPorts(network, ports),
+      this.#desired.ofPorts(network, endpoint, ports),
+    ]);
     this.#desired.forgetPorts(endpoint);
-    await this.#remove(rules);
+    await this.#remove(both.flat());
   }
 
   /** Both families are read: a port held on an IPv6 address can belong to one that is translated for IPv4. */
