@@ -1,11 +1,11 @@
 /**
- * Who may take a descriptor. Published ports come first: each holds one as long as it is published. Of
- * the rest, UDP flows get a quarter at most; TCP connections stop while a quarter is free. So neither a
- * flood of UDP clients nor one of connections keeps the other, a new port or the daemon's own
- * connection waiting.
+ * Decides who may use the process's file descriptors. Published ports come first: each holds one as long as
+ * it is published. Of the rest, UDP flows get a quarter at most; TCP connections stop while a quarter is
+ * free. So neither a flood of UDP clients nor one of connections keeps the other, a new port or the daemon's
+ * own connection waiting.
  *
- * A connection needs two descriptors, and four more while bytes wait in both ways; what is there already
- * must not lack them because of what is new. So listeners pause, and clients wait in the kernel's queue.
+ * A connection needs two descriptors, and four more while bytes wait in both directions. Existing connections
+ * must not lack these because of new ones, so listeners pause, and clients wait in the kernel's queue.
  */
 import { readFileSync } from 'node:fs';
 import type { SystemCalls } from './system/system-calls.js';
@@ -13,8 +13,8 @@ import type { SystemCalls } from './system/system-calls.js';
 const connectionShare = 0.75;
 const flowShare = 0.25;
 /**
- * One container's connections may take so many times what is still free. A single busy one gets four
- * fifths of what there is; each other one always finds something left.
+ * The connections of one container may use so many times as many descriptors as are still free. A single
+ * busy container gets four fifths of all, and each other one always finds some left.
  */
 const timesFree = 4;
 const retryMs = 100;
@@ -44,15 +44,15 @@ export class Admission {
     return Math.max(1, Math.floor((this.descriptors - this.listeners) * flowShare));
   }
 
-  /** Whether `owner` should take no other connection, after one has become `fd`. */
+  /** Whether `owner` should accept no further connection, after the last one got the descriptor `fd`. */
   isFull(fd: number, owner: ConnectionCount): boolean {
     const most = this.listeners + (this.descriptors - this.listeners) * connectionShare;
-    // The kernel gives the lowest number that is free: at least as many are in use.
+    // The kernel gives the lowest free number, so at least that many are in use.
     const free = most - fd;
     return free <= 0 || owner.connections * 2 > free * timesFree;
   }
 
-  /** Resumes it when there are descriptors for it again. */
+  /** Keeps the listener until there are descriptors for it again, then resumes it. */
   pause(listener: Pausable): void {
     this.#paused.push(listener);
     if (this.#paused.length === 1) setTimeout(() => this.#retry(), retryMs);
@@ -71,7 +71,7 @@ export class Admission {
   }
 }
 
-/** Node raises its limit to the highest that it may at its start. */
+/** The limit of open files, which Node.js raises at its start as far as it may. */
 function descriptorLimit(): number {
   const [, soft] = /^Max open files +(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8')) ?? [];
   return soft === undefined ? 1024 : Number(soft);

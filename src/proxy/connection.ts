@@ -1,5 +1,6 @@
 /**
- * The daemon's end of a connection to a proxy process: requests, answers, and when there are none.
+ * The daemon's end of a connection to a proxy process: sends requests, reads answers, and notices a process
+ * that does not answer.
  */
 import net from 'node:net';
 import { messageOf } from '../core/errors.js';
@@ -8,14 +9,13 @@ import { lineSplitter, type Reply, type Request } from './control.js';
 export type Unsent<T> = T extends unknown ? Omit<T, 'id'> : never;
 
 /**
- * The connection ended before the answer came: whether the request was carried out is not known,
- * nor whether it will be.
+ * The connection ended before the answer came: the process may have carried out the request, or still do so.
  */
 export class ConnectionLost extends Error {
   override readonly name = 'ConnectionLost';
   constructor(
     message: string,
-    /** The process did not answer; false: the connection was closed. */
+    /** true: the process did not answer in time; false: the connection was closed. */
     readonly silent: boolean,
   ) {
     super(message);
@@ -40,7 +40,7 @@ export class ControlConnection {
 
   constructor(
     private readonly socket: net.Socket,
-    /** Longer than any request takes: the process does nothing else meanwhile. */
+    /** Longer than any request takes, since the process answers one request after the other. */
     private readonly silenceMs: number,
   ) {
     socket.setEncoding('utf8');
@@ -94,7 +94,7 @@ export class ControlConnection {
     if (this.#lost !== undefined) handler(this.#lost);
   }
 
-  /** No caller is told. */
+  /** Closes the connection without telling the handlers of {@link whenLost}. */
   close(): void {
     this.#onLost = undefined;
     this.#lost ??= new ConnectionLost('the daemon closed the connection', false);

@@ -30,7 +30,7 @@ export class ControlFolder {
     mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
   }
 
-  /** A path on which no process has ever listened, as far as the folder tells. */
+  /** A path for the socket of a new process, with a number that no socket in the folder has. */
   unused(): string {
     const names = new Set(this.#names());
     for (let number = 1; ; number += 1) {

@@ -4,8 +4,8 @@ import { parsePort, protocols } from '../core/ports/port.js';
 import type { Listener } from '../driver/host.js';
 
 /**
- * Goes up when the two would misunderstand each other. `hello`, `give` and `retire` stay as they are in every
- * version: by them a daemon replaces a process of any other.
+ * Goes up with every change that a daemon or process of the version before would misunderstand. `hello`,
+ * `give` and `retire` are the same in all versions: by them a daemon replaces a process of another version.
  */
 export const controlVersion = 2;
 
@@ -27,13 +27,13 @@ export type Request =
   | { readonly id: number; readonly op: 'pause-udp' | 'resume-udp'; owners: readonly string[] }
   | { readonly id: number; readonly op: 'stats' }
   | { readonly id: number; readonly op: 'list' }
-  /** Listens on `path` for what another process gives, and keeps it without using it. */
+  /** Listens on `path` for the sockets that another process gives, and keeps them without using them. */
   | { readonly id: number; readonly op: 'receive'; readonly path: string }
   /** Sends a duplicate of every listening socket to the process that listens on `path`. */
   | { readonly id: number; readonly op: 'give'; readonly path: string }
-  /** Takes into use what was received. */
+  /** Begins to serve the sockets that were received. */
   | { readonly id: number; readonly op: 'adopt' }
-  /** Lets go of the listeners, and ends when the last connection has. */
+  /** Closes the listeners; the process ends when its last connection has ended. */
   | { readonly id: number; readonly op: 'retire' };
 
 /** Index of the listener in the request, the kernel's error, and the system call. */

@@ -17,7 +17,7 @@ const noSignal = 0x4000;
 export class Datagrams {
   /** Of the datagrams that have come from clients last: who sent them, {@link nameBytes} each. */
   readonly names = Buffer.allocUnsafeSlow(messagesAtOnce * nameBytes).fill(0);
-  /** And what the kernel told beside, `controlBytes` each. */
+  /** The control messages of these datagrams, `controlBytes` each. */
   readonly controls = Buffer.allocUnsafeSlow(messagesAtOnce * controlBytes).fill(0);
   readonly #replyName = Buffer.allocUnsafeSlow(nameBytes).fill(0);
   readonly #replyControl = Buffer.allocUnsafeSlow(controlBytes).fill(0);
@@ -30,7 +30,7 @@ export class Datagrams {
     private readonly system: SystemCalls,
     layouts: Layouts,
   ) {
-    // Pages of it exist once they have been used.
+    // The kernel gives it no pages before they are used.
     const memory = Buffer.allocUnsafeSlow(messagesAtOnce * dataBytes);
     const data = { memory, stride: dataBytes, length: dataBytes };
     const name = { memory: this.names, stride: nameBytes, length: nameBytes };
@@ -46,7 +46,8 @@ export class Datagrams {
   }
 
   /**
-   * Answers with their number, at most 64; they stay until the next call of any method but `pass`.
+   * Reads the datagrams that wait, 64 at most, and answers with their number. They stay in memory until the
+   * next call of any method but `pass`.
    */
   receive(listener: number): number {
     this.#fromClients.rewind();
@@ -89,7 +90,7 @@ export class Datagrams {
     return Math.max(0, this.system.recvmmsg(socket, headers, vector.count, dontWait, null));
   }
 
-  /** What cannot be sent now is lost, as datagrams may be. */
+  /** Datagrams that cannot be sent at once are dropped. */
   #send(socket: number, vector: MessageVector, start: number, end: number): void {
     const flags = dontWait | noSignal;
     let refused = false;
@@ -98,7 +99,7 @@ export class Datagrams {
       if (sent > 0) {
         at += sent;
       } else if (!refused && this.system.errno() === errors.ECONNREFUSED) {
-        // That was the answer to an earlier datagram; this one has not been tried.
+        // ECONNREFUSED is the answer to an earlier datagram; this one was not sent yet.
         refused = true;
       } else {
         at += 1;

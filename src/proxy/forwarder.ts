@@ -2,11 +2,11 @@
 export interface Forwarder {
   /** The socket that is bound to the port, until {@link stopListening}. */
   readonly fd: number;
-  /** Gives the port back; what has come in by it goes on, as far as that is possible. */
+  /** Closes the port. Its connections go on; a UDP flow cannot, since its answers leave from the port. */
   stopListening(): void;
-  /** Gives the port back and ends everything that came in by it. */
+  /** Closes the port, and ends its connections or flows. */
   close(): void;
-  /** For UDP: drops what comes, and ends what has come, until {@link resume}; for 2 s at most. */
+  /** UDP only: ends all flows and drops datagrams until {@link resume}, for 2 s at most. */
   pause?(): void;
   resume?(): void;
   /** Connections or sessions now. */

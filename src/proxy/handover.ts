@@ -1,7 +1,7 @@
 /**
- * How the listening sockets of one proxy process come to another, which runs newer code. Both have
- * them then, and either may take a connection that waits, until the old one lets go: no client is
- * refused, and nothing is lost of the queue. Connections stay with the process that has them.
+ * Hands the listening sockets of one proxy process to another, which runs newer code. Both have them then,
+ * and either may accept a waiting connection until the old one closes its copies: no client is refused, and
+ * the kernel's queue stays. Connections stay with the process that has accepted them.
  */
 import { unlinkSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
@@ -12,7 +12,7 @@ import { DescriptorChannel, descriptorsAtOnce } from './system/descriptor-channe
 import { type EventLoop, epoll } from './system/event-loop.js';
 import type { Layouts, SystemCalls } from './system/system-calls.js';
 
-/** What stands beside the descriptors: whose they are, in order; the last message has the count of all. */
+/** The text of a message with descriptors: their owners, in order; the last message has the number of all. */
 interface Words {
   readonly sockets: readonly (readonly [owner: string, wire: WireListener])[];
   readonly total?: number;
@@ -25,7 +25,7 @@ export interface HandoverParts {
   readonly holder: Holder;
 }
 
-/** For one message, or for the last of them to arrive. */
+/** How long to wait for room to send one message, and for the last message to arrive. */
 const patienceMs = 5_000;
 
 export class Handover {
@@ -78,7 +78,7 @@ export class Handover {
     });
   }
 
-  /** Takes what has come into use. Throws if it is not all; then none of it is in use. */
+  /** Begins to serve the received sockets. Throws if some are missing, and then serves none of them. */
   async adopt(): Promise<number> {
     const { holder } = this.parts;
     await until(() => this.#state !== 'receiving', 'not all sockets have come');
@@ -131,7 +131,7 @@ export class Handover {
   }
 }
 
-/** Connections have their turn in between. */
+/** Waits for `done` with pauses, in which connections are served. */
 async function until(done: () => boolean, otherwise: string): Promise<void> {
   const latest = performance.now() + patienceMs;
   while (!done()) {

@@ -31,7 +31,7 @@ interface Held {
   readonly forwarder: Forwarder;
 }
 
-/** What one endpoint of a container holds, and what of the process's descriptors goes to it. */
+/** The ports of one endpoint of a container, and how many descriptors their connections use. */
 class Owner implements ConnectionCount {
   readonly held = new Map<string, Held>();
   readonly flows: FlowsOfOwner = new Set();
@@ -61,7 +61,7 @@ export class Holder {
     );
   }
 
-  /** They stay in use here: another process gets duplicates. */
+  /** All listening sockets, for another process to get duplicates. This one goes on serving them. */
   sockets(): HeldSocket[] {
     return [...this.#owners].flatMap(([owner, { held }]) =>
       [...held.values()].map(({ wire, forwarder }) => ({ owner, wire, fd: forwarder.fd })),
@@ -106,7 +106,7 @@ export class Holder {
     if (owner.held.size === 0) this.#owners.delete(name);
   }
 
-  /** Exactly these, keeping what is held already. The index of a failure counts over all owners. */
+  /** Holds exactly these listeners, keeping open what it has. The index of a failure counts over all owners. */
   sync(owners: Readonly<Record<string, readonly WireListener[]>>): WireFailure[] {
     const read = wireReader();
     const wanted = new Map(Object.entries(owners));

@@ -24,7 +24,7 @@ export interface LauncherSettings extends RunningSettings {
   readonly startTimeoutMs?: number;
 }
 
-/** Less than a call's deadline, and long: an engine does not try again what failed at boot. */
+/** Less than a call's deadline, but long: a container that fails at boot is not started again by the engine. */
 const defaultStartTimeoutMs = 25_000;
 const pollMs = 15;
 /** The first version of the control protocol with `give`. */
@@ -41,7 +41,7 @@ export class ProxyLauncher {
     this.#startTimeoutMs = settings.startTimeoutMs ?? defaultStartTimeoutMs;
   }
 
-  /** Also if it cannot be found out. */
+  /** false only if certainly no process listens. */
   async isRunning(): Promise<boolean> {
     try {
       for (const path of [this.settings.controlPath, ...this.#folder.others()]) {
@@ -69,7 +69,7 @@ export class ProxyLauncher {
     return running;
   }
 
-  /** By the link; else any that listens: the link may have been removed. */
+  /** The process to which the link leads; if the link was removed, any that listens in the folder. */
   async #find(): Promise<Running | undefined> {
     const { controlPath } = this.settings;
     const linked = await this.#running.greet(controlPath);
@@ -83,7 +83,7 @@ export class ProxyLauncher {
     return undefined;
   }
 
-  /** What was found, or what has taken its place. */
+  /** The process that was found, or a new one that has taken its place because it runs other code. */
   async #renew(found: Running): Promise<Running> {
     const { own, log } = this.settings;
     const { pid, build, node, network } = found.about;
@@ -107,7 +107,7 @@ export class ProxyLauncher {
     return this.#start();
   }
 
-  /** One whose ports are in another network namespace is of no use here; only one without any goes. */
+  /** Replaces a process of another network namespace. If it holds ports there, that is an error instead. */
   async #replaceElsewhere(found: Running): Promise<Running> {
     const { connection, about } = found;
     const { listeners = 0, connections = 0 } = await connection.ask({ op: 'stats' });
@@ -135,7 +135,7 @@ export class ProxyLauncher {
     return running;
   }
 
-  /** Until the link changes, the old process serves as if nothing were going on. */
+  /** Until the link changes, the old process serves all ports, so that a failure before that changes nothing. */
   async #handOver(old: Running): Promise<Running> {
     const { log } = this.settings;
     const { running, path, kill } = await this.#launch();
@@ -158,7 +158,7 @@ export class ProxyLauncher {
     } catch (error) {
       log.warn({ error: messageOf(error) }, 'the old proxy process did not let go of its sockets');
     }
-    // What it holds is what the old one held.
+    // It holds what the old one held, which this daemon may not have asked for.
     return { ...running, fresh: false };
   }
 
@@ -172,7 +172,7 @@ export class ProxyLauncher {
       ended = description;
     });
     const kill = async (): Promise<void> => {
-      // Or it would keep the sockets, and the path, that the next one is to have.
+      // Otherwise it would keep the path, and sockets that the next process needs.
       child.kill('SIGKILL');
       await Promise.race([gone, sleep(1_000)]);
       removeFile(path);
@@ -195,7 +195,7 @@ export class ProxyLauncher {
     }
   }
 
-  /** What a daemon has left that died while it handed over. Whatever fails here is tried at the next start. */
+  /** Ends processes that a daemon left when it crashed in a handover. A failure is tried again at the next start. */
   async #endOthers(): Promise<void> {
     for (const path of this.#folder.others()) {
       try {

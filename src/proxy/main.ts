@@ -5,6 +5,6 @@ import { confine } from './system/confinement.js';
 const [, , controlPath] = process.argv;
 if (controlPath === undefined) throw new Error('usage: main.js CONTROL_SOCKET');
 confine();
-// Not before: what comes now would be loaded twice.
+// Loaded only now: `confine` executes the program anew, and would load these modules twice.
 const { runWorker } = await import('./worker.js');
 runWorker(controlPath);

@@ -1,7 +1,7 @@
 /**
- * Two connections joined: what comes from one goes to the other, each way by itself. Half-close
- * passes on; what goes wrong with one resets the other. Who reads slowly is waited for: then nothing
- * more is taken from the other side, whose sender the kernel slows down.
+ * Joins two connections: bytes of each go to the other, independently in both directions. A half-close is
+ * passed on, and an error of one resets the other. While one side reads slowly, nothing more is read from
+ * the other, so that the kernel slows its sender down.
  */
 import { type EventLoop, epoll, type Watcher } from './system/event-loop.js';
 import { type Pipe, type Pipes, pipeBytes } from './system/pipes.js';
@@ -24,12 +24,12 @@ export interface RelayParts {
   readonly pipes: Pipes;
 }
 
-/** One of the two, and what it has sent that the other has not taken yet. */
+/** One of the two connections, with the bytes from it that the other has not accepted yet. */
 class End implements Watcher {
-  /** Until the kernel says otherwise. */
+  /** Whether bytes may wait to be read; the kernel's next event sets it. */
   readable = false;
   writable = false;
-  /** It has sent all it had to send, and the other knows. */
+  /** It has sent its end (FIN), which was passed on to the other. */
   ended = false;
   pipe: Pipe | undefined;
   held = 0;
@@ -78,7 +78,7 @@ export class Relay {
     return this.#connected;
   }
 
-  /** Both connections end; what the kernel has taken already still arrives. */
+  /** Closes both connections; bytes that the kernel has accepted are still delivered. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -105,12 +105,12 @@ export class Relay {
     }
     const alive =
       this.#carry(this.#client, this.#upstream) && this.#carry(this.#upstream, this.#client);
-    // Of a reset of a side that has nothing more to send, no read can tell.
+    // A side that has sent its end is not read any more, so that only the event can tell of its reset.
     if (!alive || ((events & epoll.error) !== 0 && end.ended)) this.abort();
     else if (this.#client.ended && this.#upstream.ended) this.close();
   }
 
-  /** As much as goes without waiting; false if one of the two is broken. */
+  /** Moves as many bytes as possible without waiting; false if one of the two connections is broken. */
   #carry(from: End, to: End): boolean {
     const { system, loop } = this.parts;
     for (let fills = 0; ; ) {

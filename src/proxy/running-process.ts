@@ -1,5 +1,5 @@
 /**
- * Proxy processes that run: who they are, what they say of themselves, and how they are made to go.
+ * Proxy processes that run: which process it is, what it says of itself, and how to make it end.
  */
 import type net from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -8,7 +8,7 @@ import { ConnectionLost, ControlConnection, dial } from './connection.js';
 import type { About } from './control.js';
 
 export interface Processes {
-  /** The one that listens at the other end; undefined if the kernel shows none to the daemon. */
+  /** The process that listens on the socket; undefined if it is in a PID namespace that the daemon cannot see. */
   atOtherEnd(socket: net.Socket): Promise<ProcessId | undefined>;
   /** SIGKILL; resolves when it is gone, with false if that cannot be brought about. */
   end(process: ProcessId): Promise<boolean>;
@@ -19,7 +19,7 @@ export interface Running {
   readonly about: About;
   /** Of the control protocol. */
   readonly version: number;
-  /** It was started for this daemon, and holds nothing but what this daemon has told it to. */
+  /** true: this daemon has started it, so it holds only what this daemon has asked for. */
   readonly fresh: boolean;
   readonly id: ProcessId | undefined;
 }
@@ -54,7 +54,7 @@ export class RunningProcesses {
         return { connection, id, fresh: false, ...(await this.#hello(connection)) };
       } catch (error) {
         connection.close();
-        // One that is about to end can still take a connection.
+        // A process that is ending can still accept a connection, and then close it.
         const ending = error instanceof ConnectionLost && !error.silent;
         if (!isSilence(error) && !(ending && attempt < greetings)) throw error;
         if (isSilence(error)) await this.endSilent(id);
@@ -63,7 +63,7 @@ export class RunningProcesses {
     }
   }
 
-  /** Without a word yet; undefined if no process listens there. */
+  /** A connection on which nothing was sent yet; undefined if no process listens there. */
   async reach(path: string): Promise<Pick<Running, 'connection' | 'id'> | undefined> {
     const socket = await this.#dialPatiently(path);
     if (socket === undefined) return undefined;
@@ -71,7 +71,7 @@ export class RunningProcesses {
     return { connection, id: await this.settings.processes.atOtherEnd(socket) };
   }
 
-  /** Version 1 says nothing of itself. */
+  /** Asks for its version and {@link About}; a process of version 1 does not tell the latter. */
   async #hello(connection: ControlConnection): Promise<Pick<Running, 'about' | 'version'>> {
     const { version = 1, about } = await connection.ask({ op: 'hello' });
     const { network } = this.settings.own;
@@ -79,7 +79,7 @@ export class RunningProcesses {
     return { version, about: about ?? { ...unknown, network } };
   }
 
-  /** A listener whose queue is full (EAGAIN), or a lack of descriptors of our own, may pass. */
+  /** Tries again while the process's queue is full (EAGAIN) or the daemon lacks descriptors. */
   async #dialPatiently(path: string): Promise<net.Socket | undefined> {
     const latest = performance.now() + this.#silenceMs;
     for (;;) {
@@ -92,7 +92,7 @@ export class RunningProcesses {
     }
   }
 
-  /** It gives its ports back, and ends when its last connection has. */
+  /** Has the process close its ports; it ends when its last connection has ended. */
   async retire({ connection, id }: Pick<Running, 'connection' | 'id'>): Promise<void> {
     try {
       await connection.ask({ op: 'retire' });

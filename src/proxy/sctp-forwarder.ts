@@ -33,7 +33,7 @@ export class SctpForwarder implements Forwarder {
         client.resetAndDestroy();
         return;
       }
-      // Node.js has accepted it already: what cannot wait in the kernel's queue is refused.
+      // Node.js has accepted it already, so that it cannot wait in the kernel's queue: it is refused.
       if (admission.isFull(upstream, owner)) {
         sockets.close(upstream);
         client.resetAndDestroy();
@@ -68,8 +68,8 @@ export class SctpForwarder implements Forwarder {
 /** Half-close passes on each way by itself; an error or a reset of one side resets the other. */
 function join(client: net.Socket, upstream: net.Socket, open: Set<net.Socket>): void {
   const timer = setTimeout(() => {
-    // There is no `connect` event: a socket that was opened elsewhere counts as connected. Whether
-    // it is, the kernel knows.
+    // Node.js takes a socket that it has not opened for connected, and emits no `connect`. Its remote address
+    // tells whether the kernel has connected it.
     if (upstream.remoteAddress === undefined) upstream.destroy(new Error('connect timeout'));
   }, connectTimeoutMs);
   for (const [socket, other] of [

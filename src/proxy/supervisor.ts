@@ -25,16 +25,16 @@ export interface ProxyStatus extends About {
 
 /** Between attempts to bring a process back, or to hold what another program has: doubled each time. */
 const retryMs = { first: 250, last: 10_000 };
-/** So often a request is made anew, with the process that has taken the place of the one before. */
+/** How often a request is sent in all, if the process ends and another takes its place. */
 const attempts = 2;
-/** An operator who asks how things are does not wait longer for a process that may hang. */
+/** How long `tsbridge status` waits for the answer of a process that may hang. */
 const statusMs = 2_000;
 
 export class ProxySupervisor implements HostPorts {
   readonly #wanted = new WantedListeners();
   readonly #launcher: ProxyLauncher;
   #running: Promise<Running> | undefined;
-  /** Wanted, and by the last answer not held. */
+  /** Listeners that the process should hold and, by its last answer, does not. */
   #unheld: readonly ListenFailure[] = [];
   /** Whether {@link #wanted} is all that is wanted; not before the first {@link sync}. */
   #complete = false;
@@ -67,7 +67,7 @@ export class ProxySupervisor implements HostPorts {
       if (mistaken.length > 0) this.#wanted.remove(owner, mistaken);
       return failed;
     } catch (error) {
-      // Whether they are open, or will be when the process goes on, is not known.
+      // The process may have opened them, or still do so.
       if (added.length > 0) this.#wanted.remove(owner, added);
       this.#doubt();
       throw error;
@@ -125,7 +125,7 @@ export class ProxySupervisor implements HostPorts {
     return describeDifferences(before).filter((line) => !after.has(line));
   }
 
-  /** What is not as it should be, in words. */
+  /** What is wrong with the process and its ports, in words. */
   problems(): string[] {
     return this.#unheld.map(({ listener, code, syscall }) => {
       return `published port ${bindingKey(listener.binding)} is not held: ${syscall}: ${code}`;
@@ -153,7 +153,7 @@ export class ProxySupervisor implements HostPorts {
     return { ...known.about, listeners, connections };
   }
 
-  /** Leaves the process to itself: the daemon stops, the ports stay. */
+  /** Closes the connection when the daemon stops. The process goes on, and holds the ports. */
   detach(): void {
     this.#detached = true;
     const closed = this.#running?.then(
@@ -169,7 +169,7 @@ export class ProxySupervisor implements HostPorts {
     return this.#wanted.compare(owners);
   }
 
-  /** No process runs, so that none holds anything. */
+  /** true: certainly no process runs, so none holds a port. */
   async #isAbsent(): Promise<boolean> {
     return this.#running === undefined && !(await this.#launcher.isRunning());
   }
@@ -213,7 +213,10 @@ export class ProxySupervisor implements HostPorts {
     return running;
   }
 
-  /** A process that was found may hold what this daemon has not read from its records yet. */
+  /**
+   * Whether the process may be told to hold exactly what is wanted. Before recovery has read the records, a
+   * process of an earlier daemon may hold ports that this one does not know yet.
+   */
   #mayState({ fresh }: Running): boolean {
     return fresh || this.#complete;
   }

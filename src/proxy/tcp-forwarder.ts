@@ -48,7 +48,7 @@ export class TcpForwarder implements Forwarder, Watcher, Pausable {
   #container: Uint8Array | undefined;
   readonly #relays = new Set<Relay>();
   #listening = true;
-  /** Every connection that comes from now on has its options from the listening socket. */
+  /** true: all connections that are accepted from now on inherit their options from the listening socket. */
   #inherited = false;
 
   /** `fd` is bound and listening; it belongs to the forwarder from here on. */
@@ -76,7 +76,7 @@ export class TcpForwarder implements Forwarder, Watcher, Pausable {
         this.#join(client);
         if (!admission.isFull(client, this.owner)) continue;
       } else if (!isScarcity(system.errno())) {
-        // None is left of those that came before the options.
+        // The queue is empty, so all later connections have come after the options were set.
         if (system.errno() === errors.EAGAIN) this.#inherited = true;
         return;
       }
@@ -120,7 +120,7 @@ export class TcpForwarder implements Forwarder, Watcher, Pausable {
   }
 }
 
-/** Other errors are of the connection that was to be accepted, or there is none. */
+/** Any other error is EAGAIN (no connection waits) or one of the connection itself. */
 function isScarcity(errno: number): boolean {
   return [errors.EMFILE, errors.ENFILE, errors.ENOBUFS, errors.ENOMEM].includes(errno);
 }

@@ -5,13 +5,13 @@
  * has been silent longest, among those of the container that has most.
  */
 
-/** Counted from the last datagram of either side; as docker-proxy. */
+/** A flow ends when no datagram of either side came for so long, as with docker-proxy. */
 const defaultIdleMs = 90_000;
 
 export interface Flow {
   /** When a datagram of either side came last (`performance.now`). */
   lastUsed: number;
-  /** Closes its socket; what calls it has taken the flow off the list already. */
+  /** Closes its socket. The caller has removed the flow from the list already. */
   end(): void;
 }
 
@@ -42,7 +42,7 @@ export class UdpFlows {
 
   /** Ends the flow whose place a new one of `owner` may take; false if there is none. */
   endOne(owner: FlowsOfOwner): boolean {
-    // Without a search as long as it goes on: a flood makes its container the largest, and stays there.
+    // During a flood this needs no search: the container that is flooded has the most flows, and keeps them.
     const fairShare = this.#count / Math.max(1, this.#owners.size);
     const loser = owner.size > 0 && owner.size >= fairShare ? owner : this.#largest();
     const [oldest] = loser ?? [];
@@ -61,7 +61,7 @@ export class UdpFlows {
   /** A datagram of it has come. */
   use(owner: FlowsOfOwner, flow: Flow): void {
     flow.lastUsed = performance.now();
-    // To the end: what stands first has been silent longest.
+    // Moved to the end of the set, whose first flow has been silent longest.
     if (owner.delete(flow)) owner.add(flow);
   }
 

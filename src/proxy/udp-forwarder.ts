@@ -9,7 +9,7 @@ import type { Sockets } from './system/socket.js';
 import { addressKey, addressLength, socketAddress } from './system/socket-address.js';
 import type { Flow, FlowsOfOwner, UdpFlows } from './udp-flows.js';
 
-/** A daemon that dies in between does not keep the ports silent. */
+/** A pause ends after this time, even if the daemon crashed before it could end it. */
 const longestPauseMs = 2_000;
 /** Rounds of 64 datagrams: more than a socket's buffer holds. */
 const drainRounds = 64;
@@ -86,7 +86,7 @@ export class UdpForwarder implements Forwarder, Watcher {
       const key = addressKey(datagrams.names, index * nameBytes, this.#family);
       const session = this.#sessions.get(key);
       if (session === undefined || session !== current) {
-        // First, since a new session may take the place, and the descriptor, of an old one.
+        // Before `#begin`, since a new session may end an old one and get its descriptor.
         passOn(index);
         current = session ?? this.#begin(key, index);
         if (current !== undefined) flows.use(this.owner, current);
@@ -96,7 +96,7 @@ export class UdpForwarder implements Forwarder, Watcher {
     passOn(count);
   }
 
-  /** Answers could not leave from the port any more. */
+  /** Ends the flows, too: their answers have to leave from the port. */
   stopListening(): void {
     this.close();
   }
@@ -111,7 +111,7 @@ export class UdpForwarder implements Forwarder, Watcher {
     this.#endAll();
   }
 
-  /** What has come meanwhile, and is not read yet, goes, too. */
+  /** Drops the datagrams that came during the pause, then serves the port again. */
   resume(): void {
     for (let round = 0; round < drainRounds; round += 1) {
       if (this.parts.datagrams.receive(this.fd) === 0) break;
@@ -166,7 +166,7 @@ export class UdpForwarder implements Forwarder, Watcher {
     return session;
   }
 
-  /** If the kernel has no room for one more, in place of another. */
+  /** A socket to the container. If the kernel refuses one more, another flow is ended first. */
   #connect(): number | undefined {
     const { sockets, flows } = this.parts;
     this.#container ??= socketAddress(this.binding.containerIp, this.binding.containerPort);

@@ -4,7 +4,7 @@ import { hostAndPort } from '../core/ports/port.js';
 import type { Listener } from '../driver/host.js';
 import { toWire, type WireListener, wireReader } from './control.js';
 
-/** Without how it is shared: that is about the opening only. */
+/** Leaves out how the port is shared, which matters only when it is opened. */
 const keyOf = (wire: WireListener): string => wire.slice(0, 6).join(' ');
 
 export interface Differences {

@@ -23,14 +23,14 @@ import { layouts, loadSystemCalls } from './system/system-calls.js';
 import { Dialing } from './tcp-forwarder.js';
 import { flowPorts, UdpFlows } from './udp-flows.js';
 
-/** Without listeners and without a daemon. */
+/** The process ends when it had neither listeners nor a daemon's connection for so long. */
 const lonelyMs = 10_000;
 
-/** Other than usual, for tests. */
+/** Replaced in tests. */
 export interface WorkerSettings {
   readonly udpIdleMs?: number;
   readonly connectTimeoutMs?: number;
-  /** What it says that it runs. */
+  /** The build that it reports. */
   readonly build?: string;
 }
 
@@ -62,7 +62,7 @@ export function runWorker(controlPath: string, settings: WorkerSettings = {}): v
   };
   let control: net.Socket | undefined;
   let retired = false;
-  // What goes wrong with one connection must not take the ports of all containers away.
+  // A defect in the handling of one connection must not end the process, and with it all ports.
   process.on('uncaughtException', (error) => report(error));
   process.on('unhandledRejection', (error) => report(error));
   process.on('SIGTERM', () => process.exit(0));
@@ -121,11 +121,11 @@ export function runWorker(controlPath: string, settings: WorkerSettings = {}): v
   };
 
   const server = net.createServer((socket) => {
-    // The newest daemon is the right one: the one before it has died, or is about to.
+    // A new daemon takes over: the one before it has ended, or is about to.
     control?.destroy();
     control = socket;
     socket.setEncoding('utf8');
-    // One after the other: the daemon goes by the order of its requests.
+    // One after the other, in the order of the daemon's requests.
     let before: Promise<void> = Promise.resolve();
     const feed = lineSplitter((line) => {
       before = before.then(() => respond(line, socket));

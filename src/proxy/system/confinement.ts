@@ -1,8 +1,7 @@
 /**
- * The process that faces the network keeps one of root's powers: ports below 1024. Capabilities belong
- * to a thread, and Node has started threads of its own before any script runs; so the main thread drops
- * them, forbids to gain any (no_new_privs) and executes the program anew, which then has no others in
- * any thread.
+ * The proxy process keeps one of root's capabilities: binding ports below 1024. Capabilities belong to a
+ * thread, and Node.js has started threads of its own before any script runs. So the main thread drops all
+ * others, forbids to gain any (no_new_privs) and executes the program anew, whose threads then all lack them.
  */
 import { readFileSync } from 'node:fs';
 import koffi from 'koffi';
@@ -10,7 +9,7 @@ import koffi from 'koffi';
 const netBindService = 10;
 const setPcap = 8;
 const allowed = 1n << BigInt(netBindService);
-/** Tells the second start from the first. */
+/** Set in the environment of the program that was executed anew. */
 const marker = 'TSBRIDGE_PROXY_CONFINED';
 
 /** From <linux/prctl.h> and <linux/capability.h>. */

@@ -1,8 +1,7 @@
 /**
- * One wait for everything that the process has descriptors of: its own sockets, by epoll, and
- * Node's event loop, whose epoll descriptor is one of them. Whenever that one is readable, Node
- * gets its turns, and the wait goes on after them. So no byte of a connection passes through Node,
- * and control channel, timers and signals are Node's as ever.
+ * Waits by one epoll for the process's own sockets and for Node's event loop, whose descriptor is among them.
+ * Whenever that one is readable, Node gets its turns, and the wait goes on after them. So no byte of a
+ * connection passes through Node, while control channel, timers and signals are served by Node as usual.
  */
 import { fileFlag } from '../../linux.js';
 import {
@@ -20,16 +19,16 @@ export const epoll = {
   error: 0x8,
   hangUp: 0x10,
   peerEnded: 0x2000,
-  /** Says once that something has changed, not as long as it is so. */
+  /** Edge-triggered: one event when something changes, in place of events as long as it is so. */
   edge: 0x8000_0000,
 } as const;
 
 const add = 1;
 const modify = 3;
 const eventsAtOnce = 64;
-/** After that much work Node gets a turn if it wants one, however busy the sockets are. */
+/** After so much work Node gets a turn if it has something to do, however busy the sockets are. */
 const sliceMs = 4;
-/** After that long Node gets a turn in any case, for its timers. */
+/** After this time Node gets a turn in any case, for its timers. */
 const nodeTurnMs = 500;
 /** Not one of the kernel's bits: a watcher that asked to be called again. */
 const deferred = 1 << 29;
@@ -118,8 +117,8 @@ export class EventLoop {
   }
 
   /**
-   * Node has had a turn. What it begins in one, it tells its epoll only in the next; so we wait
-   * only after a turn in which there was nothing for it to do.
+   * Runs after each turn of Node. Node registers a descriptor with its epoll only in the turn after the one in
+   * which it began to use it, so this waits only after a turn in which Node had nothing to do.
    */
   #turn(): void {
     const handled = this.#node.handled();
@@ -137,7 +136,7 @@ export class EventLoop {
     } while (idle && !this.#nodeReady);
   }
 
-  /** No watcher is called in between, so each event is of the descriptor that is open now. */
+  /** Calls no watcher, so no descriptor is closed meanwhile, and each event is of the one that is open. */
   #collect(waitMs: number): void {
     const count = this.system.epoll_wait(this.#epoll, this.#events, eventsAtOnce, waitMs);
     for (let start = 0; start < count * this.#size; start += this.#size) {

@@ -1,11 +1,11 @@
 /**
  * Many datagrams in one system call: an array of `struct mmsghdr` for recvmmsg(2) and sendmmsg(2),
- * made once and used again and again. Several arrays may be about the same memory: what one has
- * received another one sends.
+ * made once and used again and again. Several arrays may share memory, so that one sends what another has
+ * received.
  */
 import { addressOf, type Layouts } from './system-calls.js';
 
-/** Where the n-th message has something: at `start + n * stride`, `length` bytes at most. */
+/** A part of each message: that of the n-th is at `start + n * stride`, `length` bytes at most. */
 export interface Region {
   readonly memory: Uint8Array;
   /** 0: all messages share the same place. */

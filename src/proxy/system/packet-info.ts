@@ -6,7 +6,7 @@
 import type { Family } from '../../core/address.js';
 import type { Layouts } from './system-calls.js';
 
-/** For the one control message that a socket of either family is asked for. */
+/** Room for the control message of one datagram, of either family. */
 export const controlBytes = 64;
 
 /**

@@ -27,8 +27,8 @@ export function setPort(address: Uint8Array, port: number): void {
 }
 
 /**
- * What tells one sender from another, of the address that lies at `offset`: IPv4 address and port
- * as a number, which costs nothing to make; all bytes of an IPv6 address, since its scope counts.
+ * A key for the sender whose address is at `offset`. For IPv4, address and port as a number, which needs no
+ * memory; for IPv6, all bytes, since the scope tells senders apart, too.
  */
 export function addressKey(memory: Buffer, offset: number, family: Family): number | string {
   if (family === 6) return memory.toString('latin1', offset, offset + addressLength[6]);

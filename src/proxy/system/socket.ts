@@ -93,12 +93,12 @@ export class Sockets {
     return why;
   }
 
-  /** -1 if there is none. */
+  /** The next connection that waits; -1 if there is none, or on an error. */
   accept(fd: number): number {
     return this.system.accept4(fd, null, null, fileFlag.nonBlocking | fileFlag.closeOnExec);
   }
 
-  /** Of a TCP connection, or of the socket that it is accepted from: then it has them, too. */
+  /** Sets options on a TCP connection, or on a listening socket, whose connections then inherit them. */
   setConnectionOptions(fd: number): void {
     this.#option(fd, protocolNumber.tcp, linux.tcpNoDelay);
     this.#option(fd, linux.solSocket, linux.keepAlive);
@@ -112,7 +112,7 @@ export class Sockets {
     else this.#option(fd, linux.ipprotoIpv6, linux.ipv6ReceivePacketInfo);
   }
 
-  /** When it is closed, the other side learns that something was wrong. */
+  /** Closing the socket then sends a reset in place of a regular end. */
   resetOnClose(fd: number): void {
     this.#option(fd, linux.solSocket, linux.linger, lingerNone);
   }
@@ -129,12 +129,12 @@ export class Sockets {
     address: Uint8Array,
     reuse: boolean,
   ): string | undefined {
-    // A port whose last connections are in TIME_WAIT is free. For UDP it lets two programs have the
-    // same port, if both want it.
+    // SO_REUSEADDR: a TCP port can be bound while its last connections are in TIME_WAIT; a UDP port can be
+    // bound by two programs that both set it.
     if (reuse && this.#option(fd, linux.solSocket, linux.reuseAddress) !== 0) {
       return 'setsockopt';
     }
-    // IPv4 clients have a socket of their own.
+    // A socket for IPv6 takes no IPv4 clients: these have a listener of their own.
     if (family === 6 && this.#option(fd, linux.ipprotoIpv6, linux.ipv6Only) !== 0) {
       return 'setsockopt';
     }

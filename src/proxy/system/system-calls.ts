@@ -84,7 +84,7 @@ export function nodeLoop(): NodeLoop {
   };
 }
 
-/** Where in memory this is; it stays there, as what is not in V8's heap does. */
+/** The address of the buffer's memory, which is outside of V8's heap and so never moves. */
 export function addressOf(memory: Uint8Array): bigint {
   return koffi.address(memory);
 }
@@ -129,7 +129,7 @@ export interface Layouts {
   /** `struct epoll_event`; a descriptor is half of its 64 bits of data. */
   readonly event: Layout<'events' | 'fd'>;
   readonly pointerBytes: number;
-  /** Of the 32 bits that count in a `size_t` of less than 4 GB. */
+  /** Offset of the low 32 bits of a `size_t`; its high ones are zero for sizes below 4 GB. */
   readonly lowWord: number;
 }
 
@@ -142,7 +142,7 @@ export function layouts(): Layouts {
     message: { size: ofMessage.size, at: { ...layout<HeaderMember>(header).at, ...ofMessage.at } },
     vector: layout(koffi.struct({ base: 'void *', length: 'size_t' })),
     control: layout(koffi.struct({ length: 'size_t', level: 'int', type: 'int' })),
-    // On this architecture alone the kernel packs it.
+    // The kernel packs this structure on x64 only.
     event: layout(koffi.struct(process.arch === 'x64' ? epollEvent : paddedEpollEvent)),
     pointerBytes,
     lowWord: endianness() === 'LE' ? 0 : koffi.sizeof('size_t') - 4,
