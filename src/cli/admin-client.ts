@@ -1,10 +1,6 @@
 /** Questions to the running daemon, over the operator's socket. */
 import { request } from 'node:http';
-import { parseArgs } from 'node:util';
-import { readConfig } from '../config/config.js';
 import { messageOf } from '../core/errors.js';
-import { didYouMean } from '../core/nearest.js';
-import type { Terminal } from './command.js';
 
 /** The socket below the daemon's runtime directory. */
 export const adminSocketName = 'admin.sock';
@@ -72,59 +68,5 @@ function unreachable(socketPath: string, error: NodeJS.ErrnoException): AdminErr
       return new AdminError(`${socketPath} is for root only: try with sudo`);
     default:
       return new AdminError(`asking the daemon on ${socketPath}: ${messageOf(error)}`);
-  }
-}
-
-export interface AdminArguments<Switch extends string> {
-  readonly socketPath: string;
-  /** Which of the switches were given. */
-  readonly given: ReadonlySet<Switch>;
-  /** What stands beside the flags. */
-  readonly words: readonly string[];
-}
-
-/**
- * Reads `--runtime-dir DIR`, switches, and up to `maxWords` words beside them. Writes what is wrong to
- * the terminal, and then answers with undefined. Without `--runtime-dir`, the folder is that of the
- * daemon's configuration.
- */
-export async function readAdminArguments<Switch extends string>(
-  args: readonly string[],
-  switches: readonly Switch[],
-  terminal: Terminal,
-  maxWords = 0,
-): Promise<AdminArguments<Switch> | undefined> {
-  const flags = [...switches, 'runtime-dir'];
-  const options = Object.fromEntries([
-    ...switches.map((name) => [name, { type: 'boolean' as const }] as const),
-    ['runtime-dir', { type: 'string' as const }] as const,
-  ]);
-  try {
-    const { tokens } = parseArgs({ args: [...args], options, strict: false, tokens: true });
-    const given = new Set<Switch>();
-    const words: string[] = [];
-    const folder: string[] = [];
-    for (const token of tokens) {
-      if (token.kind === 'positional') {
-        words.push(token.value);
-        if (words.length <= maxWords) continue;
-        throw new Error(`unexpected argument ${JSON.stringify(token.value)}`);
-      }
-      if (token.kind !== 'option') continue;
-      const name = switches.find((each) => `--${each}` === token.rawName);
-      if (name !== undefined && token.value === undefined) given.add(name);
-      else if (name !== undefined) throw new Error(`--${name} takes no value`);
-      else if (token.rawName === '--runtime-dir') {
-        folder.push('--runtime-dir', ...(token.value === undefined ? [] : [token.value]));
-      } else {
-        const hint = didYouMean(token.name, flags, (flag) => `--${flag}`);
-        throw new Error(`unknown flag ${token.rawName}${hint}`);
-      }
-    }
-    const { runtimeDir } = await readConfig(folder, terminal.environment);
-    return { socketPath: `${runtimeDir}/${adminSocketName}`, given, words };
-  } catch (error) {
-    terminal.err(`tsbridge: ${messageOf(error)}\n`);
-    return undefined;
   }
 }

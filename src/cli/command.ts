@@ -31,6 +31,31 @@ export const exitCodes = {
   differs: 3,
 } as const;
 
+/** The parts of a subcommand's help. */
+export interface HelpParts {
+  /** What follows `tsbridge` on the command line: `forget NETWORK [--yes]`. */
+  readonly usage: string;
+  /** What the subcommand does, as lines that end with a line break; may be empty. */
+  readonly about: string;
+  readonly flags: readonly (readonly [flag: string, meaning: string])[];
+  /** What each exit code means, the codes that need saying. */
+  readonly exits: Readonly<Partial<Record<keyof typeof exitCodes, string>>>;
+}
+
+/** The text of `tsbridge NAME --help`. */
+export function helpText({ usage, about, flags, exits }: HelpParts): string {
+  const codes = Object.entries(exitCodes).flatMap(([name, code]): [string, string][] => {
+    const meaning = exits[name as keyof typeof exitCodes];
+    return meaning === undefined ? [] : [[String(code), meaning]];
+  });
+  return [
+    `Usage: tsbridge ${usage}\n`,
+    about === '' ? '' : `\n${about}`,
+    `\nFlags:\n${columns(flags)}`,
+    `\nExit status:\n${columns(codes)}`,
+  ].join('');
+}
+
 /** Columns of a terminal that help text keeps to. */
 const terminalWidth = 100;
 

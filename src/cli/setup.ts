@@ -11,29 +11,31 @@ import {
 import { fields } from '../config/fields.js';
 import { messageOf } from '../core/errors.js';
 import { type EngineProcess, findEngines } from '../host/engine-process.js';
-import { type Command, columns, exitCodes, type Terminal } from './command.js';
+import { type Command, columns, exitCodes, helpText, type Terminal } from './command.js';
 
 export const setupCommand: Command = {
   name: 'setup',
   summary: "take over the settings of the host's engine",
   help: () =>
-    [
-      'Usage: tsbridge setup [--yes] [--config FILE] [--dockerd-pid PID]\n',
-      '\nThe engine does not tell plugins its own settings. This reads how dockerd was started and its\n',
-      'daemon.json, shows what belongs into the settings of tsbridge, and writes it after a yes. Settings\n',
-      'that dockerd does not have stay as they are.\n',
-      `\nFlags:\n${columns([
+    helpText({
+      usage: 'setup [--yes] [--config FILE] [--dockerd-pid PID]',
+      about: [
+        'The engine does not tell plugins its own settings. This reads how dockerd was started and its\n',
+        'daemon.json, shows what belongs into the settings of tsbridge, and writes it after a yes. Settings\n',
+        'that dockerd does not have stay as they are.\n',
+      ].join(''),
+      flags: [
         ['--yes', 'write without asking; needed where there is no terminal to ask at'],
         ['--config FILE', `in place of ${fields.configFile.fallback}`],
         ['--dockerd-pid PID', 'which dockerd, if there are several'],
-      ])}`,
-      `\nExit status:\n${columns([
-        [String(exitCodes.ok), 'the settings are those of the engine'],
-        [String(exitCodes.failed), 'they could not be read or written'],
-        [String(exitCodes.usage), 'wrong command line'],
-        [String(exitCodes.differs), 'they differ, and nothing was written'],
-      ])}`,
-    ].join(''),
+      ],
+      exits: {
+        ok: 'the settings are those of the engine',
+        failed: 'they could not be read or written',
+        usage: 'wrong command line',
+        differs: 'they differ, and nothing was written',
+      },
+    }),
   async run(args, terminal) {
     let values: { yes?: boolean; config?: string; 'dockerd-pid'?: string };
     try {

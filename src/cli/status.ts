@@ -2,41 +2,31 @@
 
 import type { WatchStatus } from '../driver/repair/debounce.js';
 import type { Status } from '../operator/status.js';
-import { AdminError, askDaemon, readAdminArguments } from './admin-client.js';
-import { type Command, columns, exitCodes } from './command.js';
+import { adminCommand } from './admin-command.js';
+import { columns, exitCodes } from './command.js';
 
-export const statusCommand: Command = {
+export const statusCommand = adminCommand<never, Status>({
   name: 'status',
   summary: 'how the daemon is, and whether the host is as it should be',
-  help: () =>
-    [
-      'Usage: tsbridge status [--json] [--runtime-dir DIR]\n',
-      `\nFlags:\n${columns([
-        ['--json', "the daemon's answer as it is"],
-        ['--runtime-dir DIR', "the daemon's, if it is not the default or in its configuration"],
-      ])}`,
-      `\nExit status:\n${columns([
-        [String(exitCodes.ok), 'it runs, and everything is as it should be'],
-        [String(exitCodes.failed), 'it does not run, or does not answer'],
-        [String(exitCodes.differs), 'it runs, and something is degraded or has to be repaired'],
-      ])}`,
-    ].join(''),
-  async run(args, terminal) {
-    const read = await readAdminArguments(args, ['json'], terminal);
-    if (read === undefined) return exitCodes.usage;
-    try {
-      const status = await askDaemon<Status>(read.socketPath, 'GET', '/status');
-      terminal.out(read.given.has('json') ? `${JSON.stringify(status, null, 2)}\n` : show(status));
-      const sound =
-        status.state === 'serving' && status.drift.count === 0 && status.degraded.length === 0;
-      return sound ? exitCodes.ok : exitCodes.differs;
-    } catch (error) {
-      if (!(error instanceof AdminError)) throw error;
-      terminal.err(`tsbridge status: ${error.message}\n`);
-      return exitCodes.failed;
-    }
+  help: {
+    usage: 'status',
+    about: '',
+    flags: [],
+    exits: {
+      ok: 'it runs, and everything is as it should be',
+      failed: 'it does not run, or does not answer',
+      differs: 'it runs, and something is degraded or has to be repaired',
+    },
   },
-};
+  switches: [],
+  ask: ({ request }) => request('GET', '/status'),
+  show,
+  exitCode: (status) => (isSound(status) ? exitCodes.ok : exitCodes.differs),
+});
+
+function isSound({ state, drift, degraded }: Status): boolean {
+  return state === 'serving' && drift.count === 0 && degraded.length === 0;
+}
 
 function show(status: Status): string {
   const { repairs, drift, degraded, proxy } = status;
