@@ -26,6 +26,7 @@ export const errorCodes = [
   'sysctl-failed',
   'record-failed',
   'record-unreadable',
+  'record-newer',
   'state-locked',
   'config-invalid',
   'socket-unavailable',

@@ -64,7 +64,7 @@ t.test('what cannot be understood is named and left as it is', async (t) => {
     ['truncated', `{"version":1,"id":"${id}","va`, /JSON/],
     ['empty', '', /JSON/],
     ['zeros', '\0'.repeat(50), /JSON/],
-    ['a newer version', `{"version":2,"id":"${id}","value":{}}`, /version 2.*knows only 1/],
+    ['no version', `{"version":0,"id":"${id}","value":{}}`, /version 0, which no tsbridge/],
     ['another id', `{"version":1,"id":"${otherId}","value":{}}`, /not the record of network a/],
     ['no value', `{"version":1,"id":"${id}"}`, /not the record of network a/],
     ['a list', '[]', /no record of tsbridge/],
@@ -89,6 +89,19 @@ t.test('what cannot be understood is named and left as it is', async (t) => {
     ],
     'and the others are read',
   );
+});
+
+t.test('records of a newer tsbridge are not read at all, and those of the first are', async (t) => {
+  const text = `{"version":3,"id":"${id}","value":{}}`;
+  const folder = t.testdir({
+    networks: { [`${otherId}.json`]: `{"version":1,"id":"${otherId}","value":"old"}` },
+    endpoints: { [`${id}.json`]: text },
+  });
+  const path = join(folder, 'endpoints', `${id}.json`);
+  await t.rejects(reload(folder), { code: 'record-newer', message: /version 3.*up to 2/ });
+  t.equal(fs.readFileSync(path, 'utf8'), text);
+  fs.unlinkSync(path);
+  t.same(await reload(folder), [{ kind: 'network', id: otherId, value: 'old' }]);
 });
 
 t.test('an endpoint that was being written when the machine stopped is no endpoint', async (t) => {

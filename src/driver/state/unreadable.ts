@@ -1,6 +1,6 @@
 /**
- * Records that exist and cannot be understood: damaged, or of a newer version. Their files stay as they are,
- * and no network or endpoint that they may describe is touched; all others are served.
+ * Records that exist and cannot be understood: damaged, or of a front end that this version lacks. Their
+ * files stay as they are, and no network or endpoint that they may describe is touched; all others are served.
  */
 import { DriverError } from '../../core/errors.js';
 import type { EndpointId } from '../../core/names.js';

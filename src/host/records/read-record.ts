@@ -3,12 +3,19 @@ import { readFileSync, statSync, unlinkSync } from 'node:fs';
 import { DriverError, messageOf } from '../../core/errors.js';
 import type { RecordKind, StoredRecord } from '../../driver/host.js';
 
-/** Version of the wrapper and of what the driver writes into its `value`. */
-export const recordVersion = 1;
+/**
+ * Version of the wrapper and of what the driver writes into its `value`. It goes up when an earlier
+ * version of tsbridge would not understand, or would misunderstand, what is written now. Version 1 is
+ * that of tsbridge 0.1.0; `decodeNetwork` and `decodeEndpoint` read its values, too.
+ */
+export const recordVersion = 2;
+const oldestVersion = 1;
 
 /**
  * A file that cannot be understood is left as it is. undefined: a power cut left the file of an
  * endpoint without content, and it has been deleted.
+ *
+ * @throws {DriverError} `record-newer`
  */
 export function readRecord(kind: RecordKind, id: string, path: string): StoredRecord | undefined {
   try {
@@ -19,7 +26,10 @@ export function readRecord(kind: RecordKind, id: string, path: string): StoredRe
     }
     return { kind, id, path, value: readValue(kind, id, path, text) };
   } catch (error) {
-    if (error instanceof DriverError) return { kind, id, path, unreadable: error };
+    // A daemon that serves beside records of a newer version would take their host state for nobody's.
+    if (error instanceof DriverError && error.code === 'record-unreadable') {
+      return { kind, id, path, unreadable: error };
+    }
     throw error;
   }
 }
@@ -50,11 +60,12 @@ function readValue(kind: RecordKind, id: string, path: string, text: string): un
   if (typeof wrapper !== 'object' || wrapper === null || !('version' in wrapper)) {
     throw unreadable(path, 'it is no record of tsbridge');
   }
-  if (wrapper.version !== recordVersion) {
-    const found = JSON.stringify(wrapper.version);
+  const { version } = wrapper;
+  if (typeof version === 'number' && version > recordVersion) throw newer(path, version);
+  if (version !== recordVersion && version !== oldestVersion) {
     throw unreadable(
       path,
-      `it has version ${found}, and this tsbridge knows only ${recordVersion}`,
+      `it has version ${JSON.stringify(version)}, which no tsbridge has written`,
     );
   }
   if (!('id' in wrapper) || wrapper.id !== id || !('value' in wrapper)) {
@@ -73,4 +84,13 @@ function readText(path: string): string {
 
 function unreadable(path: string, why: string, cause?: unknown): DriverError {
   return new DriverError('record-unreadable', `reading the record ${path}: ${why}`, { cause });
+}
+
+function newer(path: string, version: number): DriverError {
+  return new DriverError(
+    'record-newer',
+    `the record ${path} was written by a newer tsbridge (it has version ${version}, and this tsbridge ` +
+      `knows up to ${recordVersion}): start that tsbridge again; to go back to this one, remove the ` +
+      'networks with the newer one first. Nothing was changed',
+  );
 }

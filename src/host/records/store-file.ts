@@ -59,6 +59,8 @@ export class RecordFiles implements RecordStore {
   /**
    * Networks first; by id within each. Leftovers of interrupted writes are deleted, if the disk
    * lets us: they are never read.
+   *
+   * @throws {DriverError} `record-failed`, or `record-newer` if a newer tsbridge has written a record
    */
   async load(): Promise<StoredRecord[]> {
     const records: StoredRecord[] = [];
