@@ -65,7 +65,7 @@ export class ProxyLauncher {
     this.#folder.prepare();
     const found = await this.#find();
     const running = found === undefined ? await this.#start() : await this.#renew(found);
-    await this.#endOthers();
+    if (running.takeOver === undefined) await this.#endOthers();
     return running;
   }
 
@@ -102,9 +102,25 @@ export class ProxyLauncher {
         if (found.version === controlVersion) return found;
       }
     }
-    log.warn({ pid, version: found.version }, 'ports are given back, and taken by a new process');
-    await this.#running.retire(found);
-    return this.#start();
+    found.connection.close();
+    return this.#succeed(found.version);
+  }
+
+  /** A process that is ready, beside one that cannot hand over and serves until all is known. */
+  async #succeed(version: number): Promise<Running> {
+    const { controlPath, log } = this.settings;
+    const { running, path } = await this.#launch();
+    let done = false;
+    const takeOver = async (): Promise<void> => {
+      if (done) return;
+      log.warn({ version }, 'the old proxy process gives its ports back, and a new one takes them');
+      const old = await this.#running.reach(controlPath);
+      if (old !== undefined) await this.#running.retire(old);
+      this.#folder.choose(path);
+      done = true;
+      await this.#endOthers();
+    };
+    return { ...running, takeOver };
   }
 
   /** Replaces a process of another network namespace. If it holds ports there, that is an error instead. */

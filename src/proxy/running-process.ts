@@ -22,6 +22,11 @@ export interface Running {
   /** true: this daemon has started it, so it holds only what this daemon has asked for. */
   readonly fresh: boolean;
   readonly id: ProcessId | undefined;
+  /**
+   * Ends the service of a process that cannot hand its sockets over, whose place this one takes. To
+   * be called when all that is wanted is known, since until it is stated nobody holds the ports.
+   */
+  readonly takeOver?: () => Promise<void>;
 }
 
 /** A publish of 60,000 ports, on a machine under load, takes a third of it. */

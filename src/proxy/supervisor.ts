@@ -10,7 +10,7 @@ import { DriverError, messageOf } from '../core/errors.js';
 import type { EndpointId } from '../core/names.js';
 import { bindingKey } from '../core/ports/port.js';
 import type { HostPorts, Listener, ListenFailure } from '../driver/host.js';
-import { ConnectionLost, type ControlConnection, type Unsent } from './connection.js';
+import { ConnectionLost, type Unsent } from './connection.js';
 import { type About, type Reply, type Request, toWire, type WireFailure } from './control.js';
 import { type LauncherSettings, ProxyLauncher } from './launcher.js';
 import type { Running } from './running-process.js';
@@ -217,12 +217,13 @@ export class ProxySupervisor implements HostPorts {
    * Whether the process may be told to hold exactly what is wanted. Before recovery has read the records, a
    * process of an earlier daemon may hold ports that this one does not know yet.
    */
-  #mayState({ fresh }: Running): boolean {
-    return fresh || this.#complete;
+  #mayState({ fresh, takeOver }: Running): boolean {
+    return (fresh && takeOver === undefined) || this.#complete;
   }
 
   /** States the whole of what is wanted. */
-  async #state({ connection }: { connection: ControlConnection }): Promise<void> {
+  async #state({ connection, takeOver }: Pick<Running, 'connection' | 'takeOver'>): Promise<void> {
+    await takeOver?.();
     const doubts = this.#doubts;
     const all = this.#wanted.all().map(({ listener }) => listener);
     const reply = await connection.ask({ op: 'sync', owners: this.#wanted.toOwners() });

@@ -131,15 +131,19 @@ t.test('the process outlives its daemon, and a new daemon finds it', async (t) =
   second.detach();
 });
 
-t.test('a process of another version is told to let go, and replaced', async (t) => {
+t.test('a process that cannot hand over serves until all is known, and is replaced', async (t) => {
   const old = new ProxyProcess();
   t.teardown(() => old.dispose());
+  const held = net.createServer((socket) => socket.end('OLD'));
+  held.listen(21011, '127.0.0.1');
+  await once(held, 'listening');
   const asked: string[] = [];
   // What an older one does with requests that it knows, in the form that they have always had.
   const server = net.createServer((socket) => {
     const feed = lineSplitter((line) => {
       const { id, op } = JSON.parse(line) as Request;
       asked.push(op);
+      if (op === 'retire') held.close();
       socket.write(`${JSON.stringify({ id, version: 1 })}\n`);
       if (op === 'retire') server.close();
     });
@@ -148,10 +152,22 @@ t.test('a process of another version is told to let go, and replaced', async (t)
   server.listen(old.controlPath);
   await once(server, 'listening');
   const daemon = old.supervise();
-  t.same(await daemon.open(owner('v'), [listener('127.0.0.1:21011', container)]), []);
+  daemon.prepare();
+  t.match(await daemon.stats(), { listeners: 0 }, 'the new one is there');
+  t.same(asked, ['hello']);
+  t.equal(await ask('127.0.0.1', 21011, 'x'), 'OLD', 'and the old one serves');
+  const wanted = new Map([[owner('v'), [listener('127.0.0.1:21011', container)]]]);
+  t.same(await daemon.sync(wanted), []);
   t.same(asked, ['hello', 'retire']);
   t.equal(await ask('127.0.0.1', 21011, 'new'), 'NEW');
+  t.equal(old.processes.length, 1, 'the one that was ready');
+  t.same(await daemon.sync(wanted), [], 'which nothing ends');
+  t.equal(await ask('127.0.0.1', 21011, 'new'), 'NEW');
   daemon.detach();
+  const next = old.supervise();
+  t.same(await next.sync(wanted), []);
+  t.equal(old.processes.length, 1, 'and which the next daemon finds');
+  next.detach();
 });
 
 t.test('one that retires gives its ports back and keeps its connections', async (t) => {
