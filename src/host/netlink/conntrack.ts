@@ -27,16 +27,11 @@ import {
 } from './flow-selection.js';
 import { netlinkProtocol } from './netlink-socket.js';
 import { mostRequests, RequestBatches } from './request-batch.js';
+import { SharedRuns } from './shared-runs.js';
 
 const countFile = '/proc/sys/net/netfilter/nf_conntrack_count';
 /** What a kernel without connection tracking, or without its netlink part, answers. */
 const unsupported = ['EPROTONOSUPPORT', 'EOPNOTSUPP', 'ENOTSUP', 'EINVAL'];
-
-interface Removal {
-  readonly selectors: readonly FlowSelector[];
-  readonly resolve: () => void;
-  readonly reject: (error: Error) => void;
-}
 
 /**
  * Where the kernel can, it removes flows by a filter. Others are read from a dump and removed while the dump
@@ -45,8 +40,15 @@ interface Removal {
  * are worked on, share one dump, whose cost is the kernel's walk through its table.
  */
 export class ConntrackNetlink implements Conntrack {
-  #waiting: Removal[] = [];
-  #running: Promise<void> | undefined;
+  readonly #runs = new SharedRuns<readonly FlowSelector[]>(async (calls) => {
+    try {
+      await this.#removeFlows(calls.flat());
+      return new Map();
+    } catch (cause) {
+      const message = `forgetting the tracked connections of containers: ${messageOf(cause)}`;
+      throw new DriverError('firewall-failed', message, { cause });
+    }
+  });
   #removesByFilter: boolean;
 
   /** @param removesByFilter false: as with kernels before 6.11; for tests */
@@ -72,29 +74,7 @@ export class ConntrackNetlink implements Conntrack {
 
   #remove(selectors: readonly FlowSelector[]): Promise<void> {
     if (selectors.length === 0) return Promise.resolve();
-    return new Promise((resolve, reject) => {
-      this.#waiting.push({ selectors, resolve, reject });
-      this.#running ??= this.#run();
-    });
-  }
-
-  /** Never rejects: a failure rejects the promises of the calls. */
-  async #run(): Promise<void> {
-    // Calls of the same turn share one batch.
-    await Promise.resolve();
-    while (this.#waiting.length > 0) {
-      const batch = this.#waiting;
-      this.#waiting = [];
-      try {
-        await this.#removeFlows(batch.flatMap(({ selectors }) => selectors));
-        for (const { resolve } of batch) resolve();
-      } catch (cause) {
-        const message = `forgetting the tracked connections of containers: ${messageOf(cause)}`;
-        const error = new DriverError('firewall-failed', message, { cause });
-        for (const { reject } of batch) reject(error);
-      }
-    }
-    this.#running = undefined;
+    return this.#runs.join(selectors);
   }
 
   async #removeFlows(selectors: readonly FlowSelector[]): Promise<void> {

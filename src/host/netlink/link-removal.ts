@@ -5,46 +5,19 @@
 import { DriverError } from '../../core/errors.js';
 import type { InterfaceName } from '../../core/names.js';
 import { CommandError, runCommand } from '../process/exec.js';
-
-interface Removal {
-  readonly name: InterfaceName;
-  readonly resolve: () => void;
-  readonly reject: (error: Error) => void;
-}
+import { SharedRuns } from './shared-runs.js';
 
 /** Each link may wait for a grace period; a loaded machine makes that seconds. */
 const timeoutMs = 30_000;
 
 /** Calls that arrive while a process runs share the next one. */
 export class LinkRemoval {
-  #waiting: Removal[] = [];
-  #running: Promise<void> | undefined;
+  // Once each: the second deletion of a name in one batch could only find it absent.
+  readonly #runs = new SharedRuns<InterfaceName>((names) => deleteLinks([...new Set(names)]));
 
   /** An absent link is success. @throws {DriverError} `link-failed` */
   remove(name: InterfaceName): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#waiting.push({ name, resolve, reject });
-      this.#running ??= this.#run();
-    });
-  }
-
-  /** Never rejects: a failure rejects the promises of the calls. */
-  async #run(): Promise<void> {
-    // Calls of the same turn share one process, and `#running` is set before it is cleared.
-    await Promise.resolve();
-    while (this.#waiting.length > 0) {
-      const batch = this.#waiting;
-      this.#waiting = [];
-      // Once each: the second deletion of a name in one batch could only find it absent.
-      const names = [...new Set(batch.map((removal) => removal.name))];
-      const failures = await deleteLinks(names);
-      for (const { name, resolve, reject } of batch) {
-        const failure = failures.get(name);
-        if (failure === undefined) resolve();
-        else reject(failure);
-      }
-    }
-    this.#running = undefined;
+    return this.#runs.join(name);
   }
 }
 
