@@ -115,6 +115,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'core/segments': ['core/network', 'core/address', 'core/names', 'core/errors'],
   'core/network': ['core/address', 'core/names', 'core/errors'],
   'core/problems': ['core/errors'],
+  'core/record-fields': ['core/errors'],
   'core/names': ['core/address'],
   'core/address': [],
   // Both make the words of errors; the table of errno knows nothing else.

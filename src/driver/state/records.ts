@@ -19,6 +19,7 @@ import {
   parsePort,
   protocols,
 } from '../../core/ports/port.js';
+import { listField, objectField, textField, unreadableField } from '../../core/record-fields.js';
 import type { ProcessId } from '../host.js';
 
 /**
@@ -113,37 +114,39 @@ const encodeBinding = (b: PortBinding): unknown => [
 
 /** Throws `record-unreadable`; the store adds the name of the file. */
 export function decodeNetwork(value: unknown): NetworkRecord {
-  const fields = object(value, 'record');
+  const fields = objectField(value, 'record');
   // Records of the first format call the rule settings `terms`.
   return {
     phase: phase(fields.phase),
     sequence: number(fields.sequence, 'sequence'),
     bridgeMade: fields.bridgeMade === true,
     addressesMade: addresses(fields.addressesMade ?? []),
-    ruleSettings: ruleSettings(object(fields.ruleSettings ?? fields.terms, 'ruleSettings')),
+    ruleSettings: ruleSettings(objectField(fields.ruleSettings ?? fields.terms, 'ruleSettings')),
     frontEnd: frontEnd(fields.frontEnd),
-    input: object(fields.input, 'input'),
+    input: objectField(fields.input, 'input'),
   };
 }
 
 /** Throws `record-unreadable`; the store adds the name of the file. */
 export function decodeEndpoint(value: unknown): EndpointRecord {
-  const fields = object(value, 'record');
-  const input = object(fields.input, 'input');
+  const fields = objectField(value, 'record');
+  const input = objectField(fields.input, 'input');
   // Records of the first format name no front end, and say `creating` until the endpoint is joined.
   const old = fields.frontEnd === undefined && fields.phase === 'creating';
   return {
     phase: old ? 'created' : phase(fields.phase),
     sequence: number(fields.sequence, 'sequence'),
     nameAttempt: number(fields.nameAttempt, 'nameAttempt'),
-    engine: fields.engine === undefined ? undefined : (text(fields.engine, 'engine') as ProcessId),
-    sandboxKey: fields.sandboxKey === undefined ? undefined : text(fields.sandboxKey, 'sandboxKey'),
+    engine:
+      fields.engine === undefined ? undefined : (textField(fields.engine, 'engine') as ProcessId),
+    sandboxKey:
+      fields.sandboxKey === undefined ? undefined : textField(fields.sandboxKey, 'sandboxKey'),
     ...decodePorts(fields),
-    yielded: list(fields.yielded ?? [], 'yielded').map(binding),
+    yielded: listField(fields.yielded ?? [], 'yielded').map(binding),
     ...(fields.released === undefined
       ? {}
-      : { released: decodePorts(object(fields.released, 'released')) }),
-    exposed: list(fields.exposed, 'exposed').map(exposed),
+      : { released: decodePorts(objectField(fields.released, 'released')) }),
+    exposed: listField(fields.exposed, 'exposed').map(exposed),
     networkId: id(parseNetworkId, fields.networkId ?? input.networkId, 'networkId'),
     endpointId: id(parseEndpointId, fields.endpointId ?? input.endpointId, 'endpointId'),
     frontEnd: frontEnd(fields.frontEnd),
@@ -152,59 +155,60 @@ export function decodeEndpoint(value: unknown): EndpointRecord {
 }
 
 function addresses(value: unknown): Cidr[] {
-  return list(value, 'addressesMade').map((entry) => {
-    const cidr = parseCidr(text(entry, 'addressesMade'));
-    if (cidr === undefined) throw unreadable('addressesMade', 'an address and a prefix length');
+  return listField(value, 'addressesMade').map((entry) => {
+    const cidr = parseCidr(textField(entry, 'addressesMade'));
+    if (cidr === undefined)
+      throw unreadableField('addressesMade', 'an address and a prefix length');
     return cidr;
   });
 }
 
 function decodePorts(fields: Record<string, unknown>): Pick<EndpointRecord, 'bindings' | 'opened'> {
   return {
-    bindings: list(fields.bindings, 'bindings').map(binding),
-    opened: list(fields.opened ?? [], 'opened').map(opened),
+    bindings: listField(fields.bindings, 'bindings').map(binding),
+    opened: listField(fields.opened ?? [], 'opened').map(opened),
   };
 }
 
 function binding(value: unknown): PortBinding {
-  const [name, host, hostPort, container, containerPort] = list(value, 'bindings');
-  const hostIp = parseIp(text(host, 'bindings'));
-  const containerIp = parseIp(text(container, 'bindings'));
+  const [name, host, hostPort, container, containerPort] = listField(value, 'bindings');
+  const hostIp = parseIp(textField(host, 'bindings'));
+  const containerIp = parseIp(textField(container, 'bindings'));
   const from = parsePort(number(hostPort, 'bindings'));
   const to = parsePort(number(containerPort, 'bindings'));
-  if (!hostIp || !containerIp || !from || !to) throw unreadable('bindings', 'a port binding');
+  if (!hostIp || !containerIp || !from || !to) throw unreadableField('bindings', 'a port binding');
   return { protocol: protocol(name), hostIp, hostPort: from, containerIp, containerPort: to };
 }
 
 function exposed(value: unknown): ExposedPort {
-  const [name, written] = list(value, 'exposed');
+  const [name, written] = listField(value, 'exposed');
   const port = parsePort(number(written, 'exposed'));
-  if (!port) throw unreadable('exposed', 'a port of a container');
+  if (!port) throw unreadableField('exposed', 'a port of a container');
   return { protocol: protocol(name), port };
 }
 
 function opened(value: unknown): OpenPort {
-  const [name, container, port] = list(value, 'opened');
-  const containerIp = parseIp(text(container, 'opened'));
+  const [name, container, port] = listField(value, 'opened');
+  const containerIp = parseIp(textField(container, 'opened'));
   const containerPort = parsePort(number(port, 'opened'));
-  if (!containerIp || !containerPort) throw unreadable('opened', 'a port of a container');
+  if (!containerIp || !containerPort) throw unreadableField('opened', 'a port of a container');
   return { protocol: protocol(name), containerIp, containerPort };
 }
 
 /** Records without a name are of libnetwork: records of the first format name no front end. */
 function frontEnd(value: unknown): string {
-  return value === undefined ? 'libnetwork' : text(value, 'frontEnd');
+  return value === undefined ? 'libnetwork' : textField(value, 'frontEnd');
 }
 
 function id<Id>(parse: (text: string) => Id | undefined, value: unknown, name: string): Id {
-  const found = parse(text(value, name));
+  const found = parse(textField(value, name));
   if (found === undefined) throw new DriverError('record-unreadable', 'its ids are none');
   return found;
 }
 
 function phase(value: unknown): Phase {
   const found = phases.find((name) => name === value);
-  if (found === undefined) throw unreadable('phase', phases.join(', '));
+  if (found === undefined) throw unreadableField('phase', phases.join(', '));
   return found;
 }
 
@@ -220,43 +224,22 @@ function ruleSettings(fields: Record<string, unknown>): RuleSettings {
 
 function generation(value: unknown): GenerationName {
   const found = generationNames.find((name) => name === value);
-  if (found === undefined) throw unreadable('generation', generationNames.join(', '));
+  if (found === undefined) throw unreadableField('generation', generationNames.join(', '));
   return found;
 }
 
 function protocol(value: unknown): Protocol {
   const found = protocols.find((name) => name === value);
-  if (found === undefined) throw unreadable('protocol', protocols.join(', '));
+  if (found === undefined) throw unreadableField('protocol', protocols.join(', '));
   return found;
 }
 
 function flag(value: unknown, name: string): boolean {
-  if (typeof value !== 'boolean') throw unreadable(name, 'true or false');
-  return value;
-}
-
-function object(value: unknown, name: string): Record<string, unknown> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw unreadable(name, 'an object');
-  }
-  return value as Record<string, unknown>;
-}
-
-function list(value: unknown, name: string): unknown[] {
-  if (!Array.isArray(value)) throw unreadable(name, 'a list');
-  return value;
-}
-
-function text(value: unknown, name: string): string {
-  if (typeof value !== 'string') throw unreadable(name, 'a string');
+  if (typeof value !== 'boolean') throw unreadableField(name, 'true or false');
   return value;
 }
 
 function number(value: unknown, name: string): number {
-  if (typeof value !== 'number' || !Number.isFinite(value)) throw unreadable(name, 'a number');
+  if (typeof value !== 'number' || !Number.isFinite(value)) throw unreadableField(name, 'a number');
   return value;
-}
-
-function unreadable(name: string, expected: string): DriverError {
-  return new DriverError('record-unreadable', `field ${name} should be ${expected}`);
 }

@@ -1,9 +1,9 @@
 /** Docker's plugin protocol as the driver sees it: what it keeps of calls, and how that is read. */
-import { DriverError } from '../../core/errors.js';
 import { parseEndpoint } from '../../core/options/endpoint-options.js';
 import type { EndpointInput, NetworkInput } from '../../core/options/input.js';
 import { parseNetwork } from '../../core/options/network-options.js';
-import { isOptionMap, type OptionMap, wellKnown } from '../../core/options/option-reader.js';
+import { wellKnown } from '../../core/options/option-reader.js';
+import { listField, objectField, textField } from '../../core/record-fields.js';
 import type { FrontEnd } from '../../driver/front-end.js';
 
 export const libnetwork: FrontEnd = {
@@ -30,42 +30,23 @@ function asJson(value: unknown): unknown {
 
 /** A record is read as carefully as a call. */
 function networkInput(value: unknown): NetworkInput {
-  const input = object(value, 'input');
+  const input = objectField(value, 'input');
   return {
-    networkId: text(input.networkId, 'networkId'),
-    options: object(input.options, 'options'),
-    ipv4Data: list(input.ipv4Data, 'ipv4Data').map((pool) => object(pool, 'ipv4Data')),
-    ipv6Data: list(input.ipv6Data, 'ipv6Data').map((pool) => object(pool, 'ipv6Data')),
+    networkId: textField(input.networkId, 'networkId'),
+    options: objectField(input.options, 'options'),
+    ipv4Data: listField(input.ipv4Data, 'ipv4Data').map((pool) => objectField(pool, 'ipv4Data')),
+    ipv6Data: listField(input.ipv6Data, 'ipv6Data').map((pool) => objectField(pool, 'ipv6Data')),
   };
 }
 
 function endpointInput(value: unknown): EndpointInput {
-  const input = object(value, 'input');
+  const input = objectField(value, 'input');
   return {
-    networkId: text(input.networkId, 'networkId'),
-    endpointId: text(input.endpointId, 'endpointId'),
-    address: text(input.address, 'address'),
-    addressIpv6: text(input.addressIpv6, 'addressIpv6'),
-    mac: text(input.mac, 'mac'),
-    options: object(input.options, 'options'),
+    networkId: textField(input.networkId, 'networkId'),
+    endpointId: textField(input.endpointId, 'endpointId'),
+    address: textField(input.address, 'address'),
+    addressIpv6: textField(input.addressIpv6, 'addressIpv6'),
+    mac: textField(input.mac, 'mac'),
+    options: objectField(input.options, 'options'),
   };
-}
-
-function object(value: unknown, name: string): OptionMap {
-  if (!isOptionMap(value)) throw unreadable(name, 'an object');
-  return value;
-}
-
-function list(value: unknown, name: string): unknown[] {
-  if (!Array.isArray(value)) throw unreadable(name, 'a list');
-  return value;
-}
-
-function text(value: unknown, name: string): string {
-  if (typeof value !== 'string') throw unreadable(name, 'a string');
-  return value;
-}
-
-function unreadable(name: string, expected: string): DriverError {
-  return new DriverError('record-unreadable', `field ${name} should be ${expected}`);
 }
