@@ -1,62 +1,18 @@
 /** The calls of an engine against a host in memory: what is there after each, and after failures. */
-import { createHash } from 'node:crypto';
 import t from 'tap';
-import type { GenerationName } from '../../src/core/generations/generation.js';
-import { recover } from '../../src/driver/recover.js';
-import { repairRules } from '../../src/driver/repair/rules.js';
-import { CalledDriver } from '../fakes/called-driver.js';
-import { type FakeHost, makeHost } from '../fakes/fake-host.js';
-import { endpointIds } from '../fakes/ids.js';
-
-const id = (seed: string) => createHash('sha256').update(seed).digest('hex');
-const networkId = id('a');
-const endpointId = id('b');
-const bridge = `br-${networkId.slice(0, 12)}`;
-const ids = (network = networkId, endpoint = endpointId) => {
-  return endpointIds(network, endpoint);
-};
-const network = (number = 5, network = networkId, options: Record<string, unknown> = {}) => ({
-  networkId: network,
-  options: { 'com.docker.network.generic': {}, ...options },
-  ipv4Data: [{ pool: `10.${number}.0.0/24`, gateway: `10.${number}.0.1/24` }],
-  ipv6Data: [],
-});
-const endpoint = (host = 2, endpoint = endpointId) => ({
+import { makeHost } from '../fakes/fake-host.js';
+import {
+  bridge,
+  endpoint,
+  endpointId,
+  id,
+  ids,
+  network,
   networkId,
-  endpointId: endpoint,
-  address: `10.5.0.${host}/24`,
-  addressIpv6: '',
-  mac: '',
-  options: {},
-});
-const publish = (
-  ...ports: [proto: number, port: number, host: number, end?: number, ip?: string][]
-) => ({
-  'com.docker.network.portmap': ports.map(([Proto, Port, HostPort, HostPortEnd, HostIP]) => ({
-    Proto,
-    IP: '',
-    Port,
-    HostIP: HostIP ?? '',
-    HostPort,
-    HostPortEnd: HostPortEnd ?? HostPort,
-  })),
-  'com.docker.network.endpoint.exposedports': ports.map(([Proto, Port]) => ({ Proto, Port })),
-});
-
-/** A driver on this host, recovered from whatever records it has. */
-async function start(host: FakeHost, generation?: GenerationName) {
-  const { world, choice } = host.boot({}, generation);
-  await recover(world);
-  return { driver: new CalledDriver(world, Promise.resolve()), world, choice };
-}
-
-/** Once nothing is on its way out. */
-const state = (host: FakeHost) => ({
-  links: [...host.links.links.keys()].sort(),
-  rules: host.firewall.dump(),
-  ports: [...host.hostPorts.held.keys()].sort(),
-  records: [...host.store.records.keys()].sort(),
-});
+  publish,
+  start,
+  state,
+} from '../fakes/one-container.js';
 
 t.test('a network, a container with ports, and nothing left', async (t) => {
   const host = makeHost();
@@ -254,133 +210,4 @@ t.test('ports that cannot be had are refused, and nothing is published', async (
   host.hostPorts.foreign.set('[::]:7000/tcp', 'EAFNOSUPPORT');
   await driver.publishPorts(other, publish([6, 80, 7000]));
   t.ok(host.hostPorts.held.has('0.0.0.0:7000/tcp'), 'a host without IPv6 publishes on IPv4');
-});
-
-t.test('a second driver takes over what is there without touching it', async (t) => {
-  const host = makeHost();
-  const { driver } = await start(host);
-  await driver.createNetwork(network());
-  await driver.createEndpoint(endpoint());
-  await driver.join(ids(), '/ns');
-  await driver.publishPorts(ids(), publish([6, 80, 8080]));
-  const before = state(host);
-  const restores = host.firewall.restores.length;
-  const second = await start(host);
-  t.same(state(host), before);
-  t.equal(host.firewall.restores.length, restores, 'no rule is written again');
-  await second.driver.deleteEndpoint(ids());
-  await second.driver.deleteNetwork(ids().networkId);
-  t.same(state(host).links, []);
-  t.same(state(host).ports, []);
-  t.same(state(host).records, []);
-});
-
-t.test('after a reboot networks come back and dead containers do not', async (t) => {
-  const host = makeHost();
-  const { driver } = await start(host);
-  await driver.createNetwork(network());
-  const before = state(host);
-  await driver.createEndpoint(endpoint());
-  await driver.publishPorts(ids(), publish([6, 80, 8080]));
-  host.links.links.clear();
-  host.firewall.flush();
-  await start(host);
-  t.same(state(host).links, before.links);
-  t.same(state(host).rules, before.rules);
-  t.same(state(host).ports, []);
-  t.same(state(host).records, before.records);
-});
-
-t.test('rules move over when the engine turns out to be of another generation', async (t) => {
-  const host = makeHost();
-  const boot = host.boot({}, 'auto');
-  await recover(boot.world);
-  const driver = new CalledDriver(boot.world, Promise.resolve());
-  await driver.createNetwork(network());
-  t.ok(host.firewall.dump()['filter DOCKER-INTERNAL'], 'no engine: the newest');
-  await driver.createEndpoint(endpoint());
-  await driver.publishPorts(ids(), publish([6, 80, 8080]));
-  await repairRules(boot.world);
-  t.ok(host.firewall.dump()['filter DOCKER-INTERNAL'], 'our own chains are no engine');
-  // An engine of 20.10 starts.
-  const jump = '-I FORWARD 1 -j DOCKER-ISOLATION-STAGE-1';
-  const chains = '-N DOCKER-ISOLATION-STAGE-1\n-N DOCKER-ISOLATION-STAGE-2';
-  await host.firewall.restore(4, `*filter\n${chains}\n${jump}\nCOMMIT\n`);
-  await repairRules(boot.world);
-  t.notMatch(JSON.stringify(host.firewall.dump()), /DOCKER-FORWARD|DOCKER-CT|DOCKER-BRIDGE/);
-  const again = makeHost();
-  const fresh = await start(again);
-  await fresh.driver.createNetwork(network());
-  await fresh.driver.createEndpoint(endpoint());
-  await fresh.driver.publishPorts(ids(), publish([6, 80, 8080]));
-  t.same(host.firewall.dump(), again.firewall.dump(), 'as if it had been so from the start');
-});
-
-t.test('an option that the engine of the host lacks', async (t) => {
-  const { driver } = await start(makeHost());
-  const labels = { 'com.docker.network.bridge.gateway_mode_ipv4': 'routed' };
-  await t.rejects(
-    driver.createNetwork(network(5, networkId, { 'com.docker.network.generic': labels })),
-    { code: 'options-invalid', message: /since Docker 27 \(with tsbridge: with the rules of 28/ },
-  );
-});
-
-t.test('a routed network opens container ports and binds none', async (t) => {
-  const host = makeHost();
-  const { driver } = await start(host, 'docker28');
-  const labels = { 'com.docker.network.bridge.gateway_mode_ipv4': 'routed' };
-  await driver.createNetwork(network(5, networkId, { 'com.docker.network.generic': labels }));
-  const before = state(host);
-  await driver.createEndpoint(endpoint());
-  const joined = state(host);
-  await driver.publishPorts(ids(), publish([6, 80, 8080], [17, 53, 5353]));
-  const opened = Object.values(host.firewall.dump())
-    .flat()
-    .filter((line) => line.includes('--dport'));
-  t.equal(opened.length, 2, opened.join());
-  t.match(opened.join(), '-d 10.5.0.2/32');
-  t.same([...host.hostPorts.held.keys()].sort(), ['[::]:5353/udp', '[::]:8080/tcp']);
-  const ports = (await driver.endpointInfo(ids()))['com.docker.network.portmap'];
-  t.match(ports, [
-    ...[
-      { HostIP: '::', HostPort: 5353 },
-      { HostIP: '::', HostPort: 8080 },
-    ],
-    ...[{ IP: '10.5.0.2', Port: 53, HostIP: '', HostPort: 0 }, { Port: 80 }],
-  ]);
-
-  const again = await start(host, 'docker28');
-  await again.driver.revokePorts(ids());
-  t.same(state(host), joined, 'also after a restart');
-  await again.driver.deleteEndpoint(ids());
-  t.same(state(host), before);
-});
-
-t.test('endpoints are created on a kernel without table raw', async (t) => {
-  const host = makeHost();
-  const { driver, world } = await start(host, 'docker28');
-  await driver.createNetwork(network());
-  host.firewall.missing.add('raw');
-  await driver.createEndpoint(endpoint());
-  await driver.publishPorts(ids(), publish([6, 80, 8080, 8080, '127.0.0.1']));
-  t.match(
-    host.firewall.rules('nat', 'DOCKER').at(-1),
-    '-d 127.0.0.1/32',
-    'all but those are there',
-  );
-  t.match(world.rules.problems(), [/no table raw for IPv4/]);
-  const warnings = host.logged.filter(({ level }) => level === 'warn');
-  t.match(warnings, [{ message: /no table raw for IPv4/ }], 'once');
-  t.same(await repairRules(world), [], 'nothing is missed');
-  await driver.deleteEndpoint(ids());
-  t.notMatch(JSON.stringify(host.firewall.dump()), /10\.5\.0\.2/);
-});
-
-t.test('a commit that is refused for another reason', async (t) => {
-  const host = makeHost();
-  const { driver, world } = await start(host, 'docker28');
-  await driver.createNetwork(network());
-  host.firewall.missing.add('raw').add('filter');
-  await t.rejects(driver.createEndpoint(endpoint()), { code: 'firewall-failed' });
-  t.same(world.rules.problems(), [], 'says nothing of the table');
 });
