@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import type { Architecture } from './architectures.js';
 import type { Release } from './release.js';
-import { run } from './run.js';
+import { type Effort, run } from './run.js';
 import { folderSize } from './size.js';
 import { normalise } from './stage.js';
 
@@ -21,6 +21,7 @@ export async function buildDeb(
   architecture: Architecture,
   stage: string,
   out: string,
+  effort: Effort,
 ): Promise<string> {
   const { root, version, epoch } = release;
   const control = join(stage, 'DEBIAN');
@@ -42,7 +43,9 @@ export async function buildDeb(
   }
   normalise(stage, epoch);
   const path = join(out, `tsbridge_${version}_${architecture.name}.deb`);
-  const args = ['--root-owner-group', '-Zxz', '-z9', '--build', stage, path];
+  const compression = effort === 'small' ? ['-Zxz', '-z9'] : ['-Zgzip', '-z1'];
+  // One thread, since several cut the stream where their number says.
+  const args = ['--root-owner-group', '--threads-max=1', ...compression, '--build', stage, path];
   await run('dpkg-deb', args, { env: { SOURCE_DATE_EPOCH: String(epoch) } });
   rmSync(control, { recursive: true });
   return path;
@@ -65,9 +68,10 @@ function controlFile(
     'Section: net',
     'Priority: optional',
     'Description: bridge networks for Docker, fast and self-repairing',
-    ' A network driver for Docker that makes what the engine makes itself: the same bridges, veth',
-    ' pairs, iptables chains and port mappings. One process in place of one for each port,',
-    ' rules that come back by themselves, errors that say what to do.',
+    ' A network driver for Docker that makes what the engine makes itself: the same',
+    ' bridges, veth pairs, iptables chains and port mappings. One process in place',
+    ' of one for each port, rules that come back by themselves, errors that say what',
+    ' to do.',
     ' .',
     ' Networks take it by name: docker network create -d tsbridge app',
     '',

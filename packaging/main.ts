@@ -1,5 +1,5 @@
 /**
- * `scripts/package [--out DIR] [--arch NAME]… [--format NAME]…`: builds the packages. The first word of
+ * `scripts/package [--out DIR] [--arch NAME]… [--format NAME]… [--quick]`: builds the packages. The first word of
  * every line that it prints is the file, the second its size in bytes, the third its SHA-256.
  */
 import { createHash } from 'node:crypto';
@@ -10,6 +10,7 @@ import { type Architecture, architectures } from './architectures.js';
 import { buildDeb } from './deb.js';
 import { type Release, readRelease } from './release.js';
 import { buildRpm } from './rpm.js';
+import type { Effort } from './run.js';
 import { stageFiles } from './stage.js';
 import { buildTarball } from './tarball.js';
 
@@ -18,6 +19,7 @@ type Build = (
   architecture: Architecture,
   stage: string,
   out: string,
+  effort: Effort,
 ) => Promise<string>;
 
 /** In this order: the Debian package adds files of its own to the staged ones. */
@@ -32,6 +34,7 @@ const { values } = parseArgs({
     out: { type: 'string', default: 'packages' },
     arch: { type: 'string', multiple: true },
     format: { type: 'string', multiple: true },
+    quick: { type: 'boolean', default: false },
   },
 });
 const one = <T>(
@@ -56,7 +59,7 @@ for (const architecture of one(architectures, values.arch, ({ name }) => name)) 
   const stage = join(cache, `stage-${architecture.name}`);
   await stageFiles(release, architecture, stage, cache);
   for (const [, build] of one(Object.entries(formats), values.format, ([name]) => name)) {
-    const path = await build(release, architecture, stage, out);
+    const path = await build(release, architecture, stage, out, values.quick ? 'quick' : 'small');
     const sum = createHash('sha256').update(readFileSync(path)).digest('hex');
     sums.push(`${sum}  ${basename(path)}\n`);
     process.stdout.write(`${path} ${statSync(path).size} ${sum}\n`);

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Architecture } from './architectures.js';
 import type { Release } from './release.js';
-import { run } from './run.js';
+import { type Effort, run } from './run.js';
 
 /** @returns the path of the package */
 export async function buildRpm(
@@ -12,6 +12,7 @@ export async function buildRpm(
   { rpm }: Architecture,
   stage: string,
   out: string,
+  effort: Effort,
 ): Promise<string> {
   const work = mkdtempSync(join(tmpdir(), 'tsbridge-rpm-'));
   try {
@@ -24,11 +25,13 @@ export async function buildRpm(
       [
         ...['-bb', '--target', `${rpm}-linux`, spec],
         ...define('_topdir', work),
+        // Otherwise rpm makes one in the home folder.
+        ...define('_dbpath', join(work, 'db')),
         // Equal bytes from equal sources, whatever machine builds them.
         ...define('_buildhost', 'localhost'),
         ...define('use_source_date_epoch_as_buildtime', '1'),
         ...define('clamp_mtime_to_source_date_epoch', '1'),
-        ...define('_binary_payload', 'w19.zstdio'),
+        ...define('_binary_payload', effort === 'small' ? 'w19.zstdio' : 'w1.gzdio'),
         ...define('_build_id_links', 'none'),
       ],
       { env: { SOURCE_DATE_EPOCH: String(release.epoch) } },
@@ -67,6 +70,8 @@ function specFile({ version, epoch }: Release, stage: string): string {
     '%install',
     `cp -a ${stage}/. %{buildroot}/`,
     'rm -rf %{buildroot}/DEBIAN %{buildroot}/usr/share/lintian',
+    // Debian has a folder of its own for completions of packages.
+    'mv %{buildroot}/usr/share/zsh/vendor-completions %{buildroot}/usr/share/zsh/site-functions',
     '%preun',
     '# The driver of networks that Docker still has does not go.',
     'if [ "$1" = 0 ]; then',
@@ -92,11 +97,16 @@ function specFile({ version, epoch }: Release, stage: string): string {
     '/usr/lib/tsbridge',
     ...['tsbridge.service', 'tsbridge.socket'].map((unit) => `/usr/lib/systemd/system/${unit}`),
     '/usr/lib/modules-load.d/tsbridge.conf',
+    // Folders of programs that the host may not have; the others belong to `filesystem` and systemd.
+    ...['/usr/lib/NetworkManager', '/usr/lib/NetworkManager/conf.d'].map((path) => `%dir ${path}`),
+    ...['bash-completion', 'bash-completion/completions', 'zsh', 'zsh/site-functions']
+      .concat('fish', 'fish/vendor_completions.d')
+      .map((path) => `%dir /usr/share/${path}`),
     '/usr/lib/NetworkManager/conf.d/90-tsbridge.conf',
     '/usr/lib/systemd/network/05-tsbridge-bridges.network',
     '/usr/lib/systemd/network/05-tsbridge-veths.network',
     '/usr/share/bash-completion/completions/tsbridge',
-    '/usr/share/zsh/vendor-completions/_tsbridge',
+    '/usr/share/zsh/site-functions/_tsbridge',
     '/usr/share/fish/vendor_completions.d/tsbridge.fish',
     '/usr/share/doc/tsbridge',
     '/usr/share/man/man5/tsbridge.json.5.gz',

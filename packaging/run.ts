@@ -1,6 +1,9 @@
 /** Programs that the packaging needs: no shell, and what they say is part of the error. */
 import { execa } from 'execa';
 
+/** How well to compress: `small` is what is published; `quick` takes seconds, for tests. */
+export type Effort = 'small' | 'quick';
+
 /** @returns what the program printed on standard output */
 export async function run(
   program: string,

@@ -64,7 +64,7 @@ export async function stageFiles(
   cpSync(join(runtime, 'bin/node'), join(stage, library, 'bin/node'));
   await stageLibraries(root, architecture, join(stage, library, 'node_modules'), fetched);
 
-  put(`${library}/bin/tsbridge`, launcher(root), 0o755);
+  put(`${library}/bin/tsbridge`, launcher(root, architecture), 0o755);
   mkdirSync(join(stage, 'usr/bin'), { recursive: true });
   symlinkSync('../lib/tsbridge/bin/tsbridge', join(stage, 'usr/bin/tsbridge'));
   for (const name of ['tsbridge.service', 'tsbridge.socket']) {
@@ -102,7 +102,8 @@ async function stageLibraries(
   const own = (name: string) => join(root, 'node_modules', name);
   const scriptsOf = (name: string) =>
     readdirSync(own(name), { recursive: true, encoding: 'utf8' }).filter((path) =>
-      /\.c?js$/.test(path),
+      // koffi has two programs that build it.
+      /(?<!cnoke|trampolines)\.c?js$/.test(path),
     );
   keep(own('koffi'), 'koffi', ['package.json', 'LICENSE.txt', ...scriptsOf('koffi')]);
   const binary = `@koromix/koffi-${npm}`;
@@ -129,10 +130,14 @@ function runtimeFlags(root: string): string {
 }
 
 /** Finds the rest beside itself, wherever the folder was unpacked. */
-function launcher(root: string): string {
+function launcher(root: string, { rpm, loader }: Architecture): string {
   return [
     '#!/bin/sh',
     '# Starts tsbridge with the Node.js that lies beside this file, wherever the folder is.',
+    `if [ ! -e ${loader} ]; then`,
+    `  echo "tsbridge: this build runs on Linux on ${rpm} with glibc, and there is no ${loader} here" >&2`,
+    '  exit 2',
+    'fi',
     'here=$(dirname "$(readlink -f "$0")")',
     `exec "$here/node" ${runtimeFlags(root)} "$here/../dist/main.js" "$@"`,
     '',

@@ -5,7 +5,7 @@
 import { join } from 'node:path';
 import type { Architecture } from './architectures.js';
 import type { Release } from './release.js';
-import { run } from './run.js';
+import { type Effort, run } from './run.js';
 
 /** @returns the path of the archive, in which all lies in one folder of its name */
 export async function buildTarball(
@@ -13,6 +13,7 @@ export async function buildTarball(
   { npm }: Architecture,
   stage: string,
   out: string,
+  effort: Effort,
 ): Promise<string> {
   const name = `tsbridge-${version}-${npm}`;
   const plain = join(out, `${name}.tar`);
@@ -22,6 +23,6 @@ export async function buildTarball(
     ...['--format=gnu', `--transform=s,^\\./,${name}/,S`, '--exclude=./DEBIAN', '.'],
   ]);
   // One thread, since several cut the stream where their number says.
-  await run('xz', ['--threads=1', '-9', '--force', plain]);
+  await run('xz', ['--threads=1', effort === 'small' ? '-9' : '-0', '--force', plain]);
   return `${plain}.xz`;
 }
