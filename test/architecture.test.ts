@@ -27,9 +27,10 @@ const parts = [
 const mayImport: Readonly<Record<string, readonly string[]>> = {
   main: ['no-debugger', 'daemon', 'cli'],
   daemon: [...parts, 'unix-socket', 'build-id'],
-  cli: ['version', 'daemon', ...parts],
+  cli: ['version', 'platform', 'daemon', ...parts],
   config: ['core'],
   version: [],
+  platform: [],
   yielding: [],
   background: ['core/errors', 'driver/host'],
   linux: [],

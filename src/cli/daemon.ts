@@ -3,6 +3,7 @@
 import { type Config, readConfig } from '../config/config.js';
 import { environmentName, fallbackText, fieldNames, fields } from '../config/fields.js';
 import { DriverError } from '../core/errors.js';
+import { type Platform, platformProblem, readPlatform } from '../platform.js';
 import { readVersion } from '../version.js';
 import type { Command } from './command.js';
 import { columns, exitCodes } from './command.js';
@@ -12,8 +13,12 @@ type Load = () => Promise<{ runDaemon(config: Config, version: string): Promise<
 /**
  * @param load loads the composition root. Help and wrong command lines are answered without it, and
  *   so without loading the driver's libraries
+ * @param platform reads what the machine is; the libraries have binaries for some only
  */
-export function daemonCommand(load: Load = () => import('../daemon.js')): Command {
+export function daemonCommand(
+  load: Load = () => import('../daemon.js'),
+  platform: () => Platform = readPlatform,
+): Command {
   return {
     name: 'daemon',
     summary: 'run the network driver until SIGTERM or SIGINT',
@@ -25,6 +30,12 @@ export function daemonCommand(load: Load = () => import('../daemon.js')): Comman
       } catch (error) {
         if (!(error instanceof DriverError)) throw error;
         terminal.err(`${error.message}\n`);
+        return exitCodes.usage;
+      }
+      const problem = platformProblem(platform());
+      if (problem !== undefined) {
+        terminal.err(`tsbridge: ${problem}\n`);
+        // Not tried again by systemd: the machine stays what it is.
         return exitCodes.usage;
       }
       const { runDaemon } = await load();

@@ -78,6 +78,22 @@ t.test('the daemon is run with what was configured, and its exit code is ours', 
   t.strictSame(seen, ['debug']);
 });
 
+t.test(
+  'on a machine without libraries for it the daemon says so, and nothing is loaded',
+  async (t) => {
+    const load = () => Promise.reject(new Error('loaded'));
+    const command = daemonCommand(load, () => ({
+      system: 'linux',
+      architecture: 'arm',
+      glibc: '2.36',
+    }));
+    const said: string[] = [];
+    const terminal: Terminal = { environment: {}, out: t.fail, err: (text) => said.push(text) };
+    t.equal(await command.run([], terminal), 2);
+    t.match(said.join(''), /^tsbridge: this is Linux on arm, and tsbridge runs on .*\n$/);
+  },
+);
+
 t.test('whatever else goes wrong is one line', async (t) => {
   const terminal: Terminal = {
     environment: {},

@@ -202,7 +202,7 @@ t.test('it is built again after any change of what it is built from', async (t) 
 
 t.test('programs that the daemon needs are asked for by their packages', async (t) => {
   const bin = makeTarget();
-  const programs = ['bash', 'dirname', 'readlink', 'id', 'grep', 'env', 'cat'];
+  const programs = ['bash', 'dirname', 'readlink', 'id', 'grep', 'env', 'cat', 'uname'];
   for (const program of programs) {
     const { stdout } = await run('which', [program]);
     symlinkSync(stdout.trim(), join(bin, program));
@@ -289,3 +289,24 @@ t.test('scripts/install refuses what it cannot do, with the reason', async (t) =
   t.match(await install('--destdir=/a b'), { code: 1, stderr: /not a plain absolute path: \/a b/ });
   t.match(await install('--help'), { code: 0, stdout: /^ {2}scripts\/install --dry-run/m });
 });
+
+t.test(
+  'a machine without a runtime is refused before anything is fetched or written',
+  async (t) => {
+    const bin = mkdtempSync(join(tmpdir(), 'tsbridge-uname-'));
+    t.teardown(() => rmSync(bin, { recursive: true }));
+    // The other one of 64 bits has another loader: as below a system of 32 bits, it is not there.
+    for (const machine of ['armv7l', 'i686', process.arch === 'x64' ? 'aarch64' : 'x86_64']) {
+      writeFileSync(join(bin, 'uname'), `#!/bin/sh\necho ${machine}\n`, { mode: 0o755 });
+      const root = makeTarget();
+      const env = { ...process.env, PATH: `${bin}:${process.env.PATH}` };
+      const { code, stderr } = await install('--destdir', root, env);
+      t.equal(code, 1);
+      t.match(
+        stderr,
+        `tsbridge runs on Linux on x86_64 or aarch64 (64 bits) with glibc, and this is ${machine}`,
+      );
+      t.strictSame(tree(root), {});
+    }
+  },
+);

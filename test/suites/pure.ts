@@ -2,6 +2,7 @@
 import '../architecture.test.js';
 import '../clock.test.js';
 import '../background.test.js';
+import '../platform.test.js';
 import '../unix-socket.test.js';
 import '../yielding.test.js';
 import { slow } from './long.js';
