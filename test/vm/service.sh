@@ -10,7 +10,7 @@ service_checks() {
   check 'enable --now' systemctl enable -q --now tsbridge.socket tsbridge.service
   check 'the service is active once it listens (Type=notify)' became_ready
   check 'the units are ordered before docker.service' ordered
-  check 'exposure is 4.0 or better' systemd-analyze security --no-pager --threshold=40 tsbridge.service
+  check 'exposure is 2.5 or better' systemd-analyze security --no-pager --threshold=25 tsbridge.service
   note "$(systemd-analyze security --no-pager tsbridge.service | tail -n 1 | tr -dc '[:print:]')"
   check 'the daemon has the capabilities of the unit, and no others' least_capabilities
   activation_checks
