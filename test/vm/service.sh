@@ -46,6 +46,7 @@ activation_checks() {
   check 'a call starts the service (socket activation)' called_by_socket
   check 'the socket is 0600 and root'"'"'s' equal '600 root:root' \
     "$(stat -c '%a %U:%G' /run/docker/plugins/tsbridge.sock)"
+  check 'br_netfilter is loaded for the first network that needs it' loads_br_netfilter
 }
 stop_service() {
   systemctl stop tsbridge.service && [ "$(show ActiveState)" = inactive ] &&
@@ -53,6 +54,12 @@ stop_service() {
 }
 called_by_socket() {
   docker network create -d tsbridge --subnet 10.77.1.0/24 app && [ "$(show ActiveState)" = active ]
+}
+# By systemd: the unit leaves the daemon no CAP_SYS_MODULE. This engine has loaded it at its own start.
+loads_br_netfilter() {
+  modprobe -r br_netfilter && [ ! -e /proc/sys/net/bridge ] || return 1
+  docker network create -d tsbridge -o com.docker.network.bridge.enable_icc=false filtered &&
+    docker network rm filtered && equal 1 "$(cat /proc/sys/net/bridge/bridge-nf-call-iptables)"
 }
 
 published_checks() {
@@ -71,6 +78,15 @@ published_checks() {
   check 'a port that is taken is refused with the words of Docker' refused_port
   check 'docker stop frees the port' stopped
   check 'docker start has it again' started_again
+  check 'the process that faces the network has CAP_NET_BIND_SERVICE only' least_of_proxy
+  check 'nothing is to be repaired, nothing is degraded' tsbridge status
+}
+least_of_proxy() {
+  local task capabilities
+  for task in /proc/"$(proxy_pid)"/task/*/status; do
+    capabilities=$(sed -nE 's/^Cap(Eff|Prm):\t//p' "$task")
+    equal "$(printf '%016x\n' $((1 << 10)) $((1 << 10)))" "$capabilities" || return 1
+  done
 }
 refused_port() {
   local output
@@ -95,11 +111,26 @@ interruption_checks() {
   interrupted 'systemctl stop, 3 s, start' stop_and_start
   interrupted 'kill -9 of the daemon' killed
   check 'the proxy is the same process (KillMode=process)' equal "$proxy" "$(proxy_pid)"
+  interrupted 'another build, systemctl restart tsbridge' updated
+  check 'the proxy is another process, of that build' eventually 60 handed_over "$proxy"
   interrupted_dnat 'kill -9 of the proxy (DNAT)' kill_proxy
   check 'the proxy is back' eventually 60 answers tcp 127.0.0.1 8080 'web saw'
   check 'calls work after all that' docker network create -d tsbridge later
   check 'and leave nothing' docker network rm later
 }
+# What is installed differs by its build id: that is what an update shows to the daemon.
+updated() {
+  local old
+  old=$(build_of daemon)
+  sed -i "s/\"$old\"/\"${old:6}${old:0:6}\"/" /usr/local/lib/tsbridge/dist/*.js &&
+    systemctl restart tsbridge.service && refused equal "$old" "$(build_of daemon)"
+}
+# handed_over PID: the former process ends with its last connection.
+handed_over() {
+  equal 1 "$(proxy_pid | wc -l)" && refused equal "$1" "$(proxy_pid)" &&
+    equal "$(build_of daemon)" "$(build_of proxy)"
+}
+build_of() { tsbridge status | sed -nE "s/^ +$1 runs +build ([0-9a-f]+),.*/\1/p"; }
 stop_and_start() { systemctl stop tsbridge.service && sleep 3 && systemctl start tsbridge.service; }
 killed() {
   local old
