@@ -60,9 +60,9 @@ async function makeRoom(path: string): Promise<void> {
     );
   }
   await mkdir(dirname(path), { recursive: true });
-  const found = await lstat(path).catch(absent);
-  if (found === undefined) return;
-  if (!found.isSocket()) {
+  const existing = await lstat(path).catch(absent);
+  if (existing === undefined) return;
+  if (!existing.isSocket()) {
     throw new DriverError(
       'socket-unavailable',
       `${path} is not a socket: remove it, or name another path with --socket`,

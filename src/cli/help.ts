@@ -40,7 +40,7 @@ function overview(commands: readonly Command[]): string {
       [String(exitCodes.ok), 'done'],
       [String(exitCodes.failed), 'failed; standard error or the log says why'],
       [String(exitCodes.usage), 'not tried: wrong command line or configuration'],
-      [String(exitCodes.differs), 'looked, and something is not as it should be'],
+      [String(exitCodes.differs), 'the host was read, and something on it is not as it should be'],
     ])}`,
   ].join('');
 }

@@ -27,8 +27,8 @@ export function didYouMean(
   candidates: Iterable<string>,
   show: (candidate: string) => string = (candidate) => candidate,
 ): string {
-  const found = nearest(word, candidates);
-  return found === undefined ? '' : `; did you mean ${show(found)}?`;
+  const candidate = nearest(word, candidates);
+  return candidate === undefined ? '' : `; did you mean ${show(candidate)}?`;
 }
 
 function shortestWith(part: string, candidates: Iterable<string>): string | undefined {

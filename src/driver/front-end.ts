@@ -72,8 +72,8 @@ export class FrontEnds {
 
   /** Throws for the record of a front end that this version lacks. */
   of({ frontEnd }: Pick<Asked, 'frontEnd'>): FrontEnd {
-    const found = this.#byName.get(frontEnd);
-    if (found === undefined) throw new Error(`its front end ${frontEnd} is not known`);
-    return found;
+    const known = this.#byName.get(frontEnd);
+    if (known === undefined) throw new Error(`its front end ${frontEnd} is not known`);
+    return known;
   }
 }

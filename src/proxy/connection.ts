@@ -139,7 +139,7 @@ export function dial(path: string): Promise<net.Socket | undefined> {
     const socket = net.connect(path);
     socket.once('connect', () => {
       socket.removeAllListeners();
-      // Until the caller listens: an error that nobody hears would end the daemon. `close` follows it.
+      // Until the caller listens: an error event without a listener would end the daemon. `close` follows it.
       socket.on('error', () => undefined);
       resolve(socket);
     });

@@ -195,7 +195,7 @@ export class ProxyLauncher {
     };
     const deadline = performance.now() + this.#startTimeoutMs;
     for (;;) {
-      let why = 'nobody listens';
+      let why = 'no process listens';
       try {
         const running = await this.#running.greet(path);
         if (running !== undefined) return { running: { ...running, fresh: true }, path, kill };

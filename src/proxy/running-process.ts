@@ -24,7 +24,7 @@ export interface Running {
   readonly id: ProcessId | undefined;
   /**
    * Ends the service of a process that cannot hand its sockets over, whose place this one takes. To
-   * be called when all that is wanted is known, since until it is stated nobody holds the ports.
+   * be called when all that is wanted is known, since no process holds the ports until they are stated to the new one.
    */
   readonly takeOver?: () => Promise<void>;
 }

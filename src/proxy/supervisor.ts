@@ -38,7 +38,7 @@ export class ProxySupervisor implements HostPorts {
   #unheld: readonly ListenFailure[] = [];
   /** Whether {@link #wanted} is all that is wanted; not before the first {@link sync}. */
   #complete = false;
-  /** How often the process's state was found to be unknown, and how much of that has been dealt with. */
+  /** How often the process's state became unknown, and up to which of these times it was stated anew. */
   #doubts = 0;
   #statedDoubts = 0;
   #restating = false;

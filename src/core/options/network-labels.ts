@@ -145,8 +145,8 @@ function oneOf<T extends string>(
 ): T | undefined {
   const text = read.text(name);
   if (text === undefined) return undefined;
-  const found = known.find((word) => word === text);
-  if (found !== undefined) return found;
+  const match = known.find((word) => word === text);
+  if (match !== undefined) return match;
   const accepted = `use ${known.slice(0, -1).join(', ')} or ${known.at(-1)}`;
   const hint = didYouMean(text, known);
   read.refuse(name, text, `unknown ${what} ${show(text)}: ${accepted}${hint}`);
@@ -186,7 +186,7 @@ export function unknownLabels(options: OptionMap, problems: Problems): string[] 
 /** Compares the last part of the name: people write `tsbridge.mtu`, or forget the part before `name`. */
 function suggestion(name: string): string {
   const byTail = new Map(knownLabels.map((label) => [tail(label), label]));
-  return didYouMean(tail(name), [...byTail.keys()], (found) => byTail.get(found) ?? found);
+  return didYouMean(tail(name), [...byTail.keys()], (near) => byTail.get(near) ?? near);
 }
 
 const tail = (name: string) => name.slice(name.lastIndexOf('.') + 1);

@@ -97,10 +97,10 @@ function readNetwork(
 
 /** An isolated network has no gateway; nor has an internal one whose bridge gets no address. */
 function readSkippedGateways(options: OptionMap, problems: Problems): SkippedGateways {
-  const { labels: found, internal } = readOptions(options, problems);
+  const { labels: given, internal } = readOptions(options, problems);
   return {
-    ipv4: found.gatewayMode4 === 'isolated' || (internal && found.inhibitIpv4 === true),
-    ipv6: found.gatewayMode6 === 'isolated',
+    ipv4: given.gatewayMode4 === 'isolated' || (internal && given.inhibitIpv4 === true),
+    ipv6: given.gatewayMode6 === 'isolated',
   };
 }
 
@@ -120,10 +120,10 @@ function readOptions(options: OptionMap, problems: Problems): ReadOptions {
   }
   const map = isOptionMap(generic) ? generic : {};
   const warnings = unknownLabels(map, problems);
-  const found = readLabels(map, problems);
+  const given = readLabels(map, problems);
   const engine = new OptionReader(options, problems);
   const internal = engine.boolean(wellKnown.internal) ?? false;
-  const modes = [found.gatewayMode4, found.gatewayMode6];
+  const modes = [given.gatewayMode4, given.gatewayMode6];
   if (modes.includes('isolated') && !internal) {
     problems.add(
       "gateway mode 'isolated' can only be used for an internal network: add --internal, or use " +
@@ -131,9 +131,9 @@ function readOptions(options: OptionMap, problems: Problems): ReadOptions {
     );
   }
   // Engines before 28 do not send enable_ipv4; the well-known option wins over the label.
-  const ipv4 = engine.boolean(wellKnown.enableIpv4) ?? found.enableIpv4 ?? true;
-  const ipv6 = engine.boolean(wellKnown.enableIpv6) ?? found.enableIpv6 ?? false;
-  return { generic: map, labels: found, warnings, internal, ipv4, ipv6 };
+  const ipv4 = engine.boolean(wellKnown.enableIpv4) ?? given.enableIpv4 ?? true;
+  const ipv6 = engine.boolean(wellKnown.enableIpv6) ?? given.enableIpv6 ?? false;
+  return { generic: map, labels: given, warnings, internal, ipv4, ipv6 };
 }
 
 interface Families {
@@ -177,14 +177,14 @@ function readMtu(mtu: number | undefined, ipv6: boolean, problems: Problems): nu
 
 /** A network can switch the rules of a family off, but not on if the daemon's setting is off. */
 function readRuleFamilies(
-  found: NetworkLabels,
+  given: NetworkLabels,
   defaults: NetworkDefaults,
   problems: Problems,
 ): Family[] {
   const families: Family[] = [];
   for (const [family, label, wanted, daemon] of [
-    [4, labels.iptables, found.iptables, defaults.iptables],
-    [6, labels.ip6tables, found.ip6tables, defaults.ip6tables],
+    [4, labels.iptables, given.iptables, defaults.iptables],
+    [6, labels.ip6tables, given.ip6tables, defaults.ip6tables],
   ] as const) {
     if (wanted === true && daemon === false) {
       const flag = family === 4 ? '--iptables' : '--ip6tables';
@@ -203,25 +203,25 @@ function buildSpec(
   mtu: number | undefined,
   defaults: NetworkDefaults,
 ): Omit<NetworkSpec, 'ruleFamilies'> {
-  const found = read.labels;
+  const given = read.labels;
   return {
     id,
     segment: 'bridge',
-    bridge: found.bridge ?? defaultBridgeName(id),
+    bridge: given.bridge ?? defaultBridgeName(id),
     ...families,
     internal: read.internal,
-    icc: found.icc ?? true,
-    masquerade: found.masquerade ?? defaults.ipMasq ?? true,
-    inhibitIpv4: found.inhibitIpv4 ?? false,
-    hostBinding: found.hostBinding ?? defaults.defaultBindingIp,
+    icc: given.icc ?? true,
+    masquerade: given.masquerade ?? defaults.ipMasq ?? true,
+    inhibitIpv4: given.inhibitIpv4 ?? false,
+    hostBinding: given.hostBinding ?? defaults.defaultBindingIp,
     mtu,
-    containerPrefix: found.containerPrefix ?? ('eth' as InterfacePrefix),
-    trustedHostInterfaces: found.trustedHostInterfaces,
-    allowDirectRouting: found.allowDirectRouting ?? defaults.allowDirectRouting ?? false,
-    ipForward: found.ipForward ?? defaults.ipForward ?? true,
-    userlandProxy: found.userlandProxy ?? defaults.userlandProxy ?? true,
-    ipForwardNoDrop: found.ipForwardNoDrop ?? defaults.ipForwardNoDrop ?? false,
-    portRules: found.portRules ?? 'docker',
+    containerPrefix: given.containerPrefix ?? ('eth' as InterfacePrefix),
+    trustedHostInterfaces: given.trustedHostInterfaces,
+    allowDirectRouting: given.allowDirectRouting ?? defaults.allowDirectRouting ?? false,
+    ipForward: given.ipForward ?? defaults.ipForward ?? true,
+    userlandProxy: given.userlandProxy ?? defaults.userlandProxy ?? true,
+    ipForwardNoDrop: given.ipForwardNoDrop ?? defaults.ipForwardNoDrop ?? false,
+    portRules: given.portRules ?? 'docker',
   };
 }
 

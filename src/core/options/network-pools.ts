@@ -42,8 +42,8 @@ export function readPools(
   const { family } = settings;
   const [data] = pools;
   if (pools.length > 1) {
-    const found = pools.map((each) => show(each.pool)).join(', ');
-    problems.add(`bridge driver doesn't support multiple subnets: give one of ${found}`);
+    const listed = pools.map((each) => show(each.pool)).join(', ');
+    problems.add(`bridge driver doesn't support multiple subnets: give one of ${listed}`);
   }
   const pool = readPool(data?.pool, family, problems);
   if (data === undefined || pool === undefined) return undefined;

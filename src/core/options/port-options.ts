@@ -56,13 +56,13 @@ function readList<T extends object>(
     complain(() => `${show(list)} is not a list`);
     return [];
   }
-  const found: T[] = [];
+  const values: T[] = [];
   for (const entry of list as unknown[]) {
     const value = isOptionMap(entry) ? read(entry) : 'not an object';
     if (typeof value === 'string') complain(() => `${show(entry)}: ${value}`);
-    else found.push(value);
+    else values.push(value);
   }
-  return found;
+  return values;
 }
 
 /** A container with 60,000 ports has them on one or two addresses: each is parsed once. */

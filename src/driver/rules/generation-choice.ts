@@ -15,7 +15,7 @@ const fallback: GenerationName = 'docker29';
 export class GenerationChoice {
   #current: Generation;
   #ipv6 = false;
-  /** The generation for which `#ipv6` was found out. */
+  /** The generation for which it was decided whether IPv6 rules are written. */
   #ipv6Of: GenerationName | undefined;
   /** The generations whose jumps were on the host when it was read last; undefined before the first time. */
   #seen: readonly GenerationName[] | undefined;

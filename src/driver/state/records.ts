@@ -201,15 +201,15 @@ function frontEnd(value: unknown): string {
 }
 
 function id<Id>(parse: (text: string) => Id | undefined, value: unknown, name: string): Id {
-  const found = parse(textField(value, name));
-  if (found === undefined) throw new DriverError('record-unreadable', 'its ids are none');
-  return found;
+  const match = parse(textField(value, name));
+  if (match === undefined) throw new DriverError('record-unreadable', 'its ids are none');
+  return match;
 }
 
 function phase(value: unknown): Phase {
-  const found = phases.find((name) => name === value);
-  if (found === undefined) throw unreadableField('phase', phases.join(', '));
-  return found;
+  const match = phases.find((name) => name === value);
+  if (match === undefined) throw unreadableField('phase', phases.join(', '));
+  return match;
 }
 
 function ruleSettings(fields: Record<string, unknown>): RuleSettings {
@@ -223,15 +223,15 @@ function ruleSettings(fields: Record<string, unknown>): RuleSettings {
 }
 
 function generation(value: unknown): GenerationName {
-  const found = generationNames.find((name) => name === value);
-  if (found === undefined) throw unreadableField('generation', generationNames.join(', '));
-  return found;
+  const match = generationNames.find((name) => name === value);
+  if (match === undefined) throw unreadableField('generation', generationNames.join(', '));
+  return match;
 }
 
 function protocol(value: unknown): Protocol {
-  const found = protocols.find((name) => name === value);
-  if (found === undefined) throw unreadableField('protocol', protocols.join(', '));
-  return found;
+  const match = protocols.find((name) => name === value);
+  if (match === undefined) throw unreadableField('protocol', protocols.join(', '));
+  return match;
 }
 
 function flag(value: unknown, name: string): boolean {

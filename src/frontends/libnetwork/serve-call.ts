@@ -23,7 +23,7 @@ export interface CallSettings {
 export function serveCall(method: string, call: Call, settings: CallSettings): Promise<object> {
   const work = call.run(settings.driver);
   return withDeadline(work, settings.deadlineMs, () => {
-    background(settings.log, `looking after ${method}`, lookAfter(work, method, call, settings));
+    background(settings.log, `undoing a late ${method}`, undoLate(work, method, call, settings));
     return deadlineExceeded(method, call, settings.deadlineMs);
   });
 }
@@ -67,7 +67,7 @@ function objectOf({ networkId, endpointId }: Call): string {
  * it is made after all, it is removed. After other calls the engine itself sends Leave and DeleteEndpoint
  * (docs/docker-bridge.md 7.3).
  */
-async function lookAfter(
+async function undoLate(
   work: Promise<object>,
   method: string,
   call: Call,

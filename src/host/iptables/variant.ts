@@ -52,7 +52,7 @@ export async function detectVariant(family: Family): Promise<FirewallCommands | 
         (standard === 'legacy' ? await inspect(tool, 'legacy', family) : undefined))
       : undefined;
   if (nft?.hasDocker === true && legacy?.hasDocker === true) throw split(tool, standard);
-  const chosen = [nft, legacy].find((found) => found?.hasDocker) ?? firstOf(standard, nft, legacy);
+  const chosen = [nft, legacy].find((each) => each?.hasDocker) ?? firstOf(standard, nft, legacy);
   return chosen?.commands;
 }
 

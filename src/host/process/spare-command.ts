@@ -3,7 +3,7 @@
  * waits for its input, since starting a process takes longer than what it does then (5 ms to 2 ms
  * for iptables-restore and a few rules).
  *
- * Only for commands that read their input before they look at the host. Both iptables-restore do
+ * Only for commands that read their input before they read the host's rules. Both iptables-restore do
  * (iptables 1.8.9: the cache of rules is read, and the lock taken, at a line `*TABLE`), and so does
  * `nft -f -` (1.0.6).
  */
