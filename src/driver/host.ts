@@ -154,8 +154,14 @@ export interface HostPorts {
    */
   pauseUdp(owners: readonly EndpointId[]): Promise<void>;
   resumeUdp(owners: readonly EndpointId[]): Promise<void>;
-  /** Makes the process hold exactly these, keeping what it holds already. Answers with failures. */
-  sync(wanted: ReadonlyMap<EndpointId, readonly Listener[]>): Promise<ListenFailure[]>;
+  /**
+   * Makes the process hold exactly these, keeping what it holds already, and whatever it holds for the
+   * owners in `kept`, of whom the caller does not know what they should have. Answers with failures.
+   */
+  sync(
+    wanted: ReadonlyMap<EndpointId, readonly Listener[]>,
+    kept?: ReadonlySet<EndpointId>,
+  ): Promise<ListenFailure[]>;
   /** Sockets that it holds and should not, and the other way round: a line each, for people. */
   differences(): Promise<string[]>;
   /** Removes these differences; answers with the lines of those that are removed. */

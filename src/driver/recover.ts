@@ -207,14 +207,15 @@ async function holdPorts(
       record.bindings.map((binding) => listenerOf(world, network.spec.userlandProxy, binding)),
     );
   }
-  for (const { id, bindings } of world.registry.unreadable.stranded()) {
+  const { unreadable } = world.registry;
+  for (const { id, bindings } of unreadable.stranded()) {
     if (bindings.length === 0) continue;
     wanted.set(
       id,
       bindings.map((binding) => listenerOf(world, world.settings.userlandProxy, binding)),
     );
   }
-  for (const { listener, code } of await world.hostPorts.sync(wanted)) {
+  for (const { listener, code } of await world.hostPorts.sync(wanted, unreadable.endpoints())) {
     const { protocol, hostIp, hostPort } = listener.binding;
     world.log.error(
       { protocol, hostIp, hostPort, code },

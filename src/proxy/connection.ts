@@ -3,7 +3,7 @@
  * that does not answer.
  */
 import net from 'node:net';
-import { messageOf } from '../core/errors.js';
+import { DriverError, messageOf } from '../core/errors.js';
 import { lineSplitter, type Reply, type Request } from './control.js';
 
 export type Unsent<T> = T extends unknown ? Omit<T, 'id'> : never;
@@ -149,4 +149,14 @@ export function dial(path: string): Promise<net.Socket | undefined> {
       else reject(error);
     });
   });
+}
+
+/** In the words of the error catalogue. */
+export function unavailable(error: unknown): DriverError {
+  if (error instanceof DriverError) return error;
+  return new DriverError(
+    'proxy-unavailable',
+    `the proxy process that holds published ports: ${messageOf(error)}; see the log of tsbridge`,
+    { cause: error },
+  );
 }

@@ -6,15 +6,20 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { awaitedLater, background } from '../background.js';
-import { DriverError, messageOf } from '../core/errors.js';
+import { messageOf } from '../core/errors.js';
 import type { EndpointId } from '../core/names.js';
 import { bindingKey } from '../core/ports/port.js';
 import type { HostPorts, Listener, ListenFailure } from '../driver/host.js';
-import { ConnectionLost, type Unsent } from './connection.js';
-import { type About, type Reply, type Request, toWire, type WireFailure } from './control.js';
+import { ConnectionLost, type Unsent, unavailable } from './connection.js';
+import { type About, type Reply, type Request, toWire } from './control.js';
 import { type LauncherSettings, ProxyLauncher } from './launcher.js';
 import type { Running } from './running-process.js';
-import { type Differences, describeDifferences, WantedListeners } from './wanted-listeners.js';
+import {
+  type Differences,
+  describeDifferences,
+  failuresOf,
+  WantedListeners,
+} from './wanted-listeners.js';
 
 export type SupervisorSettings = LauncherSettings;
 
@@ -100,8 +105,13 @@ export class ProxySupervisor implements HostPorts {
     if (!(await this.#isAbsent())) await this.#ask({ op, owners });
   }
 
-  async sync(wanted: ReadonlyMap<EndpointId, readonly Listener[]>): Promise<ListenFailure[]> {
+  async sync(
+    wanted: ReadonlyMap<EndpointId, readonly Listener[]>,
+    kept: ReadonlySet<EndpointId> = new Set(),
+  ): Promise<ListenFailure[]> {
+    const held = kept.size === 0 ? {} : await this.#held();
     this.#wanted.replace(wanted);
+    this.#wanted.keep(kept, held);
     this.#complete = true;
     if (this.#wanted.empty && (await this.#isAbsent())) return [];
     try {
@@ -161,6 +171,11 @@ export class ProxySupervisor implements HostPorts {
       () => undefined,
     );
     background(this.settings.log, 'leaving the proxy process', async () => closed);
+  }
+
+  /** Nothing if the process does not say; the statement that follows tells why. */
+  async #held(): Promise<NonNullable<Reply['owners']>> {
+    return (await this.#ask({ op: 'list' }).catch((): Partial<Reply> => ({}))).owners ?? {};
   }
 
   async #compare(): Promise<Differences> {
@@ -281,19 +296,3 @@ export class ProxySupervisor implements HostPorts {
 }
 
 const patience = (): Promise<undefined> => sleep(statusMs, undefined, { ref: false });
-
-function failuresOf({ failures = [] }: Reply, listeners: readonly Listener[]): ListenFailure[] {
-  return failures.flatMap(([index, code, syscall]: WireFailure) => {
-    const listener = listeners[index];
-    return listener === undefined ? [] : [{ listener, code, syscall }];
-  });
-}
-
-function unavailable(error: unknown): DriverError {
-  if (error instanceof DriverError) return error;
-  return new DriverError(
-    'proxy-unavailable',
-    `the proxy process that holds published ports: ${messageOf(error)}; see the log of tsbridge`,
-    { cause: error },
-  );
-}

@@ -1,8 +1,8 @@
 /** Which listeners the proxy process is to hold, by owner; pure. */
 import type { EndpointId } from '../core/names.js';
 import { hostAndPort } from '../core/ports/port.js';
-import type { Listener } from '../driver/host.js';
-import { toWire, type WireListener, wireReader } from './control.js';
+import type { Listener, ListenFailure } from '../driver/host.js';
+import { type Reply, toWire, type WireFailure, type WireListener, wireReader } from './control.js';
 
 /** Leaves out how the port is shared, which matters only when it is opened. */
 const keyOf = (wire: WireListener): string => wire.slice(0, 6).join(' ');
@@ -23,6 +23,15 @@ export class WantedListeners {
   replace(wanted: ReadonlyMap<EndpointId, readonly Listener[]>): void {
     this.#owners.clear();
     for (const [owner, listeners] of wanted) this.add(owner, listeners);
+  }
+
+  /** Adds what these owners have, as a process reports it. */
+  keep(
+    kept: ReadonlySet<EndpointId>,
+    held: Readonly<Record<string, readonly WireListener[]>>,
+  ): void {
+    const read = wireReader();
+    for (const owner of kept) this.add(owner, (held[owner] ?? []).map(read));
   }
 
   /** Answers with those that were not there before. */
@@ -85,4 +94,15 @@ export function describeDifferences({ unwanted, missing }: Differences): string[
     ...unwanted.map(({ owner, listener }) => `close socket ${line(owner, listener)}`),
     ...missing.map(({ owner, listener }) => `open socket ${line(owner, listener)}`),
   ];
+}
+
+/** Which of the listeners that were sent failed, by their index in the request. */
+export function failuresOf(
+  { failures = [] }: Reply,
+  listeners: readonly Listener[],
+): ListenFailure[] {
+  return failures.flatMap(([index, code, syscall]: WireFailure) => {
+    const listener = listeners[index];
+    return listener === undefined ? [] : [{ listener, code, syscall }];
+  });
 }

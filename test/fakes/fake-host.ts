@@ -255,9 +255,12 @@ export class FakeHostPorts implements HostPorts {
   async resumeUdp(): Promise<void> {
     this.faults.check('hostPorts.resumeUdp');
   }
-  async sync(wanted: ReadonlyMap<EndpointId, readonly Listener[]>): Promise<ListenFailure[]> {
+  async sync(
+    wanted: ReadonlyMap<EndpointId, readonly Listener[]>,
+    kept: ReadonlySet<EndpointId> = new Set(),
+  ): Promise<ListenFailure[]> {
     this.wanted = wanted;
-    this.held.clear();
+    for (const [key, owner] of this.held) if (!kept.has(owner)) this.held.delete(key);
     const failures: ListenFailure[] = [];
     for (const [owner, listeners] of wanted) failures.push(...(await this.open(owner, listeners)));
     return failures;

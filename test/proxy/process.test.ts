@@ -170,6 +170,27 @@ t.test('a process that cannot hand over serves until all is known, and is replac
   next.detach();
 });
 
+t.test(
+  'what an owner has of whom nothing is known stays, also with the next process',
+  async (t) => {
+    const shared = new ProxyProcess();
+    t.teardown(() => shared.dispose());
+    const first = shared.supervise();
+    t.same(await first.open(owner('known'), [listener('127.0.0.1:21016', container)]), []);
+    t.same(await first.open(owner('unknown'), [listener('127.0.0.1:21017', container)]), []);
+    first.detach();
+    const second = shared.supervise();
+    t.same(await second.sync(new Map(), new Set([owner('unknown'), owner('nobody')])), []);
+    await t.rejects(ask('127.0.0.1', 21016, 'x'), { code: 'ECONNREFUSED' }, 'not wanted any more');
+    t.equal(await ask('127.0.0.1', 21017, 'kept'), 'KEPT');
+    t.same(await second.differences(), [], 'and is no difference');
+    shared.processes.at(-1)?.kill('SIGKILL');
+    await eventually(async () => (await ask('127.0.0.1', 21017, 'x').catch(() => '')) === 'X');
+    await second.close(owner('unknown'));
+    second.detach();
+  },
+);
+
 t.test('one that retires gives its ports back and keeps its connections', async (t) => {
   const old = new ProxyProcess();
   t.teardown(() => old.dispose());

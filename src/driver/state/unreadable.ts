@@ -3,7 +3,7 @@
  * files stay as they are, and no network or endpoint that they may describe is touched; all others are served.
  */
 import { DriverError } from '../../core/errors.js';
-import type { EndpointId } from '../../core/names.js';
+import { type EndpointId, parseEndpointId } from '../../core/names.js';
 import type { PortBinding } from '../../core/ports/port.js';
 import type { RecordKind } from '../host.js';
 
@@ -42,6 +42,14 @@ export class UnreadableRecords {
 
   networks(): UnreadableRecord[] {
     return this.all().filter(({ kind }) => kind === 'network');
+  }
+
+  /** Endpoints whose own records cannot be read: which host ports they have is not known. */
+  endpoints(): ReadonlySet<EndpointId> {
+    const ids = this.all().map(({ kind, id }) =>
+      kind === 'endpoint' ? parseEndpointId(id) : undefined,
+    );
+    return new Set(ids.filter((id) => id !== undefined));
   }
 
   stranded(): readonly StrandedEndpoint[] {

@@ -101,6 +101,7 @@ t.test("an endpoint's record", async (t) => {
   await engine.start();
   t.same(stateOf(host).links, before.links);
   t.same(stateOf(host).rules, before.rules);
+  t.same(stateOf(host).ports, before.ports);
   t.same(stateOf(host).records, before.records);
   const refused = { code: 'record-unreadable', message: /memory\/endpoint/ };
   await t.rejects(engine.driver.createEndpoint(engine.endpoint(5)), refused);
