@@ -4,11 +4,13 @@
  * part has not changed is told nothing.
  */
 import { createHash } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import t from 'tap';
 import { recover } from '../../src/driver/recover.js';
 import type { World } from '../../src/driver/world.js';
 import { CalledDriver } from '../fakes/called-driver.js';
-import { type FakeHost, makeHost, stateOf } from '../fakes/fake-host.js';
+import { type FakeHost, type Interpose, makeHost, stateOf } from '../fakes/fake-host.js';
+import { Killer } from '../process/killer.js';
 
 const id = (seed: string) => createHash('sha256').update(seed).digest('hex');
 type Name = 'n4' | 'n6' | 'n46' | 'other';
@@ -36,8 +38,8 @@ class Container {
   world!: World;
   constructor(readonly host: FakeHost) {}
 
-  async start(): Promise<this> {
-    const { world } = this.host.boot({}, 'docker28');
+  async start(interpose?: Interpose): Promise<this> {
+    const { world } = this.host.boot({}, 'docker28', interpose);
     this.world = world;
     this.driver = new CalledDriver(world, Promise.resolve());
     await recover(world);
@@ -252,3 +254,43 @@ t.test('a container with IPv6 off is reached by the proxy, and its address is fr
   await c.world.removals.idle();
   t.strictSame(stateOf(c.host), before);
 });
+
+/** n4 is the gateway of both families, then n6 is that of IPv6; `revoke` undoes it. */
+for (const step of ['program', 'revoke'] as const) {
+  t.test(`${step}: the daemon dies at any effect, and the engine repeats the call`, async (t) => {
+    const setUp = async () => {
+      const c = await container();
+      await c.connect('n4');
+      await c.program('n4');
+      await c.connect('n6');
+      if (step === 'revoke') await c.program('n6');
+      return c;
+    };
+    const call = (c: Container) =>
+      step === 'program' ? c.program('n6') : c.driver.revokePorts(ids('n6'));
+    const reference = await setUp();
+    await call(reference);
+    const wanted = [stateOf(reference.host), reference.holders, reference.translations];
+    const wrong: unknown[] = [];
+    let deaths = 0;
+    for (let effect = 1; ; effect += 1) {
+      const c = await setUp();
+      const killer = new Killer(effect, 0);
+      await c.start(killer.interpose);
+      killer.arm();
+      if (!(await killer.kills(call(c)))) break;
+      deaths += 1;
+      await c.start();
+      const [v4, v6] = c.holders;
+      // Before the call is repeated, each family has a holder: the container is reached.
+      if (v4 !== '0.0.0.0:8080/tcp n4' || v6 === undefined) wrong.push([killer.where, c.holders]);
+      await call(c);
+      const found = [stateOf(c.host), c.holders, c.translations];
+      if (!isDeepStrictEqual(found, wanted)) wrong.push([killer.where, found, wanted]);
+      for (const name of ['n4', 'n6'] as const) await c.driver.deleteEndpoint(ids(name));
+      if (c.holders.length > 0) wrong.push([killer.where, 'left', c.holders]);
+    }
+    t.ok(deaths > 5, `${deaths} deaths`);
+    t.same(wrong, []);
+  });
+}
