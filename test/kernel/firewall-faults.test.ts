@@ -40,7 +40,13 @@ async function commits() {
   const backend = new RestoreBackend(firewall, log);
   const choice = new GenerationChoice('docker20', false);
   const desired = new DesiredRules(choice, settings, new Registry());
-  const repairs = new RuleRepair(choice, settings, desired, { find: async () => undefined }, log);
+  const repairs = new RuleRepair(
+    choice,
+    settings,
+    desired,
+    { find: async () => undefined, list: async () => [] },
+    log,
+  );
   return new RuleCommits(4, backend, desired, repairs, log);
 }
 

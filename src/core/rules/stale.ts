@@ -7,7 +7,15 @@
  * chains (built-in ones, an administrator's, DOCKER-USER) are not searched. A rule that names the bridge of
  * another driver's network belongs to that driver.
  */
-import { type Cidr, contains, type Family, familyOf, hostCidr, isUnspecified } from '../address.js';
+import {
+  type Cidr,
+  contains,
+  type Family,
+  familyOf,
+  hostCidr,
+  type IpAddress,
+  isUnspecified,
+} from '../address.js';
 import type { InterfaceName } from '../names.js';
 import type { PortBinding, PortMatch } from '../ports/port.js';
 import { parseRule } from './parse-rule.js';
@@ -16,7 +24,10 @@ import type { RuleSet } from './rule-set.js';
 
 /** What a rule names if it is ours. */
 export interface OwnThings {
+  /** Made for our networks: whatever names one of them is ours. */
   readonly bridges: ReadonlySet<string>;
+  /** Made by the user, for our networks and perhaps those of others: to name one of them proves nothing. */
+  readonly sharedBridges: ReadonlySet<string>;
   readonly subnets: readonly Cidr[];
   /** What containers of our networks publish: no other program has these host ports. */
   readonly bindings: readonly PortBinding[];
@@ -28,6 +39,11 @@ export interface StaleRule {
    * Interfaces that the rule names and that are not our bridges. If one of them exists, the rule is not ours.
    */
   readonly strangers: readonly InterfaceName[];
+  /**
+   * Where it leads, if it names no bridge at all, as engines without userland proxy write it. If another
+   * bridge has this address in its subnet, the rule is not ours.
+   */
+  readonly leadsTo: IpAddress | undefined;
 }
 
 /** How many rules are compared between two yields. */
@@ -51,8 +67,8 @@ export function* findStale(
         if (wanted.hasText(table, chain, text)) continue;
         const rule = parseRule(family, table, chain, text);
         if (rule === undefined || !isAboutUs(rule, own, held)) continue;
-        const strangers = interfacesOf(rule).filter((name) => !own.bridges.has(name));
-        stale.set(`${table} ${chain} ${text}`, { rule, strangers });
+        const strangers = strangersIn(rule, own);
+        stale.set(`${table} ${chain} ${text}`, { rule, strangers, leadsTo: leadsTo(rule) });
       }
     }
   }
@@ -62,13 +78,30 @@ export function* findStale(
 function isAboutUs(rule: Rule, own: OwnThings, held: HeldPorts): boolean {
   return (
     interfacesOf(rule).some((name) => own.bridges.has(name)) ||
-    addressesOf(rule).some((cidr) => own.subnets.some((subnet) => isWithin(cidr, subnet))) ||
+    hasOwnAddress(rule, own) ||
     held.isTranslatedBy(rule)
+  );
+}
+
+function hasOwnAddress(rule: Rule, { subnets }: OwnThings): boolean {
+  return addressesOf(rule).some((cidr) => subnets.some((subnet) => isWithin(cidr, subnet)));
+}
+
+function strangersIn(rule: Rule, own: OwnThings): InterfaceName[] {
+  const isOwn = hasOwnAddress(rule, own);
+  return interfacesOf(rule).filter(
+    (name) => !own.bridges.has(name) && !(isOwn && own.sharedBridges.has(name)),
   );
 }
 
 function interfacesOf({ matches: { inInterface, outInterface } }: Rule): InterfaceName[] {
   return [namedBy(inInterface), namedBy(outInterface)].filter((name) => name !== undefined);
+}
+
+function leadsTo(rule: Rule): IpAddress | undefined {
+  const { target } = rule;
+  if (interfacesOf(rule).length > 0 || typeof target === 'string') return undefined;
+  return 'dnat' in target ? target.dnat.address : undefined;
 }
 
 function addressesOf({ matches: { source, destination }, target }: Rule): Cidr[] {

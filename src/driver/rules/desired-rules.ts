@@ -197,14 +197,20 @@ export class DesiredRules {
 
   /**
    * The bridges, subnets and ports by which a rule is known to be ours. undefined while a network's record
-   * cannot be read, since that network's rules could be taken for stale ones.
+   * cannot be read, since that network's rules could be taken for stale ones. A network that is being removed
+   * has no subnet any more: its removal can take long, and the subnet be given out meanwhile.
    */
   ownThings(family: Family): OwnThings | undefined {
     if (this.registry.unreadable.all().length > 0) return undefined;
-    const specs = this.registry.networks().map(({ spec }) => spec);
+    const networks = this.registry.networks();
+    const bridgesOf = (made: boolean): ReadonlySet<string> =>
+      new Set(
+        networks.flatMap(({ spec, record }) => (record.bridgeMade === made ? spec.bridge : [])),
+      );
     return {
-      bridges: new Set(specs.map(({ bridge }) => bridge)),
-      subnets: specs.flatMap((spec) => familyIn(spec, family)?.subnet ?? []),
+      bridges: bridgesOf(true),
+      sharedBridges: bridgesOf(false),
+      subnets: this.networks.flatMap((spec) => familyIn(spec, family)?.subnet ?? []),
       bindings: this.registry.endpoints().flatMap((state) => portsToWrite(state).bindings),
     };
   }

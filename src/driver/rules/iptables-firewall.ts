@@ -30,7 +30,7 @@ export class IptablesFirewall implements Firewall {
     private readonly choice: GenerationChoice,
     settings: FirewallSettings,
     registry: Registry,
-    links: Pick<Links, 'find'>,
+    links: Pick<Links, 'find' | 'list'>,
     log: Log,
   ) {
     this.#desired = new DesiredRules(choice, settings, registry);

@@ -1,5 +1,5 @@
 /** The edit of a repair: adds every desired rule, each in its place, and removes what is ours and not desired. */
-import type { Family } from '../../core/address.js';
+import { type Cidr, contains, type Family } from '../../core/address.js';
 import type { FirewallSettings, Generation } from '../../core/generations/generation.js';
 import { disorderedRules, repeatedRules } from '../../core/rules/disorder.js';
 import type { RuleEdit } from '../../core/rules/plan.js';
@@ -31,7 +31,7 @@ export class RuleRepair {
     private readonly choice: GenerationChoice,
     private readonly settings: FirewallSettings,
     private readonly desired: DesiredRules,
-    private readonly links: Pick<Links, 'find'>,
+    private readonly links: Pick<Links, 'find' | 'list'>,
     private readonly log: Log,
   ) {}
 
@@ -108,11 +108,22 @@ export class RuleRepair {
     await yielding.pause();
     const candidates = await yielding.run(findStale(family, observed, wanted, own));
     const stale: Rule[] = [];
-    for (const { rule, strangers } of candidates) {
+    const others = candidates.some(({ leadsTo }) => leadsTo !== undefined)
+      ? await this.#subnetsOfOthers()
+      : [];
+    for (const { rule, strangers, leadsTo } of candidates) {
+      if (leadsTo !== undefined && others.some((subnet) => contains(subnet, leadsTo))) continue;
       const exist = await Promise.all(strangers.map((name) => this.links.find(name)));
       if (exist.every((link) => link === undefined)) stale.push(rule);
     }
     return stale;
+  }
+
+  /** The subnets of bridges that no network of ours is on: above all, those of the built-in driver. */
+  async #subnetsOfOthers(): Promise<Cidr[]> {
+    const own = new Set<string>(this.desired.networks.map(({ bridge }) => bridge));
+    const links = await this.links.list();
+    return links.filter(({ name }) => !own.has(name)).flatMap(({ addresses }) => addresses);
   }
 
   #observe(family: Family, observed: RuleSet): void {

@@ -7,6 +7,7 @@ import { makeBinding } from '../../golden/golden.js';
 const subnet = parseCidr('10.6.0.0/24');
 const own: OwnThings = {
   bridges: new Set(['br-x']),
+  sharedBridges: new Set(['br0']),
   subnets: subnet === undefined ? [] : [subnet],
   bindings: [
     makeBinding('0.0.0.0:8080', '10.6.0.2:80'),
@@ -54,6 +55,16 @@ t.test('another interface makes it ours only if it is gone', async (t) => {
   const to = '-j DNAT --to-destination 10.6.0.9:80';
   t.strictSame(strangers(`! -i br-old -p tcp -m tcp --dport 8080 ${to}`), ['br-old']);
   t.strictSame(strangers('-i br-x -o docker0 -j DROP', 'filter', 'DOCKER-ISOLATION'), ['docker0']);
+});
+
+t.test('a bridge of the user proves nothing, and is in the way of nothing', async (t) => {
+  const accept = (address: string) =>
+    strangers(`-d ${address}/32 ! -i br0 -o br0 -p tcp -m tcp --dport 80 -j ACCEPT`, 'filter');
+  t.strictSame(accept('10.6.0.9'), []);
+  t.equal(accept('172.30.0.9'), undefined, 'of a network of another driver on the same bridge');
+  t.equal(strangers('-i br0 -j RETURN'), undefined);
+  const to = '-j DNAT --to-destination 172.30.0.9:80';
+  t.strictSame(strangers(`! -i br0 -p tcp -m tcp --dport 8080 ${to}`), ['br0'], 'a port of ours');
 });
 
 t.test('what is not about us is left alone', async (t) => {
