@@ -14,6 +14,14 @@ export function staysInPlace({ rule }: PlacedRule): boolean {
 }
 
 /**
+ * Whether the order of our rules in the chain has no effect: in POSTROUTING each is about the packets of one
+ * container to itself. Such a rule is not moved below an administrator's for the sake of order.
+ */
+function isOrderless({ rule }: PlacedRule): boolean {
+  return rule.chain === 'POSTROUTING';
+}
+
+/**
  * The rules to delete, with all copies, so that a plan adds them again where they belong.
  *
  * The order of rules at the end of a chain matters, since an exception has to come before its drop. If a
@@ -28,7 +36,7 @@ export function disorderedRules(model: RuleSet, group: readonly PlacedRule[]): R
     const { rule, place } = placed;
     if (staysInPlace(placed)) continue;
     if (model.count(rule) > 1) disordered.add(rule);
-    if (place !== 'end') continue;
+    if (place !== 'end' || isOrderless(placed)) continue;
     const key = `${rule.table} ${rule.chain}`;
     chains.set(key, [...(chains.get(key) ?? []), rule]);
   }

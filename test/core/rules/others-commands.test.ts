@@ -16,7 +16,7 @@ import {
 import { RuleSet } from '../../../src/core/rules/rule-set.js';
 import { networksWithPorts } from '../../fakes/arbitrary.js';
 import { RuleHost } from '../../fakes/rule-host.js';
-import { makeEndpoint } from '../../golden/golden.js';
+import { makeBinding, makeEndpoint, makeNetwork } from '../../golden/golden.js';
 import { planRules } from '../../golden/plan-rules.js';
 
 const others = [
@@ -202,6 +202,29 @@ t.test(
     );
   },
 );
+
+t.test('a rule in POSTROUTING that comes back moves none below a rule of theirs', async (t) => {
+  for (const generation of Object.values(generations)) {
+    const settings = { userlandProxy: false };
+    const network = makeNetwork('br-0', '172.18.0.0/16', '172.18.0.1');
+    const ports = [1, 2].map((port) => makeBinding(`0.0.0.0:${port}`, `172.18.0.2:${port}`));
+    const host = new SharedHost({
+      ...{ generation, settings, family: 4, steps: [] },
+      networks: [{ network, ports }],
+    });
+    host.ours();
+    const chain = ['nat', 'POSTROUTING'] as const satisfies [Table, Chain];
+    const lines = [...host.found.rules(...chain)];
+    host.theirs({ op: 'append', chain, line: 0 });
+    // The first of the two about a container's packets to itself.
+    host.theirs({ op: 'delete-ours', chain, line: lines.length - 2 });
+    host.ours();
+    const now = host.found.rules(...chain);
+    const [theirs] = host.alone.get(chain.join(' ')) ?? [];
+    t.ok(now.indexOf(lines.at(-1) ?? '') < now.indexOf(theirs ?? ''), generation.name);
+    t.ok(now.includes(lines.at(-2) ?? ''), 'and the deleted one is back');
+  }
+});
 
 t.test('after a flush, what is appended stands below ours whoever comes first', async () => {
   fc.assert(
