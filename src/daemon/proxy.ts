@@ -6,6 +6,7 @@ import type { Config } from '../config/config.js';
 import type { Log } from '../driver/host.js';
 import { spawnProcess } from '../host/process/exec.js';
 import type { ProcessFiles } from '../host/process/processes.js';
+import { linkName } from '../proxy/control-folder.js';
 import { ProxySupervisor } from '../proxy/supervisor.js';
 
 /** @param program its entry, which lies in another place in a bundle than beside this module */
@@ -16,7 +17,7 @@ export function superviseProxy(
   log: Log,
 ): ProxySupervisor {
   return new ProxySupervisor({
-    controlPath: `${runtimeDir}/proxy.sock`,
+    controlPath: `${runtimeDir}/${linkName}`,
     startProcess: (controlPath) =>
       spawnProcess(
         process.execPath,

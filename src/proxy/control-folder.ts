@@ -15,6 +15,8 @@ import {
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 
+/** Of the link, in the runtime folder. */
+export const linkName = 'proxy.sock';
 const ownName = /^proxy-\d+$/;
 
 export class ControlFolder {
@@ -72,6 +74,22 @@ export class ControlFolder {
       return undefined;
     }
   }
+}
+
+/**
+ * What a process that ends leaves no trace of: its socket, and the link if it leads there. A link that leads
+ * to another process stays.
+ *
+ * @param socket path of the process's own socket
+ */
+export function removeOwnFiles(socket: string): void {
+  const link = join(dirname(socket), linkName);
+  try {
+    if (readlinkSync(link) === basename(socket)) unlinkSync(link);
+  } catch {
+    // There is no link, or a process of an earlier version listens there itself.
+  }
+  removeFile(socket);
 }
 
 /** It is no error if there is none. */

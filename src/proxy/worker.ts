@@ -4,13 +4,14 @@
  *
  * Usage: node worker.js CONTROL_SOCKET
  */
-import { readFileSync, readlinkSync, unlinkSync } from 'node:fs';
+import { readFileSync, readlinkSync } from 'node:fs';
 import net from 'node:net';
 import { buildId } from '../build-id.js';
 import { messageOf } from '../core/errors.js';
 import { type PortRange, parseEphemeralRange } from '../core/ports/ephemeral.js';
 import { Admission } from './admission.js';
 import { type About, controlVersion, lineSplitter, type Reply, type Request } from './control.js';
+import { removeOwnFiles } from './control-folder.js';
 import { Datagrams } from './datagrams.js';
 import { Handover } from './handover.js';
 import { Holder } from './holder.js';
@@ -24,12 +25,13 @@ import { Dialing } from './tcp-forwarder.js';
 import { flowPorts, UdpFlows } from './udp-flows.js';
 
 /** The process ends when it had neither listeners nor a daemon's connection for so long. */
-const lonelyMs = 10_000;
+const defaultLonelyMs = 10_000;
 
 /** Replaced in tests. */
 export interface WorkerSettings {
   readonly udpIdleMs?: number;
   readonly connectTimeoutMs?: number;
+  readonly lonelyMs?: number;
   /** The build that it reports. */
   readonly build?: string;
 }
@@ -151,11 +153,12 @@ export function runWorker(controlPath: string, settings: WorkerSettings = {}): v
   server.listen(controlPath);
   process.umask(mask);
 
+  const { lonelyMs = defaultLonelyMs } = settings;
   let lonelySince = performance.now();
   setInterval(() => {
     if (control !== undefined || holder.listeners > 0) lonelySince = performance.now();
     if (retired ? holder.connections > 0 : performance.now() - lonelySince < lonelyMs) return;
-    if (!retired) unlinkQuietly(controlPath);
+    if (!retired) removeOwnFiles(controlPath);
     process.exit(0);
   }, 1_000);
   loop.run();
@@ -172,12 +175,4 @@ function ephemeralRange(): PortRange {
 
 function report(error: unknown): void {
   process.stderr.write(`${JSON.stringify({ level: 'error', msg: messageOf(error) })}\n`);
-}
-
-function unlinkQuietly(path: string): void {
-  try {
-    unlinkSync(path);
-  } catch {
-    // The file is gone already.
-  }
 }

@@ -67,7 +67,7 @@ export async function snapshot(namespaces: Namespaces): Promise<Snapshot> {
     state: state
       .filter((file) => !(withProxy && /^\/run\/tsbridge\/proxy(\.sock|-\d+)$/.test(file)))
       // Empty, and never removed: two daemons could otherwise hold two files of that name.
-      .filter((file) => file !== '/var/lib/tsbridge/daemon.lock')
+      .filter((file) => !/^\/(var\/lib\/tsbridge\/daemon|run\/tsbridge\/runtime)\.lock$/.test(file))
       .sort(),
   };
 }

@@ -7,6 +7,7 @@ import t from 'tap';
 import {
   ask,
   eventually,
+  freePort,
   listener,
   ownerOf as owner,
   ProxyProcess,
@@ -217,3 +218,15 @@ async function connectTo(path: string): Promise<net.Socket> {
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }
+
+t.test('a process that ends for want of work leaves nothing in the runtime folder', async (t) => {
+  const proxy = new ProxyProcess({ lonelyMs: 100 });
+  t.teardown(() => proxy.dispose());
+  const daemon = proxy.supervise();
+  t.same(await daemon.open(owner('a'), [to(await freePort())]), []);
+  t.not(readdirSync(proxy.folder).length, 0);
+  await daemon.close(owner('a'));
+  daemon.detach();
+  await eventually(() => proxy.processes[0]?.exitCode === 0);
+  t.same(readdirSync(proxy.folder), []);
+});
