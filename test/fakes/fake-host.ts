@@ -1,22 +1,13 @@
 /** The outside world in memory, for the faults that cannot be provoked for real. */
 
-import type { Cidr } from '../../src/core/address.js';
-import { networkOf, overlaps, sameCidr } from '../../src/core/address.js';
 import { DriverError, messageOf } from '../../src/core/errors.js';
 import type { GenerationName } from '../../src/core/generations/generation.js';
-import type { EndpointId, InterfaceName } from '../../src/core/names.js';
-import type { LinkChange, LinkSpec, ObservedLink } from '../../src/core/network/links.js';
+import type { InterfaceName } from '../../src/core/names.js';
 import { PortAllocator } from '../../src/core/ports/allocator.js';
 import { parseEphemeralPorts } from '../../src/core/ports/ephemeral.js';
-import { bindingKey } from '../../src/core/ports/port.js';
 import { FrontEnds } from '../../src/driver/front-end.js';
 import type {
   Conntrack,
-  HostPorts,
-  Links,
-  Listener,
-  ListenFailure,
-  ObservedRoute,
   Processes,
   ProcessId,
   RecordKind,
@@ -36,117 +27,11 @@ import type { World } from '../../src/driver/world.js';
 import { libnetwork } from '../../src/frontends/libnetwork/front-end.js';
 import { makeBackend } from './backends.js';
 import { FakeFirewall } from './fake-firewall.js';
+import { FakeHostPorts } from './fake-host-ports.js';
+import { FakeLinks } from './fake-links.js';
+import { Faults } from './faults.js';
 import { plain } from './plain-front-end.js';
 import { type LogLine, RecordingLog } from './recording-log.js';
-
-/** Makes the next calls of the named methods fail. */
-export class Faults {
-  readonly #planned = new Map<string, Error[]>();
-  /** Every call, in order: where a crash or a failure can be put. */
-  readonly calls: string[] = [];
-
-  plan(method: string, message: string): void {
-    this.#planned.set(method, [...(this.#planned.get(method) ?? []), new Error(message)]);
-  }
-
-  check(method: string): void {
-    this.calls.push(method);
-    const error = this.#planned.get(method)?.shift();
-    if (error !== undefined) throw error;
-  }
-}
-
-export class FakeLinks implements Links {
-  readonly links = new Map<string, ObservedLink>();
-  routes: ObservedRoute[] = [];
-  #index = 10;
-
-  constructor(private readonly faults: Faults) {}
-
-  async find(name: string): Promise<ObservedLink | undefined> {
-    return this.links.get(name);
-  }
-
-  async list(): Promise<ObservedLink[]> {
-    this.faults.check('links.list');
-    return [...this.links.values()];
-  }
-
-  async routesInto(subnets: readonly Cidr[]): Promise<ObservedRoute[]> {
-    this.faults.check('links.routesInto');
-    const own = [...this.links.values()].flatMap((link) =>
-      link.addresses.map((address) => ({ destination: networkOf(address), interface: link.name })),
-    );
-    return [...this.routes, ...own].filter(({ destination }) =>
-      subnets.some((subnet) => overlaps(subnet, destination)),
-    );
-  }
-
-  async create(link: LinkSpec): Promise<void> {
-    this.faults.check('links.create');
-    switch (link.kind) {
-      case 'bridge':
-        return this.#add(link.name, 'bridge', link.mtu, false);
-      case 'veth': {
-        const { names, mtu, hairpin } = link;
-        this.#add(names.host, 'veth', mtu, true, this.#get(link.bridge).index, hairpin);
-        return this.#add(names.container, 'veth', mtu, false);
-      }
-    }
-  }
-
-  async change(name: InterfaceName, change: LinkChange): Promise<void> {
-    this.faults.check('links.change');
-    const link = this.#get(name);
-    const { master, ...rest } = change;
-    const port = master === undefined ? {} : { master: this.#get(master).index };
-    this.links.set(name, { ...link, ...rest, ...port });
-  }
-
-  async addAddress(name: InterfaceName, address: Cidr): Promise<void> {
-    this.faults.check('links.addAddress');
-    const link = this.#get(name);
-    this.links.set(name, { ...link, addresses: [...link.addresses, address] });
-  }
-
-  async removeAddress(name: InterfaceName, address: Cidr): Promise<void> {
-    this.faults.check('links.removeAddress');
-    const link = this.#get(name);
-    const addresses = link.addresses.filter((other) => !sameCidr(other, address));
-    this.links.set(name, { ...link, addresses });
-  }
-
-  async remove(name: InterfaceName): Promise<void> {
-    this.faults.check('links.remove');
-    const link = this.links.get(name);
-    const peer = [...this.links.values()].find(
-      (other) => link?.kind === 'veth' && other.kind === 'veth' && other.index === link.index + 1,
-    );
-    this.links.delete(name);
-    if (peer !== undefined) this.links.delete(peer.name);
-  }
-
-  #get(name: string): ObservedLink {
-    const link = this.links.get(name);
-    if (link === undefined) throw new Error(`${name}: No such device (ENODEV)`);
-    return link;
-  }
-
-  #add(
-    name: string,
-    kind: string,
-    mtu: number | undefined,
-    up: boolean,
-    master?: number,
-    hairpin?: boolean,
-  ): void {
-    if (this.links.has(name)) throw new Error(`${name}: File exists (EEXIST)`);
-    this.#index += 1;
-    const index = this.#index;
-    const fields = { index, name, kind, up, mtu: mtu ?? 1500, master, hairpin, addresses: [] };
-    this.links.set(name, fields);
-  }
-}
 
 export class FakeSysctls implements Sysctls {
   readonly values = new Map<string, string>([
@@ -218,67 +103,6 @@ export class FakeProcesses implements Processes {
   }
   async isOfEarlierBoot(process: ProcessId): Promise<boolean> {
     return this.ofEarlierBoot.has(process);
-  }
-}
-
-/** Holds sockets; those in `foreign` belong to another program. */
-export class FakeHostPorts implements HostPorts {
-  readonly held = new Map<string, EndpointId>();
-  readonly foreign = new Map<string, string>();
-  prepared = 0;
-  /** Of the last {@link sync}: what was opened or closed since is not in it. */
-  wanted: ReadonlyMap<EndpointId, readonly Listener[]> = new Map();
-  constructor(private readonly faults: Faults) {}
-  prepare(): void {
-    this.prepared += 1;
-  }
-  async open(owner: EndpointId, listeners: readonly Listener[]): Promise<ListenFailure[]> {
-    this.faults.check('hostPorts.open');
-    return listeners.flatMap((listener) => {
-      const key = bindingKey(listener.binding);
-      const code = this.foreign.get(key) ?? (this.held.has(key) ? 'EADDRINUSE' : undefined);
-      if (code !== undefined) return [{ listener, code, syscall: 'bind' }];
-      this.held.set(key, owner);
-      return [];
-    });
-  }
-  async close(owner: EndpointId, listeners?: readonly Listener[]): Promise<void> {
-    this.faults.check('hostPorts.close');
-    const keys = listeners?.map(({ binding }) => bindingKey(binding));
-    for (const [key, holder] of this.held) {
-      if (holder === owner && (keys === undefined || keys.includes(key))) this.held.delete(key);
-    }
-  }
-  async pauseUdp(): Promise<void> {
-    this.faults.check('hostPorts.pauseUdp');
-  }
-  async resumeUdp(): Promise<void> {
-    this.faults.check('hostPorts.resumeUdp');
-  }
-  async sync(
-    wanted: ReadonlyMap<EndpointId, readonly Listener[]>,
-    kept: ReadonlySet<EndpointId> = new Set(),
-  ): Promise<ListenFailure[]> {
-    this.wanted = wanted;
-    for (const [key, owner] of this.held) if (!kept.has(owner)) this.held.delete(key);
-    const failures: ListenFailure[] = [];
-    for (const [owner, listeners] of wanted) failures.push(...(await this.open(owner, listeners)));
-    return failures;
-  }
-  async differences(): Promise<string[]> {
-    this.faults.check('hostPorts.differences');
-    return [...this.wanted].flatMap(([, listeners]) =>
-      listeners
-        .map(({ binding }) => bindingKey(binding))
-        .filter((key) => !this.held.has(key))
-        .map((key) => `open socket ${key}`),
-    );
-  }
-  async repair(): Promise<string[]> {
-    const before = await this.differences();
-    await this.sync(this.wanted);
-    const after = await this.differences();
-    return before.filter((line) => !after.includes(line));
   }
 }
 
