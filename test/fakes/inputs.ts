@@ -7,6 +7,9 @@ import { parseNetwork } from '../../src/core/options/network-options.js';
 export const networkId = 'a941c14b8f93'.padEnd(64, '0');
 export const endpointId = '875199fe3bac'.padEnd(64, '0');
 
+/** A `-o` label of Docker's bridge driver. */
+export const bridgeLabel = (name: string) => `com.docker.network.bridge.${name}`;
+
 interface NetworkParts {
   readonly id?: string;
   /** `-o` labels. */
