@@ -156,3 +156,15 @@ export async function ask(host: string, port: number, message: string | Buffer):
   for await (const chunk of socket) answer += String(chunk);
   return answer;
 }
+
+/** A server that answers with what it got, upper-cased, once the client has ended its side. */
+export const serveEcho = () =>
+  serve((socket) => {
+    const chunks: Buffer[] = [];
+    socket.on('data', (chunk: Buffer) => chunks.push(chunk));
+    socket.on('end', () => {
+      const all = Buffer.concat(chunks);
+      const long = all.length > 1000;
+      socket.end(long ? createHash('sha256').update(all).digest('hex') : `${all}`.toUpperCase());
+    });
+  });
