@@ -1,11 +1,10 @@
 /** The rows of a host that fills up: flatness, adoption, repair, memory, stalls. */
-import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { Daemon } from '../test/process/daemon.js';
 import { run } from '../test/process/netns.js';
-import { BareCalls, crowded, moveInto, portMap } from './bare-calls.js';
+import { BareCalls, crowded, portMap } from './bare-calls.js';
+import { BareClient, echoPort } from './bare-client.js';
 import type { BareRow } from './bare-names.js';
 import { type Figure, figure } from './figure.js';
 import { callsIn, longestStall, parse } from './handler-times.js';
@@ -24,7 +23,6 @@ const portsEach = 10;
 const firstPort = 20_000;
 /** How many calls stand for the first, and for the last. */
 const sample = 15;
-const beat = fileURLToPath(new URL('./beat.mjs', import.meta.url));
 
 export async function measureBare(
   settings: BareSettings,
@@ -72,7 +70,7 @@ interface EndpointTimes {
 class BareHost {
   readonly figures: Figure[] = [];
   readonly #folder = mkdtempSync('/run/bench-');
-  readonly #children: ChildProcess[] = [];
+  readonly #client = new BareClient();
   #daemon: Daemon | undefined;
   #calls: BareCalls | undefined;
   /** Of the daemons that have ended since the last look. */
@@ -92,7 +90,7 @@ class BareHost {
   }
 
   async stop(): Promise<void> {
-    for (const child of this.#children) child.kill('SIGKILL');
+    this.#client.stop();
     if (this.#daemon === undefined) return;
     await this.#end();
     for (const pid of this.#daemon.proxyPids()) process.kill(pid, 'SIGKILL');
@@ -153,7 +151,7 @@ class BareHost {
     const times = await this.#during(async () => {
       for (let number = from; number < to; number += 1) {
         const link = await this.calls.createEndpoint(number);
-        if (number === 0) this.#container(link);
+        if (number === 0) this.#client.connect(link);
         const options =
           number === 0 ? echoPort : portMap(firstPort + portsEach * number, portsEach);
         await this.calls.publish(number, options);
@@ -174,17 +172,14 @@ class BareHost {
 
   /** A daemon that ends while a client sends, another that takes over, and a flush. */
   async adoption(): Promise<void> {
-    const client = this.#spawn('client', 'beat', '192.0.2.1', String(echo));
-    await said(client, 'beating');
+    const sending = await this.#client.send();
     await sleep(500);
     const before = rules();
     await this.restart('longest stall: endpoints and ports', (ms) => {
       this.#add('adoption: start to serving', 'ms', ms, this.#content());
     });
     await sleep(1_000);
-    const answer = said(client, 'sent');
-    client.kill('SIGTERM');
-    const { sent, lost } = JSON.parse(await answer) as { sent: number; lost: number };
+    const { sent, lost } = await sending.end();
     const changed = difference(before, rules());
     this.#add('adoption: rules rewritten', '', changed, 'by their numbers in the kernel');
     this.#add('adoption: packets lost', '', lost, `of ${sent}, one a ms`);
@@ -243,26 +238,6 @@ class BareHost {
     return times;
   }
 
-  /** The first endpoint's container answers, and a client beyond the host can reach it. */
-  #container(link: string): void {
-    const ip = (...args: readonly string[]) => run('ip', args);
-    for (const name of ['client', 'container']) ip('netns', 'add', name);
-    moveInto('container', link, 0);
-    ip('link', 'add', 'lan', 'type', 'veth', 'peer', 'name', 'eth0', 'netns', 'client');
-    ip('addr', 'add', '192.0.2.1/24', 'dev', 'lan');
-    ip('link', 'set', 'lan', 'up');
-    ip('-n', 'client', 'addr', 'add', '192.0.2.2/24', 'dev', 'eth0');
-    ip('-n', 'client', 'link', 'set', 'eth0', 'up');
-    this.#spawn('container', 'echo', String(echo));
-  }
-
-  #spawn(namespace: string, ...args: readonly string[]): ChildProcess {
-    const command = ['netns', 'exec', namespace, process.execPath, beat, ...args];
-    const child = spawn('ip', command, { stdio: ['ignore', 'pipe', 'inherit'] });
-    this.#children.push(child);
-    return child;
-  }
-
   #flat(row: BareRow, times: readonly number[]): void {
     const [first, last] = [median(times.slice(0, sample)), median(times.slice(-sample))];
     const note = `${first.toFixed(1)} ms, then ${last.toFixed(1)} ms; number ${times.length}`;
@@ -286,24 +261,4 @@ class BareHost {
     if (this.#daemon === undefined) throw new Error('no daemon');
     return this.#daemon;
   }
-}
-
-const echo = 19_999;
-const echoPort = {
-  'com.docker.network.portmap': [
-    { Proto: 17, IP: '', Port: echo, HostIP: '0.0.0.0', HostPort: echo, HostPortEnd: echo },
-  ],
-};
-
-/** The first line of its output with this word. */
-function said(child: ChildProcess, word: string): Promise<string> {
-  return new Promise((resolve, reject) => {
-    let text = '';
-    child.stdout?.on('data', (part) => {
-      text += String(part);
-      const line = text.split('\n').find((each) => each.includes(word));
-      if (line !== undefined) resolve(line);
-    });
-    child.once('exit', () => reject(new Error(`it ended: ${text}`)));
-  });
 }
