@@ -121,7 +121,7 @@ async function start(
     log.info({ longestStallMs: stalls.longestMs() }, 'the longest time in which nothing else ran');
     stalls.stop();
   });
-  const repairs = new SelfRepair(concerns, log, [deadEndpoints(world)]);
+  const repairs = new SelfRepair(concerns, world, [deadEndpoints(world)]);
   // The host's rules are not as the driver believed, so that a repair is due, monitor or not.
   world.rules.onRefusal(() => repairs.noticed({ kind: 'rules', families: [4, 6] }));
   const rules =

@@ -14,6 +14,7 @@ import { removeUnlessMoved } from './orphans/dead-endpoints.js';
 import type { Concern } from './repair/concern.js';
 import { hostConcerns } from './repair/concerns.js';
 import { haveOtherSettings, repairRules } from './repair/rules.js';
+import { everything } from './repair/signs.js';
 import { decodeEndpoint, decodeNetwork, type EndpointRecord } from './state/records.js';
 import type { EndpointState } from './state/registry.js';
 import { saveEndpoint } from './state/saving.js';
@@ -66,7 +67,7 @@ export async function recover(
     ...concerns.map((concern) =>
       attempt(world, concern.name, async () => {
         // What a concern puts off (`too-early`) is done by the first repair after the start.
-        await concern.repair('start', { links });
+        await concern.repair('start', everything, { links });
       }),
     ),
   ]);

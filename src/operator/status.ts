@@ -10,6 +10,7 @@ import {
 import type { Concern } from '../driver/repair/concern.js';
 import { hostConcerns } from '../driver/repair/concerns.js';
 import type { RepairStatus } from '../driver/repair/self-repair.js';
+import { everything } from '../driver/repair/signs.js';
 import type { World } from '../driver/world.js';
 
 /** What the composition root knows and the driver does not. */
@@ -135,7 +136,9 @@ export class HostOperator implements Operator {
     await this.recovered;
     const changes: Record<string, readonly string[]> = {};
     for (const concern of this.concerns) {
-      const done = dryRun ? await concern.differences() : await concern.repair('request');
+      const done = dryRun
+        ? await concern.differences()
+        : await concern.repair('request', everything);
       changes[concern.name] = done === 'too-early' ? [] : done;
     }
     return { dryRun, changes, forgotten: forgottenCandidates(this.world) };

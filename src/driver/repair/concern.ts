@@ -6,22 +6,8 @@
  * A new concern is one file that implements {@link Concern}, and one line in `concerns.ts`: the
  * repair while the daemon runs, the start, `tsbridge reconcile` and `tsbridge status` then have it.
  */
-import type { Family } from '../../core/address.js';
 import type { ObservedLink } from '../../core/network/links.js';
-import type { Author } from '../host.js';
-
-/** Something has changed on the host, or may have. */
-export type Sign =
-  /** The daemon begins to watch: changes before that went unseen. */
-  | { readonly kind: 'start' }
-  /** Rules of these families changed; of none, if only tables changed that are not iptables' own. */
-  | {
-      readonly kind: 'rules';
-      readonly families: readonly Family[];
-      readonly author?: Author | undefined;
-    }
-  /** This link changed; without a name, any link may have. */
-  | { readonly kind: 'link'; readonly name?: string | undefined };
+import type { Sign, Signs, Subject } from './signs.js';
 
 /**
  * Why a repair runs.
@@ -46,15 +32,20 @@ export interface Poll {
 export interface Concern {
   /** One word for the log, the status and the answer of `reconcile`: `rules`. */
   readonly name: string;
-  /** Whether the sign is about this concern, which then remembers what it has to repair. */
-  signs(sign: Sign): boolean;
+  /** A sign about one of these leads to a repair. */
+  readonly signs: readonly Subject[];
   /** All that differs, a line each; changes nothing. */
   differences(): Promise<readonly string[]>;
   /**
-   * `quiet` and `busy` put right what the signs were about, the other occasions everything. Answers with
-   * what was done, a line each, or with `too-early`: to be called again when the host is quiet.
+   * Puts right what the signs are about; at a start and on request they are about everything. Answers with
+   * what was done, a line each, or with `too-early`: to be called again when the host is quiet. Remembers
+   * nothing: after `too-early` or a failure the caller comes back with the same signs, and later ones.
    */
-  repair(occasion: Occasion, read?: ReadAtStart): Promise<readonly string[] | 'too-early'>;
+  repair(
+    occasion: Occasion,
+    signs: Signs,
+    read?: ReadAtStart,
+  ): Promise<readonly string[] | 'too-early'>;
   readonly poll?: Poll;
 }
 

@@ -2,8 +2,10 @@
 import { background } from '../../background.js';
 import { messageOf } from '../../core/errors.js';
 import { type Clock, systemClock } from '../clock.js';
-import type { Author, Log } from '../host.js';
+import type { Log } from '../host.js';
 import { Authors } from './author.js';
+import type { Concern } from './concern.js';
+import { CollectedSigns, type Sign } from './signs.js';
 
 export interface WatchTiming {
   /** A repair begins when no sign has come for so long, so that the program that makes changes can finish. */
@@ -31,14 +33,6 @@ export const defaultTiming: WatchTiming = {
   flappingLimit: 8,
   backOffMs: { first: 1_000, last: 30_000 },
 };
-
-/**
- * Answers with what had to be done, a line each.
- *
- * @param longQuiet whether it is quiet enough for everything; if not, it can answer `too-early`,
- *   and is called again when it is
- */
-export type Repair = (longQuiet: boolean) => Promise<readonly string[] | 'too-early'>;
 
 export interface LastRepair {
   /** RFC 3339, UTC. */
@@ -68,7 +62,8 @@ export class Watch {
   /** When the first sign came that no repair has dealt with; undefined: there is none. */
   #firstSign: number | undefined;
   #lastSign = 0;
-  #authors = new Authors();
+  /** Those that no repair has dealt with. */
+  #signs = new CollectedSigns();
   #running = false;
   #waitsForLongQuiet = false;
   #endOfRepair = Number.NEGATIVE_INFINITY;
@@ -79,20 +74,18 @@ export class Watch {
   #stopped = false;
 
   constructor(
-    /** `rules`, `links` or `settings`, for the log. */
-    private readonly what: string,
-    private readonly repair: Repair,
+    private readonly concern: Pick<Concern, 'name' | 'repair'>,
     private readonly log: Log,
     private readonly clock: Clock = systemClock,
     private readonly timing: WatchTiming = defaultTiming,
   ) {}
 
-  /** Something changed. `author`: who did it, where the kernel says so. */
-  changed(author?: Author): void {
+  /** @param sign without it: a comparison has found that something differs */
+  changed(sign?: Sign): void {
     const now = this.clock.now();
     this.#firstSign ??= now;
     this.#lastSign = now;
-    if (author !== undefined) this.#authors.add(author);
+    if (sign !== undefined) this.#signs.add(sign);
     this.#schedule();
   }
 
@@ -125,7 +118,7 @@ export class Watch {
     );
     const wait = Math.max(0, due - this.clock.now());
     this.#timer = this.clock.setTimeout(() => {
-      background(this.log, `repair of ${this.what}`, this.#run());
+      background(this.log, `repair of ${this.concern.name}`, this.#run());
     }, wait);
   }
 
@@ -140,31 +133,33 @@ export class Watch {
     const started = this.clock.now();
     const first = this.#firstSign ?? started;
     const longQuiet = started - this.#lastSign >= longQuietMs || started - first >= patienceMs;
-    const authors = this.#authors;
+    const signs = this.#signs;
     this.#firstSign = undefined;
-    this.#authors = new Authors();
+    // Signs that come while the repair runs are for the next one: it may have read the host before them.
+    this.#signs = new CollectedSigns();
     this.#running = true;
     let again = false;
     try {
-      const done = await this.repair(longQuiet);
+      const done = await this.concern.repair(longQuiet ? 'quiet' : 'busy', signs);
       this.#failures = 0;
       this.#waitsForLongQuiet = done === 'too-early';
       if (done === 'too-early') again = true;
-      else if (done.length > 0) this.#report(authors, first, started, done);
+      else if (done.length > 0) this.#report(signs.authors, first, started, done);
     } catch (error) {
       again = true;
       this.#failures += 1;
       this.#endOfFailure = this.clock.now();
       const retryMs = this.#backOff(this.#failures - 1);
       this.log.error(
-        { error: messageOf(error), author: String(authors), retryMs },
-        `repair of ${this.what} failed; it is tried again`,
+        { error: messageOf(error), author: String(signs.authors), retryMs },
+        `repair of ${this.concern.name} failed; it is tried again`,
       );
     }
     this.#running = false;
     if (again) {
       this.#firstSign = first;
-      this.#authors.addAll(authors);
+      signs.addAll(this.#signs);
+      this.#signs = signs;
     }
     this.#schedule();
   }
@@ -191,11 +186,11 @@ export class Watch {
       durationMs: now - started,
     };
     const { at: _, ...fields } = this.#last;
-    this.log.warn(fields, `repaired ${this.what} that somebody else had changed`);
+    this.log.warn(fields, `repaired ${this.concern.name} that somebody else had changed`);
     if (this.#undone === flappingLimit) {
       this.log.error(
         { author, retryMs: this.#backOff(0) },
-        `repairs of ${this.what} keep being undone: stepping back; find out who changes them`,
+        `repairs of ${this.concern.name} keep being undone: stepping back; find out who changes them`,
       );
     }
   }

@@ -8,8 +8,9 @@ import { segmentOf } from '../../core/segments/all.js';
 import type { NetworkState } from '../state/registry.js';
 import { applyLinkSteps } from '../usecases/apply.js';
 import type { World } from '../world.js';
-import type { Concern, Occasion, ReadAtStart, Sign } from './concern.js';
+import type { Concern, Occasion, ReadAtStart } from './concern.js';
 import type { When } from './rules.js';
+import type { Signs } from './signs.js';
 import { repairSysctls, setBridgeSysctls } from './sysctls.js';
 
 /** From one link in so many on, a list of all costs less than asking for each of them. */
@@ -123,57 +124,44 @@ async function repairNetwork(
   return done;
 }
 
-/** Bridges, their addresses, and the ports on them: of the networks that link events are about. */
+/** Bridges, their addresses, and the ports on them. */
 export class LinkConcern implements Concern {
   readonly name = 'links';
-  /** Names of the links that changed, by network. */
-  readonly #touched = new Map<NetworkState, Set<string>>();
+  readonly signs = ['start', 'links'] as const;
 
   constructor(private readonly world: World) {}
-
-  signs(sign: Sign): boolean {
-    if (sign.kind === 'rules') return false;
-    if (sign.kind === 'start' || sign.name === undefined) {
-      this.#touchAll(allLinks(this.world));
-      return this.#touched.size > 0;
-    }
-    const owner = this.world.registry.ownerOf(sign.name);
-    if (owner === undefined) return false;
-    this.#touchAll(new Map([[owner, new Set([sign.name])]]));
-    return true;
-  }
 
   differences(): Promise<string[]> {
     return repairLinks(this.world, 'dry-run', allLinks(this.world));
   }
 
   /** At a start with all settings of a network: a bridge that is made gets them before it is up. */
-  async repair(occasion: Occasion, read?: ReadAtStart): Promise<string[]> {
+  async repair(occasion: Occasion, { links }: Signs, read?: ReadAtStart): Promise<string[]> {
     if (occasion === 'start') return repairLinks(this.world, 'start', undefined, read?.links);
-    if (occasion === 'request') return repairLinks(this.world, 'running', allLinks(this.world));
-    const touched = new Map(this.#touched);
-    this.#touched.clear();
-    try {
-      return await repairLinks(this.world, 'running', touched);
-    } catch (error) {
-      this.#touchAll(touched);
-      throw error;
-    }
-  }
-
-  #touchAll(links: TouchedLinks): void {
-    for (const [network, names] of links) {
-      const known = this.#touched.get(network) ?? new Set();
-      this.#touched.set(network, new Set([...known, ...names]));
-    }
+    const touched = links === 'any' ? allLinks(this.world) : byNetwork(this.world, links);
+    return repairLinks(this.world, 'running', touched);
   }
 }
 
-function allLinks({ registry }: Pick<World, 'registry'>): Map<NetworkState, Set<string>> {
+function allLinks({ registry }: Pick<World, 'registry'>): TouchedLinks {
   return new Map(
     registry.networks().map((network) => {
       const hosts = [...network.endpoints.values()].map(({ spec }) => spec.veth.host);
       return [network, new Set<string>([network.spec.bridge, ...hosts])];
     }),
   );
+}
+
+/** Without those whose network or endpoint has been removed since they changed. */
+function byNetwork(
+  { registry }: Pick<World, 'registry'>,
+  links: ReadonlySet<string>,
+): TouchedLinks {
+  const touched = new Map<NetworkState, Set<string>>();
+  for (const link of links) {
+    const owner = registry.ownerOf(link);
+    if (owner === undefined) continue;
+    touched.set(owner, (touched.get(owner) ?? new Set()).add(link));
+  }
+  return touched;
 }

@@ -12,7 +12,8 @@ import type { RuleChange } from '../../core/rules/rule-set.js';
 import { saveNetwork } from '../state/saving.js';
 import { rulesMoved } from '../state/transitions.js';
 import type { World } from '../world.js';
-import type { Concern, Occasion, Sign } from './concern.js';
+import type { Concern, Occasion } from './concern.js';
+import type { Signs } from './signs.js';
 
 /** With `dry-run` the answer is what would be done, and nothing is. */
 export type When = 'start' | 'running' | 'dry-run';
@@ -132,37 +133,18 @@ export async function repairRulesRunning(
   return changes.map(describeRuleChange);
 }
 
-/** {@link repairRulesRunning} of the families whose rules another program has changed. */
 export class RuleConcern implements Concern {
   readonly name = 'rules';
-  /** Families whose rules another program has changed since the last repair; the other one is not read. */
-  readonly #touched = new Set<Family>();
+  readonly signs = ['start', 'rules'] as const;
 
   constructor(private readonly world: World) {}
-
-  signs(sign: Sign): boolean {
-    if (sign.kind === 'link') return false;
-    const families = sign.kind === 'start' ? ([4, 6] as const) : sign.families;
-    for (const family of families) this.#touched.add(family);
-    return families.length > 0;
-  }
 
   differences(): Promise<string[]> {
     return repairRules(this.world, 'dry-run');
   }
 
-  async repair(occasion: Occasion): Promise<string[] | 'too-early'> {
-    if (occasion === 'start' || occasion === 'request') return repairRules(this.world, 'running');
-    const families = [...this.#touched];
-    this.#touched.clear();
-    let right = false;
-    try {
-      const done = await repairRulesRunning(this.world, occasion === 'quiet', families);
-      right = done !== 'too-early';
-      return done;
-    } finally {
-      if (!right) for (const family of families) this.#touched.add(family);
-    }
+  repair(occasion: Occasion, { families }: Signs): Promise<string[] | 'too-early'> {
+    return repairRulesRunning(this.world, occasion !== 'busy', [...families]);
   }
 }
 

@@ -1,9 +1,10 @@
 /** Watches over all concerns while the daemon runs, and has them put right: one loop for each. */
 import { messageOf } from '../../core/errors.js';
 import { type Clock, systemClock } from '../clock.js';
-import type { Log } from '../host.js';
-import type { Concern, Poll, Sign, SignListener } from './concern.js';
+import type { World } from '../world.js';
+import type { Concern, Poll, SignListener } from './concern.js';
 import { Watch, type WatchStatus } from './debounce.js';
+import { type Sign, subjectsOf } from './signs.js';
 
 /** By the concern's name. */
 export type RepairStatus = Readonly<Record<string, WatchStatus>>;
@@ -15,15 +16,12 @@ export class SelfRepair {
 
   constructor(
     concerns: readonly Concern[],
-    private readonly log: Log,
+    private readonly world: Pick<World, 'log' | 'registry'>,
     private readonly listeners: readonly SignListener[] = [],
     private readonly clock: Clock = systemClock,
   ) {
     this.#watches = new Map(
-      concerns.map((concern) => {
-        const repair = (longQuiet: boolean) => concern.repair(longQuiet ? 'quiet' : 'busy');
-        return [concern, new Watch(concern.name, repair, log, clock)];
-      }),
+      concerns.map((concern) => [concern, new Watch(concern, world.log, clock)]),
     );
   }
 
@@ -38,11 +36,12 @@ export class SelfRepair {
 
   noticed(sign: Sign): void {
     if (!this.#started) return;
-    const author = sign.kind === 'rules' ? sign.author : undefined;
-    for (const [concern, watch] of this.#watches) {
-      if (concern.signs(sign)) watch.changed(author);
-    }
     for (const listener of this.listeners) listener.noticed(sign);
+    if (isOfOthers(this.world, sign)) return;
+    const subjects = subjectsOf(sign);
+    for (const [concern, watch] of this.#watches) {
+      if (concern.signs.some((subject) => subjects.includes(subject))) watch.changed(sign);
+    }
   }
 
   status(): RepairStatus {
@@ -61,7 +60,7 @@ export class SelfRepair {
   #schedule(concern: Concern, poll: Poll): void {
     const timer = this.clock.setTimeout(() => {
       this.#poll(concern, poll).catch((error) => {
-        this.log.error({ error }, `polling ${concern.name} has ended`);
+        this.world.log.error({ error }, `polling ${concern.name} has ended`);
       });
     }, poll.intervalMs);
     this.#timers.set(concern, timer);
@@ -71,8 +70,15 @@ export class SelfRepair {
     try {
       if (await poll.differs()) this.#watches.get(concern)?.changed();
     } catch (error) {
-      this.log.warn({ error: messageOf(error) }, `reading ${concern.name} failed`);
+      this.world.log.warn({ error: messageOf(error) }, `reading ${concern.name} failed`);
     }
     if (this.#started) this.#schedule(concern, poll);
   }
+}
+
+/** Whether it is a link that none of our networks has: it leads to no repair. */
+function isOfOthers({ registry }: Pick<World, 'registry'>, sign: Sign): boolean {
+  return (
+    sign.kind === 'link' && sign.name !== undefined && registry.ownerOf(sign.name) === undefined
+  );
 }

@@ -88,13 +88,10 @@ const networksAtOnce = 100;
  */
 export class SettingConcern implements Concern {
   readonly name = 'settings';
+  readonly signs = [];
   #next = 0;
 
   constructor(private readonly world: World) {}
-
-  signs(): boolean {
-    return false;
-  }
 
   differences(): Promise<string[]> {
     return this.#ofAll('dry-run');

@@ -5,7 +5,7 @@
 import type { InterfaceName } from '../../core/names.js';
 import { isZoned } from '../usecases/zones.js';
 import type { World } from '../world.js';
-import type { Concern, Occasion, Sign } from './concern.js';
+import type { Concern, Occasion } from './concern.js';
 import type { When } from './rules.js';
 
 /** Answers with what had to be done: `put br-0 into the zone of firewalld`. */
@@ -37,12 +37,9 @@ export async function repairZonesRunning(
 /** Asking firewalld takes a fifth of a second, so it is asked only after it has changed rules itself. */
 export class ZoneConcern implements Concern {
   readonly name = 'zones';
+  readonly signs = ['start', 'firewalld'] as const;
 
   constructor(private readonly world: Pick<World, 'registry' | 'rules' | 'zones'>) {}
-
-  signs(sign: Sign): boolean {
-    return sign.kind === 'start' || (sign.kind === 'rules' && sign.author?.program === 'firewalld');
-  }
 
   differences(): Promise<string[]> {
     return repairZones(this.world, 'dry-run');

@@ -1,25 +1,34 @@
 /** When a repair runs, what it tells, and how it steps back: with a clock of its own. */
 
 import t from 'tap';
-import { defaultTiming, type Repair, Watch } from '../../../src/driver/repair/debounce.js';
+import type { Author } from '../../../src/driver/host.js';
+import { defaultTiming, Watch } from '../../../src/driver/repair/debounce.js';
+import type { Sign } from '../../../src/driver/repair/signs.js';
 import { FakeClock } from '../../fakes/fake-clock.js';
 import { RecordingLog } from '../../fakes/recording-log.js';
 
 const { quietMs, latestMs, longQuietMs, patienceMs, flappingMs, flappingLimit, backOffMs } =
   defaultTiming;
 
+const rules = (author: Author): Sign => ({ kind: 'rules', families: [4], author });
+
+type Answer = (settled: boolean) => Promise<readonly string[] | 'too-early'>;
+
 /** A watch whose repairs answer as `answer` does, and the times at which they ran. */
-function make(answer: Repair = async () => ['append filter FORWARD -j DOCKER-USER']) {
+function make(answer: Answer = async () => ['append filter FORWARD -j DOCKER-USER']) {
   const clock = new FakeClock();
   const log = new RecordingLog();
   const { lines } = log;
   const start = clock.now();
   const runs: { at: number; settled: boolean }[] = [];
   const watch = new Watch(
-    'rules',
-    (settled) => {
-      runs.push({ at: clock.now() - start, settled });
-      return answer(settled);
+    {
+      name: 'rules',
+      repair: (occasion) => {
+        const settled = occasion === 'quiet';
+        runs.push({ at: clock.now() - start, settled });
+        return answer(settled);
+      },
     },
     log,
     clock,
@@ -29,7 +38,7 @@ function make(answer: Repair = async () => ['append filter FORWARD -j DOCKER-USE
 
 t.test('a change is followed by one repair and one line', async (t) => {
   const { clock, lines, runs, watch } = make();
-  watch.changed({ program: 'nft', pid: 4711 });
+  watch.changed(rules({ program: 'nft', pid: 4711 }));
   await clock.pass(quietMs - 1);
   t.equal(runs.length, 0);
   await clock.pass(10_000);
@@ -81,10 +90,10 @@ t.test('what has to wait for an engine that starts does', async (t) => {
   const { clock, lines, runs, watch } = make(async (settled) =>
     settled ? ['create-chain nat DOCKER'] : 'too-early',
   );
-  watch.changed({ program: 'iptables', pid: 1 });
+  watch.changed(rules({ program: 'iptables', pid: 1 }));
   for (let step = 0; step < 10; step += 1) {
     await clock.pass(quietMs + 30);
-    watch.changed({ program: 'iptables', pid: 2 + step });
+    watch.changed(rules({ program: 'iptables', pid: 2 + step }));
   }
   const looks = runs.length;
   t.notOk(
@@ -114,10 +123,10 @@ t.test('a change during a repair is looked at afterwards, by one repair at a tim
         finish = done;
       }),
   );
-  watch.changed({ program: 'nft', pid: 1 });
+  watch.changed(rules({ program: 'nft', pid: 1 }));
   await clock.pass(quietMs);
-  watch.changed({ program: 'ufw', pid: 2 });
-  watch.changed({ program: 'ufw', pid: 2 });
+  watch.changed(rules({ program: 'ufw', pid: 2 }));
+  watch.changed(rules({ program: 'ufw', pid: 2 }));
   await clock.pass(1_000);
   t.equal(runs.length, 1, 'the first still runs');
   finish(['a']);
@@ -134,10 +143,10 @@ t.test('a change during a repair is looked at afterwards, by one repair at a tim
 
 t.test('changes by several programs are repaired together and all named', async (t) => {
   const { clock, lines, watch } = make();
-  watch.changed({ program: 'nft', pid: 1 });
+  watch.changed(rules({ program: 'nft', pid: 1 }));
   watch.changed();
-  watch.changed({ program: 'iptables', pid: 2 });
-  watch.changed({ program: 'iptables', pid: 3 });
+  watch.changed(rules({ program: 'iptables', pid: 2 }));
+  watch.changed(rules({ program: 'iptables', pid: 3 }));
   await clock.pass(1_000);
   t.match(lines, [
     { fields: { author: 'nft (process 1), iptables (2 processes, the last was 3)' } },
@@ -150,7 +159,7 @@ t.test('repairs that keep being undone: stepping back, and saying so', async (t)
   const { clock, lines, times, watch } = make(async () => changes);
   const fight = async (ms: number) => {
     for (let passed = 0; passed < ms; passed += 200) {
-      watch.changed({ program: 'ufw', pid: 7 });
+      watch.changed(rules({ program: 'ufw', pid: 7 }));
       await clock.pass(200);
     }
   };
@@ -200,7 +209,7 @@ t.test('other things, or the same by others, are no quarrel', async (t) => {
       return [lines[turn % 2] ?? ''];
     });
     for (let sign = 0; sign < 20; sign += 1) {
-      watch.changed({ program: programs[sign % 2] ?? '', pid: sign });
+      watch.changed(rules({ program: programs[sign % 2] ?? '', pid: sign }));
       await clock.pass(quietMs * 2);
     }
     t.equal(runs.length, 20, what);
@@ -224,7 +233,7 @@ t.test('a repair that fails is tried again, less and less often', async (t) => {
     if (broken) throw new Error('iptables-restore: no memory');
     return ['a'];
   });
-  watch.changed({ program: 'nft', pid: 1 });
+  watch.changed(rules({ program: 'nft', pid: 1 }));
   await clock.pass(quietMs + backOffMs.first * 7);
   t.strictSame(times(), [
     quietMs,

@@ -3,7 +3,9 @@ import t from 'tap';
 import { recover } from '../../../src/driver/recover.js';
 import { LinkConcern, repairLinks } from '../../../src/driver/repair/links.js';
 import { repairRules } from '../../../src/driver/repair/rules.js';
+import { SelfRepair } from '../../../src/driver/repair/self-repair.js';
 import { CalledDriver } from '../../fakes/called-driver.js';
+import { FakeClock } from '../../fakes/fake-clock.js';
 import { makeHost } from '../../fakes/fake-host.js';
 import { endpointIds } from '../../fakes/ids.js';
 import { bridge, id, networkId } from '../../fakes/one-container.js';
@@ -101,14 +103,32 @@ t.test('without icc, bridge traffic passes the rules again', async (t) => {
 
 t.test('a repair of links that failed is tried again with the same links', async (t) => {
   const { host, world } = await start();
-  const concern = new LinkConcern(world);
+  const clock = new FakeClock();
+  const repairs = new SelfRepair([new LinkConcern(world)], world, [], clock);
+  repairs.start();
+  await clock.pass(1_000);
   const link = host.links.links.get(bridge);
   if (link !== undefined) host.links.links.set(bridge, { ...link, up: false });
-  t.equal(concern.signs({ kind: 'link', name: bridge }), true);
-  t.equal(concern.signs({ kind: 'link', name: 'eth0' }), false, 'none of ours');
+  host.faults.calls.length = 0;
+  repairs.noticed({ kind: 'link', name: 'eth0' });
+  await clock.pass(1_000);
+  t.strictSame(host.faults.calls, [], 'none of ours');
+  const looked = new Set<string>();
+  const find = host.links.find.bind(host.links);
+  host.links.find = (name) => {
+    looked.add(name);
+    return find(name);
+  };
   host.faults.plan('links.change', 'EBUSY');
-  await t.rejects(concern.repair('quiet'), /EBUSY/);
-  t.strictSame(await concern.repair('quiet'), [`set ${bridge} {"up":true}`]);
+  repairs.noticed({ kind: 'link', name: bridge });
+  await clock.pass(500);
+  t.match(host.logged.at(-1), { level: 'error', fields: { error: /EBUSY/ } });
+  t.notOk(host.links.links.get(bridge)?.up);
+  await clock.pass(5_000);
+  t.strictSame(repairs.status().links?.last?.first, [`set ${bridge} {"up":true}`]);
+  t.strictSame([...looked], [bridge], 'only the link that the sign named');
+  t.equal(host.links.links.get(bridge)?.up, true);
+  repairs.stop();
 });
 
 t.test('a dry run over a bridge that is gone writes no settings', async (t) => {

@@ -26,7 +26,7 @@ t.test(
     t.same(await concern.repair('start'), [], 'a start has tried it');
     t.same(await concern.differences(), ['open socket 0.0.0.0:8080/tcp']);
     const clock = new FakeClock();
-    const repairs = new SelfRepair([concern], world.log, [], clock);
+    const repairs = new SelfRepair([concern], world, [], clock);
     repairs.start();
     await clock.pass(60_000);
     t.equal(repairs.status().ports?.last, undefined, 'what could not be done is no repair');
@@ -42,7 +42,7 @@ t.test('a proxy process that cannot be asked is asked again', async (t) => {
   const host = makeHost();
   const { world } = host.boot();
   const clock = new FakeClock();
-  const repairs = new SelfRepair([new PortConcern(world)], world.log, [], clock);
+  const repairs = new SelfRepair([new PortConcern(world)], world, [], clock);
   repairs.start();
   await clock.pass(1_000);
   host.faults.plan('hostPorts.differences', 'no answer');

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import { hostConcerns } from '../../../src/driver/repair/concerns.js';
-import { repairRules, repairRulesRunning } from '../../../src/driver/repair/rules.js';
+import { RuleConcern, repairRules, repairRulesRunning } from '../../../src/driver/repair/rules.js';
 import { SelfRepair } from '../../../src/driver/repair/self-repair.js';
 import { bridge } from '../../fakes/one-container.js';
 import { start } from '../../fakes/published-port.js';
@@ -49,9 +49,11 @@ t.test('only the families that somebody has changed are read', async (t) => {
   const broken = host.firewall.dump();
   const { reads } = host.firewall;
   t.same(await repairRulesRunning(world, true, [6]), []);
+  const six = { families: new Set([6] as const), links: 'any' } as const;
+  t.same(await new RuleConcern(world).repair('quiet', six), []);
   t.same(host.firewall.dump(), broken);
   t.equal(host.firewall.reads, reads, 'this host has IPv4 alone');
-  const repairs = new SelfRepair(hostConcerns(world), world.log);
+  const repairs = new SelfRepair(hostConcerns(world), world);
   t.teardown(() => repairs.stop());
   const repaired = async (times: number): Promise<void> => {
     const count = () => host.logged.filter(({ message }) => /^repaired rules/.test(message)).length;

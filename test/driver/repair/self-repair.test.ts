@@ -1,8 +1,10 @@
 /** A concern that is not one of the driver's: one object, and everything has it. */
 import t from 'tap';
 import { recover } from '../../../src/driver/recover.js';
-import type { Concern, Occasion, Sign } from '../../../src/driver/repair/concern.js';
+import type { Concern, Occasion } from '../../../src/driver/repair/concern.js';
 import { SelfRepair } from '../../../src/driver/repair/self-repair.js';
+import type { Sign, Signs } from '../../../src/driver/repair/signs.js';
+import type { NetworkState } from '../../../src/driver/state/registry.js';
 import { HostOperator } from '../../../src/operator/status.js';
 import { FakeClock } from '../../fakes/fake-clock.js';
 import { makeHost } from '../../fakes/fake-host.js';
@@ -10,21 +12,20 @@ import { makeHost } from '../../fakes/fake-host.js';
 /** Traffic limits, say: of a link, and looked at once a second. */
 class FakeConcern implements Concern {
   readonly name = 'limits';
+  readonly signs = ['links'] as const;
   right = true;
   fails = false;
   readonly repaired: Occasion[] = [];
+  readonly links: Signs['links'][] = [];
   readonly poll = { intervalMs: 1_000, differs: async () => !this.right };
-
-  signs(sign: Sign): boolean {
-    return sign.kind === 'link' && sign.name === 'br-a';
-  }
 
   async differences(): Promise<string[]> {
     return this.right ? [] : ['limit br-a to 10 Mbit/s'];
   }
 
-  async repair(occasion: Occasion): Promise<string[] | 'too-early'> {
+  async repair(occasion: Occasion, { links }: Signs): Promise<string[] | 'too-early'> {
     this.repaired.push(occasion);
+    this.links.push(links);
     if (this.fails) throw new Error('EPERM');
     if (occasion === 'busy') return 'too-early';
     const done = await this.differences();
@@ -40,7 +41,9 @@ function start() {
   const clock = new FakeClock();
   const told: Sign['kind'][] = [];
   const listener = { noticed: ({ kind }: Sign) => told.push(kind), stop: () => told.push('start') };
-  const repairs = new SelfRepair([limits], world.log, [listener], clock);
+  // A network of ours has this bridge, and there is no other.
+  world.registry.ownerOf = (link) => (link === 'br-a' ? ({} as NetworkState) : undefined);
+  const repairs = new SelfRepair([limits], world, [listener], clock);
   return { host, world, limits, clock, told, repairs };
 }
 
@@ -51,6 +54,7 @@ t.test(
     limits.right = false;
     await recover(world, undefined, [limits]);
     t.strictSame(limits.repaired, ['start']);
+    t.strictSame(limits.links, ['any']);
     limits.right = false;
     const facts = async () =>
       ({ version: '1', iptables: 'nft', ip6tables: 'off', proxy: null, problems: [] }) as never;
@@ -91,6 +95,7 @@ t.test('a new concern is repaired after its own signs, once it is quiet', async 
   repairs.noticed({ kind: 'link', name: 'br-a' });
   await clock.pass(1_500);
   t.strictSame(limits.repaired.slice(0, 2), ['busy', 'quiet']);
+  t.strictSame(limits.links.slice(0, 2), [new Set(['br-a']), new Set(['br-a'])], 'the same again');
   t.match(host.logged.at(-1), { message: 'repaired limits that somebody else had changed' });
   t.strictSame(told, ['start', 'link', 'rules', 'link'], 'and listeners hear of each');
   repairs.stop();

@@ -12,7 +12,7 @@ t.test('settings are looked at, and put right', async (t) => {
   const localnet = `net/ipv4/conf/${bridge}/route_localnet`;
   const { values } = host.sysctls;
   t.equal(values.get(localnet), '1');
-  const watch = new SelfRepair([new SettingConcern(world)], world.log, [], clock);
+  const watch = new SelfRepair([new SettingConcern(world)], world, [], clock);
   watch.start();
   host.faults.calls.length = 0;
   await clock.pass(2_000);
@@ -46,7 +46,7 @@ t.test('settings are looked at, and put right', async (t) => {
 t.test('settings that cannot be read or written', async (t) => {
   const { host, world } = await start();
   const clock = new FakeClock();
-  const watch = new SelfRepair([new SettingConcern(world)], world.log, [], clock);
+  const watch = new SelfRepair([new SettingConcern(world)], world, [], clock);
   const read = host.sysctls.read.bind(host.sysctls);
   host.sysctls.read = async () => {
     throw new Error('EIO');
