@@ -23,8 +23,8 @@ const NetworkID = 'a'.repeat(64);
 const EndpointID = '0123456789abcdef'.repeat(4);
 const ids = { NetworkID, EndpointID };
 const args = ['--firewall-generation', 'docker28'];
-/** KiB. */
-const limit = 200 * 1024;
+/** KiB. Node.js 24 lets the heap grow further than 20 did while 60,000 rules are deleted. */
+const limit = 300 * 1024;
 const gateway = { 'com.docker.network.bridge.gateway_mode_ipv4': 'routed' };
 const network = {
   NetworkID,
