@@ -1,11 +1,11 @@
 /**
  * Decides who may use the process's file descriptors. Published ports come first: each holds one as long as
  * it is published. Of the rest, UDP flows get a quarter at most; TCP connections stop while a quarter is
- * free. So neither a flood of UDP clients nor one of connections keeps the other, a new port or the daemon's
- * own connection waiting.
+ * free. So neither a flood of UDP clients nor one of connections keeps the other or a new port waiting.
  *
- * A connection needs two descriptors, and four more while bytes wait in both directions. Existing connections
- * must not lack these because of new ones, so listeners pause, and clients wait in the kernel's queue.
+ * A connection needs two descriptors, and four more while bytes wait in both directions. Therefore listeners pause
+ * while a quarter is free, and clients wait in the kernel's queue. That is enough for about a third of the
+ * connections admitted: if more of them stall in both directions at once, the ones that find no pipe are reset.
  */
 import { readFileSync } from 'node:fs';
 import type { SystemCalls } from './system/system-calls.js';

@@ -31,6 +31,7 @@ const patienceMs = 5_000;
 export class Handover {
   readonly #channel: DescriptorChannel;
   #received: HeldSocket[] = [];
+  readonly #open = new Set<number>();
   #state: 'idle' | 'receiving' | 'complete' | { readonly failed: string } = 'idle';
 
   constructor(private readonly parts: HandoverParts) {
@@ -67,11 +68,14 @@ export class Handover {
       process.umask(before);
     }
     const { loop } = this.parts;
+    this.#open.add(listener);
     loop.watch(listener, epoll.in, {
       ready: () => {
         const fd = this.#channel.accept(listener);
         if (fd === undefined) return;
         loop.close(listener);
+        this.#open.delete(listener);
+        this.#open.add(fd);
         unlinkQuietly(path);
         loop.watch(fd, epoll.in, { ready: () => this.#collect(fd) });
       },
@@ -115,7 +119,16 @@ export class Handover {
     } catch (error) {
       this.#state = { failed: messageOf(error) };
     }
+    this.#open.delete(fd);
     this.parts.loop.close(fd);
+  }
+
+  /** Gives back what was received and not adopted; nothing more is received. */
+  abandon(): void {
+    this.#discard();
+    for (const fd of this.#open) this.parts.loop.close(fd);
+    this.#open.clear();
+    this.#state = 'idle';
   }
 
   #discard(): void {

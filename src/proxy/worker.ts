@@ -101,6 +101,7 @@ export function runWorker(controlPath: string, settings: WorkerSettings = {}): v
       case 'retire':
         retired = true;
         holder.release();
+        handover.abandon();
         server.close();
         return {};
       default:

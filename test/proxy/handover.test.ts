@@ -1,8 +1,9 @@
 /** The sockets of a proxy process go to one of another build: no client is refused, no connection ends. */
 import dgram from 'node:dgram';
 import { once } from 'node:events';
-import { lstatSync, readdirSync, readlinkSync } from 'node:fs';
+import { existsSync, lstatSync, readdirSync, readlinkSync } from 'node:fs';
 import net from 'node:net';
+import { join } from 'node:path';
 import t from 'tap';
 import {
   ask,
@@ -230,3 +231,37 @@ t.test('a process that ends for want of work leaves nothing in the runtime folde
   await eventually(() => proxy.processes[0]?.exitCode === 0);
   t.same(readdirSync(proxy.folder), []);
 });
+
+t.test(
+  'sockets that a dead daemon left between two processes are free once they are closed',
+  async (t) => {
+    const { proxy, daemonOf } = builds(t);
+    const port = await freePort();
+    const wanted = new Map([[owner('a'), [to(port)]]]);
+    const first = daemonOf('old');
+    t.same(await first.sync(wanted), []);
+    // What a daemon of the next build asks for, up to the moment in which it dies.
+    const next = join(proxy.folder, 'proxy-2');
+    proxy.start(next);
+    await eventually(() => existsSync(next));
+    const path = join(proxy.folder, 'handover');
+    const to2 = await control(next, { op: 'receive', path });
+    first.detach();
+    const to1 = await control(proxy.controlPath, { op: 'give', path });
+    for (const socket of [to1, to2]) socket.destroy();
+    const second = daemonOf('old');
+    t.same(await second.sync(wanted), []);
+    await second.close(owner('a'));
+    t.same(await second.open(owner('a'), [to(port)]), [], 'nobody else has the port any more');
+    second.detach();
+  },
+);
+
+/** A connection to a process, on which it has answered `request`. */
+async function control(path: string, request: object): Promise<net.Socket> {
+  const socket = net.connect(path);
+  await once(socket, 'connect');
+  socket.write(`${JSON.stringify({ id: 1, ...request })}\n`);
+  await once(socket, 'data');
+  return socket;
+}
