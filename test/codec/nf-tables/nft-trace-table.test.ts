@@ -1,0 +1,114 @@
+import t from 'tap';
+import {
+  attribute,
+  nested,
+  readAttributes,
+  readText,
+  text,
+} from '../../../src/codec/netlink/netlink-message.js';
+import { parseExpressions } from '../../../src/codec/nf-tables/nft-expressions.js';
+import {
+  matchedPackets,
+  traceCountersRequest,
+  traceTableBatch,
+} from '../../../src/codec/nf-tables/nft-trace-table.js';
+import { type Cidr, parseCidr } from '../../../src/core/address.js';
+import type { Condition, PacketFilter } from '../../../src/core/trace/pattern.js';
+
+const cidr = (text: string) => parseCidr(text) as Cidr;
+
+/** A line for each request: chains, and rules by the names of their expressions. The kernel's own words: test/kernel/trace.test.ts */
+function plan(filter: PacketFilter, replies = false, everyPacket = false): string[] {
+  const wish = { name: 'tsbridge-trace-7', filter, replies, everyPacket, packetsPerSecond: 20 };
+  return traceTableBatch(wish).map(({ type, flags, body }) => {
+    const attributes = readAttributes(body.subarray(4));
+    if ((type & 0xff) !== 6 || type < 0x100) {
+      return `${type & 0xff} ${readText(attributes, 3) ?? readText(attributes, 1) ?? ''} ${flags}`;
+    }
+    const expressions = parseExpressions(attributes.get(4) ?? Buffer.alloc(0)) ?? [];
+    const names = expressions.map((each) => {
+      const [name] = 'children' in each ? each.children : [];
+      return name !== undefined && 'value' in name
+        ? name.value.toString('latin1').replace('\0', '')
+        : '?';
+    });
+    return `rule ${readText(attributes, 2)}: ${names.join(' ')}`;
+  });
+}
+
+t.test('first packets of flows from anywhere', async (t) => {
+  const lines = plan([[]]);
+  t.strictSame(lines.slice(0, 6), [
+    '16  0',
+    '0 tsbridge-trace-7 1536',
+    '3 marked 1024',
+    'rule marked: counter limit immediate meta',
+    '3 asked 1024',
+    'rule asked: meta cmp immediate',
+  ]);
+  t.strictSame(lines.slice(-3), [
+    'rule prerouting-start: immediate',
+    'rule output-start: immediate',
+    '17  0',
+  ]);
+  t.equal(
+    lines.filter((line) => line.startsWith('3 ')).length,
+    11,
+    'a chain before and behind at each hook, but behind FORWARD',
+  );
+});
+
+t.test('every condition, and answers', async (t) => {
+  const conditions: Condition[] = [
+    { is: 'source', cidr: cidr('10.0.0.0/8') },
+    { is: 'destination', cidr: cidr('10.0.0.1/32'), not: true },
+    { is: 'to-host' },
+    { is: 'protocol', protocol: 6 },
+    { is: 'port', port: 8080 },
+    { is: 'arrives', interface: 'eth0' },
+  ];
+  const lines = plan([conditions, [{ is: 'made-here' }]], true).filter((line) =>
+    line.startsWith('rule'),
+  );
+  t.strictSame(lines.slice(2), [
+    'rule asked: payload bitwise cmp immediate',
+    'rule answers: counter limit immediate meta',
+    'rule replies: meta cmp immediate',
+    'rule replies: payload bitwise cmp immediate',
+    'rule prerouting-start: meta cmp meta cmp payload cmp payload bitwise cmp meta cmp payload cmp fib cmp immediate',
+    'rule prerouting-replies: ct cmp meta cmp meta cmp ct cmp ct bitwise cmp ct cmp immediate',
+    'rule prerouting-replies: ct cmp immediate',
+    'rule output-start: immediate',
+    'rule output-replies: ct cmp meta cmp meta cmp ct cmp ct bitwise cmp ct cmp immediate',
+    'rule output-replies: ct cmp immediate',
+  ]);
+});
+
+t.test('every packet', async (t) => {
+  const lines = plan([[{ is: 'family', family: 6 }]], true, true);
+  t.ok(lines.includes('rule asked: immediate'));
+  t.ok(lines.includes('rule replies: immediate'));
+  t.ok(lines.includes('rule output-replies: ct cmp meta cmp immediate'));
+});
+
+t.test('how many packets fitted', async (t) => {
+  t.match(traceCountersRequest('x'), { type: 0xa07, flags: 0x300 });
+  const count = Buffer.alloc(8);
+  count.writeBigUInt64BE(12n);
+  const expression = (name: string, ...data: Buffer[]) =>
+    nested(1, attribute(1, text(name)), nested(2, ...data));
+  const rule = (...expressions: Buffer[]) =>
+    Buffer.concat([
+      Buffer.from([1, 0, 0, 0]),
+      ...[attribute(1, text('t')), attribute(2, text('c')), nested(4, ...expressions)],
+    ]);
+  const counted = rule(expression('meta'), expression('counter', attribute(2, count)));
+  t.strictSame(matchedPackets(0xa06, counted), { table: 't', chain: 'c', packets: 12 });
+  t.equal(matchedPackets(0xa06, rule(expression('counter'))), undefined);
+  t.equal(matchedPackets(0xa07, counted), undefined);
+  const nameless = Buffer.concat([
+    Buffer.alloc(4),
+    nested(4, expression('counter', attribute(2, count))),
+  ]);
+  t.strictSame(matchedPackets(0xa06, nameless), { table: '', chain: '', packets: 12 });
+});
