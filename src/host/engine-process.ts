@@ -21,12 +21,7 @@ export async function findEngines(proc = '/proc'): Promise<EngineProcess[]> {
       try {
         if ((await readFile(`${proc}/${pid}/comm`, 'utf8')).trim() !== 'dockerd') return undefined;
         if ((await readlink(`${proc}/${pid}/ns/net`)) !== own) return undefined;
-        const [, ...args] = await words(`${proc}/${pid}/cmdline`);
-        const environment = (await words(`${proc}/${pid}/environ`)).map((word) => {
-          const [name = '', value = ''] = word.split(/=(.*)/s);
-          return [name, value] as const;
-        });
-        return { pid: Number(pid), args, environment: Object.fromEntries(environment) };
+        return await readProcess(Number(pid), proc);
       } catch {
         // The process ended while it was read, or it is not ours to read.
         return undefined;
@@ -34,6 +29,20 @@ export async function findEngines(proc = '/proc'): Promise<EngineProcess[]> {
     }),
   );
   return engines.filter((engine) => engine !== undefined);
+}
+
+/**
+ * How a process was started.
+ *
+ * @throws {Error} if it is gone, or the user may not read its environment
+ */
+export async function readProcess(pid: number, proc = '/proc'): Promise<EngineProcess> {
+  const [, ...args] = await words(`${proc}/${pid}/cmdline`);
+  const environment = (await words(`${proc}/${pid}/environ`)).map((word) => {
+    const [name = '', value = ''] = word.split(/=(.*)/s);
+    return [name, value] as const;
+  });
+  return { pid, args, environment: Object.fromEntries(environment) };
 }
 
 /** What the kernel lists with a NUL after each. */

@@ -1,27 +1,57 @@
-/**
- * Watches what other programs change, by `nft monitor` and `ip monitor` as child processes: a monitor inside
- * of the daemon, by the netlink package, would end the daemon when the kernel's buffer overruns. What they
- * print is a sign to read the rules or links again, and says which program made the change.
- */
+/** Watches what other programs change. Each report is a sign that rules or links have to be read again. */
+
+import { changedLinks, linkGroups } from '../codec/netlink/link-events.js';
+import {
+  routeGroups,
+  routeReportFilter,
+  tellsOfRemovedRoute,
+} from '../codec/netlink/own-route-messages.js';
 import type { Log } from '../driver/host.js';
 import type { RuleWatch } from './iptables/rule-watch.js';
-import { KeptChild } from './process/kept-child.js';
+import { linkName } from './netlink/socket/event-calls.js';
+import { EventListener } from './netlink/socket/event-listener.js';
+import { netlinkProtocol } from './netlink/socket/netlink-socket.js';
+
+/** What a program has changed: a link or its addresses (without a name: it may be any link), or a route of ours. */
+export type SeenChange =
+  | { readonly kind: 'link'; readonly name?: string | undefined }
+  | { readonly kind: 'routes' };
 
 export class Monitor {
   readonly #parts: readonly RuleWatch[];
 
-  /** @param linkChanged a program has changed a link or its addresses; without a name: it may be any link */
-  constructor(rules: RuleWatch | undefined, linkChanged: (name?: string) => void, log: Log) {
-    const links = {
-      line: (text: string) => {
-        const name = parseLinkLine(text);
-        if (name !== undefined) linkChanged(name);
+  /**
+   * @param lost reports of links and routes were lost
+   */
+  constructor(
+    rules: RuleWatch | undefined,
+    changed: (what: SeenChange) => void,
+    log: Log,
+    lost: () => void = () => undefined,
+  ) {
+    const reader = {
+      read: (datagram: Buffer) => {
+        for (const link of changedLinks(datagram)) {
+          // A link that is gone by now has no name here; the report of its deletion has.
+          const name = 'name' in link ? link.name : linkName(link.index);
+          if (name !== undefined) changed({ kind: 'link', name });
+        }
+        if (tellsOfRemovedRoute(datagram)) changed({ kind: 'routes' });
       },
-      lostTrack: () => linkChanged(),
+      gap: () => {},
+      lostTrack: () => {
+        lost();
+        changed({ kind: 'link' });
+      },
+    };
+    const source = {
+      protocol: netlinkProtocol.route,
+      groups: [...linkGroups, ...routeGroups],
+      filters: [routeReportFilter],
     };
     this.#parts = [
       ...(rules === undefined ? [] : [rules]),
-      new KeptChild('ip', ['-o', 'monitor', 'link', 'address'], links, log),
+      new EventListener('changes of interfaces', source, reader, log),
     ];
   }
 
@@ -33,17 +63,8 @@ export class Monitor {
     for (const part of this.#parts) part.stop();
   }
 
-  /** In words, for the operator. */
+  /** What is not heard at the moment, a sentence each for the operator. */
   problems(): string[] {
-    return this.#parts.flatMap(({ missing }) =>
-      missing === undefined
-        ? []
-        : [`${missing} monitor does not run: changes by others are not seen`],
-    );
+    return this.#parts.flatMap(({ problem }) => problem ?? []);
   }
-}
-
-/** `12: veth1@if11: <…`, `Deleted 3: br-0    inet 10.5.0.1/24 …`, as `ip -o monitor` prints them. */
-export function parseLinkLine(line: string): string | undefined {
-  return /^(?:Deleted )?\d+: ([^\s:@]+)[:@\s]/.exec(line)?.[1];
 }

@@ -1,8 +1,9 @@
-/** What watches from outside of the process: children that are kept, and rules that are read again. */
+/** What watches: listeners to the kernel, which are opened again, and rules that are read again. */
+import type { Socket } from 'node:net';
+import { PassThrough } from 'node:stream';
 import t from 'tap';
 import { RulePoll } from '../../src/host/iptables/rule-poll.js';
-import { parseLinkLine } from '../../src/host/monitor.js';
-import { KeptChild } from '../../src/host/process/kept-child.js';
+import { EventListener } from '../../src/host/netlink/socket/event-listener.js';
 import { RecordingLog } from '../fakes/recording-log.js';
 
 /** Resolves when it is called so often. */
@@ -25,66 +26,81 @@ function counter() {
   };
 }
 
-t.test('a monitor that ends is started again', async (t) => {
+const source = { protocol: 12, groups: [7], filters: [] };
+
+function fakeReader() {
+  const [read, gaps, lost] = [counter(), counter(), counter()];
+  return { read: read.hit, gap: gaps.hit, lostTrack: lost.hit, counts: { read, gaps, lost } };
+}
+
+/** A stream that Node reads as it does a socket of netlink. */
+const fakeStream = () => new PassThrough() as unknown as Socket;
+
+t.test('a listener that ends is opened again', async (t) => {
   const log = new RecordingLog();
-  const lines: string[] = [];
-  const lost = counter();
-  const gaps = counter();
-  const events = {
-    line: (text: string) => void lines.push(text),
-    lostTrack: lost.hit,
-    gap: gaps.hit,
+  const reader = fakeReader();
+  const streams: Socket[] = [];
+  const open = () => {
+    const stream = fakeStream();
+    streams.push(stream);
+    return stream;
   };
-  const child = new KeptChild('sh', ['-c', 'echo one; echo two; exit 3'], events, log);
-  t.equal(child.missing, 'sh', 'not started yet');
-  child.start();
-  await lost.reached(2);
-  child.stop();
-  t.strictSame(lines.slice(0, 4), ['one', 'two', 'one', 'two']);
-  t.ok(gaps.count >= 2, 'an end is a gap, a start is not');
-  t.match(log.lines[0], {
-    level: 'warn',
-    message: 'monitor ended',
-    fields: { program: 'sh', error: /exit code 3/, restartMs: 200 },
-  });
-  t.match(log.lines[1], { fields: { restartMs: 400 } }, 'less and less often');
+  const listener = new EventListener('changes of rules', source, reader, log, open);
+  listener.start();
+  streams[0]?.push(Buffer.from('one'));
+  await reader.counts.read.reached(1);
+  t.equal(listener.problem, undefined);
+  t.same([reader.counts.gaps.count, reader.counts.lost.count], [0, 0], 'a start is no gap');
+  streams[0]?.destroy(new Error('read EIO'));
+  await reader.counts.gaps.reached(1);
+  t.match(listener.problem, 'changes of rules by others are not seen');
+  await reader.counts.lost.reached(1);
+  t.equal(reader.counts.gaps.count, 2, 'what began meanwhile is not reported as a whole');
+  t.equal(listener.problem, undefined);
+  streams[1]?.push(Buffer.from('two'));
+  await reader.counts.read.reached(2);
+  streams[1]?.destroy(new Error('read EIO'));
+  await reader.counts.lost.reached(2);
+  listener.stop();
+  t.match(log.lines, [
+    { level: 'warn', fields: { error: /input.output error/, restartMs: 200 } },
+    { fields: { restartMs: 400 } },
+  ]);
+  t.equal(streams.length, 3);
 });
 
-t.test('what it complains of means that something was missed', async (t) => {
-  const lost = counter();
-  const events = { line: () => {}, lostTrack: lost.hit };
-  const command = 'echo "netlink receive error No buffer space available" >&2; exec sleep 60';
-  const child = new KeptChild('sh', ['-c', command], events, new RecordingLog());
-  child.start();
-  await lost.reached(1);
-  t.equal(child.missing, undefined);
-  await lost.reached(2);
-  t.pass('and so does the time before it listened');
-  child.stop();
-});
-
-t.test('not every error of a monitor means that events are lost', async (t) => {
-  const lost = counter();
-  const gaps = counter();
-  const events = { line: () => {}, lostTrack: lost.hit, gap: gaps.hit, harmless: /^XT / };
-  const command = 'echo "XT target DNAT not found" >&2; echo "No buffer space" >&2; exec sleep 60';
-  const child = new KeptChild('sh', ['-c', command], events, new RecordingLog());
-  child.start();
-  await lost.reached(2);
-  child.stop();
-  t.equal(gaps.count, 1, 'the second line; a start is none');
-});
-
-t.test('a monitor whose program is missing is reported as missing', async (t) => {
+t.test('more than its buffer takes is looked at again, and told once', async (t) => {
   const log = new RecordingLog();
-  const lost = counter();
-  const events = { line: () => {}, lostTrack: lost.hit };
-  const child = new KeptChild('/nonexistent/nft', ['monitor'], events, log);
-  child.start();
-  await lost.reached(1);
-  t.equal(child.missing, '/nonexistent/nft');
-  child.stop();
-  t.match(log.lines[0], { fields: { error: /ENOENT/ } });
+  const reader = fakeReader();
+  const overrun = () => {
+    const stream = fakeStream();
+    const error = Object.assign(new Error('read ENOBUFS'), { code: 'ENOBUFS' });
+    setImmediate(() => stream.destroy(error));
+    return stream;
+  };
+  const listener = new EventListener('changes of rules', source, reader, log, overrun);
+  listener.start();
+  await reader.counts.lost.reached(2);
+  listener.stop();
+  t.match(log.lines, [{ message: /everything is looked at again/ }]);
+  t.equal(log.lines.length, 1);
+});
+
+t.test('a listener that cannot be opened is a problem, and tried again', async (t) => {
+  const log = new RecordingLog();
+  const reader = fakeReader();
+  let tries = 0;
+  const listener = new EventListener('changes of interfaces', source, reader, log, () => {
+    tries += 1;
+    if (tries < 3) throw new Error('too many open files (EMFILE)');
+    return fakeStream();
+  });
+  listener.start();
+  t.match(listener.problem, 'changes of interfaces by others are not seen');
+  await reader.counts.lost.reached(1);
+  t.equal(listener.problem, undefined);
+  listener.stop();
+  t.match(log.lines[1], { fields: { error: /EMFILE/, restartMs: 400 } });
 });
 
 t.test('rules that are read again and again', async (t) => {
@@ -118,16 +134,4 @@ t.test('rules that are read again and again', async (t) => {
   rules[4] = 'e';
   await seen.reached(3);
   poll.stop();
-});
-
-t.test('lines of ip monitor are parsed to the links that changed', async (t) => {
-  for (const [line, name] of [
-    ['12: veth1@if11: <BROADCAST,UP> mtu 1500', 'veth1'],
-    ['Deleted 3: br-0    inet 10.5.0.1/24 scope global br-0', 'br-0'],
-    ['4: br-a: <BROADCAST,MULTICAST,UP> mtu 1500', 'br-a'],
-    ['    link/ether 02:42:00:00:00:00', undefined],
-    ['', undefined],
-  ] as const) {
-    t.equal(parseLinkLine(line), name, line);
-  }
 });

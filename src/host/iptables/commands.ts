@@ -4,10 +4,11 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { awaitedLater } from '../../background.js';
-import { renderTableProbe } from '../../codec/iptables-restore.js';
-import { incompatibleTables } from '../../codec/iptables-save.js';
-import type { HandledRule } from '../../codec/nft-messages.js';
-import { renderDeletions } from '../../codec/nft-script.js';
+import { renderTableProbe } from '../../codec/iptables/iptables-restore.js';
+import { incompatibleTables } from '../../codec/iptables/iptables-save.js';
+import type { RuleTransaction } from '../../codec/nf-tables/nft-events.js';
+import type { HandledRule } from '../../codec/nf-tables/nft-messages.js';
+import { renderDeletions } from '../../codec/nf-tables/nft-script.js';
 import type { Family } from '../../core/address.js';
 import { DriverError, messageOf } from '../../core/errors.js';
 import type { Table } from '../../core/rules/rule.js';
@@ -35,8 +36,9 @@ export interface IptablesOptions {
 }
 
 export class IptablesCommands implements IptablesText {
-  readonly #own = new OwnChanges();
-  readonly #deletion = new RuleDeletion(this.#own);
+  /** Is told of each process that writes rules for the daemon, also by other parts of it. */
+  readonly own = new OwnChanges();
+  readonly #deletion = new RuleDeletion(this.own);
   readonly #restores = new Map<Family, SpareCommand>();
   readonly #nft = new SpareCommand('nft', ['-f', '-']);
   /** nft reports the handles of rules, and deletes by them. */
@@ -114,6 +116,12 @@ export class IptablesCommands implements IptablesText {
     return this.#chosen.get(family)?.variant;
   }
 
+  /** The program that writes rules to nf_tables; undefined if the family's rules are kept elsewhere. */
+  nftRestore(family: Family): string | undefined {
+    const chosen = this.#chosen.get(family);
+    return chosen?.variant === 'nft' ? chosen.restore : undefined;
+  }
+
   async read(family: Family): Promise<string> {
     const { save, tool } = this.#chosen.get(family) ?? noTables(family);
     const reading = (): Promise<CommandResult> =>
@@ -184,7 +192,7 @@ export class IptablesCommands implements IptablesText {
       let running: number | undefined;
       const onStart = (pid: number): void => {
         running = pid;
-        this.#own.started(pid, command.file, transactions);
+        this.own.started(pid, command.file, transactions);
         onStarted?.(pid);
       };
       let changed = false;
@@ -197,7 +205,7 @@ export class IptablesCommands implements IptablesText {
         changed = true;
         return result;
       } finally {
-        if (running !== undefined) this.#own.ended(running, changed);
+        if (running !== undefined) this.own.ended(running, changed);
       }
     };
     return this.#run(action, changing, input);
@@ -220,8 +228,8 @@ export class IptablesCommands implements IptablesText {
   }
 
   /** The daemon's child that made this change, by its pid here: see {@link OwnChanges.match}. */
-  ownProcess(pid: number, program: string): number | undefined {
-    return this.#own.match(pid, program);
+  ownProcess(writer: Pick<RuleTransaction, 'portId' | 'pid' | 'program'>): number | undefined {
+    return this.own.match(writer);
   }
 }
 

@@ -1,34 +1,51 @@
 /**
- * The kernel's handles of rules that the daemon has added (nf_tables): learnt from the reports of `nft
- * monitor`, and used to delete the rules. Deleting by handle costs the same in a chain of ten and of ten
+ * The kernel's handles of rules that `iptables-restore` has added for the daemon, read from the kernel's reports,
+ * and used to delete the rules. Deleting by handle costs the same in a chain of ten and of ten
  * thousand rules; to delete by text, iptables-nft compares every rule. A report comes some milliseconds
  * after its commit, and seconds after one of thousands of rules.
  */
-import type { HandledRule } from '../../codec/nft-messages.js';
-import type { AddedRule } from '../../codec/nft-monitor.js';
-import type { Rule } from '../../core/rules/rule.js';
+
+import type { AddedRule } from '../../codec/nf-tables/nft-events.js';
+import type { HandledRule } from '../../codec/nf-tables/nft-messages.js';
+import type { Family } from '../../core/address.js';
+import type { KnownHandles } from '../../core/rules/known-handles.js';
+import type { Rule, Table } from '../../core/rules/rule.js';
 import type { RuleChange } from '../../core/rules/rule-set.js';
 import { addedBy, inTransactions } from '../../core/rules/transactions.js';
 
 /** From so many deletions on it pays to wait for the reports: by text, 60,000 rules take 15 s. */
 const manyDeletions = 1_000;
 const reportTimeoutMs = 10_000;
-/** More commits than can be on their way between the kernel and the monitor. */
+/** More commits than can be on their way between the kernel and the listener. */
 const rememberedCommits = 64;
 
+/** What one transaction adds to a table. */
+interface Expected {
+  readonly table: Table;
+  /** In order; undefined in the place of a rule that was deleted before the report of it was read. */
+  readonly added: (Rule | undefined)[];
+}
+
 export class RuleHandles {
-  /** `filter DOCKER` → text → handle. */
-  readonly #known = new Map<string, Map<string, number>>();
   /** What a process was given to add, transaction by transaction, until the kernel reports it. */
-  readonly #expected = new Map<number, Rule[][]>();
+  readonly #expected = new Map<number, Expected[]>();
   /** Wakes {@link untilReported} after a report. */
   #reported: () => void = () => {};
 
+  /** @param known the handles of both families, shared with the way by netlink */
+  constructor(
+    private readonly family: Family,
+    private readonly known: KnownHandles,
+  ) {}
+
   /** This process is about to commit these changes. */
   expect(pid: number, changes: readonly RuleChange[]): void {
+    // Which copies of a rule iptables deletes, and among which it adds one, the kernel does not report: their handles
+    // are forgotten.
+    for (const change of changes) if ('rule' in change) this.known.set(change.rule, []);
     const added = inTransactions(changes)
-      .map(({ changes }) => addedBy(changes))
-      .filter((rules) => rules.length > 0);
+      .map(({ table, changes }) => ({ table, added: addedBy(changes) }))
+      .filter((transaction) => transaction.added.length > 0);
     if (added.length > 0) this.#expected.set(pid, added);
     const [oldest] = this.#expected.keys();
     if (this.#expected.size > rememberedCommits && oldest !== undefined) {
@@ -47,8 +64,8 @@ export class RuleHandles {
       if (rules.length !== reported.length) continue;
       rules.forEach((rule, index) => {
         const { chain, handle } = reported[index] ?? {};
-        if (chain === rule.chain && handle !== undefined)
-          this.#chainOf(rule).set(rule.text, handle);
+        if (rule === undefined || handle === undefined || chain !== rule.chain) return;
+        this.known.set(rule, [handle]);
       });
     }
   }
@@ -65,6 +82,22 @@ export class RuleHandles {
   forget(): void {
     this.#clear();
     this.#reported();
+  }
+
+  /**
+   * Call it when netlink has deleted these rules: the report of their addition may still come, and its handles then name
+   * nothing.
+   */
+  noteDeleted(rules: readonly Rule[]): void {
+    if (this.#expected.size === 0) return;
+    const deleted = new Set(rules.map(keyOf));
+    for (const transactions of this.#expected.values()) {
+      for (const { added } of transactions) {
+        added.forEach((rule, index) => {
+          if (rule !== undefined && deleted.has(keyOf(rule))) added[index] = undefined;
+        });
+      }
+    }
   }
 
   /** {@link take}, which for very many rules first waits until the kernel has reported them. */
@@ -91,10 +124,11 @@ export class RuleHandles {
 
   /** Whether the kernel has still to report one of these. */
   awaits(rules: readonly Rule[]): boolean {
-    const missing = rules.find((rule) => !this.#chainOf(rule).has(rule.text));
+    const missing = rules.find((rule) => this.known.of(rule).length === 0);
     if (missing === undefined) return false;
+    const key = keyOf(missing);
     return [...this.#expected.values()].some((transactions) =>
-      transactions.some((added) => added.some((rule) => keyOf(rule) === keyOf(missing))),
+      transactions.some(({ added }) => added.some((rule) => rule && keyOf(rule) === key)),
     );
   }
 
@@ -102,34 +136,30 @@ export class RuleHandles {
   take(rules: readonly Rule[]): HandledRule[] | undefined {
     const handled: HandledRule[] = [];
     for (const rule of rules) {
-      const handle = this.#chainOf(rule).get(rule.text);
+      // iptables, too, deletes the topmost copy.
+      const [handle] = this.known.of(rule);
       if (handle === undefined) return undefined;
       handled.push({ table: rule.table, chain: rule.chain, handle });
     }
-    for (const rule of rules) this.#chainOf(rule).delete(rule.text);
+    rules.forEach((rule, index) => {
+      this.known.remove(rule, handled[index]?.handle ?? 0);
+    });
     return handled;
   }
 
   #clear(): void {
-    this.#known.clear();
+    this.known.forgetFamily(this.family);
     this.#expected.clear();
   }
 
   /** What the next transaction of the process in this table adds. */
-  #nextOf(pid: number, table: string): Rule[] {
+  #nextOf(pid: number, table: string): (Rule | undefined)[] {
     const expected = this.#expected.get(pid) ?? [];
-    const next = expected.findIndex(([rule]) => rule?.table === table);
+    const next = expected.findIndex((transaction) => transaction.table === table);
     if (next < 0) return [];
-    const [rules = []] = expected.splice(next, 1);
+    const [transaction] = expected.splice(next, 1);
     if (expected.length === 0) this.#expected.delete(pid);
-    return rules;
-  }
-
-  #chainOf({ table, chain }: Rule): Map<string, number> {
-    const name = `${table} ${chain}`;
-    const known = this.#known.get(name) ?? new Map<string, number>();
-    this.#known.set(name, known);
-    return known;
+    return transaction?.added ?? [];
   }
 }
 

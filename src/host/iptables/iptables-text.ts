@@ -1,5 +1,5 @@
 /** What the backend needs of the commands of iptables, in their own text; tests have a fake. */
-import type { HandledRule } from '../../codec/nft-messages.js';
+import type { HandledRule } from '../../codec/nf-tables/nft-messages.js';
 import type { Family } from '../../core/address.js';
 import type { Table } from '../../core/rules/rule.js';
 

@@ -1,9 +1,13 @@
 /**
- * Which of the changes that `nft monitor` reports are our own. The kernel numbers processes as its
- * first pid namespace does; a daemon in a namespace of its own (a container) cannot know these
- * numbers, and goes by what it has running instead.
+ * Which of the changes that the kernel reports are our own. It names the netlink port from which the change
+ * came, and the process.
+ *
+ * A child's port has its process number, as the child's own pid namespace has it: the kernel chooses the port so,
+ * unless another socket has it. The number of the process is that of the first pid namespace; a daemon in a
+ * namespace of its own (a container) cannot know these, and goes by ports alone.
  */
 import { readlinkSync } from 'node:fs';
+import type { RuleTransaction } from '../../codec/nf-tables/nft-events.js';
 
 /** What /proc/self/ns/pid links to in the first pid namespace (the kernel's PROC_PID_INIT_INO). */
 const firstNamespace = 'pid:[4026531836]';
@@ -13,15 +17,16 @@ const nameLength = 15;
 const remembered = 64;
 /**
  * How long after its end a process is remembered for the kernel's report: that of 40,000 rules comes
- * seconds late. Where only the program's name is known, another process of that name would be taken for
- * the daemon's child all that time, so it is shorter.
+ * seconds late.
  */
-const lateMs = { byNumber: 30_000, byName: 2_000 };
+const lateMs = 30_000;
+
+type Writer = Pick<RuleTransaction, 'portId' | 'pid' | 'program'>;
 
 interface OwnProcess {
   readonly pid: number;
   readonly program: string;
-  /** Not reported yet. */
+  /** How many of its transactions the kernel has not reported yet. */
   transactions: number;
   endedAt: number | undefined;
 }
@@ -50,18 +55,19 @@ export class OwnChanges {
   }
 
   /**
-   * Call it once for each report. Answers with the pid of the daemon's child; undefined if another program
-   * made the change. In a pid namespace of its own the daemon can take a program of the same name, at the
-   * same time, for its child; the child's change then counts as that program's.
+   * Call it once for each report. Answers with the pid of the daemon's child, or of the daemon; undefined if
+   * another program made the change.
    */
-  match(pid: number, program: string): number | undefined {
-    const late = this.sameNumbers ? lateMs.byNumber : lateMs.byName;
+  match(writer: Writer): number | undefined {
     const recent = this.#processes.filter(
-      ({ endedAt }) => endedAt === undefined || this.now() - endedAt < late,
+      ({ endedAt, program }) =>
+        program === writer.program && (endedAt === undefined || this.now() - endedAt < lateMs),
     );
-    if (this.sameNumbers)
-      return recent.findLast((each) => each.pid === pid && each.program === program)?.pid;
-    const own = recent.find((each) => each.program === program && each.transactions > 0);
+    const number = this.sameNumbers ? writer.pid : writer.portId;
+    const known = recent.findLast(({ pid }) => pid === number);
+    if (this.sameNumbers || known !== undefined) return known?.pid;
+    // The daemon's own socket has any port, since the listener may have taken the first.
+    const own = recent.find(({ pid, transactions }) => pid === process.pid && transactions > 0);
     if (own === undefined) return undefined;
     own.transactions -= 1;
     return own.pid;

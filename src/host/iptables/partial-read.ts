@@ -5,25 +5,29 @@
  * there are and which of them only jump: enough to know at which position a rule of ours has to be added,
  * but not whether it is there.
  */
-import { hiddenRule } from '../../codec/iptables-save.js';
+import { hiddenRule } from '../../codec/iptables/iptables-save.js';
 import {
   listChainsRequest,
   listRulesRequest,
   type ObservedChain,
   parseChain,
   parseRule,
-} from '../../codec/nft-messages.js';
+} from '../../codec/nf-tables/nft-messages.js';
 import type { Family } from '../../core/address.js';
-import { builtInChains, dockerChains } from '../../core/rules/rule.js';
-import { collectDump } from '../netlink/dump.js';
-import { netlinkProtocol } from '../netlink/netlink-socket.js';
+import { builtInChains, dockerChains, ownedChains } from '../../core/rules/rule.js';
+import { collectDump } from '../netlink/socket/dump.js';
+import { netlinkProtocol } from '../netlink/socket/netlink-socket.js';
 import { CommandError, runCommand } from '../process/exec.js';
 
 /** Far more than listing 10,000 rules takes (0.1 s), for a machine under load. */
 export const firewallTimeoutMs = 30_000;
 
 /** The chains that can hold rules of ours. */
-const readChains: ReadonlySet<string> = new Set([...builtInChains, ...dockerChains]);
+const readChains: ReadonlySet<string> = new Set([
+  ...builtInChains,
+  ...dockerChains,
+  ...ownedChains,
+]);
 
 /** The lines that `iptables-save` would print for {@link readChains} of these tables. */
 export async function readByChain(
@@ -52,7 +56,7 @@ export function chainsOf(family: Family): Promise<ObservedChain[]> {
   return collectDump(netlinkProtocol.netfilter, request, (_type, body) => parseChain(body));
 }
 
-/** undefined: it holds rules that iptables cannot print. */
+/** The lines of one chain; undefined if it holds rules that iptables cannot print. */
 async function listChain(
   tool: string,
   table: string,
@@ -61,7 +65,7 @@ async function listChain(
   try {
     const args = ['-t', table, '-S', chain];
     const { stdout } = await runCommand(tool, args, { timeoutMs: firewallTimeoutMs });
-    // All but the first, which declares the chain: a rule can have several lines.
+    // The first line declares the chain; the others are its rules, which can have several lines each.
     return stdout.trimEnd().split('\n').slice(1);
   } catch (error) {
     if (error instanceof CommandError && error.stderr.includes('is incompatible')) return undefined;

@@ -1,10 +1,10 @@
-/** A long listing of rules is read with yields, so that calls do not wait for all of it. */
+/** Reads a long listing of rules with yields, so that calls do not wait for all of it. */
 
-import { SaveReader } from '../../codec/iptables-save.js';
+import { SaveReader } from '../../codec/iptables/iptables-save.js';
 import type { RuleSet } from '../../core/rules/rule-set.js';
 import { Yielding } from '../../yielding.js';
 
-/** Characters; some 500 rules, which take 1 ms. */
+/** Characters that are read in one step: some 500 rules, which take 1 ms. */
 const stepLength = 50_000;
 
 export async function readYielding(text: string, yielding = new Yielding()): Promise<RuleSet> {

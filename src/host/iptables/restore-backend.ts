@@ -1,16 +1,17 @@
 /**
  * Rules kept by iptables: read as `iptables-save` text, changed by `iptables-restore` or by handle.
  */
-import { renderRestore } from '../../codec/iptables-restore.js';
-import type { HandledRule } from '../../codec/nft-messages.js';
-import type { RuleTransaction } from '../../codec/nft-monitor.js';
+import { renderRestore } from '../../codec/iptables/iptables-restore.js';
+import type { RuleTransaction } from '../../codec/nf-tables/nft-events.js';
+import type { HandledRule } from '../../codec/nf-tables/nft-messages.js';
 import type { Family } from '../../core/address.js';
 import { DriverError, messageOf } from '../../core/errors.js';
+import { KnownHandles } from '../../core/rules/known-handles.js';
 import { describeMissing, optionalTables } from '../../core/rules/missing-tables.js';
 import { describePartial } from '../../core/rules/partial-chains.js';
 import type { Rule, Table } from '../../core/rules/rule.js';
 import type { RuleChange, RuleSet } from '../../core/rules/rule-set.js';
-import { addedBy, inParts, tableOf } from '../../core/rules/transactions.js';
+import { addedBy, deletedBy, inParts, tableOf } from '../../core/rules/transactions.js';
 import type { Log, RuleBackend } from '../../driver/host.js';
 import { Yielding } from '../../yielding.js';
 import { RuleHandles } from './handles.js';
@@ -30,9 +31,11 @@ interface FamilyState {
 }
 
 export class RestoreBackend implements RuleBackend {
+  /** Handles of rules that the daemon has written by either way. */
+  readonly known = new KnownHandles();
   readonly #states: Readonly<Record<Family, FamilyState>> = {
-    4: { handles: new RuleHandles(), missing: new Set(), partial: new Map(), readWith: 0 },
-    6: { handles: new RuleHandles(), missing: new Set(), partial: new Map(), readWith: 0 },
+    4: stateOf(4, this.known),
+    6: stateOf(6, this.known),
   };
 
   /** Goes up whenever another variant of iptables is used from then on. */
@@ -54,6 +57,10 @@ export class RestoreBackend implements RuleBackend {
     const rules = await readYielding(await this.commands.read(family));
     const state = this.#states[family];
     state.readWith = readWith;
+    // Others have copied the rule, above or below ours: which copy has the known handle cannot be told.
+    for (const { table, chain, text } of rules.repeated()) {
+      this.known.forgetText(family, table, chain, text);
+    }
     const told = state.partial;
     state.partial = new Map(
       rules.partialChains.map(({ table, chain }) => [
@@ -78,6 +85,15 @@ export class RestoreBackend implements RuleBackend {
     return this.#states[family].missing;
   }
 
+  /** Whether iptables cannot print some rules of the family's chains, as of the last {@link read}. */
+  hasPartialChains(family: Family): boolean {
+    return this.#states[family].partial.size > 0;
+  }
+
+  foresee(): void {
+    // iptables-restore waits for the next rules in any case.
+  }
+
   /** The listener is told when rules are kept by another variant of iptables from now on. */
   onVariant(listener: () => void): void {
     this.#variantChanged = listener;
@@ -97,6 +113,11 @@ export class RestoreBackend implements RuleBackend {
     }
   }
 
+  /** Call it when netlink has deleted rules of the family. */
+  noteDeleted(family: Family, rules: readonly Rule[]): void {
+    this.#states[family].handles.noteDeleted(rules);
+  }
+
   /** Call it when some of the kernel's reports were lost. */
   noteGap(): void {
     for (const { handles } of Object.values(this.#states)) handles.forget();
@@ -104,7 +125,7 @@ export class RestoreBackend implements RuleBackend {
 
   /** Additions before deletions; the latter by handle, where all the handles are known. */
   async commit(family: Family, changes: readonly RuleChange[]): Promise<void> {
-    await this.#checkVariant(family, changes);
+    await this.checkVariant(family, changes);
     const yielding = new Yielding();
     const handled = await this.#handlesOf(family, changes);
     if (handled !== undefined) {
@@ -134,8 +155,10 @@ export class RestoreBackend implements RuleBackend {
   /**
    * Refuses changes that were planned on the rules of another variant; the driver then reads again and
    * repeats the plan.
+   *
+   * @throws {DriverError} `firewall-failed`, or `firewall-split` while it is in doubt which one the engine uses
    */
-  async #checkVariant(family: Family, changes: readonly RuleChange[]): Promise<void> {
+  async checkVariant(family: Family, changes: readonly RuleChange[]): Promise<void> {
     await this.#followVariant();
     if (this.#states[family].readWith !== this.#variant) {
       throw new DriverError('firewall-failed', 'the engine uses another variant of iptables now');
@@ -208,14 +231,14 @@ export class RestoreBackend implements RuleBackend {
     family: Family,
     changes: readonly RuleChange[],
   ): ReturnType<RuleHandles['takeReported']> {
-    const deletions = deletionsOf(changes);
+    const deletions = deletedBy(changes);
     if (deletions.length === 0 || !this.commands.deletesByHandle(family)) return undefined;
     // A chain goes after its last rule, in the same transaction.
     if (changes.some(({ op }) => op === 'delete-chain')) return undefined;
     // Rules that only move are deleted before they are added: the positions count on it.
     const added = new Set(addedBy(changes).map(({ text }) => text));
     if (deletions.some(({ text }) => added.has(text))) return undefined;
-    // Of several copies of a rule only the last one's handle is known.
+    // Of several copies of a rule that iptables-restore has added only the last one's handle is known.
     if (new Set(deletions.map(ruleName)).size < deletions.length) return undefined;
     return this.#states[family].handles.takeReported(deletions);
   }
@@ -236,13 +259,14 @@ export class RestoreBackend implements RuleBackend {
   }
 }
 
+function stateOf(family: Family, known: KnownHandles): FamilyState {
+  const handles = new RuleHandles(family, known);
+  return { handles, missing: new Set(), partial: new Map(), readWith: 0 };
+}
+
 /** What iptables-restore says of a rule to delete that is not there. */
 function isAbsent(message: string): boolean {
   return /RULE_DELETE failed|does a matching rule exist/.test(message);
 }
 
 const ruleName = ({ table, chain, text }: Rule): string => `${table} ${chain} ${text}`;
-
-function deletionsOf(changes: readonly RuleChange[]): Rule[] {
-  return changes.flatMap((change) => (change.op === 'delete' ? [change.rule] : []));
-}

@@ -4,9 +4,9 @@
  * 6.18), which an open socket saves.
  */
 import { readFileSync } from 'node:fs';
-import { deleteRulesBatch, type HandledRule } from '../../codec/nft-messages.js';
+import { deleteRulesBatch, type HandledRule } from '../../codec/nf-tables/nft-messages.js';
 import type { Family } from '../../core/address.js';
-import { NetlinkSocket, netlinkProtocol } from '../netlink/netlink-socket.js';
+import { NetlinkSocket, netlinkProtocol } from '../netlink/socket/netlink-socket.js';
 import type { OwnChanges } from './own-changes.js';
 
 /**
@@ -21,7 +21,7 @@ export class RuleDeletion {
   constructor(private readonly own: OwnChanges) {}
 
   /**
-   * One transaction.
+   * Deletes the rules in one transaction.
    *
    * @param rules {@link mostOverSocket} at most
    * @throws {NetlinkError} `ENOENT` if one of them is not there; then all stay

@@ -1,9 +1,10 @@
-/** Watches the rules: by the reports of `nft monitor` or, with iptables-legacy, by a poll. */
-import { TransactionReader } from '../../codec/nft-monitor.js';
+/** Watches the rules: by the kernel's reports of nf_tables or, with iptables-legacy, by a poll. */
+import { mostReports, nftEventFilter } from '../../codec/nf-tables/nft-event-filter.js';
+import { nftablesGroup, TransactionReader } from '../../codec/nf-tables/nft-events.js';
 import type { Family } from '../../core/address.js';
 import type { Author, Log } from '../../driver/host.js';
-import { isInstalled } from '../process/exec.js';
-import { KeptChild } from '../process/kept-child.js';
+import { EventListener } from '../netlink/socket/event-listener.js';
+import { netlinkProtocol } from '../netlink/socket/netlink-socket.js';
 import type { IptablesCommands } from './commands.js';
 import type { RestoreBackend } from './restore-backend.js';
 import { RulePoll } from './rule-poll.js';
@@ -14,28 +15,39 @@ import { RulePoll } from './rule-poll.js';
  */
 export type RulesChanged = (author?: Author, families?: readonly Family[]) => void;
 
+/** Who is told of changes of rules by other programs. */
+export interface RuleSigns {
+  readonly changed: RulesChanged;
+  /** Reports of the kernel were lost; `changed` follows. */
+  lost(): void;
+}
+
 export interface RuleWatch {
   start(): void;
   stop(): void;
-  /** The program without which changes are not seen, if it does not run. */
-  readonly missing?: string | undefined;
+  /** Why changes are not seen at the moment, in words. */
+  readonly problem?: string | undefined;
 }
 
 /**
  * Begins with reports or a poll, as the variant of iptables needs it, and goes over to the other when the
- * variant changes. The backend learns the handles of its rules from the same reports.
+ * variant changes. The backend is told the handles of its rules from the same reports.
+ *
+ * @param ownPorts the netlink ports of the daemon's own sockets that write rules. It is asked when the socket opens, so
+ *   that the kernel leaves their rules out of its reports, and again at each report
  */
 export function watchRules(
   commands: IptablesCommands,
   backend: RestoreBackend,
-  changed: RulesChanged,
+  signs: RuleSigns,
   log: Log,
+  ownPorts: ReadonlySet<number> = new Set(),
 ): RuleWatch {
+  const { changed } = signs;
   const watchFor = (): RuleWatch =>
-    // iptables-nft may be installed without nft; then the poll has to do.
-    commands.variant(4) === 'legacy' || !isInstalled('nft')
+    commands.variant(4) === 'legacy'
       ? new RulePoll(commands, () => changed(), log)
-      : watchReports(commands, backend, changed, log);
+      : watchReports(commands, backend, signs, log, ownPorts);
   let watch = watchFor();
   backend.onVariant(() => {
     watch.stop();
@@ -47,40 +59,43 @@ export function watchRules(
   return {
     start: () => watch.start(),
     stop: () => watch.stop(),
-    get missing() {
-      return watch.missing;
+    get problem() {
+      return watch.problem;
     },
   };
 }
 
+/** Kernels before 6.7 allow a socket 20 KB of options, which the whole filter does not fit into. */
+const looks = [mostReports, mostReports / 2, mostReports / 4, 4];
+
 function watchReports(
   commands: IptablesCommands,
   backend: RestoreBackend,
-  changed: RulesChanged,
+  { changed, lost }: RuleSigns,
   log: Log,
+  ownPorts: ReadonlySet<number>,
 ): RuleWatch {
-  const reader = new TransactionReader();
-  const line = (text: string): void => {
-    const transaction = reader.read(text);
-    if (transaction === undefined) return;
-    if (transaction === 'lost') {
-      backend.noteGap();
-      changed();
-      return;
+  const transactions = new TransactionReader();
+  const read = (datagram: Buffer): void => {
+    for (const transaction of transactions.read(datagram)) {
+      const { portId, pid, program, families } = transaction;
+      const own = ownPorts.has(portId) ? process.pid : commands.ownProcess(transaction);
+      backend.noteTransaction({ ...transaction, pid: own ?? 0 });
+      if (own === undefined) changed({ program, pid }, families);
     }
-    const { pid, program, families } = transaction;
-    const own = commands.ownProcess(pid, program);
-    backend.noteTransaction({ ...transaction, pid: own ?? 0 });
-    if (own === undefined) changed({ program, pid }, families);
   };
-  const told = {
-    line,
-    lostTrack: () => changed(),
-    gap: () => backend.noteGap(),
-    harmless: unknownExtension,
+  const reader = {
+    read,
+    gap: () => {
+      transactions.forget();
+      backend.noteGap();
+    },
+    lostTrack: () => {
+      lost();
+      changed();
+    },
   };
-  return new KeptChild('nft', ['-a', 'monitor'], told, log);
+  const filters = looks.map((reports) => nftEventFilter(reports, [...ownPorts]));
+  const source = { protocol: netlinkProtocol.netfilter, groups: [nftablesGroup], filters };
+  return new EventListener('changes of rules', source, reader, log);
 }
-
-/** Debian's nft does not know what iptables adds to nf_tables, and says so for each such rule. */
-const unknownExtension = /^XT (?:match|target) \S+ not found$/;

@@ -5,7 +5,7 @@
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { realpath } from 'node:fs/promises';
-import { incompatibleTables } from '../../codec/iptables-save.js';
+import { incompatibleTables } from '../../codec/iptables/iptables-save.js';
 import type { Family } from '../../core/address.js';
 import { DriverError } from '../../core/errors.js';
 import { CommandError, pathOf, runCommand } from '../process/exec.js';
@@ -80,7 +80,7 @@ async function standardVariant(tool: string): Promise<Variant | undefined> {
   }
 }
 
-/** undefined if there is no such command, or the kernel does not have the variant. */
+/** Reads one variant; undefined if there is no such command, or the kernel does not have the variant. */
 async function inspect(
   name: string,
   variant: Variant,

@@ -11,13 +11,12 @@ import {
   type NarrowFilter,
   parseFlow,
   removeFlowsRequest,
-} from '../../codec/conntrack-messages.js';
-import { messagesIn, type NetlinkRequest } from '../../codec/netlink-message.js';
+} from '../../codec/netlink/conntrack-messages.js';
+import { messagesIn, type NetlinkRequest } from '../../codec/netlink/netlink-message.js';
 import type { Family, IpAddress } from '../../core/address.js';
 import { codeOf, DriverError, messageOf } from '../../core/errors.js';
 import type { Port } from '../../core/ports/port.js';
 import type { Conntrack } from '../../driver/host.js';
-import { readDump } from './dump.js';
 import {
   datagramMatcher,
   type FlowSelector,
@@ -25,12 +24,13 @@ import {
   planDumps,
   planRemovals,
 } from './flow-selection.js';
-import { netlinkProtocol } from './netlink-socket.js';
-import { mostRequests, RequestBatches } from './request-batch.js';
-import { SharedRuns } from './shared-runs.js';
+import { readDump } from './socket/dump.js';
+import { netlinkProtocol } from './socket/netlink-socket.js';
+import { mostRequests, RequestBatches } from './socket/request-batch.js';
+import { SharedRuns } from './socket/shared-runs.js';
 
 const countFile = '/proc/sys/net/netfilter/nf_conntrack_count';
-/** What a kernel without connection tracking, or without its netlink part, answers. */
+/** Errors of a kernel without connection tracking, or without its netlink part. */
 const unsupported = ['EPROTONOSUPPORT', 'EOPNOTSUPP', 'ENOTSUP', 'EINVAL'];
 
 /**
@@ -50,10 +50,20 @@ export class ConntrackNetlink implements Conntrack {
     }
   });
   #removesByFilter: boolean;
+  #byFilter = 0;
+  #singly = 0;
 
   /** @param removesByFilter false: as with kernels before 6.11; for tests */
   constructor(removesByFilter = true) {
     this.#removesByFilter = removesByFilter;
+  }
+
+  /**
+   * Deletions that the kernel was asked for since the start: of single flows, and of all flows that match a filter, of
+   * which it does not say how many there were.
+   */
+  get deletions(): { readonly flows: number; readonly filters: number } {
+    return { flows: this.#singly, filters: this.#byFilter };
   }
 
   /** As Docker 23 does when ports are published (docs/docker-bridge.md 3.9). */
@@ -85,14 +95,14 @@ export class ConntrackNetlink implements Conntrack {
     try {
       const listed = await this.#removeByFilter(deletions, selectors);
       for (const filter of planDumps(listed, tracked)) {
-        await removeListed(deletions, filter, selectors);
+        this.#singly += await removeListed(deletions, filter, selectors);
       }
     } finally {
       deletions.close();
     }
   }
 
-  /** Answers with the flows that are left for a dump, since the kernel cannot filter for them. */
+  /** @returns the flows that are left for a dump, since the kernel cannot filter for them */
   async #removeByFilter(
     deletions: RequestBatches,
     selectors: readonly FlowSelector[],
@@ -101,7 +111,10 @@ export class ConntrackNetlink implements Conntrack {
     const { removals, listed } = planRemovals(selectors);
     try {
       // One by one: an older kernel refuses the first, and each may take long, since it can remove many flows.
-      for (const filter of removals) await deletions.send([removeFlowsRequest(filter)], []);
+      for (const filter of removals) {
+        await deletions.send([removeFlowsRequest(filter)], []);
+        this.#byFilter += 1;
+      }
       return listed;
     } catch (error) {
       if (!isUnsupported(error)) throw error;
@@ -111,11 +124,13 @@ export class ConntrackNetlink implements Conntrack {
   }
 }
 
+/** @returns how many flows the kernel was asked to delete */
 async function removeListed(
   deletions: RequestBatches,
   filter: FlowFilter,
   selectors: readonly FlowSelector[],
-): Promise<void> {
+): Promise<number> {
+  let flows = 0;
   const mayMatch = datagramMatcher(selectors);
   const matches = flowMatcher(selectors);
   const read = async (datagram: Buffer): Promise<void> => {
@@ -125,6 +140,7 @@ async function removeListed(
       const flow = parseFlow(type, datagram.subarray(start, end));
       if (flow === undefined || !matches(flow)) continue;
       requests.push(deleteFlowRequest(flow));
+      flows += 1;
       if (requests.length < mostRequests) continue;
       await deletions.send(requests, endedMeanwhile);
       requests = [];
@@ -135,15 +151,17 @@ async function removeListed(
     await readDump(netlinkProtocol.netfilter, listFlowsRequest(filter), read);
   } catch (error) {
     if (!isUnsupported(error) || filter.kind === 'family') throw error;
-    await removeListed(deletions, { kind: 'family', family: familyOfFilter(filter) }, selectors);
+    const whole = { kind: 'family', family: familyOfFilter(filter) } as const;
+    flows += await removeListed(deletions, whole, selectors);
   }
+  return flows;
 }
 
 function familyOfFilter(filter: NarrowFilter): Family {
   return 'family' in filter ? filter.family : 4;
 }
 
-/** What the kernel answers for a flow that ended by itself. */
+/** The error for a flow that has ended by itself. */
 const endedMeanwhile = ['ENOENT'];
 
 function openDeletions(): RequestBatches | undefined {

@@ -1,6 +1,6 @@
-/** Which tracked flows are meant, and how the kernel finds them at the least cost. */
+/** Selects tracked flows, and plans how the kernel finds them at the least cost. */
 
-import type { Flow, FlowFilter, NarrowFilter } from '../../codec/conntrack-messages.js';
+import type { Flow, FlowFilter, NarrowFilter } from '../../codec/netlink/conntrack-messages.js';
 import {
   addressBytes,
   type Family,
@@ -56,7 +56,7 @@ export function planDumps(selectors: readonly FlowSelector[], tracked: number): 
   });
 }
 
-/** undefined if the kernel has no filter for it. */
+/** The kernel's filters for the selected flows; undefined if it has none for them. */
 function filtersOf(selector: FlowSelector): NarrowFilter[] | undefined {
   if (selector.kind !== 'container') return [selector];
   // The kernel's comparison of IPv6 addresses has its result the wrong way around: it leaves out
@@ -75,7 +75,7 @@ function familyOfSelector(selector: FlowSelector): Family {
 
 /** Whether a flow is selected: a dump may contain others, too. */
 export function flowMatcher(selectors: readonly FlowSelector[]): (flow: Flow) => boolean {
-  /** `udp-to 4 5353` */
+  /** Selected ports: `udp-to 4 5353`. */
   const ports = new Set<string>();
   const addresses = new Set<IpAddress>();
   for (const selector of selectors) {

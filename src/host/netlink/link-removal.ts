@@ -1,68 +1,95 @@
-/**
- * Deletes links in a child process: the kernel waits for a grace period inside of the system call
- * (15–40 ms a link), which would stop the event loop if the daemon made it itself.
- */
-import { DriverError } from '../../core/errors.js';
+/** Deletes links while calls add others: on one of libuv's threads, and each link by itself. */
+import { awaitedLater } from '../../background.js';
+import { deleteLinkRequest } from '../../codec/netlink/link-messages.js';
+import { DriverError, messageOf } from '../../core/errors.js';
 import type { InterfaceName } from '../../core/names.js';
-import { CommandError, runCommand } from '../process/exec.js';
-import { SharedRuns } from './shared-runs.js';
+import { NetlinkError } from './socket/netlink-error.js';
+import { netlinkProtocol } from './socket/netlink-socket.js';
+import { SharedRuns } from './socket/shared-runs.js';
+import { sendWaiting } from './socket/waiting-requests.js';
 
 /** Each link may wait for a grace period; a loaded machine makes that seconds. */
-const timeoutMs = 30_000;
+const defaultTimeoutMs = 30_000;
+/**
+ * A link that something in the kernel still holds hangs its deletion, which nothing can end. So many threads may
+ * be lost to that, of the four which the daemon has for its files, too.
+ */
+const mostHanging = 2;
 
-/** Calls that arrive while a process runs share the next one. */
+type Failures = Map<InterfaceName, DriverError>;
+
+/** The links that could not be deleted, with the kernel's reason; rejects if it could not be asked. */
+export type DeleteLinks = (
+  names: readonly InterfaceName[],
+) => Promise<ReadonlyMap<InterfaceName, NetlinkError>>;
+
+/** Calls that arrive while a deletion runs share the next one. */
 export class LinkRemoval {
   // Once each: the second deletion of a name in one batch could only find it absent.
-  readonly #runs = new SharedRuns<InterfaceName>((names) => deleteLinks([...new Set(names)]));
+  readonly #runs = new SharedRuns<InterfaceName>((names) => this.#delete([...new Set(names)]));
+  #hanging = 0;
+
+  constructor(
+    private readonly deleteLinks: DeleteLinks = deleteOnThread,
+    private readonly timeoutMs = defaultTimeoutMs,
+  ) {}
 
   /** An absent link is success. @throws {DriverError} `link-failed` */
   remove(name: InterfaceName): Promise<void> {
     return this.#runs.join(name);
   }
-}
 
-/** The links that could not be deleted, with the reason. Never rejects. */
-async function deleteLinks(
-  names: readonly InterfaceName[],
-): Promise<Map<InterfaceName, DriverError>> {
-  const input = names.map((name) => `link delete dev ${name}\n`).join('');
-  try {
-    await runCommand('ip', ['-force', '-batch', '-'], { input, timeoutMs });
-    return new Map();
-  } catch (error) {
-    const reasons =
-      error instanceof CommandError && error.failure === 'exited'
-        ? failedLines(error.stderr)
-        : undefined;
-    const failures = new Map<InterfaceName, DriverError>();
-    for (const [index, name] of names.entries()) {
-      const reason = reasons?.get(index + 1);
-      if (reasons !== undefined && (reason === undefined || /cannot find device/i.test(reason))) {
-        continue;
-      }
-      const why = reason ?? (error instanceof Error ? error.message : String(error));
-      const message = `deleting interface ${name}: ${why}`;
-      failures.set(name, new DriverError('link-failed', message, { cause: error }));
+  async #delete(names: readonly InterfaceName[]): Promise<Failures> {
+    if (this.#hanging >= mostHanging) {
+      const why = 'earlier deletions hang in the kernel (see its log: unregister_netdevice)';
+      return allFailed(names, new NetlinkError('EBUSY', why));
     }
-    return failures;
+    const deletion = this.deleteLinks(names);
+    const result = await this.#withinTime(deletion.then(failuresOf, (e) => allFailed(names, e)));
+    if (result !== undefined) return result;
+    const why = `the kernel has not finished after ${this.timeoutMs / 1_000} s`;
+    return allFailed(names, new NetlinkError('ETIMEDOUT', why));
+  }
+
+  /** Waits for the deletion; undefined if it takes longer than the limit. */
+  async #withinTime(deletion: Promise<Failures>): Promise<Failures | undefined> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<undefined>((resolve) => {
+      timer = setTimeout(() => {
+        this.#hanging += 1;
+        awaitedLater(
+          deletion.then(() => {
+            this.#hanging -= 1;
+          }),
+        );
+        resolve(undefined);
+      }, this.timeoutMs);
+    });
+    const result = await Promise.race([deletion, late]);
+    clearTimeout(timer);
+    return result;
   }
 }
 
-/**
- * Number of each failed line with its message: `ip -batch` prints what went wrong, then
- * `Command failed -:LINE`. undefined if the text has no such line, so that nothing is known.
- */
-export function failedLines(stderr: string): ReadonlyMap<number, string> | undefined {
-  const reasons = new Map<number, string>();
-  let message: string[] = [];
-  for (const line of stderr.split('\n')) {
-    const match = /^Command failed .*:(\d+)$/.exec(line);
-    if (match === null) {
-      if (line.trim() !== '') message.push(line.trim());
-      continue;
-    }
-    reasons.set(Number(match[1]), message.join('; '));
-    message = [];
+async function deleteOnThread(names: readonly InterfaceName[]): ReturnType<DeleteLinks> {
+  const results = await sendWaiting(netlinkProtocol.route, names.map(deleteLinkRequest));
+  const failures = new Map<InterfaceName, NetlinkError>();
+  for (const [index, name] of names.entries()) {
+    const error = results[index];
+    if (error !== undefined && error.code !== 'ENODEV') failures.set(name, error);
   }
-  return reasons.size > 0 ? reasons : undefined;
+  return failures;
+}
+
+function failuresOf(failures: ReadonlyMap<InterfaceName, NetlinkError>): Failures {
+  return new Map([...failures].map(([name, error]) => [name, failed(name, error)]));
+}
+
+function allFailed(names: readonly InterfaceName[], error: unknown): Failures {
+  return new Map(names.map((name) => [name, failed(name, error)]));
+}
+
+function failed(name: InterfaceName, error: unknown): DriverError {
+  const message = `deleting interface ${name}: ${messageOf(error)}`;
+  return new DriverError('link-failed', message, { cause: error });
 }

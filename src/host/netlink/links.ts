@@ -5,19 +5,24 @@ import {
   listAddressesRequest,
   parseAddress,
   removeAddressRequest,
-} from '../../codec/address-messages.js';
+} from '../../codec/netlink/address-messages.js';
 import {
   createBridgeRequest,
   createVethRequest,
   getLinkRequest,
-  hairpinRequest,
   type LinkReply,
   listLinksRequest,
+  listPortsRequest,
   parseLink,
+  portRequest,
   setLinkRequest,
-} from '../../codec/link-messages.js';
-import { listRoutesRequest, type RouteReply, routeParser } from '../../codec/route-messages.js';
-import { type Cidr, cidrText, type Family } from '../../core/address.js';
+} from '../../codec/netlink/link-messages.js';
+import {
+  listRoutesRequest,
+  type RouteReply,
+  routeParser,
+} from '../../codec/netlink/route-messages.js';
+import { type Cidr, cidrText, type Family, type IpAddress } from '../../core/address.js';
 import { DriverError, messageOf } from '../../core/errors.js';
 import type { InterfaceName } from '../../core/names.js';
 import {
@@ -29,12 +34,12 @@ import {
   type VethLink,
 } from '../../core/network/links.js';
 import type { Links, ObservedRoute } from '../../driver/host.js';
-import { collectDump } from './dump.js';
 import { LinkRemoval } from './link-removal.js';
-import { NetlinkError } from './netlink-error.js';
-import { NetlinkSocket, netlinkProtocol } from './netlink-socket.js';
+import { collectDump } from './socket/dump.js';
+import { NetlinkError } from './socket/netlink-error.js';
+import { NetlinkSocket, netlinkProtocol } from './socket/netlink-socket.js';
 
-/** Added to the kernel's error where an administrator can do something about it. */
+/** What an administrator can do about an error of the kernel, by its code; it is added to the error's text. */
 const advice: Readonly<Record<string, string>> = {
   EEXIST: 'the name is taken by another interface; delete that one, or choose another name',
   EPERM: 'the daemon needs root, or the capability CAP_NET_ADMIN',
@@ -43,11 +48,14 @@ const advice: Readonly<Record<string, string>> = {
   ENOTSUP: "the kernel has no support for this kind of interface (modules 'bridge', 'veth')",
 };
 
+const noIsolation =
+  'the kernel isolates no ports (Linux does since 4.18): leave tsbridge.port_isolation out';
+
 export class LinksNetlink implements Links {
   readonly #socket: NetlinkSocket;
   readonly #removal = new LinkRemoval();
 
-  /** Of the namespace that the calling thread is in. */
+  /** Opens the socket in the namespace that the calling thread is in. */
   constructor() {
     this.#socket = new NetlinkSocket(netlinkProtocol.route);
   }
@@ -83,11 +91,34 @@ export class LinksNetlink implements Links {
       for (const family of new Set(subnets.map((subnet) => subnet.family))) {
         for (const route of await listRoutes(family, subnets)) {
           const name = await this.#nameOf(route.interfaceIndex);
-          // The interface was deleted since the dump, and its routes with it.
+          // Without a name, the interface was deleted since the dump, and its routes with it.
           if (name !== undefined) routes.push({ destination: route.destination, interface: name });
         }
       }
       return routes;
+    });
+  }
+
+  portsOf({ name, index }: ObservedLink): Promise<LinkReply[]> {
+    return this.#doing(`listing the ports of ${name}`, () =>
+      collectDump(netlinkProtocol.route, listPortsRequest(index), (type, body) => {
+        const link = parseLink(type, body);
+        return link?.master === index ? link : undefined;
+      }),
+    );
+  }
+
+  hasAddress(address: IpAddress): Promise<boolean> {
+    return this.#doing(`looking for ${address}`, async () => {
+      const found = await collectDump(
+        netlinkProtocol.route,
+        listAddressesRequest(),
+        (type, body) => {
+          const cidr = parseAddress(type, body)?.cidr;
+          return cidr?.address === address ? cidr : undefined;
+        },
+      );
+      return found.length > 0;
     });
   }
 
@@ -117,15 +148,19 @@ export class LinksNetlink implements Links {
     const { host } = veth.names;
     const bridge = await this.#index(veth.bridge);
     await this.#socket.request(createVethRequest(veth, bridge));
-    if (!veth.hairpin) return;
+    const { hairpin, isolated = false } = veth;
+    if (!hairpin && !isolated) return;
+    const options = { ...(hairpin ? { hairpin } : {}), ...(isolated ? { isolated } : {}) };
     await this.#orUndo(host, async () => {
-      await this.#socket.request(hairpinRequest(host, true));
+      await this.#socket.request(portRequest(host, options));
+      // A kernel that does not know the option ignores it, without an error.
+      if (isolated && (await this.#lookUp(host))?.isolated !== true) throw new Error(noIsolation);
     });
   }
 
   async change(name: InterfaceName, change: LinkChange): Promise<void> {
     await this.#doing(`changing interface ${name}`, async () => {
-      const { mtu, up, master, hairpin } = change;
+      const { mtu, up, master, hairpin, isolated } = change;
       const setting = {
         ...(mtu === undefined ? {} : { mtu }),
         ...(up === undefined ? {} : { up }),
@@ -134,7 +169,12 @@ export class LinksNetlink implements Links {
       if (Object.keys(setting).length > 0) {
         await this.#socket.request(setLinkRequest(name, setting));
       }
-      if (hairpin !== undefined) await this.#socket.request(hairpinRequest(name, hairpin));
+      if (hairpin === undefined && isolated === undefined) return;
+      const options = {
+        ...(hairpin === undefined ? {} : { hairpin }),
+        ...(isolated === undefined ? {} : { isolated }),
+      };
+      await this.#socket.request(portRequest(name, options));
     });
   }
 
@@ -211,7 +251,7 @@ export class LinksNetlink implements Links {
   }
 }
 
-/** Of a kernel that has had no link of the kind, those of all kinds are sent. */
+/** The links of the kind. A kernel that does not know the kind yet (it is a module) lists all links. */
 function listLinks(kind: 'bridge' | 'veth'): Promise<LinkReply[]> {
   return collectDump(netlinkProtocol.route, listLinksRequest(kind), (type, body) => {
     const link = parseLink(type, body);
@@ -219,7 +259,7 @@ function listLinks(kind: 'bridge' | 'veth'): Promise<LinkReply[]> {
   });
 }
 
-/** By index of the link. @param only the one link whose addresses the kernel is asked for */
+/** Addresses by the index of their link. @param only the one link whose addresses are wanted */
 async function addressesOf(
   links: readonly LinkReply[],
   only?: number,

@@ -3,15 +3,15 @@
  * does this itself; this is for callers that hand over the path of a namespace.
  */
 import { closeSync, constants, fstatSync, openSync, statSync } from 'node:fs';
-import { addAddressRequest } from '../../codec/address-messages.js';
+import { addAddressRequest } from '../../codec/netlink/address-messages.js';
 import {
   getLinkRequest,
   type LinkReply,
   parseLink,
   setLinkRequest,
-} from '../../codec/link-messages.js';
-import type { NetlinkRequest } from '../../codec/netlink-message.js';
-import { addRouteRequest } from '../../codec/route-messages.js';
+} from '../../codec/netlink/link-messages.js';
+import type { NetlinkRequest } from '../../codec/netlink/netlink-message.js';
+import { addRouteRequest } from '../../codec/netlink/route-messages.js';
 import {
   anyIpv4,
   anyIpv6,
@@ -23,11 +23,11 @@ import {
 } from '../../core/address.js';
 import { codeOf, DriverError, messageOf } from '../../core/errors.js';
 import type { InterfaceName, InterfacePrefix } from '../../core/names.js';
-import { CommandError, runCommand } from '../process/exec.js';
 import type { Libc } from '../process/libc.js';
-import { NetlinkError } from './netlink-error.js';
-import { NetlinkSocket, netlinkProtocol } from './netlink-socket.js';
 import { insideNamespace } from './setns.js';
+import { NetlinkError } from './socket/netlink-error.js';
+import { NetlinkSocket, netlinkProtocol } from './socket/netlink-socket.js';
+import { sendWaiting } from './socket/waiting-requests.js';
 
 export interface NamespaceRoute {
   readonly destination: Cidr;
@@ -40,7 +40,7 @@ export interface MoveRequest {
   readonly peer: InterfaceName;
   /** E.g. `/var/run/docker/netns/1f2e3d`, `/proc/PID/ns/net`. */
   readonly namespacePath: string;
-  /** The name there, or the prefix to which the lowest free index is appended: `eth` → `eth0`. */
+  /** The interface's name in the namespace, or the prefix to which the lowest free index is appended: `eth` → `eth0`. */
   readonly name: { readonly exactly: InterfaceName } | { readonly prefix: InterfacePrefix };
   readonly mac?: MacAddress;
   /** Bytes. */
@@ -51,7 +51,6 @@ export interface MoveRequest {
   readonly gateways: readonly IpAddress[];
 }
 
-const moveTimeoutMs = 30_000;
 /** How often a free name is chosen anew, after another program has taken it before the move. */
 const nameAttempts = 5;
 
@@ -116,7 +115,6 @@ function socketInside(libc: Libc, fd: number): NetlinkSocket {
   }
 }
 
-/** In a child process: the kernel waits for a grace period, which would stop the event loop. */
 async function moveAndRename(
   inside: NetlinkSocket,
   fd: number,
@@ -125,17 +123,20 @@ async function moveAndRename(
   for (let attempt = 1; ; attempt += 1) {
     const target = 'exactly' in name ? name.exactly : await lowestFree(inside, name.prefix);
     if ((await findLink(inside, target)) !== undefined) throw nameTaken(target);
-    // By the open descriptor: the path may meanwhile lead to another namespace.
-    const namespace = `/proc/${process.pid}/fd/${fd}`;
-    const args = ['link', 'set', 'dev', peer, 'netns', namespace, 'name', target];
-    try {
-      await runCommand('ip', args, { timeoutMs: moveTimeoutMs });
-      return target;
-    } catch (error) {
-      const exists = error instanceof CommandError && /File exists/.test(error.stderr);
-      if (!exists) throw error;
-      if ('exactly' in name || attempt === nameAttempts) throw nameTaken(target);
-    }
+    const request = setLinkRequest(await indexHere(peer), { namespaceFd: fd, rename: target });
+    const [error] = await sendWaiting(netlinkProtocol.route, [request]);
+    if (error === undefined) return target;
+    if (error.code !== 'EEXIST') throw error;
+    if ('exactly' in name || attempt === nameAttempts) throw nameTaken(target);
+  }
+}
+
+async function indexHere(name: string): Promise<number> {
+  const own = new NetlinkSocket(netlinkProtocol.route);
+  try {
+    return (await linkNamed(own, name)).index;
+  } finally {
+    own.close();
   }
 }
 

@@ -40,6 +40,8 @@ export interface Libc {
    * another one.
    */
   peerProcess(fd: number): number;
+  /** The user as whom that process connected; 65534 for one whom this user namespace does not have. */
+  peerUser(fd: number): number;
 }
 
 const cloneNewNet = 0x40000000;
@@ -67,6 +69,16 @@ export function loadLibc(): Libc {
     'int getsockopt(int fd, int level, int name, _Out_ void *value, _Inout_ uint *length)',
   );
 
+  /** `struct ucred`, in the byte order of all machines that tsbridge runs on. */
+  const credentialsOf = (fd: number): Buffer => {
+    const value = Buffer.alloc(credentialsBytes);
+    const length = [credentialsBytes];
+    if (getsockopt(fd, socketLevel, peerCredentials, value, length) !== 0) {
+      throw lastError('getsockopt');
+    }
+    return value;
+  };
+
   return {
     setNetworkNamespace(fd) {
       if (setns(fd, cloneNewNet) !== 0) throw lastError('setns');
@@ -92,14 +104,8 @@ export function loadLibc(): Libc {
         close(fd);
       }
     },
-    peerProcess(fd) {
-      const value = Buffer.alloc(credentialsBytes);
-      const length = [credentialsBytes];
-      if (getsockopt(fd, socketLevel, peerCredentials, value, length) !== 0) {
-        throw lastError('getsockopt');
-      }
-      return new Int32Array(value.buffer, value.byteOffset, 1)[0] ?? 0;
-    },
+    peerProcess: (fd) => credentialsOf(fd).readInt32LE(0),
+    peerUser: (fd) => credentialsOf(fd).readUInt32LE(4),
   };
 }
 

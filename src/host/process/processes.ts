@@ -28,13 +28,21 @@ export class ProcessFiles implements Processes {
    */
   async atOtherEnd(socket: Socket): Promise<ProcessId | undefined> {
     try {
-      const fd = descriptorOf(socket);
-      const pid = fd === undefined ? 0 : this.libc.peerProcess(fd);
-      return `${await this.#whereabouts()} ${await this.#describe(pid)}` as ProcessId;
+      return await this.identify(this.pidAtOtherEnd(socket));
     } catch (error) {
       this.log.warn({ error }, 'the process that calls could not be found out');
       return undefined;
     }
+  }
+
+  /** The same as a number, while the socket is open; 0 for a process in another PID namespace. */
+  pidAtOtherEnd(socket: Socket): number {
+    const fd = descriptorOf(socket);
+    return fd === undefined ? 0 : this.libc.peerProcess(fd);
+  }
+
+  async identify(pid: number): Promise<ProcessId> {
+    return `${await this.#whereabouts()} ${await this.#describe(pid)}` as ProcessId;
   }
 
   async isOfEarlierBoot(process: ProcessId): Promise<boolean> {
@@ -96,8 +104,8 @@ function startOf(stat: string): string | undefined {
   return state === 'Z' || state === 'X' ? undefined : rest[18];
 }
 
-/** Node.js has it on its handle, and no other way to it. */
-function descriptorOf(socket: Socket): number | undefined {
+/** Node.js has it on its handle, and no other way to it. undefined once the socket is closed. */
+export function descriptorOf(socket: Socket): number | undefined {
   const { _handle: handle } = socket as unknown as { _handle?: { fd?: unknown } | null };
   const fd = handle?.fd;
   return typeof fd === 'number' && fd >= 0 ? fd : undefined;

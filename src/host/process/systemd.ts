@@ -32,6 +32,29 @@ export function inheritedSocket(
   return firstFd;
 }
 
+/**
+ * How often systemd wants to hear from this process (`WatchdogSec=` of the unit), in milliseconds: a third of
+ * the time after which it would end it. undefined: it does not.
+ */
+export function watchdogPeriod(
+  env: Environment = process.env,
+  pid = process.pid,
+): number | undefined {
+  const { NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID } = env;
+  if (NOTIFY_SOCKET === undefined || NOTIFY_SOCKET === '') return undefined;
+  if (WATCHDOG_PID !== undefined && WATCHDOG_PID !== String(pid)) return undefined;
+  const microseconds = Number(WATCHDOG_USEC);
+  return microseconds > 0 ? microseconds / 3_000 : undefined;
+}
+
+/** Nothing if systemd's queue is full: the next word comes soon. @throws {SystemCallError} */
+export function notifyWatchdog(libc: Libc, env: Environment = process.env): void {
+  const { NOTIFY_SOCKET } = env;
+  if (NOTIFY_SOCKET !== undefined && NOTIFY_SOCKET !== '') {
+    libc.trySendDatagram(NOTIFY_SOCKET, 'WATCHDOG=1');
+  }
+}
+
 /** systemd's queue is full when all of a host's services start at once. */
 const notifyPauseMs = 50;
 const notifyAttempts = 600;

@@ -34,6 +34,16 @@ export function readRecord(kind: RecordKind, id: string, path: string): StoredRe
   }
 }
 
+/** As {@link readRecord}, without deleting anything; a record of a newer version is unreadable, too. */
+export function lookAtRecord(kind: RecordKind, id: string, path: string): StoredRecord {
+  try {
+    return { kind, id, path, value: readValue(kind, id, path, readText(path)) };
+  } catch (error) {
+    if (error instanceof DriverError) return { kind, id, path, unreadable: error };
+    throw error;
+  }
+}
+
 /**
  * File systems that allocate late (ext4, xfs) can keep the name and length of a file that was not
  * synced, and lose its content. Only a file that is older than the machine's start can have been

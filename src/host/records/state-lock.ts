@@ -7,7 +7,7 @@
  * containers that mount the same folder would not see each other.
  */
 import type { FileHandle } from 'node:fs/promises';
-import { mkdir, open } from 'node:fs/promises';
+import { mkdir, open, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { codeOf, DriverError, messageOf } from '../../core/errors.js';
 import type { Libc } from '../process/libc.js';
@@ -25,6 +25,8 @@ const state: Lockable = { fileName: 'daemon.lock', flag: '--state-dir' };
 export const runtime: Lockable = { fileName: 'runtime.lock', flag: '--runtime-dir' };
 
 export interface StateLock {
+  /** false if its file was removed or replaced: another daemon could lock the new one. */
+  isHeld(): Promise<boolean>;
   /** For an orderly stop; the kernel also releases the lock of a process that ends without it. */
   release(): Promise<void>;
 }
@@ -51,7 +53,7 @@ export async function lockState(
       await file.close();
       throw error;
     }
-    return { release: () => file.close() };
+    return { isHeld: () => isSameFile(file, path), release: () => file.close() };
   } catch (error) {
     if (error instanceof DriverError) throw error;
     const message = `taking ${path}: ${messageOf(error)}`;
@@ -91,4 +93,13 @@ function taken(stateDir: string, flag: string, content: string): DriverError {
     `starting on ${stateDir}: ${holder} uses this folder already; stop that tsbridge first, ` +
       `or give this one another folder with ${flag}`,
   );
+}
+
+async function isSameFile(file: FileHandle, path: string): Promise<boolean> {
+  try {
+    const [own, there] = await Promise.all([file.stat(), stat(path)]);
+    return own.dev === there.dev && own.ino === there.ino;
+  } catch {
+    return false;
+  }
 }

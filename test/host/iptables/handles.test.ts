@@ -1,5 +1,6 @@
 import t from 'tap';
-import { mostDeletions, renderDeletions } from '../../../src/codec/nft-script.js';
+import { mostDeletions, renderDeletions } from '../../../src/codec/nf-tables/nft-script.js';
+import { KnownHandles } from '../../../src/core/rules/known-handles.js';
 import { makeRule, type Rule } from '../../../src/core/rules/rule.js';
 import { RuleHandles } from '../../../src/host/iptables/handles.js';
 import { interfaceName } from '../../golden/golden.js';
@@ -10,7 +11,7 @@ const report = (handle: number, table = 'filter', chain = 'DOCKER') => ({ table,
 const [one, two, three] = [rule('br-1'), rule('br-2'), rule('br-3', 'nat')];
 
 t.test('numbers are learnt in the order of what was added, table by table', async (t) => {
-  const handles = new RuleHandles();
+  const handles = new RuleHandles(4, new KnownHandles());
   handles.expect(5, [
     { op: 'append', rule: one },
     { op: 'delete', rule: one },
@@ -33,7 +34,7 @@ t.test('numbers are learnt in the order of what was added, table by table', asyn
 });
 
 t.test('nothing is guessed', async (t) => {
-  const handles = new RuleHandles();
+  const handles = new RuleHandles(4, new KnownHandles());
   const changes = [
     { op: 'append' as const, rule: one },
     { op: 'append' as const, rule: two },
@@ -55,8 +56,39 @@ t.test('nothing is guessed', async (t) => {
   t.equal(handles.take([one]), undefined, 'commits that are never reported are forgotten');
 });
 
+t.test('a rule is deleted by netlink before its addition is reported', async (t) => {
+  const handles = new RuleHandles(4, new KnownHandles());
+  handles.noteDeleted([one]);
+  handles.expect(5, [
+    { op: 'append', rule: one },
+    { op: 'append', rule: two },
+    { op: 'append', rule: three },
+  ]);
+  handles.noteDeleted([one, three]);
+  t.notOk(handles.awaits([one]));
+  handles.learn(5, [report(11), report(12)]);
+  handles.learn(5, [report(13, 'nat')]);
+  t.equal(handles.take([one]), undefined);
+  t.equal(handles.take([three]), undefined);
+  t.same(handles.take([two]), [report(12)]);
+});
+
+t.test('both ways of a commit know the same handles', async (t) => {
+  const known = new KnownHandles();
+  const handles = new RuleHandles(4, known);
+  known.set(one, [7, 9]);
+  known.set({ ...one, family: 6 }, [7]);
+  t.same(handles.take([one]), [report(7)], 'the topmost copy, as iptables');
+  handles.expect(5, [{ op: 'append', rule: one }]);
+  t.same(known.of(one), [], 'of several copies it is not told which is on top');
+  handles.learn(5, [report(10)]);
+  t.same(known.of(one), [10]);
+  handles.forget();
+  t.same([known.of(one), known.of({ ...one, family: 6 })], [[], [7]]);
+});
+
 t.test('what has still to be reported', async (t) => {
-  const handles = new RuleHandles();
+  const handles = new RuleHandles(4, new KnownHandles());
   t.notOk(handles.awaits([one]));
   handles.expect(5, [
     { op: 'append', rule: one },

@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import t from 'tap';
-import { parseSave } from '../../../src/codec/iptables-save.js';
+import { parseSave } from '../../../src/codec/iptables/iptables-save.js';
 import { readYielding } from '../../../src/host/iptables/read-rules.js';
 import { Yielding } from '../../../src/yielding.js';
 

@@ -1,11 +1,11 @@
 /** The kernel refused a netlink request. */
 import { getSystemErrorMap } from 'node:util';
-import { errnoText } from '../../core/errno.js';
+import { errnoText } from '../../../core/errno.js';
 
 export class NetlinkError extends Error {
   override readonly name = 'NetlinkError';
   constructor(
-    /** `EEXIST`, `EPERM`, … */
+    /** The error's name: `EEXIST`, `EPERM`, … */
     readonly code: string,
     message: string,
   ) {

@@ -6,7 +6,7 @@ import {
   formatRequest,
   messagesIn,
   type NetlinkRequest,
-} from '../../codec/netlink-message.js';
+} from '../../../codec/netlink/netlink-message.js';
 import { closeNetlink, openNetlink, receiveNetlink, sendNetlink } from './netlink-calls.js';
 import { NetlinkError } from './netlink-error.js';
 
@@ -28,13 +28,13 @@ export class RequestBatches {
     this.#fd = openNetlink(protocol);
   }
 
-  /** Only when no batch is under way. */
+  /** Call it only when no batch is under way. */
   close(): void {
     closeNetlink(this.#fd);
   }
 
   /**
-   * Each request by itself: one that fails keeps none of the others from being done.
+   * Sends the requests. Each is done by itself: one that fails keeps none of the others from being done.
    *
    * @param requests {@link mostRequests} at most
    * @throws {NetlinkError} the first reason, but for those that are no failure

@@ -19,7 +19,7 @@ import {
   type NetlinkFrame,
   type NetlinkRequest,
   parseFrames,
-} from '../../codec/netlink-message.js';
+} from '../../../codec/netlink/netlink-message.js';
 import { NetlinkError } from './netlink-error.js';
 
 /** NETLINK_ROUTE and NETLINK_NETFILTER. */
@@ -31,7 +31,7 @@ export interface Reply {
 }
 
 interface Pending {
-  /** More than one: a transaction, whose last request with NLM_F_ACK is answered last. */
+  /** The requests; more than one are a transaction, whose last request with NLM_F_ACK is answered last. */
   readonly requests: readonly NetlinkRequest[];
   readonly timeoutMs: number;
   readonly resolve: (replies: Reply[]) => void;
@@ -40,11 +40,11 @@ interface Pending {
 
 interface InFlight extends Pending {
   readonly first: number;
-  /** Of the request whose answer is the last. */
+  /** Sequence number of the request whose answer is the last. */
   readonly sequence: number;
   readonly timer: NodeJS.Timeout;
   readonly replies: Reply[];
-  /** Of a transaction: why it fails. */
+  /** Why a transaction fails, as an errno; 0 if it does not. */
   errno: number;
 }
 

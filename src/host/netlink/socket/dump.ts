@@ -10,7 +10,7 @@ import {
   formatRequest,
   messagesIn,
   type NetlinkRequest,
-} from '../../codec/netlink-message.js';
+} from '../../../codec/netlink/netlink-message.js';
 import {
   closeNetlink,
   type NetlinkDescriptor,

@@ -1,6 +1,6 @@
 /** Calls that share a run of work. */
 import t from 'tap';
-import { SharedRuns } from '../../../src/host/netlink/shared-runs.js';
+import { SharedRuns } from '../../../../src/host/netlink/socket/shared-runs.js';
 
 /** Work that records its batches, and waits in each of them until it is told to go on. */
 function controlled() {

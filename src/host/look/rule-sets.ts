@@ -1,0 +1,98 @@
+/** Reads the rules of all programs at one moment: those of both variants of iptables, and which native chains there are. */
+import { readFile } from 'node:fs/promises';
+import { readTables } from '../../codec/iptables/iptables-words.js';
+import { wholeLines } from '../../codec/iptables/save-lines.js';
+import type { Family } from '../../core/address.js';
+import type { RuleTable } from '../../core/explain/rule-table.js';
+import { CommandError, runCommand } from '../process/exec.js';
+
+/** A native base chain: one at a hook, in a table that iptables does not show. */
+export interface NativeChain {
+  /** `ip`, `ip6`, `inet` */
+  readonly family: string;
+  readonly table: string;
+  readonly chain: string;
+  /** `forward` */
+  readonly hook: string;
+  readonly policy: 'accept' | 'drop';
+}
+
+export interface RuleSets {
+  readonly tables: readonly RuleTable[];
+  /** Native chains: those of tables that iptables does not show. */
+  readonly native: readonly NativeChain[];
+  /** Why a part could not be read, a sentence each. */
+  readonly warnings: readonly string[];
+}
+
+const limits = { timeoutMs: 10_000 };
+const programs = { 4: 'iptables', 6: 'ip6tables' } as const;
+/** Names of iptables' tables that the kernel has made for its legacy variant. */
+const legacyNames = { 4: '/proc/net/ip_tables_names', 6: '/proc/net/ip6_tables_names' } as const;
+
+export async function readRuleSets(family: Family): Promise<RuleSets> {
+  const warnings: string[] = [];
+  const [nft, legacy, native] = await Promise.all([
+    saved(`${programs[family]}-nft-save`, family, 'nft', warnings),
+    hasLegacy(family).then((has) =>
+      has ? saved(`${programs[family]}-legacy-save`, family, 'legacy', warnings) : [],
+    ),
+    nativeChains(family, warnings),
+  ]);
+  const shown = new Set(nft.map(({ name }) => name));
+  const own = family === 4 ? 'ip' : 'ip6';
+  return {
+    tables: [...nft, ...legacy],
+    native: native.filter(({ family: of, table }) => of !== own || !shown.has(table)),
+    warnings,
+  };
+}
+
+async function saved(
+  program: string,
+  family: Family,
+  variant: RuleTable['variant'],
+  warnings: string[],
+): Promise<RuleTable[]> {
+  try {
+    const { stdout } = await runCommand(program, ['-c'], limits);
+    return readTables(wholeLines(stdout), family, variant);
+  } catch (error) {
+    if (!(error instanceof CommandError)) throw error;
+    warnings.push(`${program} could not be run, so its rules are not known: ${error.message}`);
+    return [];
+  }
+}
+
+async function hasLegacy(family: Family): Promise<boolean> {
+  const names = await readFile(legacyNames[family], 'utf8').catch(() => '');
+  return names.trim() !== '';
+}
+
+interface ListedChain {
+  readonly family: string;
+  readonly table: string;
+  readonly name: string;
+  readonly hook?: string;
+  readonly policy?: string;
+}
+
+async function nativeChains(family: Family, warnings: string[]): Promise<NativeChain[]> {
+  const families = ['inet', family === 4 ? 'ip' : 'ip6'];
+  try {
+    const { stdout } = await runCommand('nft', ['-j', 'list', 'chains'], limits);
+    const { nftables } = JSON.parse(stdout) as { nftables: { chain?: ListedChain }[] };
+    return nftables.flatMap(({ chain }) =>
+      chain?.hook !== undefined && families.includes(chain.family)
+        ? {
+            ...{ family: chain.family, table: chain.table, chain: chain.name, hook: chain.hook },
+            policy: chain.policy === 'drop' ? 'drop' : 'accept',
+          }
+        : [],
+    );
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    warnings.push(`nft could not be run, so tables of its own are not known: ${why}`);
+    return [];
+  }
+}
