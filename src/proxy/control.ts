@@ -52,6 +52,18 @@ export interface About {
   readonly confined: boolean;
 }
 
+/** What the process has carried since its start. */
+export interface Traffic {
+  readonly udpFlows: number;
+  /** Connections of clients: those that were taken, and those for which there was no room. */
+  readonly accepted: number;
+  readonly refused: number;
+  /** Bytes of TCP. */
+  readonly toContainers: number;
+  readonly toClients: number;
+  readonly residentBytes: number;
+}
+
 export interface Reply {
   readonly id: number;
   readonly version?: number;
@@ -59,6 +71,7 @@ export interface Reply {
   readonly failures?: readonly WireFailure[];
   readonly listeners?: number;
   readonly connections?: number;
+  readonly traffic?: Traffic;
   readonly owners?: Readonly<Record<string, readonly WireListener[]>>;
   readonly error?: string;
 }

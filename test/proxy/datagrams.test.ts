@@ -10,11 +10,39 @@ t.teardown(() => {
   daemon.detach();
   proxy.dispose();
 });
+/** One that forgets no client while a test waits: on a machine that pauses, 400 ms can pass between two datagrams. */
+const patientProxy = new ProxyProcess({ udpIdleMs: 60_000 });
+const patient = patientProxy.supervise();
+t.teardown(() => {
+  patient.detach();
+  patientProxy.dispose();
+});
 const owner = ownerOf('datagrams');
+
+/** A test that fails half-way must not keep the process alive. */
+const sockets: dgram.Socket[] = [];
+t.teardown(() => {
+  for (const socket of sockets) if (!isClosed(socket)) socket.close();
+});
+
+function isClosed(socket: dgram.Socket): boolean {
+  try {
+    socket.address();
+    return false;
+  } catch {
+    return true;
+  }
+}
+
+function udpSocket(): dgram.Socket {
+  const socket = dgram.createSocket('udp4');
+  sockets.push(socket);
+  return socket;
+}
 
 /** A container that answers with `PORT:MESSAGE`, the client's port as it sees it. */
 async function echo(port = 0): Promise<{ address: string; close: () => void }> {
-  const server = dgram.createSocket('udp4');
+  const server = udpSocket();
   server.on('message', (message, from) => {
     const answer = Buffer.concat([Buffer.from(`${from.port}:`), message]);
     server.send(answer.subarray(0, 65_507), from.port, from.address);
@@ -24,13 +52,13 @@ async function echo(port = 0): Promise<{ address: string; close: () => void }> {
   return { address: `127.0.0.1:${server.address().port}`, close: () => server.close() };
 }
 /** A published port that leads there. */
-const open = async (host: string, address: string): Promise<number> => {
+const open = async (host: string, address: string, by = daemon): Promise<number> => {
   const port = await freePort();
-  t.same(await daemon.open(owner, [listener(`${host}:${port}`, address, 'udp')]), []);
+  t.same(await by.open(owner, [listener(`${host}:${port}`, address, 'udp')]), []);
   return port;
 };
 const client = async (): Promise<dgram.Socket> => {
-  const socket = dgram.createSocket('udp4');
+  const socket = udpSocket();
   socket.bind(0);
   await once(socket, 'listening');
   return socket;
@@ -58,7 +86,7 @@ t.test('answers come from the address that was asked', async (t) => {
 
 t.test('of any size, in order, and each to its own', async (t) => {
   const server = await echo();
-  const published = await open('127.0.0.1', server.address);
+  const published = await open('127.0.0.1', server.address, patient);
   const socket = await client();
   t.equal((await ask(socket, '', published, '127.0.0.1')).text, '', 'empty');
   const large = 'x'.repeat(65_000);

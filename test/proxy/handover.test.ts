@@ -85,8 +85,8 @@ t.test('under load, with connections open', async (t) => {
   await eventually(() => old?.exitCode === 0);
   t.equal(await ask('127.0.0.1', 22_299, 'x'), 'x');
 
-  const names = readdirSync(proxy.folder);
-  t.same(names.sort(), ['proxy-2', 'proxy.sock'], 'nothing is left of the old one');
+  const names = readdirSync(proxy.folder, { recursive: true });
+  t.same(names.sort(), ['proxy', 'proxy.sock', 'proxy/2'], 'nothing is left of the old one');
   t.ok(lstatSync(proxy.controlPath).isSymbolicLink());
   await daemon.close(owner('a'));
   await t.rejects(ask('127.0.0.1', 21201, 'x'), { code: 'ECONNREFUSED' }, 'nobody has a duplicate');
@@ -229,7 +229,11 @@ t.test('a process that ends for want of work leaves nothing in the runtime folde
   await daemon.close(owner('a'));
   daemon.detach();
   await eventually(() => proxy.processes[0]?.exitCode === 0);
-  t.same(readdirSync(proxy.folder), []);
+  t.same(
+    readdirSync(proxy.folder, { recursive: true }),
+    ['proxy'],
+    'the folder of the sockets stays',
+  );
 });
 
 t.test(
@@ -241,10 +245,10 @@ t.test(
     const first = daemonOf('old');
     t.same(await first.sync(wanted), []);
     // What a daemon of the next build asks for, up to the moment in which it dies.
-    const next = join(proxy.folder, 'proxy-2');
+    const next = join(proxy.folder, 'proxy', '2');
     proxy.start(next);
     await eventually(() => existsSync(next));
-    const path = join(proxy.folder, 'handover');
+    const path = join(proxy.folder, 'proxy', 'give');
     const to2 = await control(next, { op: 'receive', path });
     first.detach();
     const to1 = await control(proxy.controlPath, { op: 'give', path });

@@ -2,9 +2,9 @@
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
-import { PacketInfo } from '../../src/proxy/system/packet-info.js';
-import { addressKey, socketAddress } from '../../src/proxy/system/socket-address.js';
-import { layouts } from '../../src/proxy/system/system-calls.js';
+import { PacketInfo } from '../../src/proxy/process/system/packet-info.js';
+import { addressKey, socketAddress } from '../../src/proxy/process/system/socket-address.js';
+import { layouts } from '../../src/proxy/process/system/system-calls.js';
 import { makeBinding } from '../golden/golden.js';
 
 t.test('events are of the descriptor that is open now; a watcher may ask for another turn', (t) => {

@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import net from 'node:net';
 import t from 'tap';
 import { lineSplitter } from '../../src/proxy/control.js';
-import { socketAddress } from '../../src/proxy/system/socket-address.js';
+import { socketAddress } from '../../src/proxy/process/system/socket-address.js';
 import { makeBinding } from '../golden/golden.js';
 import {
   ask,
@@ -176,7 +176,7 @@ t.test('a process that starts and does not answer', async (t) => {
   });
   await t.rejects(proxy.open(owner('g'), [listener('127.0.0.1:21011', container)]), {
     code: 'proxy-unavailable',
-    message: /no answer on .*proxy-1/,
+    message: /no answer on .*proxy\/1/,
   });
   t.match(killed, ['SIGKILL'], 'it must not come back when another one holds the ports');
   proxy.detach();

@@ -3,10 +3,11 @@ import { once } from 'node:events';
 import net from 'node:net';
 import t from 'tap';
 import type { IpAddress } from '../../src/core/address.js';
-import { Admission } from '../../src/proxy/admission.js';
-import { SctpForwarder } from '../../src/proxy/sctp-forwarder.js';
-import { Sockets } from '../../src/proxy/system/socket.js';
-import { loadSystemCalls } from '../../src/proxy/system/system-calls.js';
+import { Admission } from '../../src/proxy/process/admission.js';
+import { SctpForwarder } from '../../src/proxy/process/sctp-forwarder.js';
+import { Sockets } from '../../src/proxy/process/system/socket.js';
+import { loadSystemCalls } from '../../src/proxy/process/system/system-calls.js';
+import { TrafficCounts } from '../../src/proxy/process/traffic.js';
 import { makeBinding } from '../golden/golden.js';
 import { ask, eventually, freePort, serve } from '../process/proxy-process.js';
 
@@ -27,7 +28,12 @@ t.test('an SCTP port carries connections, and refuses more than its share', asyn
   if (typeof fd !== 'number') throw new Error(fd.code);
   const owner = { connections: 0 };
   const admission = new Admission(system, 400);
-  const forwarder = new SctpForwarder({ sockets, admission }, fd, binding, owner);
+  const forwarder = new SctpForwarder(
+    { sockets, admission, counts: new TrafficCounts() },
+    fd,
+    binding,
+    owner,
+  );
   t.teardown(() => {
     forwarder.close();
     echo.close();

@@ -1,6 +1,11 @@
 /** Which UDP flow goes when there are as many as there may be. */
 import t from 'tap';
-import { type Flow, type FlowsOfOwner, flowPorts, UdpFlows } from '../../src/proxy/udp-flows.js';
+import {
+  type Flow,
+  type FlowsOfOwner,
+  flowPorts,
+  UdpFlows,
+} from '../../src/proxy/process/udp-flows.js';
 
 /** Flows with names; `ended` has those that were ended, in order. */
 function setUp(limit: number) {

@@ -32,13 +32,14 @@ export function isConfined(status = readFileSync('/proc/self/status', 'utf8')): 
 export function confine(): void {
   const again = process.env[marker] !== undefined;
   delete process.env[marker];
-  if (again) return;
+  const status = readFileSync('/proc/self/status', 'utf8');
+  // As a unit of systemd it has had no more from the beginning.
+  if (again || isConfined(status)) return;
   const libc = koffi.load(null);
   const prctl = libc.func('int prctl(int option, ulong a, ulong b, ulong c, ulong d)');
   const capset = libc.func('int capset(void *header, void *data)');
   const execve = libc.func('int execve(const char *file, const char **args, const char **env)');
 
-  const status = readFileSync('/proc/self/status', 'utf8');
   if ((maskOf(status, 'CapEff') & (1n << BigInt(setPcap))) !== 0n) {
     const bounding = maskOf(status, 'CapBnd') & ~allowed;
     for (let number = 0; bounding >> BigInt(number) !== 0n; number += 1) {

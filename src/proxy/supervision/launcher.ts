@@ -1,10 +1,10 @@
 /** Finds the proxy process, replaces it if it hangs or runs other code, and starts one if there is none. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { messageOf } from '../core/errors.js';
-import type { ProcessId } from '../driver/host.js';
+import { messageOf } from '../../core/errors.js';
+import type { ProcessId } from '../../driver/host.js';
+import { type About, controlVersion } from '../control.js';
+import { ControlFolder, removeFile } from '../control-folder.js';
 import { dial } from './connection.js';
-import { type About, controlVersion } from './control.js';
-import { ControlFolder, removeFile } from './control-folder.js';
 import { type Running, RunningProcesses, type RunningSettings } from './running-process.js';
 
 /** Starts a process that listens on `controlPath`, detached, so that it outlives the daemon. */

@@ -9,10 +9,10 @@ import {
   familyNumber,
   familyOf,
   type IpAddress,
-} from '../../core/address.js';
-import type { Sharing } from '../../core/generations/udp-sockets.js';
-import { type PortBinding, type Protocol, protocolNumber } from '../../core/ports/port.js';
-import { fileFlag } from '../../linux.js';
+} from '../../../core/address.js';
+import type { Sharing } from '../../../core/generations/udp-sockets.js';
+import { type PortBinding, type Protocol, protocolNumber } from '../../../core/ports/port.js';
+import { fileFlag } from '../../../linux.js';
 import { addressLength, setPort, socketAddress } from './socket-address.js';
 import { type CallFailure, errors, failureOf, type SystemCalls } from './system-calls.js';
 
@@ -24,6 +24,7 @@ const linux = {
   reuseAddress: 2,
   keepAlive: 9,
   linger: 13,
+  domain: 39,
   tcpNoDelay: 1,
   tcpKeepIdle: 4,
   tcpKeepInterval: 5,
@@ -39,6 +40,10 @@ const backlog = 4096;
 const keepAliveSeconds = 15;
 
 const on = Int32Array.of(1);
+const off = Int32Array.of(0);
+/** `struct sockaddr_in6` of an IPv4 client begins its address with these. */
+const mappedPrefix = Buffer.from([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff]);
+const ipv6AddressAt = 8;
 /** `struct linger`: on, zero seconds. */
 const lingerNone = Int32Array.of(1, 0);
 const keepAliveTime = Int32Array.of(keepAliveSeconds);
@@ -46,6 +51,8 @@ const keepAliveTime = Int32Array.of(keepAliveSeconds);
 export class Sockets {
   #lastIp: IpAddress | undefined;
   #lastAddress: Uint8Array = new Uint8Array();
+  readonly #peer = Buffer.alloc(addressLength[6]);
+  readonly #peerLength = new Uint32Array(1);
 
   constructor(private readonly system: SystemCalls) {}
 
@@ -59,6 +66,27 @@ export class Sockets {
     const alone = this.#open(binding, binding.protocol !== 'udp');
     if (sharing === undefined || typeof alone === 'number') return alone;
     return alone.code === 'EADDRINUSE' ? this.#open(binding, true) : alone;
+  }
+
+  /** A socket for clients of both families, on all addresses of the host. */
+  openForBoth(protocol: Protocol, port: number): number | CallFailure {
+    const fd = this.#create(protocol, 6);
+    if (fd < 0) return this.#failure('socket');
+    const failed =
+      this.#option(fd, linux.ipprotoIpv6, linux.ipv6Only, off) === 0
+        ? this.#bind(fd, protocol, this.#addressOf(anyIpv6, port), protocol !== 'udp')
+        : 'setsockopt';
+    if (failed === undefined) return fd;
+    const why = this.#failure(failed);
+    this.close(fd);
+    return why;
+  }
+
+  /** Whether it is one of {@link openForBoth}. */
+  isForBoth(fd: number): boolean {
+    const family = this.#read(fd, linux.solSocket, linux.domain);
+    if (family !== familyNumber[6]) return false;
+    return this.#read(fd, linux.ipprotoIpv6, linux.ipv6Only) === 0;
   }
 
   /** @param reuse SO_REUSEADDR */
@@ -98,6 +126,19 @@ export class Sockets {
     return this.system.accept4(fd, null, null, fileFlag.nonBlocking | fileFlag.closeOnExec);
   }
 
+  /** As {@link accept}, on a socket of {@link openForBoth}; {@link peerFamily} is that of the client. */
+  acceptFromBoth(fd: number): number {
+    this.#peerLength[0] = this.#peer.length;
+    const flags = fileFlag.nonBlocking | fileFlag.closeOnExec;
+    return this.system.accept4(fd, this.#peer, this.#peerLength, flags);
+  }
+
+  get peerFamily(): Family {
+    const { length } = mappedPrefix;
+    const prefix = this.#peer.subarray(ipv6AddressAt, ipv6AddressAt + length);
+    return prefix.equals(mappedPrefix) ? 4 : 6;
+  }
+
   /** Sets options on a TCP connection, or on a listening socket, whose connections then inherit them. */
   setConnectionOptions(fd: number): void {
     this.#option(fd, protocolNumber.tcp, linux.tcpNoDelay);
@@ -129,13 +170,17 @@ export class Sockets {
     address: Uint8Array,
     reuse: boolean,
   ): string | undefined {
+    // A socket for IPv6 alone takes no IPv4 clients: these have a listener of their own.
+    if (family === 6 && this.#option(fd, linux.ipprotoIpv6, linux.ipv6Only) !== 0) {
+      return 'setsockopt';
+    }
+    return this.#bind(fd, protocol, address, reuse);
+  }
+
+  #bind(fd: number, protocol: Protocol, address: Uint8Array, reuse: boolean): string | undefined {
     // SO_REUSEADDR: a TCP port can be bound while its last connections are in TIME_WAIT; a UDP port can be
     // bound by two programs that both set it.
     if (reuse && this.#option(fd, linux.solSocket, linux.reuseAddress) !== 0) {
-      return 'setsockopt';
-    }
-    // A socket for IPv6 takes no IPv4 clients: these have a listener of their own.
-    if (family === 6 && this.#option(fd, linux.ipprotoIpv6, linux.ipv6Only) !== 0) {
       return 'setsockopt';
     }
     if (this.system.bind(fd, address, address.length) !== 0) return 'bind';
@@ -162,6 +207,13 @@ export class Sockets {
 
   #option(fd: number, level: number, name: number, value: Int32Array = on): number {
     return this.system.setsockopt(fd, level, name, value, value.byteLength);
+  }
+
+  /** A whole number; undefined if the socket has no such option. */
+  #read(fd: number, level: number, name: number): number | undefined {
+    const value = new Int32Array(1);
+    const length = Uint32Array.of(value.byteLength);
+    return this.system.getsockopt(fd, level, name, value, length) === 0 ? value[0] : undefined;
   }
 
   #failure(syscall: string): CallFailure {

@@ -1,11 +1,12 @@
 /** Which listeners the proxy process is to hold, by owner; pure. */
-import type { EndpointId } from '../core/names.js';
-import { hostAndPort } from '../core/ports/port.js';
-import type { Listener, ListenFailure } from '../driver/host.js';
-import { type Reply, toWire, type WireFailure, type WireListener, wireReader } from './control.js';
+import type { EndpointId } from '../../core/names.js';
+import { hostAndPort } from '../../core/ports/port.js';
+import type { Listener, ListenFailure } from '../../driver/host.js';
+import { type Reply, toWire, type WireFailure, type WireListener, wireReader } from '../control.js';
 
 /** Leaves out how the port is shared, which matters only when it is opened. */
-const keyOf = (wire: WireListener): string => wire.slice(0, 6).join(' ');
+const keyOf = ([protocol, host, port, container, to, mode]: WireListener): string =>
+  `${protocol} ${host} ${port} ${container} ${to} ${mode}`;
 
 export interface Differences {
   /** Held, but not desired; the owner as the process has it. */
@@ -69,18 +70,22 @@ export class WantedListeners {
 
   compare(held: Readonly<Record<string, readonly WireListener[]>>): Differences {
     const read = wireReader();
-    const heldKeys = new Set<string>();
-    const wantedKeys = new Map<string, ReadonlyMap<string, Listener>>(this.#owners);
+    const heldKeys = new Map<string, Set<string>>();
+    const wanted = new Map<string, ReadonlyMap<string, Listener>>(this.#owners);
     const unwanted: { owner: string; listener: Listener }[] = [];
     for (const [owner, wires] of Object.entries(held)) {
+      const keys = new Set<string>();
+      heldKeys.set(owner, keys);
       for (const wire of wires) {
-        heldKeys.add(`${owner} ${keyOf(wire)}`);
-        if (wantedKeys.get(owner)?.has(keyOf(wire)) === true) continue;
-        unwanted.push({ owner, listener: read(wire) });
+        const key = keyOf(wire);
+        keys.add(key);
+        if (wanted.get(owner)?.has(key) !== true) unwanted.push({ owner, listener: read(wire) });
       }
     }
-    const missing = this.all().filter(
-      ({ owner, listener }) => !heldKeys.has(`${owner} ${keyOf(toWire(listener))}`),
+    const missing = [...this.#owners].flatMap(([owner, listeners]) =>
+      [...listeners].flatMap(([key, listener]) =>
+        heldKeys.get(owner)?.has(key) === true ? [] : [{ owner, listener }],
+      ),
     );
     return { unwanted, missing };
   }

@@ -5,8 +5,8 @@
  */
 import { unlinkSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { messageOf } from '../core/errors.js';
-import type { WireListener } from './control.js';
+import { messageOf } from '../../core/errors.js';
+import type { WireListener } from '../control.js';
 import type { HeldSocket, Holder } from './holder.js';
 import { DescriptorChannel, descriptorsAtOnce } from './system/descriptor-channel.js';
 import { type EventLoop, epoll } from './system/event-loop.js';
@@ -153,10 +153,11 @@ async function until(done: () => boolean, otherwise: string): Promise<void> {
   }
 }
 
+/** Fails silently, unlike `removeFile`: an exception in the event loop would end the process and its connections. */
 function unlinkQuietly(path: string): void {
   try {
     unlinkSync(path);
   } catch {
-    // There was none, or the process that has bound it has removed it.
+    // There was none, or it stays until the next process takes over at this path.
   }
 }

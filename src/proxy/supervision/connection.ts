@@ -3,8 +3,8 @@
  * that does not answer.
  */
 import net from 'node:net';
-import { DriverError, messageOf } from '../core/errors.js';
-import { lineSplitter, type Reply, type Request } from './control.js';
+import { DriverError, messageOf } from '../../core/errors.js';
+import { lineSplitter, type Reply, type Request } from '../control.js';
 
 export type Unsent<T> = T extends unknown ? Omit<T, 'id'> : never;
 

@@ -6,12 +6,12 @@
  */
 import { readFileSync, readlinkSync } from 'node:fs';
 import net from 'node:net';
-import { buildId } from '../build-id.js';
-import { messageOf } from '../core/errors.js';
-import { type PortRange, parseEphemeralRange } from '../core/ports/ephemeral.js';
+import { buildId } from '../../build-id.js';
+import { messageOf } from '../../core/errors.js';
+import { type PortRange, parseEphemeralRange } from '../../core/ports/ephemeral.js';
+import { type About, controlVersion, lineSplitter, type Reply, type Request } from '../control.js';
+import { removeOwnFiles } from '../control-folder.js';
 import { Admission } from './admission.js';
-import { type About, controlVersion, lineSplitter, type Reply, type Request } from './control.js';
-import { removeOwnFiles } from './control-folder.js';
 import { Datagrams } from './datagrams.js';
 import { Handover } from './handover.js';
 import { Holder } from './holder.js';
@@ -19,9 +19,11 @@ import { isConfined } from './system/confinement.js';
 import { EventLoop } from './system/event-loop.js';
 import { PacketInfo } from './system/packet-info.js';
 import { Pipes } from './system/pipes.js';
+import { tellReady } from './system/readiness.js';
 import { Sockets } from './system/socket.js';
 import { layouts, loadSystemCalls } from './system/system-calls.js';
 import { Dialing } from './tcp-forwarder.js';
+import { TrafficCounts } from './traffic.js';
 import { flowPorts, UdpFlows } from './udp-flows.js';
 
 /** The process ends when it had neither listeners nor a daemon's connection for so long. */
@@ -43,6 +45,8 @@ export function runWorker(controlPath: string, settings: WorkerSettings = {}): v
   const loop = new EventLoop(system, shapes, report);
   const admission = new Admission(system);
   const ports = flowPorts(ephemeralRange());
+  const counts = new TrafficCounts();
+  const flows = new UdpFlows(() => Math.min(ports, admission.flowLimit), settings.udpIdleMs);
   const holder = new Holder({
     system,
     loop,
@@ -52,7 +56,8 @@ export function runWorker(controlPath: string, settings: WorkerSettings = {}): v
     dialing: new Dialing(settings.connectTimeoutMs),
     datagrams: new Datagrams(system, shapes),
     packetInfo: new PacketInfo(shapes),
-    flows: new UdpFlows(() => Math.min(ports, admission.flowLimit), settings.udpIdleMs),
+    flows,
+    counts,
   });
   const handover = new Handover({ system, layouts: shapes, loop, holder });
   const about: About = {
@@ -88,7 +93,14 @@ export function runWorker(controlPath: string, settings: WorkerSettings = {}): v
         holder.resumeUdp(request.owners);
         return {};
       case 'stats':
-        return { listeners: holder.listeners, connections: holder.connections };
+        return {
+          ...{ listeners: holder.listeners, connections: holder.connections },
+          traffic: {
+            ...counts,
+            udpFlows: flows.count,
+            residentBytes: process.memoryUsage.rss(),
+          },
+        };
       case 'list':
         return { owners: holder.list() };
       case 'receive':
@@ -151,7 +163,7 @@ export function runWorker(controlPath: string, settings: WorkerSettings = {}): v
   });
   // bind() happens inside listen(): at no time may another user connect.
   const mask = process.umask(0o177);
-  server.listen(controlPath);
+  server.listen(controlPath, () => tellReady(system));
   process.umask(mask);
 
   const { lonelyMs = defaultLonelyMs } = settings;

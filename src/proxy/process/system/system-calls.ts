@@ -15,6 +15,7 @@ export interface SystemCalls {
   errno(): number;
   socket: Call<[domain: number, type: number, protocol: number]>;
   setsockopt: Call<[fd: number, level: number, name: number, value: Memory, length: number]>;
+  getsockopt: Call<[fd: number, level: number, name: number, value: Memory, length: Memory]>;
   bind: Call<[fd: number, address: Memory, length: number]>;
   listen: Call<[fd: number, backlog: number]>;
   connect: Call<[fd: number, address: Memory, length: number]>;
@@ -22,6 +23,7 @@ export interface SystemCalls {
   shutdown: Call<[fd: number, how: number]>;
   close: Call<[fd: number]>;
   dup: Call<[fd: number]>;
+  write: Call<[fd: number, data: Memory, bytes: number]>;
   pipe2: Call<[descriptors: Memory, flags: number]>;
   fcntl: Call<[fd: number, command: number, value: number]>;
   splice: Call<
@@ -37,6 +39,7 @@ export interface SystemCalls {
 const prototypes: Readonly<Record<Exclude<keyof SystemCalls, 'errno'>, string>> = {
   socket: 'int socket(int domain, int type, int protocol)',
   setsockopt: 'int setsockopt(int fd, int level, int name, const void *value, uint length)',
+  getsockopt: 'int getsockopt(int fd, int level, int name, void *value, void *length)',
   bind: 'int bind(int fd, const void *address, uint length)',
   listen: 'int listen(int fd, int backlog)',
   connect: 'int connect(int fd, const void *address, uint length)',
@@ -44,6 +47,7 @@ const prototypes: Readonly<Record<Exclude<keyof SystemCalls, 'errno'>, string>> 
   shutdown: 'int shutdown(int fd, int how)',
   close: 'int close(int fd)',
   dup: 'int dup(int fd)',
+  write: 'long write(int fd, const void *data, size_t bytes)',
   pipe2: 'int pipe2(void *descriptors, int flags)',
   fcntl: 'int fcntl(int fd, int command, long value)',
   splice: 'long splice(int from, void *o1, int to, void *o2, size_t bytes, uint flags)',

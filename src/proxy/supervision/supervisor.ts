@@ -5,14 +5,15 @@
  */
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { awaitedLater, background } from '../background.js';
-import { messageOf } from '../core/errors.js';
-import type { EndpointId } from '../core/names.js';
-import { bindingKey } from '../core/ports/port.js';
-import type { HostPorts, Listener, ListenFailure } from '../driver/host.js';
+import { background } from '../../background.js';
+import { messageOf } from '../../core/errors.js';
+import type { EndpointId } from '../../core/names.js';
+import { bindingKey } from '../../core/ports/port.js';
+import type { HostPorts, Listener, ListenFailure } from '../../driver/host.js';
+import { type Reply, type Request, toWire } from '../control.js';
 import { ConnectionLost, type Unsent, unavailable } from './connection.js';
-import { type About, type Reply, type Request, toWire } from './control.js';
 import { type LauncherSettings, ProxyLauncher } from './launcher.js';
+import { askStats, type ProxyStatus, statusMs } from './process-stats.js';
 import type { Running } from './running-process.js';
 import {
   type Differences,
@@ -23,17 +24,10 @@ import {
 
 export type SupervisorSettings = LauncherSettings;
 
-export interface ProxyStatus extends About {
-  readonly listeners: number;
-  readonly connections: number;
-}
-
 /** Between attempts to bring a process back, or to hold what another program has: doubled each time. */
 const retryMs = { first: 250, last: 10_000 };
 /** How often a request is sent in all, if the process ends and another takes its place. */
 const attempts = 2;
-/** How long `tsbridge status` waits for the answer of a process that may hang. */
-const statusMs = 2_000;
 
 export class ProxySupervisor implements HostPorts {
   readonly #wanted = new WantedListeners();
@@ -48,6 +42,7 @@ export class ProxySupervisor implements HostPorts {
   #statedDoubts = 0;
   #restating = false;
   #detached = false;
+  #losses = 0;
 
   constructor(private readonly settings: SupervisorSettings) {
     this.#launcher = new ProxyLauncher(settings);
@@ -142,25 +137,15 @@ export class ProxySupervisor implements HostPorts {
     });
   }
 
+  /** How often a process was lost that should have held ports. */
+  get losses(): number {
+    return this.#losses;
+  }
+
   /** undefined if no process is running. Throws if it does not say. */
-  async stats(): Promise<ProxyStatus | undefined> {
+  async stats(waitMs = statusMs): Promise<ProxyStatus | undefined> {
     if (await this.#isAbsent()) return undefined;
-    const connecting = this.#connect();
-    // The race may be over by the time that they reject.
-    awaitedLater(connecting);
-    const known = await Promise.race([connecting, patience()]);
-    if (known === undefined) {
-      throw new Error('the process that holds published ports does not answer');
-    }
-    const { pid } = known.about;
-    const answer = known.connection.ask({ op: 'stats' });
-    awaitedLater(answer);
-    const reply = await Promise.race([answer, patience()]);
-    if (reply === undefined) {
-      throw new Error(`the process that holds published ports (${pid}) does not answer`);
-    }
-    const { listeners = 0, connections = 0 } = reply;
-    return { ...known.about, listeners, connections };
+    return askStats(this.#connect(), waitMs);
   }
 
   /** Closes the connection when the daemon stops. The process goes on, and holds the ports. */
@@ -258,6 +243,7 @@ export class ProxySupervisor implements HostPorts {
     }
     if (this.#wanted.empty && !error.silent) return;
     log.error({ pid, error: error.message }, 'the proxy process is lost; its ports go to another');
+    this.#losses += 1;
     this.#doubt();
   }
 
@@ -294,5 +280,3 @@ export class ProxySupervisor implements HostPorts {
     }
   }
 }
-
-const patience = (): Promise<undefined> => sleep(statusMs, undefined, { ref: false });

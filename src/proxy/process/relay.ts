@@ -7,6 +7,7 @@ import { type EventLoop, epoll, type Watcher } from './system/event-loop.js';
 import { type Pipe, type Pipes, pipeBytes } from './system/pipes.js';
 import type { Sockets } from './system/socket.js';
 import { errors, type SystemCalls } from './system/system-calls.js';
+import type { TrafficCounts } from './traffic.js';
 
 /** How often a pipe is filled before other connections have their turn. */
 const fillsAtOnce = 4;
@@ -22,6 +23,7 @@ export interface RelayParts {
   readonly loop: EventLoop;
   readonly sockets: Sockets;
   readonly pipes: Pipes;
+  readonly counts: TrafficCounts;
 }
 
 /** One of the two connections, with the bytes from it that the other has not accepted yet. */
@@ -119,6 +121,8 @@ export class Relay {
         const sent = this.#splice(from.pipe?.from ?? -1, to.fd, from.held);
         if (sent > 0) {
           from.held -= sent;
+          if (from === this.#client) this.parts.counts.toContainers += sent;
+          else this.parts.counts.toClients += sent;
           continue;
         }
         if (sent < 0 && system.errno() !== errors.EAGAIN) return false;

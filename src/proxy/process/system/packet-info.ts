@@ -3,7 +3,7 @@
  * (`IP_PKTINFO`, `IPV6_PKTINFO`), and the same message, sent with the answer, makes the answer come
  * from there. Without it a host with many addresses answers from the one nearest to the client.
  */
-import type { Family } from '../../core/address.js';
+import type { Family } from '../../../core/address.js';
 import type { Layouts } from './system-calls.js';
 
 /** Room for the control message of one datagram, of either family. */

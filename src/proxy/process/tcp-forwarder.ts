@@ -1,11 +1,12 @@
 /** A published TCP port: each client's connection is joined to one to the container. */
-import type { PortBinding } from '../core/ports/port.js';
+import { type Family, familyOf } from '../../core/address.js';
+import type { PortBinding } from '../../core/ports/port.js';
 import type { Admission, ConnectionCount, Pausable } from './admission.js';
 import type { Forwarder } from './forwarder.js';
 import { Relay, type RelayParts } from './relay.js';
 import { epoll, type Watcher } from './system/event-loop.js';
 import { socketAddress } from './system/socket-address.js';
-import { errors } from './system/system-calls.js';
+import { type CallFailure, errors } from './system/system-calls.js';
 
 /** A container that does not answer a SYN must not keep clients for ever. */
 const connectTimeoutMs = 10_000;
@@ -43,10 +44,20 @@ export class Dialing {
   }
 }
 
+/** What becomes of the clients of one family. */
+interface Side {
+  readonly binding: PortBinding;
+  /** `struct sockaddr`; made for the first client. */
+  container: Uint8Array | undefined;
+}
+
 export class TcpForwarder implements Forwarder, Watcher, Pausable {
-  /** Made for the first client. */
-  #container: Uint8Array | undefined;
-  readonly #relays = new Set<Relay>();
+  /** By the family of the client: two, if the socket is for both. */
+  readonly #sides = new Map<Family, Side>();
+  readonly #relays = new Map<Relay, Family | undefined>();
+  #fd: number;
+  /** Whether the socket takes clients of both families. */
+  #both: boolean;
   #listening = true;
   /** true: all connections that are accepted from now on inherit their options from the listening socket. */
   #inherited = false;
@@ -54,23 +65,46 @@ export class TcpForwarder implements Forwarder, Watcher, Pausable {
   /** `fd` is bound and listening; it belongs to the forwarder from here on. */
   constructor(
     private readonly parts: TcpParts,
-    readonly fd: number,
-    private readonly binding: PortBinding,
+    fd: number,
+    binding: PortBinding,
     readonly owner: ConnectionCount,
+    both = false,
   ) {
+    this.#fd = fd;
+    this.#both = both;
+    this.addFamily(binding);
     parts.loop.watch(fd, epoll.in, this);
+  }
+
+  get fd(): number {
+    return this.#fd;
   }
 
   get active(): number {
     return this.#relays.size;
   }
 
+  addFamily(binding: PortBinding): void {
+    this.#sides.set(familyOf(binding.hostIp), { binding, container: undefined });
+  }
+
+  keepFamily(family: Family, fd: number): void {
+    for (const each of this.#sides.keys()) if (each !== family) this.#sides.delete(each);
+    for (const [relay, of] of [...this.#relays]) if (of !== family) relay.close();
+    this.stopListening();
+    this.#fd = fd;
+    this.#both = false;
+    this.#inherited = false;
+    this.parts.loop.watch(fd, epoll.in, this);
+    this.#listening = true;
+  }
+
   ready(): void {
-    const { system, sockets, admission } = this.parts;
+    const { sockets, system, admission } = this.parts;
     // Not before the first client: of thousands of ports, most never have one.
     if (!this.#inherited) sockets.setConnectionOptions(this.fd);
     for (let count = 0; count < acceptedAtOnce; count += 1) {
-      const client = sockets.accept(this.fd);
+      const client = this.#both ? sockets.acceptFromBoth(this.fd) : sockets.accept(this.fd);
       if (client >= 0) {
         if (!this.#inherited) sockets.setConnectionOptions(client);
         this.#join(client);
@@ -97,14 +131,16 @@ export class TcpForwarder implements Forwarder, Watcher, Pausable {
 
   close(): void {
     this.stopListening();
-    for (const relay of [...this.#relays]) relay.close();
+    for (const relay of [...this.#relays.keys()]) relay.close();
   }
 
   #join(client: number): void {
-    const { sockets, loop, dialing } = this.parts;
-    this.#container ??= socketAddress(this.binding.containerIp, this.binding.containerPort);
-    const upstream = sockets.connectTo('tcp', this.#container);
+    const { sockets, loop, dialing, counts } = this.parts;
+    const [only] = this.#sides.keys();
+    const family = this.#both ? sockets.peerFamily : only;
+    const upstream = this.#connect(family);
     if (typeof upstream !== 'number') {
+      counts.refused += 1;
       sockets.resetOnClose(client);
       loop.close(client);
       return;
@@ -113,10 +149,20 @@ export class TcpForwarder implements Forwarder, Watcher, Pausable {
       if (this.#relays.delete(relay)) this.owner.connections -= 1;
       dialing.delete(relay);
     });
-    this.#relays.add(relay);
+    this.#relays.set(relay, family);
     this.owner.connections += 1;
     dialing.add(relay);
+    counts.accepted += 1;
     relay.begin();
+  }
+
+  /** A connection to the container of the family's clients; undefined if it has none. */
+  #connect(family: Family | undefined): number | CallFailure | undefined {
+    const side = family === undefined ? undefined : this.#sides.get(family);
+    if (side === undefined) return undefined;
+    const { containerIp, containerPort } = side.binding;
+    side.container ??= socketAddress(containerIp, containerPort);
+    return this.parts.sockets.connectTo('tcp', side.container);
   }
 }
 

@@ -1,6 +1,6 @@
 /** A published UDP port: each client has a socket of its own to the container. */
-import { type Family, familyOf } from '../core/address.js';
-import type { PortBinding } from '../core/ports/port.js';
+import { type Family, familyOf } from '../../core/address.js';
+import type { PortBinding } from '../../core/ports/port.js';
 import { type Datagrams, nameBytes } from './datagrams.js';
 import type { Forwarder } from './forwarder.js';
 import { type EventLoop, epoll, type Watcher } from './system/event-loop.js';

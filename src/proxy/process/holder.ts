@@ -1,9 +1,11 @@
 /** The sockets of the proxy process, by owner. */
-import { hostAndPort } from '../core/ports/port.js';
-import type { Listener } from '../driver/host.js';
+import { familyOf } from '../../core/address.js';
+import { hostAndPort } from '../../core/ports/port.js';
+import type { Listener } from '../../driver/host.js';
+import { toWire, type WireFailure, type WireListener, wireReader } from '../control.js';
 import type { ConnectionCount } from './admission.js';
-import { toWire, type WireFailure, type WireListener, wireReader } from './control.js';
 import type { Forwarder } from './forwarder.js';
+import { pairOf, pairsIn, Reservation } from './pairs.js';
 import { SctpForwarder } from './sctp-forwarder.js';
 import { Unwatchable } from './system/event-loop.js';
 import type { CallFailure } from './system/system-calls.js';
@@ -29,11 +31,15 @@ export interface HeldSocket {
 interface Held {
   readonly wire: WireListener;
   readonly forwarder: Forwarder;
+  /** Key of the other half, if one socket serves both; it is held as well. */
+  partner: string | undefined;
 }
 
 /** The ports of one endpoint of a container, and how many descriptors their connections use. */
 class Owner implements ConnectionCount {
   readonly held = new Map<string, Held>();
+  /** Halves whose other half was not adopted yet: what they share → key. */
+  readonly halves = new Map<string, string>();
   readonly flows: FlowsOfOwner = new Set();
   connections = 0;
 }
@@ -49,9 +55,7 @@ export class Holder {
 
   get connections(): number {
     let sum = 0;
-    for (const { held } of this.#owners.values()) {
-      for (const { forwarder } of held.values()) sum += forwarder.active;
-    }
+    for (const { active } of this.#forwarders()) sum += active;
     return sum;
   }
 
@@ -72,9 +76,22 @@ export class Holder {
   adopt({ owner: name, wire, fd }: HeldSocket): void {
     const owner = this.#owners.get(name) ?? new Owner();
     const listener = wireReader()(wire);
-    const forwarder = this.#use(fd, listener, owner);
+    const half = this.parts.sockets.isForBoth(fd) ? pairOf(listener) : undefined;
+    const other = half === undefined ? undefined : owner.halves.get(half);
+    const held = other === undefined ? undefined : owner.held.get(other);
+    if (half !== undefined && held !== undefined) {
+      // The other half came with the same socket.
+      this.parts.sockets.close(fd);
+      held.forwarder.addFamily?.(listener.binding);
+      held.partner = keyOf(listener);
+      owner.halves.delete(half);
+      this.#keep(owner, listener, held.forwarder, other);
+      return;
+    }
+    const forwarder = this.#use(fd, listener, owner, half !== undefined);
     if ('code' in forwarder) throw new Error(`${forwarder.syscall}: ${forwarder.code}`);
     this.#owners.set(name, owner);
+    if (half !== undefined) owner.halves.set(half, keyOf(listener));
     this.#keep(owner, listener, forwarder);
   }
 
@@ -84,10 +101,12 @@ export class Holder {
     this.#owners.set(name, owner);
     const read = wireReader();
     const failures: WireFailure[] = [];
-    for (const [index, wire] of listeners.entries()) {
-      const listener = read(wire);
-      const key = keyOf(listener);
-      if (owner.held.has(key)) continue;
+    const all = listeners.map((wire) => read(wire));
+    const pairs = pairsIn(all.filter((listener) => !owner.held.has(keyOf(listener))));
+    for (const [index, listener] of all.entries()) {
+      if (owner.held.has(keyOf(listener))) continue;
+      const other = pairs.get(listener);
+      if (other !== undefined && this.#openPair(owner, listener, other)) continue;
       const opened = this.#open(listener, owner);
       if ('code' in opened) failures.push([index, opened.code, opened.syscall]);
       else this.#keep(owner, listener, opened);
@@ -102,7 +121,7 @@ export class Holder {
     if (owner === undefined) return;
     const read = wireReader();
     const keys = listeners?.map((wire) => keyOf(read(wire))) ?? [...owner.held.keys()];
-    for (const key of keys) this.#close(owner, key);
+    this.#close(owner, new Set(keys));
     if (owner.held.size === 0) this.#owners.delete(name);
   }
 
@@ -112,7 +131,7 @@ export class Holder {
     const wanted = new Map(Object.entries(owners));
     for (const [name, owner] of this.#owners) {
       const keep = new Set((wanted.get(name) ?? []).map((wire) => keyOf(read(wire))));
-      for (const key of owner.held.keys()) if (!keep.has(key)) this.#close(owner, key);
+      this.#close(owner, new Set([...owner.held.keys()].filter((key) => !keep.has(key))));
       if (owner.held.size === 0) this.#owners.delete(name);
     }
     const failures: WireFailure[] = [];
@@ -142,22 +161,73 @@ export class Holder {
 
   /** Gives all ports back; connections go on until they end. */
   release(): void {
-    for (const { held } of this.#owners.values()) {
-      for (const { forwarder } of held.values()) forwarder.stopListening();
-    }
+    for (const forwarder of this.#forwarders()) forwarder.stopListening();
   }
 
-  #keep(owner: Owner, listener: Listener, forwarder: Forwarder): void {
-    owner.held.set(keyOf(listener), { wire: toWire(listener), forwarder });
+  /** Each once, also those of two listeners. */
+  #forwarders(): Set<Forwarder> {
+    const all = [...this.#owners.values()].flatMap(({ held }) => [...held.values()]);
+    return new Set(all.map(({ forwarder }) => forwarder));
+  }
+
+  #keep(owner: Owner, listener: Listener, forwarder: Forwarder, partner?: string): void {
+    owner.held.set(keyOf(listener), { wire: toWire(listener), forwarder, partner });
     this.parts.admission.listeners += 1;
   }
 
-  #close(owner: Owner, key: string): void {
-    const forwarder = owner.held.get(key)?.forwarder;
-    if (forwarder === undefined) return;
+  #close(owner: Owner, keys: ReadonlySet<string>): void {
+    for (const key of keys) {
+      const held = owner.held.get(key);
+      if (held === undefined) continue;
+      this.#forget(owner, key);
+      const { forwarder, partner } = held;
+      if (partner === undefined) forwarder.close();
+      else if (!keys.has(partner)) this.#keepHalf(owner, partner);
+      else {
+        this.#forget(owner, partner);
+        forwarder.close();
+      }
+    }
+  }
+
+  #forget(owner: Owner, key: string): void {
+    const held = owner.held.get(key);
+    if (held === undefined) return;
     owner.held.delete(key);
+    for (const [half, known] of owner.halves) if (known === key) owner.halves.delete(half);
     this.parts.admission.listeners -= 1;
-    forwarder.close();
+  }
+
+  /**
+   * A socket for both families is bound anew for the one that stays. If another program is faster, the port is not
+   * held, which the daemon finds and repairs.
+   */
+  #keepHalf(owner: Owner, key: string): void {
+    const held = owner.held.get(key);
+    if (held === undefined) return;
+    const { binding } = wireReader()(held.wire);
+    held.forwarder.stopListening();
+    const fd = this.parts.sockets.open(binding);
+    if (typeof fd === 'number') {
+      held.forwarder.keepFamily?.(familyOf(binding.hostIp), fd);
+      held.partner = undefined;
+    } else {
+      this.#forget(owner, key);
+      held.forwarder.close();
+    }
+  }
+
+  /** false: it cannot be had, and each half by itself tells why. */
+  #openPair(owner: Owner, one: Listener, other: Listener): boolean {
+    const { protocol, hostPort } = one.binding;
+    const fd = this.parts.sockets.openForBoth(protocol, hostPort);
+    if (typeof fd !== 'number') return false;
+    const forwarder = this.#use(fd, one, owner, true);
+    if ('code' in forwarder) return false;
+    forwarder.addFamily?.(other.binding);
+    this.#keep(owner, one, forwarder, keyOf(other));
+    this.#keep(owner, other, forwarder, keyOf(one));
+    return true;
   }
 
   #open(listener: Listener, owner: Owner): Forwarder | CallFailure {
@@ -166,9 +236,9 @@ export class Holder {
   }
 
   /** Closes the socket if it cannot be used. */
-  #use(fd: number, listener: Listener, owner: Owner): Forwarder | CallFailure {
+  #use(fd: number, listener: Listener, owner: Owner, both = false): Forwarder | CallFailure {
     try {
-      return this.#forward(fd, listener, owner);
+      return this.#forward(fd, listener, owner, both);
     } catch (error) {
       this.parts.loop.close(fd);
       if (error instanceof Unwatchable) return error.failure;
@@ -176,15 +246,10 @@ export class Holder {
     }
   }
 
-  #forward(fd: number, { binding, mode }: Listener, owner: Owner): Forwarder {
-    if (mode === 'reserve') return this.#reserve(fd);
-    if (binding.protocol === 'tcp') return new TcpForwarder(this.parts, fd, binding, owner);
+  #forward(fd: number, { binding, mode }: Listener, owner: Owner, both: boolean): Forwarder {
+    if (mode === 'reserve') return new Reservation(this.parts.sockets, fd);
+    if (binding.protocol === 'tcp') return new TcpForwarder(this.parts, fd, binding, owner, both);
     if (binding.protocol === 'udp') return new UdpForwarder(this.parts, fd, binding, owner.flows);
     return new SctpForwarder(this.parts, fd, binding, owner);
-  }
-
-  #reserve(fd: number): Forwarder {
-    const close = (): void => this.parts.sockets.close(fd);
-    return { fd, active: 0, stopListening: close, close };
   }
 }

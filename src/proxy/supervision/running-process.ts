@@ -3,9 +3,9 @@
  */
 import type net from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Log, ProcessId } from '../driver/host.js';
+import type { Log, ProcessId } from '../../driver/host.js';
+import type { About } from '../control.js';
 import { ConnectionLost, ControlConnection, dial } from './connection.js';
-import type { About } from './control.js';
 
 export interface Processes {
   /** The process that listens on the socket; undefined if it is in a PID namespace that the daemon cannot see. */

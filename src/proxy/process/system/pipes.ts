@@ -2,7 +2,7 @@
  * Pipes through which splice(2) moves bytes from one socket to another without copying them. A
  * connection has one only while bytes of it are on their way, so idle connections need none.
  */
-import { fileFlag } from '../../linux.js';
+import { fileFlag } from '../../../linux.js';
 import type { SystemCalls } from './system-calls.js';
 
 export interface Pipe {

@@ -3,15 +3,14 @@
  * type SOCK_SEQPACKET (each arrives as a whole), with SCM_RIGHTS (unix(7)). Who receives a
  * descriptor has the same open socket, whatever becomes of the sender.
  */
-import { endianness } from 'node:os';
-import { fileFlag } from '../../linux.js';
+import { fileFlag } from '../../../linux.js';
 import { MessageVector } from './message-vector.js';
 import { errors, failureOf, type Layouts, type SystemCalls } from './system-calls.js';
+import { unixAddress, unixFamily } from './unix-address.js';
 
 /** SCM_MAX_FD is 253. */
 export const descriptorsAtOnce = 100;
 const textBytes = 128 * 1024;
-const unixFamily = 1;
 const flags = fileFlag.nonBlocking | fileFlag.closeOnExec;
 /** SOCK_SEQPACKET */
 const socketType = 5 | flags;
@@ -122,11 +121,4 @@ export class DescriptorChannel {
   #error(syscall: string): Error {
     return new Error(`${syscall}: ${failureOf(this.system, syscall).code}`);
   }
-}
-
-/** `struct sockaddr_un` */
-function unixAddress(path: string): Uint8Array {
-  const family = Buffer.alloc(2);
-  family[endianness() === 'LE' ? 0 : 1] = unixFamily;
-  return Buffer.concat([family, Buffer.from(path), Buffer.alloc(1)]);
 }

@@ -3,7 +3,7 @@
  * Whenever that one is readable, Node gets its turns, and the wait goes on after them. So no byte of a
  * connection passes through Node, while control channel, timers and signals are served by Node as usual.
  */
-import { fileFlag } from '../../linux.js';
+import { fileFlag } from '../../../linux.js';
 import {
   type CallFailure,
   failureOf,

@@ -6,7 +6,7 @@ import {
   familyNumber,
   familyOf,
   type IpAddress,
-} from '../../core/address.js';
+} from '../../../core/address.js';
 
 /** Length of such a structure in bytes. */
 export const addressLength: Readonly<Record<Family, number>> = { 4: 16, 6: 28 };

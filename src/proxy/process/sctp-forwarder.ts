@@ -3,14 +3,16 @@
  * any stream socket by its descriptor.
  */
 import net from 'node:net';
-import type { PortBinding } from '../core/ports/port.js';
+import type { PortBinding } from '../../core/ports/port.js';
 import type { Admission, ConnectionCount } from './admission.js';
 import type { Forwarder } from './forwarder.js';
 import type { Sockets } from './system/socket.js';
+import type { TrafficCounts } from './traffic.js';
 
 export interface SctpParts {
   readonly sockets: Sockets;
   readonly admission: Admission;
+  readonly counts: TrafficCounts;
 }
 
 /** A container that does not answer must not keep clients for ever. */
@@ -22,7 +24,7 @@ export class SctpForwarder implements Forwarder {
 
   /** `fd` is bound and listening; it belongs to the forwarder from here on. */
   constructor(
-    { sockets, admission }: SctpParts,
+    { sockets, admission, counts }: SctpParts,
     readonly fd: number,
     { containerIp, containerPort }: PortBinding,
     owner: ConnectionCount,
@@ -30,15 +32,18 @@ export class SctpForwarder implements Forwarder {
     this.#server = net.createServer({ allowHalfOpen: true }, (client) => {
       const upstream = sockets.connect('sctp', containerIp, containerPort);
       if (typeof upstream !== 'number') {
+        counts.refused += 1;
         client.resetAndDestroy();
         return;
       }
       // Node.js has accepted it already, so that it cannot wait in the kernel's queue: it is refused.
       if (admission.isFull(upstream, owner)) {
+        counts.refused += 1;
         sockets.close(upstream);
         client.resetAndDestroy();
         return;
       }
+      counts.accepted += 1;
       owner.connections += 1;
       client.once('close', () => {
         owner.connections -= 1;
