@@ -11,8 +11,14 @@ import { type Matches, type PlacedRule, place } from '../rules/rule.js';
 export function iccRule({ bridge, icc }: NetworkSpec, family: Family): PlacedRule {
   const inside: Matches = { inInterface: bridge, outInterface: bridge };
   return icc
-    ? place('top', family, 'filter', 'FORWARD', inside, 'ACCEPT')
+    ? insideRule(bridge, family)
     : place('end', family, 'filter', 'FORWARD', inside, 'DROP');
+}
+
+/** Accepts what passes inside of a bridge. */
+export function insideRule(bridge: InterfaceName, family: Family): PlacedRule {
+  const inside: Matches = { inInterface: bridge, outInterface: bridge };
+  return place('top', family, 'filter', 'FORWARD', inside, 'ACCEPT');
 }
 
 /** Accepts what leaves the network; the isolation chains above have dropped what goes to other networks. */

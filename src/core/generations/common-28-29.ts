@@ -18,6 +18,7 @@ import {
   type RuleChain,
   type Target,
 } from '../rules/rule.js';
+import { acceptFromRules, acceptRawRules } from './accept-from.js';
 import type { FirewallSettings } from './generation.js';
 import { hostTranslation, outwardTranslation, translationJumps } from './nat.js';
 import {
@@ -60,7 +61,10 @@ export function forwardChainBase(
 }
 
 /** Traffic between containers of an internal network. For an external one, its leaving rules cover it. */
-export function internalIcc({ bridge, icc }: NetworkSpec, family: Family): PlacedRule {
+export function internalIcc(
+  { bridge, icc }: Pick<NetworkSpec, 'bridge' | 'icc'>,
+  family: Family,
+): PlacedRule {
   const inside: Matches = { inInterface: bridge, outInterface: bridge };
   return place('end', family, 'filter', 'DOCKER-FORWARD', inside, icc ? 'ACCEPT' : 'DROP');
 }
@@ -83,6 +87,7 @@ export function forwardChainRules(
     ...(settings.userlandProxy ? [] : [hostTranslation(bridge, own)]),
     ...(gatewayMode === 'routed' ? [filter('DOCKER', ping, 'ACCEPT')] : []),
     ...leavingRules(network, family),
+    ...acceptFromRules(network, family, 'DOCKER'),
     filter('DOCKER', direct, unprotected ? 'ACCEPT' : 'DROP'),
     filter('DOCKER-CT', { outInterface: bridge, established: true }, 'ACCEPT'),
     filter('DOCKER-BRIDGE', { outInterface: bridge }, { jump: 'DOCKER' }),
@@ -118,6 +123,7 @@ export function directAccessDrops(
     place('end', family, 'raw', 'PREROUTING', { destination, ...matches }, target);
   return [
     ...network.trustedHostInterfaces.map((trusted) => raw({ inInterface: trusted }, 'ACCEPT')),
+    ...acceptRawRules(network, destination, family),
     raw({ inInterface: { not: network.bridge } }, 'DROP'),
   ];
 }

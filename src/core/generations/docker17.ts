@@ -9,7 +9,8 @@ import { familyIn, type NetworkSpec } from '../network/network.js';
 import type { PublishedRun } from '../ports/runs.js';
 import type { BaseRules } from '../rules/plan.js';
 import { type PlacedRule, place } from '../rules/rule.js';
-import { answersRule, enteringRule, iccRule, leavingRule } from './common-17-20.js';
+import { acceptFromRules } from './accept-from.js';
+import { answersRule, enteringRule, iccRule, insideRule, leavingRule } from './common-17-20.js';
 import type { FirewallSettings, Generation, IsolatedNetwork } from './generation.js';
 import { internalDrops } from './internal-drops.js';
 import { hostTranslation, outwardTranslation, proxyReturn, translationJumps } from './nat.js';
@@ -24,6 +25,7 @@ export const docker17: Generation = {
   name: 'docker17',
   baseRules,
   networkRules,
+  lanRules: (bridge, family) => (family === 6 ? [] : [insideRule(bridge, family)]),
   endpointRules: () => [],
   portRules,
   pairRules,
@@ -67,6 +69,7 @@ function networkRules(
     leavingRule(bridge, family),
     answersRule(bridge, family),
     enteringRule(bridge, family),
+    ...acceptFromRules(network, family, 'FORWARD'),
   ];
 }
 

@@ -11,7 +11,8 @@ import { familyIn, type NetworkFamily, type NetworkSpec } from '../network/netwo
 import type { PublishedRun } from '../ports/runs.js';
 import type { BaseRules } from '../rules/plan.js';
 import { type PlacedRule, place } from '../rules/rule.js';
-import { answersRule, enteringRule, iccRule, leavingRule } from './common-17-20.js';
+import { acceptFromRules } from './accept-from.js';
+import { answersRule, enteringRule, iccRule, insideRule, leavingRule } from './common-17-20.js';
 import type { FirewallSettings, Generation } from './generation.js';
 import { internalDrops } from './internal-drops.js';
 import { hostTranslation, outwardTranslation, proxyReturn, translationJumps } from './nat.js';
@@ -27,6 +28,7 @@ export const docker20: Generation = {
   name: 'docker20',
   baseRules,
   networkRules,
+  lanRules: (bridge, family) => [insideRule(bridge, family)],
   endpointRules: () => [],
   portRules,
   orderBindings: (groups) => [...groups],
@@ -70,6 +72,7 @@ function networkRules(
     leavingRule(bridge, family),
     enteringRule(bridge, family),
     answersRule(bridge, family),
+    ...acceptFromRules(network, family, 'FORWARD'),
     ...isolationRules(network, family),
   ];
 }

@@ -26,6 +26,7 @@ export const docker28: Generation = {
   baseRules: (family, settings) =>
     forwardChainBase(family, settings, ['DOCKER-ISOLATION-STAGE-1', 'DOCKER-ISOLATION-STAGE-2']),
   networkRules,
+  lanRules: (bridge, family) => [internalIcc({ bridge, icc: true }, family)],
   endpointRules: directAccessDrops,
   portRules: publishedPortRules,
   routedPortRules,

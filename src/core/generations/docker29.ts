@@ -24,6 +24,7 @@ export const docker29: Generation = {
   name: 'docker29',
   baseRules,
   networkRules,
+  lanRules: (bridge, family) => [internalIcc({ bridge, icc: true }, family)],
   endpointRules: directAccessDrops,
   portRules: publishedPortRules,
   routedPortRules,

@@ -3,6 +3,7 @@
  * from the chains on a host which one its engine writes (docs/docker-bridge.md 1.1).
  */
 import type { Family } from '../address.js';
+import type { InterfaceName } from '../names.js';
 import type { EndpointSpec } from '../network/endpoint.js';
 import type { NetworkSpec } from '../network/network.js';
 import type { PortGroup } from '../ports/requests.js';
@@ -38,6 +39,11 @@ export interface Generation {
   baseRules(family: Family, settings: FirewallSettings): BaseRules;
   /** Also called for a family that the network does not have. */
   networkRules(network: NetworkSpec, family: Family, settings: FirewallSettings): PlacedRule[];
+  /**
+   * All rules of a network on an unmanaged bridge, in place of {@link networkRules}: what passes inside of the bridge
+   * is accepted.
+   */
+  lanRules(bridge: InterfaceName, family: Family): PlacedRule[];
   endpointRules(network: NetworkSpec, endpoint: EndpointSpec, family: Family): PlacedRule[];
   /** None if host and container address are of different families, since only the proxy can carry that. */
   portRules(network: NetworkSpec, binding: PublishedRun, settings: FirewallSettings): PlacedRule[];

@@ -57,7 +57,7 @@ function translation({ containerIp: address, hostPort, containerPort }: Publishe
   if (typeof hostPort === 'number' || typeof containerPort === 'number') {
     return { address, port: containerPort };
   }
-  // A run that keeps its numbers: the kernel then never takes another one (see port-runs.ts).
+  // A run that keeps its numbers: the kernel then never takes another one (see runs.ts).
   if (hostPort.first === containerPort.first) return { address };
   return { address, port: containerPort, base: hostPort.first };
 }

@@ -4,7 +4,7 @@
  */
 import type { Family } from '../address.js';
 import type { BaseRules, RuleEdit } from './plan.js';
-import type { Rule, Table } from './rule.js';
+import { ownedChains, type Rule, type Table } from './rule.js';
 
 /** The tables that a network can do without. */
 export function optionalTables(family: Family): readonly Table[] {
@@ -15,7 +15,8 @@ const lost: Readonly<Record<Exclude<Table, 'filter'>, string>> = {
   raw:
     'other hosts that route to a container, or to 127.0.0.1, reach its published ports, which ' +
     'Docker prevents from 28 on',
-  mangle: 'answers over SCTP get no checksum',
+  mangle:
+    'answers over SCTP get no checksum, and networks with tsbridge.publish_from or egress_allow are refused',
   nat: 'nothing is masqueraded, and published ports are reached through the userland proxy only',
 };
 
@@ -23,6 +24,28 @@ const lost: Readonly<Record<Exclude<Table, 'filter'>, string>> = {
 export function describeMissing(family: Family, table: Table): string {
   const what = `this kernel has no table ${table} for IPv${family}`;
   return table === 'filter' ? what : `${what}: ${lost[table]}`;
+}
+
+/**
+ * Rules of Docker are left out where their table is missing; those of tsbridge's own options must not be, since they keep
+ * traffic back that would pass otherwise.
+ *
+ * @returns the text of an error, if the edit has such a rule; undefined: the edit can do without the missing tables
+ */
+export function lossOf(
+  family: Family,
+  missing: ReadonlySet<Table>,
+  edit: Pick<RuleEdit, 'add'>,
+): string | undefined {
+  if (missing.size === 0) return undefined;
+  const lostRule = edit.add.find(
+    ({ rule }) =>
+      missing.has(rule.table) &&
+      rule.table !== 'raw' &&
+      ownedChains.some((own) => own === rule.chain),
+  )?.rule;
+  if (lostRule === undefined) return undefined;
+  return `this kernel has no table ${lostRule.table} for IPv${family}, without which tsbridge.publish_from, egress_allow and egress_ip cannot be kept: leave them out, or load the kernel's module`;
 }
 
 export function withoutTables(missing: ReadonlySet<Table>, base: BaseRules): BaseRules {
@@ -43,5 +66,8 @@ export function editWithoutTables(missing: ReadonlySet<Table>, edit: RuleEdit): 
     relocate: kept(edit.relocate ?? []),
     ...(edit.stale === undefined ? {} : { stale: kept(edit.stale) }),
     dropBase: (edit.dropBase ?? []).map((former) => withoutTables(missing, former)),
+    ...(edit.dropUnused === undefined
+      ? {}
+      : { dropUnused: edit.dropUnused.map((group) => withoutTables(missing, group)) }),
   };
 }

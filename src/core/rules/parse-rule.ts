@@ -3,7 +3,7 @@
  * validated values, and answered only if that gives the same text, so that no text of other programs
  * reaches a command.
  */
-import { type Family, familyOf, parseCidr, parseIp } from '../address.js';
+import { addressBeforePort, type Family, familyOf, parseCidr, parseIp } from '../address.js';
 import { parseInterfaceName } from '../names.js';
 import { type PortMatch, parsePort, protocols } from '../ports/port.js';
 import { parseFwMark } from './fw-mark.js';
@@ -11,6 +11,7 @@ import {
   dockerChains,
   type Matches,
   makeRule,
+  ownedChains,
   type Rule,
   type RuleChain,
   type Table,
@@ -68,6 +69,7 @@ function plainMatch(flag: string, value: string): Matches | undefined {
     '--src-type LOCAL': { localSource: true },
     '--dst-type LOCAL': { localDestination: true },
     '--ctstate RELATED,ESTABLISHED': { established: true },
+    '--ctstate DNAT': { translated: true },
   };
   if (flag === '--sport' || flag === '--dport') {
     const port = parsePorts(value, ':');
@@ -89,7 +91,7 @@ function plainMatch(flag: string, value: string): Matches | undefined {
 function parseTarget(text: string): Target | undefined {
   const plain = (['ACCEPT', 'DROP', 'RETURN', 'MASQUERADE'] as const).find((one) => one === text);
   if (plain !== undefined) return plain;
-  const jump = dockerChains.find((chain) => chain === text);
+  const jump = [...dockerChains, ...ownedChains].find((chain) => chain === text);
   if (jump !== undefined) return { jump };
   const [, kind, value = ''] =
     /^(?:(SNAT --to-source|DNAT --to-destination) )(\S+)$/.exec(text) ?? [];
@@ -106,7 +108,7 @@ function parseTranslation(text: string): Translation | undefined {
   const alone = parseIp(text);
   if (alone !== undefined) return { address: alone };
   const [, host = '', ports = '', first] = /^(.+):([\d-]+)(?:\/(\d+))?$/.exec(text) ?? [];
-  const address = parseIp(host.replace(/^\[(.*)\]$/, '$1'));
+  const address = parseIp(addressBeforePort(host) ?? '');
   const port = parsePorts(ports, '-');
   const base = first === undefined ? undefined : parsePort(Number(first));
   if (address === undefined || port === undefined) return undefined;

@@ -1,6 +1,7 @@
 /** An edit and the model of a family's rules → the changes, in order. */
+
 import { staysInPlace } from './disorder.js';
-import type { DockerChain, PlacedRule, Rule, Table } from './rule.js';
+import type { DockerChain, OwnedChain, PlacedRule, Rule, Table } from './rule.js';
 import type { RuleChange, RuleSet } from './rule-set.js';
 
 /** How many rules are compared between two yields of {@link planInSteps}. */
@@ -8,7 +9,7 @@ const stepSize = 200;
 
 /** The chains and rules that all networks share. */
 export interface BaseRules {
-  readonly chains: readonly { readonly table: Table; readonly chain: DockerChain }[];
+  readonly chains: readonly { readonly table: Table; readonly chain: DockerChain | OwnedChain }[];
   readonly rules: readonly PlacedRule[];
 }
 
@@ -22,6 +23,8 @@ export interface RuleEdit {
   readonly stale?: readonly Rule[];
   /** Base rules of other generations: deleted as far as no other program uses them. */
   readonly dropBase?: readonly BaseRules[];
+  /** Groups of chains that go if nothing of an option is left in them. */
+  readonly dropUnused?: readonly BaseRules[];
   /** The policy of FORWARD shall be DROP. */
   readonly dropForwarded?: true;
 }
@@ -67,13 +70,14 @@ export function* planInSteps(
       else {
         const above = anchors.filter((anchor) => sameChain(anchor, rule));
         const until = place === 'anchor' ? above.indexOf(rule) : above.length;
-        commit([{ op: 'insert', rule, position: below(model, above.slice(0, until)) }]);
+        commit([{ op: 'insert', rule, ...below(model, above.slice(0, until)) }]);
       }
     }
   }
   commit(deletions(model, edit.remove));
   commit(copies(model, edit.stale ?? []));
   for (const former of edit.dropBase ?? []) commit(unusedBase(model, base, former));
+  for (const group of edit.dropUnused ?? []) commit(unusedGroup(model, base, group));
   if (edit.dropForwarded && model.policy('filter', 'FORWARD') !== 'DROP') {
     commit([{ op: 'policy', table: 'filter', chain: 'FORWARD', policy: 'DROP' }]);
   }
@@ -158,6 +162,31 @@ function unusedBase(model: RuleSet, base: BaseRules, former: BaseRules): RuleCha
   ];
 }
 
+/**
+ * Removes a group in whose chains nothing but its own base rules is left. Chains that another program has put a rule in
+ * stay, and so does the way there.
+ */
+function unusedGroup(model: RuleSet, base: BaseRules, group: BaseRules): RuleChange[] {
+  const { chains, rules } = group;
+  const isNeeded = chains.some(({ table, chain }) =>
+    base.chains.some((needed) => needed.table === table && needed.chain === chain),
+  );
+  if (isNeeded) return [];
+  const there = chains.filter(({ table, chain }) => model.hasChain(table, chain));
+  if (there.length === 0) return [];
+  const own = new Set<string>(rules.map(({ rule }) => `${rule.table} ${rule.chain} ${rule.text}`));
+  const isUnused = there.every(({ table, chain }) =>
+    model.rules(table, chain).every((text) => own.has(`${table} ${chain} ${text}`)),
+  );
+  if (!isUnused) return [];
+  return [
+    ...rules.flatMap(({ rule }) =>
+      Array.from({ length: model.count(rule) }, (): RuleChange => ({ op: 'delete', rule })),
+    ),
+    ...there.map(({ table, chain }): RuleChange => ({ op: 'delete-chain', table, chain })),
+  ];
+}
+
 function copies(model: RuleSet, rules: readonly Rule[]): RuleChange[] {
   const seen = new Set<string>();
   return rules.flatMap((rule): RuleChange[] => {
@@ -174,12 +203,17 @@ function partition<T>(values: readonly T[], test: (value: T) => boolean): [T[], 
 const idOf = (rule: Rule): string => `${rule.table} ${rule.chain} ${rule.text}`;
 
 function deletions(model: RuleSet, rules: readonly Rule[]): RuleChange[] {
-  const seen = new Set<string>();
+  // By table and chain, since a joined key would need a new string for each of 60,000 rules.
+  const seen = new Map<Table, Map<string, Set<string>>>();
   const there = rules.filter((rule) => {
-    const id = idOf(rule);
-    if (seen.has(id) || !model.has(rule)) return false;
-    seen.add(id);
-    return true;
+    if (!model.has(rule)) return false;
+    const chains = seen.get(rule.table) ?? new Map<string, Set<string>>();
+    seen.set(rule.table, chains);
+    const texts = chains.get(rule.chain) ?? new Set<string>();
+    chains.set(rule.chain, texts);
+    const isFirst = !texts.has(rule.text);
+    texts.add(rule.text);
+    return isFirst;
   });
   return model.fromTop(there).map((rule) => ({ op: 'delete', rule }));
 }
@@ -190,7 +224,15 @@ const sameChainAs =
   (other: Rule): boolean =>
     sameChain(rule, other);
 
-/** The first position below all of these rules that are there. */
-function below(model: RuleSet, rules: readonly Rule[]): number {
-  return Math.max(0, ...rules.map((rule) => (model.positionOf(rule) ?? -1) + 1));
+/** The first position below all of these rules that are there, and the one that is right above it. */
+function below(
+  model: RuleSet,
+  rules: readonly Rule[],
+): { readonly position: number; readonly below?: Rule } {
+  let lowest: { readonly position: number; readonly below?: Rule } = { position: 0 };
+  for (const rule of rules) {
+    const position = (model.positionOf(rule) ?? -1) + 1;
+    if (position > lowest.position) lowest = { position, below: rule };
+  }
+  return lowest;
 }

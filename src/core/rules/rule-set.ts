@@ -2,17 +2,25 @@
  * The rules of one family, in order, chain by chain: as observed on the host, or as planned. Rules of other
  * programs are in it as text, since they must keep their places.
  */
-import type { Chain, Rule, Table } from './rule.js';
+import type { Chain, Rule, RuleChain, Table } from './rule.js';
 
 /** One change to a family's rules, small enough to be a line of restore text. */
 export type RuleChange =
   | { readonly op: 'create-chain'; readonly table: Table; readonly chain: Chain }
-  /** Of an empty chain that nothing jumps to. */
+  /** Deletes a chain that is empty and that nothing jumps to. */
   | { readonly op: 'delete-chain'; readonly table: Table; readonly chain: Chain }
   | { readonly op: 'policy'; readonly table: Table; readonly chain: Chain; readonly policy: 'DROP' }
   | { readonly op: 'append'; readonly rule: Rule }
-  /** `position` counts from 0; iptables counts from 1. */
-  | { readonly op: 'insert'; readonly rule: Rule; readonly position: number }
+  /**
+   * `position` counts from 0; iptables counts from 1. `below`: the rule of ours that is right above it then,
+   * if there is one.
+   */
+  | {
+      readonly op: 'insert';
+      readonly rule: Rule;
+      readonly position: number;
+      readonly below?: Rule;
+    }
   | { readonly op: 'delete'; readonly rule: Rule };
 
 interface ChainState {
@@ -24,7 +32,7 @@ interface ChainState {
   readonly counts: Map<string, number>;
 }
 
-/** From so many deletions on, one walk through their chains costs less than a search for each. */
+/** From so many deletions on, one walk through all of their chains costs less than a search for each. */
 const many = 32;
 
 export class RuleSet {
@@ -87,7 +95,7 @@ export class RuleSet {
   }
 
   /** {@link has}, for text that was read from a host. */
-  hasText(table: Table, chain: Chain, text: string): boolean {
+  hasText(table: Table, chain: Chain | RuleChain, text: string): boolean {
     return this.#find(table, chain)?.counts.has(text) ?? false;
   }
 
@@ -96,14 +104,24 @@ export class RuleSet {
     return this.#find(rule.table, rule.chain)?.counts.get(rule.text) ?? 0;
   }
 
-  /** Counts from 0; undefined if the rule is not there. */
+  /** The rules of which a chain has several copies. */
+  *repeated(): Generator<{ readonly table: Table; readonly chain: string; readonly text: string }> {
+    for (const [table, chains] of this.#tables) {
+      for (const [chain, { rules, counts }] of chains) {
+        if (counts.size === rules.length) continue;
+        for (const [text, copies] of counts) if (copies > 1) yield { table, chain, text };
+      }
+    }
+  }
+
+  /** Position of a rule in its chain, from 0; undefined if the rule is not there. */
   positionOf(rule: Rule): number | undefined {
     if (!this.has(rule)) return undefined;
     return this.#state(rule.table, rule.chain).rules.indexOf(rule.text);
   }
 
   /** The chain's rules from top to bottom, as `iptables-save` prints them without `-A CHAIN`. */
-  rules(table: Table, chain: Chain): readonly string[] {
+  rules(table: Table, chain: Chain | RuleChain): readonly string[] {
     return this.#find(table, chain)?.rules ?? [];
   }
 

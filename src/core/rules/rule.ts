@@ -25,9 +25,35 @@ export const dockerChains = [
   'DOCKER-INTERNAL',
 ] as const;
 export type DockerChain = (typeof dockerChains)[number];
-export type Chain = (typeof builtInChains)[number] | DockerChain;
+/**
+ * Chains of tsbridge's own, for options that Docker does not have. They are there only while a network, an endpoint or a
+ * port has rules in them, and every rule in them is the driver's.
+ */
+export const ownedChains = [
+  'TSBRIDGE-SOURCE',
+  'TSBRIDGE-ANSWERS',
+  'TSBRIDGE-EGRESS',
+  'TSBRIDGE-EGRESS-DROP',
+  'TSBRIDGE-PUBLISH',
+  'TSBRIDGE-PUBLISH-DROP',
+  'TSBRIDGE-PROXY',
+  'TSBRIDGE-PROXY-DROP',
+] as const;
+export type OwnedChain = (typeof ownedChains)[number];
+export type Chain = (typeof builtInChains)[number] | DockerChain | OwnedChain;
+/**
+ * Chains that exist within one transaction only, in which iptables shows how it writes rules: the first one
+ * holds these rules, the others are jumped to.
+ */
+export const probeChains = [
+  'TSBRIDGE-PROBE',
+  'TSBRIDGE-PROBE-A',
+  'TSBRIDGE-PROBE-BB',
+  'TSBRIDGE-PROBE-CCC',
+] as const;
+export type ProbeChain = (typeof probeChains)[number];
 /** Chains that rules can be made for: what is in DOCKER-USER is the administrator's alone. */
-export type RuleChain = Exclude<Chain, 'DOCKER-USER'>;
+export type RuleChain = Exclude<Chain, 'DOCKER-USER'> | ProbeChain;
 
 /** A value that packets must have, or with `not` must not have. */
 export type Matched<T> = T | { readonly not: T };
@@ -46,6 +72,8 @@ export interface Matches {
   readonly localSource?: true;
   readonly localDestination?: true;
   readonly established?: true;
+  /** The flow's destination was translated, by whatever rule. */
+  readonly translated?: true;
   /** As {@link parseFwMark} gives it. */
   readonly mark?: FwMark;
 }
@@ -56,7 +84,7 @@ export type Target =
   | 'RETURN'
   | 'MASQUERADE'
   | 'CHECKSUM'
-  | { readonly jump: DockerChain }
+  | { readonly jump: DockerChain | OwnedChain | ProbeChain }
   | { readonly snat: IpAddress }
   | { readonly dnat: Translation };
 
@@ -131,6 +159,7 @@ function ruleText(matches: Matches, target: Target): RuleText {
   if (matches.localDestination) words.push('-m addrtype --dst-type LOCAL');
   if (matches.mark !== undefined) words.push(`-m mark --mark ${matches.mark}`);
   if (matches.established) words.push('-m conntrack --ctstate RELATED,ESTABLISHED');
+  if (matches.translated) words.push('-m conntrack --ctstate DNAT');
   if (matches.sourcePort !== undefined || matches.destinationPort !== undefined) {
     words.push(`-m ${protocol}`);
     if (matches.sourcePort !== undefined) words.push('--sport', portText(matches.sourcePort, ':'));
@@ -153,7 +182,12 @@ function option<T>(
   else words.push(flag, text(matched));
 }
 
-function isNegated<T>(matched: Matched<T>): matched is { readonly not: T } {
+/** The value, whether packets must have it or not. */
+export function unnegated<T>(matched: Matched<T>): T {
+  return isNegated(matched) ? matched.not : matched;
+}
+
+export function isNegated<T>(matched: Matched<T>): matched is { readonly not: T } {
   return typeof matched === 'object' && matched !== null && 'not' in matched;
 }
 

@@ -5,7 +5,7 @@
  *
  * dockerd itself empties Docker's chains at each start, so that no administrator keeps rules there. Other
  * chains (built-in ones, an administrator's, DOCKER-USER) are not searched. A rule that names the bridge of
- * another driver's network belongs to that driver.
+ * another driver's network belongs to that driver. Chains of tsbridge's own hold nothing that is another's.
  */
 import {
   type Cidr,
@@ -19,7 +19,7 @@ import {
 import type { InterfaceName } from '../names.js';
 import type { PortBinding, PortMatch } from '../ports/port.js';
 import { parseRule } from './parse-rule.js';
-import { dockerChains, type Matched, type Rule, type Table } from './rule.js';
+import { dockerChains, type Matched, ownedChains, type Rule, type Table } from './rule.js';
 import type { RuleSet } from './rule-set.js';
 
 /** What a rule names if it is ours. */
@@ -49,6 +49,7 @@ export interface StaleRule {
 /** How many rules are compared between two yields. */
 const stepSize = 200;
 const tables: readonly Table[] = ['nat', 'filter'];
+const ownedTables: readonly Table[] = ['raw', 'mangle', 'nat'];
 
 /** Yields after every {@link stepSize} rules. @param wanted all rules that are desired, and maybe more */
 export function* findStale(
@@ -69,6 +70,17 @@ export function* findStale(
         if (rule === undefined || !isAboutUs(rule, own, held)) continue;
         const strangers = strangersIn(rule, own);
         stale.set(`${table} ${chain} ${text}`, { rule, strangers, leadsTo: leadsTo(rule) });
+      }
+    }
+  }
+  for (const table of ownedTables) {
+    for (const chain of ownedChains) {
+      for (const [index, text] of observed.rules(table, chain).entries()) {
+        if (index % stepSize === 0) yield;
+        if (wanted.hasText(table, chain, text)) continue;
+        const rule = parseRule(family, table, chain, text);
+        if (rule === undefined) continue;
+        stale.set(`${table} ${chain} ${text}`, { rule, strangers: [], leadsTo: undefined });
       }
     }
   }

@@ -29,18 +29,25 @@ export function inTransactions(changes: readonly RuleChange[]): RuleTransaction[
 }
 
 /**
- * The kernel reports each change into the buffer of every listener, which for `nft monitor` holds 24,000
- * rules (16 MiB, nft 1.0.6, Linux 6.18): a part of this size of each family fits in.
+ * The kernel reports each change into the buffer of every listener, which in the daemon holds 24,000
+ * rules (16 MiB, Linux 6.18): a part of this size of each family fits in.
  */
 const mostAtOnce = 10_000;
 
-/** Parts that are committed one after the other; only very many changes make more than one. */
-export function inParts(changes: readonly RuleChange[]): (readonly RuleChange[])[] {
+/**
+ * Cuts changes into parts that are committed one after the other; only very many changes make more than one.
+ *
+ * @param most changes in a part; up to twice as many stay together
+ */
+export function inParts(
+  changes: readonly RuleChange[],
+  most = mostAtOnce,
+): (readonly RuleChange[])[] {
   if (changes.length === 0) return [];
-  if (changes.length <= 2 * mostAtOnce) return [changes];
+  if (changes.length <= 2 * most) return [changes];
   const sorted = inTransactions(changes).flatMap((transaction) => transaction.changes);
-  return Array.from({ length: Math.ceil(sorted.length / mostAtOnce) }, (_, part) =>
-    sorted.slice(part * mostAtOnce, (part + 1) * mostAtOnce),
+  return Array.from({ length: Math.ceil(sorted.length / most) }, (_, part) =>
+    sorted.slice(part * most, (part + 1) * most),
   );
 }
 
@@ -49,6 +56,11 @@ export function addedBy(changes: readonly RuleChange[]): Rule[] {
   return changes.flatMap((change) =>
     change.op === 'append' || change.op === 'insert' ? [change.rule] : [],
   );
+}
+
+/** The rules that the changes delete, in order. */
+export function deletedBy(changes: readonly RuleChange[]): Rule[] {
+  return changes.flatMap((change) => (change.op === 'delete' ? [change.rule] : []));
 }
 
 export function tableOf(change: RuleChange): Table {

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { parseSave } from '../../../src/codec/iptables-save.js';
+import { parseSave } from '../../../src/codec/iptables/iptables-save.js';
 import { generations, ipv6Ways } from '../../../src/core/generations/all.js';
 import { forwardedBridges } from '../../../src/core/generations/forwarded-bridges.js';
 import { generationNames, seenGenerations } from '../../../src/core/generations/generation.js';

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { renderRestore } from '../../../src/codec/iptables-restore.js';
+import { renderRestore } from '../../../src/codec/iptables/iptables-restore.js';
 import { generations } from '../../../src/core/generations/all.js';
 import {
   describeMissing,

@@ -1,5 +1,6 @@
 import t from 'tap';
 import { generations } from '../../../src/core/generations/all.js';
+import { passageGroups } from '../../../src/core/generations/passage.js';
 import { joinBindings } from '../../../src/core/ports/runs.js';
 import { isOwnChain, isOwnTable } from '../../../src/core/rules/own-chains.js';
 import type { PlacedRule } from '../../../src/core/rules/rule.js';
@@ -33,6 +34,10 @@ t.test('every rule of every generation is in a chain whose changes are looked at
         for (const { rule } of rules) chains.add(`${rule.table} ${rule.chain}`);
       }
     }
+  }
+  for (const group of passageGroups(4)) {
+    for (const { rule } of group.rules) chains.add(`${rule.table} ${rule.chain}`);
+    for (const { table, chain } of group.chains) chains.add(`${table} ${chain}`);
   }
   for (const built of ['raw PREROUTING', 'mangle POSTROUTING', 'nat OUTPUT', 'filter FORWARD']) {
     t.ok(chains.has(built), built);

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import t from 'tap';
-import { renderRestore } from '../../../src/codec/iptables-restore.js';
-import { parseSave } from '../../../src/codec/iptables-save.js';
+import { renderRestore } from '../../../src/codec/iptables/iptables-restore.js';
+import { parseSave } from '../../../src/codec/iptables/iptables-save.js';
 import type { Family } from '../../../src/core/address.js';
 import { generations } from '../../../src/core/generations/all.js';
 import {

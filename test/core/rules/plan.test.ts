@@ -1,5 +1,5 @@
 import t from 'tap';
-import { renderRestore } from '../../../src/codec/iptables-restore.js';
+import { renderRestore } from '../../../src/codec/iptables/iptables-restore.js';
 import { repeatedRules } from '../../../src/core/rules/disorder.js';
 import type { BaseRules } from '../../../src/core/rules/plan.js';
 import { type DockerChain, type Place, place } from '../../../src/core/rules/rule.js';

@@ -71,6 +71,15 @@ t.test('the first of two equal rules goes first', async (t) => {
   t.equal(rules.has(a), false);
 });
 
+t.test('rules that a chain has several times', async (t) => {
+  const rules = new RuleSet();
+  rules.append('nat', 'DOCKER', '-j RETURN');
+  rules.apply(append(a, b, a));
+  t.same([...rules.repeated()], [{ table: 'filter', chain: 'FORWARD', text: a.text }]);
+  rules.apply([{ op: 'delete', rule: a }]);
+  t.same([...rules.repeated()], []);
+});
+
 t.test('a copy of a rule set does not change with the original', async (t) => {
   const rules = new RuleSet();
   rules.addChain('filter', 'FORWARD', 'ACCEPT');

@@ -98,3 +98,19 @@ t.test('what is wanted is not stale, and copies are found once', async (t) => {
     ['-i br-x -j ACCEPT'],
   );
 });
+
+t.test('in chains of the driver’s own, everything that is not wanted', async (t) => {
+  const observed = new RuleSet();
+  const wanted = new RuleSet();
+  for (const text of [
+    '-d 172.30.0.9/32 -o br-other -j RETURN',
+    '-j TSBRIDGE-PUBLISH-DROP',
+    '-j LOG',
+  ]) {
+    observed.append('mangle', 'TSBRIDGE-PUBLISH', text);
+  }
+  wanted.append('mangle', 'TSBRIDGE-PUBLISH', '-j TSBRIDGE-PUBLISH-DROP');
+  t.match(run(observed, wanted), [
+    { rule: { text: '-d 172.30.0.9/32 -o br-other -j RETURN' }, strangers: [], leadsTo: undefined },
+  ]);
+});

@@ -40,3 +40,12 @@ t.test('more come in parts, in the order of the tables', async (t) => {
   const sorted = [...filter, ...nat];
   t.ok(parts.flat().every((change, at) => change === sorted[at]));
 });
+
+t.test('the way by netlink asks for smaller parts', async (t) => {
+  const changes = Array.from({ length: 7 }, (_, at) => append(rule('nat', `br-${at}`)));
+  t.strictSame(
+    inParts(changes, 3).map(({ length }) => length),
+    [3, 3, 1],
+  );
+  t.strictSame(inParts(changes.slice(1), 3), [changes.slice(1)]);
+});

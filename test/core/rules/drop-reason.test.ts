@@ -1,0 +1,48 @@
+/** Each rule that drops, of every generation, is told from its chain and interfaces. */
+import t from 'tap';
+import { droppingChains, dropReasonOf, dropReasons } from '../../../src/core/rules/drop-reason.js';
+import type { Matched, Rule } from '../../../src/core/rules/rule.js';
+import { goldenRules } from '../../golden/sample-rules.js';
+
+const nameOf = (name: Matched<string> | undefined): string[] =>
+  name === undefined ? [] : [typeof name === 'string' ? name : name.not];
+
+const reasonOf = ({ table, chain, matches }: Rule) =>
+  dropReasonOf(table, chain, [...nameOf(matches.inInterface), ...nameOf(matches.outInterface)]);
+
+t.test('what the golden rules drop', async (t) => {
+  const drops = goldenRules().filter(({ target }) => target === 'DROP');
+  const seen = new Set<string | undefined>();
+  for (const rule of drops) {
+    const reason = reasonOf(rule);
+    seen.add(reason);
+    t.not(reason, undefined, `${rule.table} ${rule.text}`);
+    t.ok(
+      droppingChains.some(([table, chain]) => table === rule.table && chain === rule.chain),
+      `${rule.table} ${rule.chain} is looked at`,
+    );
+  }
+  t.strictSame([...seen].sort(), [...dropReasons].sort(), 'every reason has a rule');
+});
+
+t.test('which is which', async (t) => {
+  const cases: readonly (readonly [string, string, readonly string[], string | undefined])[] = [
+    ['filter', 'DOCKER', ['br-1', 'br-1'], 'unpublished'],
+    ['filter', 'DOCKER-ISOLATION-STAGE-2', ['br-1'], 'isolation'],
+    ['filter', 'DOCKER-ISOLATION', ['br-1', 'br-2'], 'isolation'],
+    ['filter', 'DOCKER-ISOLATION', ['br-1'], 'internal'],
+    ['filter', 'DOCKER-ISOLATION', ['br-1', 'br-1'], 'internal'],
+    ['filter', 'DOCKER-ISOLATION-STAGE-1', ['br-1'], 'internal'],
+    ['filter', 'DOCKER-INTERNAL', ['br-1'], 'internal'],
+    ['filter', 'FORWARD', ['br-1', 'br-1'], 'icc'],
+    ['filter', 'DOCKER-FORWARD', ['br-1', 'br-1'], 'icc'],
+    ['raw', 'PREROUTING', ['br-1'], 'direct-access'],
+    ['filter', 'FORWARD', ['br-1'], undefined],
+    ['filter', 'FORWARD', ['br-1', 'eth0'], undefined],
+    ['filter', 'DOCKER-USER', ['br-1'], undefined],
+    ['filter', 'DOCKER', [], undefined],
+  ];
+  for (const [table, chain, interfaces, reason] of cases) {
+    t.equal(dropReasonOf(table, chain, interfaces), reason, `${chain} ${interfaces}`);
+  }
+});
