@@ -2,7 +2,9 @@
 import type { Cidr, Ipv4Address, MacAddress } from '../address.js';
 import { addressBytes, macFromBytes, macFromIpv4 } from '../address.js';
 import { type EndpointId, type NetworkId, shortId, type VethNames } from '../names.js';
-import { type NetworkSpec, networkLabel } from './network.js';
+import type { GivenLimits } from './limits.js';
+import { type ContainerRoute, type NetworkSpec, networkLabel } from './network.js';
+import type { Passage } from './passage.js';
 
 export interface EndpointSpec {
   readonly id: EndpointId;
@@ -11,6 +13,18 @@ export interface EndpointSpec {
   readonly ipv6: Cidr | undefined;
   readonly mac: MacAddress;
   readonly veth: VethNames;
+  /** Whether the endpoint is isolated, in place of the network's setting; absent: that applies. */
+  readonly portIsolation?: boolean;
+  /** Limits that count more than the network's; absent: only those apply. */
+  readonly limits?: GivenLimits;
+  /** Routes of the container in place of the network's; absent: those apply. */
+  readonly containerRoutes?: readonly ContainerRoute[];
+  /** Whether the container gets a default route, in place of the network's setting; absent: that applies. */
+  readonly defaultRoute?: boolean;
+  /** Prefixes that the host routes to the container; absent: none. */
+  readonly hostRoutes?: readonly Cidr[];
+  /** Values of the endpoint that count in place of the network's; absent: those of the network apply. */
+  readonly passage?: Passage;
 }
 
 /** An endpoint in messages for people: `ba9876543210 on network 0123456789ab (br-0123456789ab)`. */

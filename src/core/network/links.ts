@@ -11,15 +11,19 @@ export interface BridgeLink {
   readonly mtu: number | undefined;
 }
 
-/** Both ends: the host's is a port of the bridge and up, the container's is down. */
+/** A veth pair: the host's end is a port of the bridge and up, the container's end is down. */
 export interface VethLink {
   readonly kind: 'veth';
   readonly names: VethNames;
   readonly bridge: InterfaceName;
-  /** Bytes, both ends; undefined leaves the kernel's default. */
+  /** MTU of both ends in bytes; undefined leaves the kernel's default. */
   readonly mtu: number | undefined;
   /** Frames may leave by the port they came in: needed without the userland proxy. */
   readonly hairpin: boolean;
+  /** No frame passes between this port and another one that is isolated. */
+  readonly isolated?: boolean;
+  /** MAC address of the host's end; absent: the kernel chooses one at random. */
+  readonly hostMac?: MacAddress;
 }
 
 /** A link to create: one member for each kind that a segment uses. */
@@ -35,9 +39,11 @@ export interface ObservedLink {
   readonly mtu: number;
   /** Index of the bridge that the link is a port of. */
   readonly master: number | undefined;
-  /** Only for ports of a bridge. */
+  /** Hairpin mode of a port of a bridge; undefined for other links. */
   readonly hairpin: boolean | undefined;
-  /** Only of bridges; empty for others. */
+  /** Isolation of a port of a bridge; undefined for other links, and of kernels before 4.18. */
+  readonly isolated?: boolean | undefined;
+  /** Addresses of a bridge; empty for other links. */
   readonly addresses: readonly Cidr[];
 }
 
@@ -48,6 +54,7 @@ export interface LinkChange {
   /** Name of the bridge to become a port of. */
   readonly master?: InterfaceName;
   readonly hairpin?: boolean;
+  readonly isolated?: boolean;
 }
 
 export type LinkStep =

@@ -1,6 +1,8 @@
 /** What a network should be: the validated request of CreateNetwork. */
 import type { Cidr, Family, IpAddress } from '../address.js';
 import { type InterfaceName, type InterfacePrefix, type NetworkId, shortId } from '../names.js';
+import type { GivenLimits } from './limits.js';
+import type { Passage } from './passage.js';
 
 /** `com.docker.network.bridge.gateway_mode_ipv4` and `_ipv6` (docs/docker-bridge.md 2.9). */
 export const gatewayModes = ['nat', 'nat-unprotected', 'routed', 'isolated'] as const;
@@ -9,9 +11,9 @@ export type GatewayMode = (typeof gatewayModes)[number];
 /**
  * `tsbridge.port_rules`. `docker`: one set of rules for each port; `compact`: one for each run of consecutive
  * ports that have the same numbers on the host and in the container; `compact-shifted`: also for runs whose
- * numbers differ.
+ * numbers differ; `map`: none, but an element for each port in a map of nf_tables (core/port-map).
  */
-export const portRuleKinds = ['docker', 'compact', 'compact-shifted'] as const;
+export const portRuleKinds = ['docker', 'compact', 'compact-shifted', 'map'] as const;
 export type PortRules = (typeof portRuleKinds)[number];
 
 /** One address family of a network. */
@@ -29,14 +31,57 @@ export interface NetworkFamily {
 }
 
 /** What connects the containers of a network; each kind is a module in `core/segments`. */
-export type SegmentKind = 'bridge';
+export type SegmentKind = 'bridge' | 'unmanaged';
 
-export interface NetworkSpec {
-  readonly id: NetworkId;
-  readonly segment: SegmentKind;
-  readonly bridge: InterfaceName;
+/** `tsbridge.bridge`. `managed`: the driver makes and changes the bridge; `unmanaged`: it only adds ports to it. */
+export const bridgeKinds = ['managed', 'unmanaged'] as const;
+
+/**
+ * `tsbridge.firewall`, for an unmanaged bridge. `lan`: a rule accepts what passes inside of the bridge; `none`: no rule.
+ * Docker's rules would drop what other networks send out by the bridge, and so cut them off from the LAN.
+ */
+export const lanFirewalls = ['lan', 'none'] as const;
+export type LanFirewall = (typeof lanFirewalls)[number];
+
+/**
+ * `tsbridge.announce`: what a routing daemon of the host may tell other hosts of a network. `subnet`: the bridge's address
+ * brings a connected route; `addresses`: each container has a route of its own beside; `none`: the bridge's address is a
+ * host address, and the route to the subnet is not a connected one.
+ */
+export const announcements = ['subnet', 'addresses', 'none'] as const;
+export type Announcement = (typeof announcements)[number];
+
+/** `CIDR via ADDRESS`: where other hosts' containers are. */
+export interface RemoteRoute {
+  readonly destination: Cidr;
+  readonly via: IpAddress;
+}
+
+/** A route inside of a container. */
+export interface ContainerRoute {
+  readonly destination: Cidr;
+  /** The next hop; absent: the destination is on the link. */
+  readonly via?: IpAddress;
+}
+
+/** Who may reach containers at their own addresses: a prefix, or what comes in by an interface of the host. */
+export type AcceptedSource = Cidr | { readonly interface: InterfaceName };
+
+export const isInterfaceSource = (
+  source: AcceptedSource,
+): source is Exclude<AcceptedSource, Cidr> => 'interface' in source;
+
+export interface Families {
   readonly ipv4: NetworkFamily | undefined;
   readonly ipv6: NetworkFamily | undefined;
+}
+
+export interface NetworkSpec extends Families {
+  readonly id: NetworkId;
+  readonly segment: SegmentKind;
+  /** Which rules are written in place of Docker's; absent: Docker's. */
+  readonly lanFirewall?: LanFirewall;
+  readonly bridge: InterfaceName;
   /** No way in or out: no gateway, no published ports, drops in the isolation chain. */
   readonly internal: boolean;
   /** Whether containers of this network may talk to each other. */
@@ -63,12 +108,35 @@ export interface NetworkSpec {
   /** The families whose rules are written. */
   readonly ruleFamilies: readonly Family[];
   readonly portRules: PortRules;
+  /** Nothing passes inside of the bridge from one container to another, unless an endpoint says otherwise; absent: false. */
+  readonly portIsolation?: boolean;
+  /** Limits of each container, unless its endpoint has others; absent: none are given. */
+  readonly limits?: GivenLimits;
+  /** Routes of the host to containers of other hosts; absent: none. */
+  readonly remoteRoutes?: readonly RemoteRoute[];
+  /** Routes of each container, unless its endpoint has others; absent: none. */
+  readonly containerRoutes?: readonly ContainerRoute[];
+  /** Whether containers get a default route, unless their endpoints say otherwise; absent: they do. */
+  readonly defaultRoute?: boolean;
+  /** Who may reach containers at their own addresses, at every port; absent: whom Docker's rules let pass. */
+  readonly acceptFrom?: readonly AcceptedSource[];
+  /** What a routing daemon of the host may tell others; absent: the subnet. */
+  readonly announce?: Announcement;
+  /** What may pass, and with which source address; absent: as Docker's rules say. */
+  readonly passage?: Passage;
 }
 
 /** The families that the network has, IPv4 first. */
 export function familiesOf(network: NetworkSpec): NetworkFamily[] {
   return [network.ipv4, network.ipv6].filter((family) => family !== undefined);
 }
+
+/**
+ * Whether the bridge is the driver's to make, change and isolate. Otherwise it has to exist, gets ports and at most one
+ * rule, and endpoints get the MTU that it has.
+ */
+export const isManaged = ({ segment }: Pick<NetworkSpec, 'segment'>): boolean =>
+  segment !== 'unmanaged';
 
 /** A network in messages for people: `0123456789ab (br-0123456789ab)`. */
 export function networkLabel({ id, bridge }: Pick<NetworkSpec, 'id' | 'bridge'>): string {
@@ -85,6 +153,7 @@ export function familyIn(network: NetworkSpec, family: Family): NetworkFamily | 
 
 /** The families in which containers have no host ports: they are reached at their own address. */
 export function routedFamilies(network: NetworkSpec): Family[] {
+  if (!isManaged(network)) return [4, 6];
   return familiesOf(network)
     .filter(({ gatewayMode }) => gatewayMode === 'routed')
     .map(({ family }) => family);

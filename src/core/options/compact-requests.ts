@@ -2,7 +2,7 @@
 import type { PortRules } from '../network/network.js';
 import type { Port, PortRequest } from '../ports/port.js';
 import type { PortGroup } from '../ports/requests.js';
-import { findRuns } from '../ports/runs.js';
+import { findRuns, joins } from '../ports/runs.js';
 import { Problems } from '../problems.js';
 import { labels } from './network-labels.js';
 
@@ -13,7 +13,7 @@ import { labels } from './network-labels.js';
  * @throws DriverError `options-invalid`, with every range that is refused
  */
 export function refuseSeparate(groups: readonly PortGroup[], kind: PortRules): void {
-  if (kind === 'docker') return;
+  if (!joins(kind)) return;
   const problems = new Problems();
   const apart: ApartRequest[] = [];
   for (const { request } of groups) {

@@ -1,4 +1,4 @@
-/** What CreateEndpoint's addresses and options ask for, as an {@link EndpointSpec}. */
+/** Reads the addresses and options of CreateEndpoint as an {@link EndpointSpec}. */
 import {
   type Cidr,
   cidrText,
@@ -10,16 +10,21 @@ import {
 } from '../address.js';
 import { parseEndpointId, shortId, vethNames } from '../names.js';
 import { defaultMac, type EndpointSpec } from '../network/endpoint.js';
-import { familyIn, type NetworkSpec } from '../network/network.js';
+import { familyIn, isManaged, type NetworkSpec } from '../network/network.js';
 import { Problems, show, showId } from '../problems.js';
+import { containerRouteOptions, readContainerRoutes } from './container-route-options.js';
+import { hostRoutesOption, readHostRoutes } from './host-route-options.js';
 import type { EndpointInput } from './input.js';
-import { optionOf, ownNamespace, wellKnown } from './option-reader.js';
+import { limitOptions, readLimits, refuseLimits } from './limit-options.js';
+import { labels } from './network-labels.js';
+import { OptionReader, optionOf, ownNamespace, wellKnown } from './option-reader.js';
+import { endpointPassageOptions, readPassage, refusePassage } from './passage-options.js';
 
 export interface ParsedEndpoint {
   readonly spec: EndpointSpec;
   /** Whether the engine chose the MAC address: it then refuses an answer that has one. */
   readonly macGiven: boolean;
-  /** For the log: options that were accepted and have no effect. */
+  /** Options that were accepted and have no effect, a sentence each for the log. */
   readonly warnings: readonly string[];
 }
 
@@ -52,6 +57,15 @@ function readEndpoint(
   // A container with IPv6 switched off does not use the address, which 29 may give to another container.
   const ipv6 = switchesIpv6Off(input) ? undefined : given;
   const mac = readMac(input, problems);
+  const limits = readLimits(input.options, problems);
+  if (limits !== undefined) refuseLimits(limits, network.limits ?? {}, network.mtu, problems);
+  const passage = readPassage(input.options, 'endpoint', problems);
+  if (passage !== undefined) {
+    refusePassage(passage, { ...network, unmanaged: !isManaged(network) }, problems);
+  }
+  const portIsolation = new OptionReader(input.options, problems).boolean(labels.portIsolation);
+  const hostRoutes = readHostRoutes(input.options, network, { ipv4, ipv6 }, problems);
+  const routes = readContainerRoutes(input.options, network, problems);
   if (id === undefined) return undefined;
   const spec = {
     id,
@@ -60,6 +74,11 @@ function readEndpoint(
     ipv6,
     mac: mac ?? defaultMac(id, ipv4),
     veth: vethNames(id),
+    ...(portIsolation === undefined ? {} : { portIsolation }),
+    ...(limits === undefined ? {} : { limits }),
+    ...(hostRoutes === undefined ? {} : { hostRoutes }),
+    ...(passage === undefined ? {} : { passage }),
+    ...routes,
   };
   return { spec, macGiven: input.mac !== '', warnings: unknownOptions(input) };
 }
@@ -79,7 +98,10 @@ function switchesIpv6Off(input: EndpointInput): boolean {
   return Number(values.at(-1) ?? 0) !== 0;
 }
 
-/** Empty is allowed: an engine may keep a family out of a container (docs/docker-bridge.md 7.9). */
+/**
+ * Reads an address; undefined for an empty text, by which an engine keeps a family out of a container
+ * (docs/docker-bridge.md 7.9).
+ */
 function readAddress(
   text: string,
   family: Family,
@@ -110,7 +132,7 @@ function readAddress(
 const carriesNoAddress = (network: NetworkSpec, family: Family) =>
   familyIn(network, family)?.gatewayMode === 'isolated' || (family === 4 && network.inhibitIpv4);
 
-/** From the interface, or from the option that engines before 28 send as base64 of the bytes. */
+/** Reads the MAC address from the interface, or from the option that engines before 28 send as base64 of the bytes. */
 function readMac(input: EndpointInput, problems: Problems): MacAddress | undefined {
   const option = optionOf(input.options, wellKnown.macAddress);
   if (input.mac !== '') {
@@ -136,12 +158,20 @@ function macFromBase64(text: string): MacAddress | undefined {
   return parseMac((Buffer.from(text, 'base64').toString('hex').match(/../g) ?? []).join(':'));
 }
 
+const known: readonly string[] = [
+  ...Object.values(limitOptions),
+  ...Object.values(endpointPassageOptions),
+  labels.portIsolation,
+  hostRoutesOption,
+  ...Object.values(containerRouteOptions),
+];
+
 /**
  * Unknown options that begin with `tsbridge.`. Unlike those of a network they are no errors: they come while
  * a container starts, perhaps with an older tsbridge than the one for which they were given.
  */
 function unknownOptions(input: EndpointInput): string[] {
   return Object.keys(input.options)
-    .filter((name) => name.startsWith(ownNamespace))
+    .filter((name) => name.startsWith(ownNamespace) && !known.includes(name))
     .map((name) => `endpoint option ${show(name)} is not known and has no effect`);
 }

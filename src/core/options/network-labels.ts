@@ -8,12 +8,23 @@ import {
 } from '../names.js';
 import { didYouMean } from '../nearest.js';
 import {
+  type AcceptedSource,
+  type Announcement,
+  announcements,
+  bridgeKinds,
   type GatewayMode,
   gatewayModes,
+  type LanFirewall,
+  lanFirewalls,
   type PortRules,
   portRuleKinds,
+  type RemoteRoute,
 } from '../network/network.js';
 import { type Problems, show } from '../problems.js';
+import { acceptFromOptions, readAcceptFrom } from './accept-from-options.js';
+import { containerRouteOptions } from './container-route-options.js';
+import { hostRouteOptions, readRemoteRoutes } from './host-route-options.js';
+import { limitOptions } from './limit-options.js';
 import {
   type OptionMap,
   OptionReader,
@@ -21,6 +32,7 @@ import {
   ownNamespace,
   wellKnown,
 } from './option-reader.js';
+import { passageOptions } from './passage-options.js';
 
 export const labels = {
   bridgeName: 'com.docker.network.bridge.name',
@@ -45,6 +57,14 @@ export const labels = {
   ip6tables: 'tsbridge.ip6tables',
   // Docker does not have these.
   portRules: 'tsbridge.port_rules',
+  portIsolation: 'tsbridge.port_isolation',
+  bridgeKind: 'tsbridge.bridge',
+  lanFirewall: 'tsbridge.firewall',
+  ...limitOptions,
+  ...hostRouteOptions,
+  ...passageOptions,
+  ...containerRouteOptions,
+  ...acceptFromOptions,
 } as const;
 
 /** Labels that the engine itself acts on or that a well-known option overrides. */
@@ -67,7 +87,7 @@ export interface NetworkLabels {
   readonly gatewayMode4: GatewayMode | undefined;
   readonly gatewayMode6: GatewayMode | undefined;
   readonly trustedHostInterfaces: readonly InterfaceName[];
-  /** Not checked yet: its bounds depend on the families of the network. */
+  /** The MTU as given. Its bounds are checked elsewhere, since they depend on the families of the network. */
   readonly mtu: number | undefined;
   readonly containerPrefix: InterfacePrefix | undefined;
   readonly hostIpv4: IpAddress | undefined;
@@ -79,6 +99,12 @@ export interface NetworkLabels {
   readonly iptables: boolean | undefined;
   readonly ip6tables: boolean | undefined;
   readonly portRules: PortRules | undefined;
+  readonly portIsolation: boolean | undefined;
+  readonly unmanaged: boolean;
+  readonly lanFirewall: LanFirewall | undefined;
+  readonly remoteRoutes: readonly RemoteRoute[] | undefined;
+  readonly announce: Announcement | undefined;
+  readonly acceptFrom: readonly AcceptedSource[] | undefined;
   readonly enableIpv4: boolean | undefined;
   readonly enableIpv6: boolean | undefined;
 }
@@ -122,6 +148,12 @@ export function readLabels(options: OptionMap, problems: Problems): NetworkLabel
     iptables: read.boolean(labels.iptables),
     ip6tables: read.boolean(labels.ip6tables),
     portRules: oneOf(read, labels.portRules, 'kind of port rules', portRuleKinds),
+    portIsolation: read.boolean(labels.portIsolation),
+    unmanaged: oneOf(read, labels.bridgeKind, 'kind of bridge', bridgeKinds) === 'unmanaged',
+    lanFirewall: oneOf(read, labels.lanFirewall, 'firewall', lanFirewalls),
+    remoteRoutes: readRemoteRoutes(read),
+    acceptFrom: readAcceptFrom(read),
+    announce: oneOf(read, labels.announce, 'way of announcing', announcements),
     enableIpv4: read.boolean(wellKnown.enableIpv4),
     enableIpv6: read.boolean(wellKnown.enableIpv6),
   };

@@ -1,4 +1,4 @@
-/** What CreateNetwork's options and pools ask for, as a {@link NetworkSpec}. */
+/** Reads the options and pools of CreateNetwork as a {@link NetworkSpec}. */
 import type { Family, IpAddress } from '../address.js';
 import type { GenerationName } from '../generations/generation.js';
 import {
@@ -7,13 +7,21 @@ import {
   type NetworkId,
   parseNetworkId,
 } from '../names.js';
-import type { NetworkFamily, NetworkSpec } from '../network/network.js';
+import type { GivenLimits } from '../network/limits.js';
+import type { Families, NetworkSpec } from '../network/network.js';
+import type { Passage } from '../network/passage.js';
 import { Problems, show, showId } from '../problems.js';
+import { refuseAcceptFrom } from './accept-from-options.js';
+import { readContainerRoutes } from './container-route-options.js';
+import { refuseAnnounce, refuseRemoteRoutes } from './host-route-options.js';
 import type { NetworkInput } from './input.js';
+import { readLimits, refuseLimits } from './limit-options.js';
 import { labels, type NetworkLabels, readLabels, unknownLabels } from './network-labels.js';
 import { readPools } from './network-pools.js';
 import { isOptionMap, type OptionMap, OptionReader, optionOf, wellKnown } from './option-reader.js';
+import { readPassage, refusePassage } from './passage-options.js';
 import { refuseNewerOptions } from './since.js';
+import { lanFamilies, refuseUnfit } from './unmanaged-options.js';
 
 /** Settings of the daemon that count for a network without the option. */
 export interface NetworkDefaults {
@@ -29,11 +37,11 @@ export interface NetworkDefaults {
 
 export interface ParsedNetwork {
   readonly spec: NetworkSpec;
-  /** For the log: options that were accepted and are likely a mistake. */
+  /** Options that were accepted and are likely a mistake, a sentence each for the log. */
   readonly warnings: readonly string[];
 }
 
-/** For which family IPAM need not reserve a gateway. */
+/** The families for which IPAM need not reserve a gateway. */
 export interface SkippedGateways {
   readonly ipv4: boolean;
   readonly ipv6: boolean;
@@ -90,8 +98,25 @@ function readNetwork(
   const families = readFamilies(input, read, problems);
   const mtu = readMtu(read.labels.mtu, families.ipv6 !== undefined, problems);
   const ruleFamilies = readRuleFamilies(read.labels, defaults, problems);
+  if (read.limits !== undefined) refuseLimits(read.limits, {}, mtu, problems);
+  refuseRemoteRoutes(read.labels.remoteRoutes ?? [], families, problems);
+  refuseAnnounce(read.labels.announce, read.labels.unmanaged, problems);
+  if (read.passage !== undefined) {
+    const { internal, labels: given } = read;
+    const context = { internal, unmanaged: given.unmanaged, ...families, ruleFamilies };
+    refusePassage(read.passage, context, problems);
+  }
+  const routes = readContainerRoutes(read.generic, families, problems);
+  const { acceptFrom, unmanaged } = read.labels;
+  const segment = unmanaged ? 'unmanaged' : 'bridge';
+  refuseAcceptFrom(
+    acceptFrom,
+    { ...families, internal: read.internal, segment, ruleFamilies },
+    problems,
+  );
   if (id === undefined) return undefined;
-  const spec = { ...buildSpec(id, read, families, mtu, defaults), ruleFamilies };
+  const asked = { ...buildSpec(id, read, families, mtu, defaults), ...routes, ruleFamilies };
+  const spec = read.labels.unmanaged ? onUnmanaged(asked, read.labels) : asked;
   return { spec, warnings: [...read.warnings, ...warningsOf(spec)] };
 }
 
@@ -107,6 +132,8 @@ function readSkippedGateways(options: OptionMap, problems: Problems): SkippedGat
 interface ReadOptions {
   readonly generic: OptionMap;
   readonly labels: NetworkLabels;
+  readonly limits: GivenLimits | undefined;
+  readonly passage: Passage | undefined;
   readonly warnings: readonly string[];
   readonly internal: boolean;
   readonly ipv4: boolean;
@@ -121,8 +148,11 @@ function readOptions(options: OptionMap, problems: Problems): ReadOptions {
   const map = isOptionMap(generic) ? generic : {};
   const warnings = unknownLabels(map, problems);
   const given = readLabels(map, problems);
+  const limits = readLimits(map, problems);
+  const passage = readPassage(map, 'network', problems);
   const engine = new OptionReader(options, problems);
   const internal = engine.boolean(wellKnown.internal) ?? false;
+  refuseUnfit(given, internal, problems);
   const modes = [given.gatewayMode4, given.gatewayMode6];
   if (modes.includes('isolated') && !internal) {
     problems.add(
@@ -133,12 +163,7 @@ function readOptions(options: OptionMap, problems: Problems): ReadOptions {
   // Engines before 28 do not send enable_ipv4; the well-known option wins over the label.
   const ipv4 = engine.boolean(wellKnown.enableIpv4) ?? given.enableIpv4 ?? true;
   const ipv6 = engine.boolean(wellKnown.enableIpv6) ?? given.enableIpv6 ?? false;
-  return { generic: map, labels: given, warnings, internal, ipv4, ipv6 };
-}
-
-interface Families {
-  readonly ipv4: NetworkFamily | undefined;
-  readonly ipv6: NetworkFamily | undefined;
+  return { generic: map, labels: given, limits, passage, warnings, internal, ipv4, ipv6 };
 }
 
 function readFamilies(input: NetworkInput, read: ReadOptions, problems: Problems): Families {
@@ -156,6 +181,7 @@ function readFamilies(input: NetworkInput, read: ReadOptions, problems: Problems
     hostAddress: hostIpv6,
     gatewayMode: gatewayMode6 ?? 'nat',
   };
+  if (read.labels.unmanaged) return lanFamilies(input, read, [ipv4, ipv6], problems);
   return {
     ipv4: read.ipv4 ? readPools(input.ipv4Data, ipv4, problems) : undefined,
     ipv6: read.ipv6 ? readPools(input.ipv6Data, ipv6, problems) : undefined,
@@ -222,6 +248,29 @@ function buildSpec(
     userlandProxy: given.userlandProxy ?? defaults.userlandProxy ?? true,
     ipForwardNoDrop: given.ipForwardNoDrop ?? defaults.ipForwardNoDrop ?? false,
     portRules: given.portRules ?? 'docker',
+    ...(given.portIsolation === true ? { portIsolation: true } : {}),
+    ...(read.limits === undefined ? {} : { limits: read.limits }),
+    ...(given.remoteRoutes === undefined ? {} : { remoteRoutes: given.remoteRoutes }),
+    ...(given.acceptFrom === undefined ? {} : { acceptFrom: given.acceptFrom }),
+    ...(given.announce === undefined ? {} : { announce: given.announce }),
+    ...(read.passage === undefined ? {} : { passage: read.passage }),
+  };
+}
+
+/**
+ * Only ports are added to an unmanaged bridge: no setting of the host's changes for it, and daemon-wide defaults that are
+ * about Docker's rules do not count.
+ */
+function onUnmanaged(spec: NetworkSpec, { lanFirewall }: NetworkLabels): NetworkSpec {
+  return {
+    ...spec,
+    segment: 'unmanaged',
+    lanFirewall: lanFirewall ?? 'lan',
+    masquerade: false,
+    allowDirectRouting: true,
+    ipForward: false,
+    // A bridge sends no frame back by the port that it came from unless it is told to (hairpin).
+    userlandProxy: true,
   };
 }
 
@@ -235,6 +284,9 @@ function warningsOf(spec: NetworkSpec): string[] {
     if (family?.hostAddress === undefined) continue;
     if (spec.internal) warnings.push(`${label} has no effect: the network is internal`);
     else if (!spec.masquerade) warnings.push(`${label} has no effect: masquerading is off`);
+  }
+  if (spec.passage?.noMasqueradeTo !== undefined && !spec.masquerade) {
+    warnings.push(`${labels.noMasqueradeTo} has no effect: masquerading is off`);
   }
   return warnings;
 }

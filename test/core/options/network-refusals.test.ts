@@ -33,7 +33,7 @@ const refused: readonly [string, Parameters<typeof networkInput>[0], RegExp][] =
   [
     'port rules',
     { labels: { 'tsbridge.port_rules': 'range' } },
-    /unknown kind of port rules range: use docker, compact or compact-shifted/,
+    /unknown kind of port rules range: use docker, compact, compact-shifted or map/,
   ],
   ['mode', { labels: { [bridge('gateway_mode_ipv4')]: 'rooted' } }, /mode rooted: .* routed\?/],
   ['mode', { labels: { [bridge('gateway_mode_ipv6')]: '' } }, /unknown gateway mode ""/],

@@ -1,0 +1,51 @@
+/** Values that are lists: items joined with `,` or `;`, each with its own reason if it is refused. */
+import { type Cidr, cidrText, hostCidr, networkOf, parseCidr, parseIp } from '../address.js';
+import type { OptionReader } from './option-reader.js';
+
+/** Why an item is refused. */
+export interface Refusal {
+  readonly reason: string;
+}
+
+export const refusal = (reason: string): Refusal => ({ reason });
+
+const isRefusal = (value: unknown): value is Refusal =>
+  typeof value === 'object' && value !== null && 'reason' in value;
+
+/**
+ * Commas cannot stand in `docker run --network name=N,driver-opt=…`, so semicolons do there.
+ *
+ * @returns the items that were understood, each once; undefined if the option is not given
+ */
+export function readList<T>(
+  read: OptionReader,
+  name: string,
+  parse: (item: string) => T | Refusal,
+): readonly T[] | undefined {
+  const text = read.text(name);
+  if (text === undefined) return undefined;
+  const items = text.split(/[,;]/).map((item) => item.trim());
+  if (items.every((item) => item === '')) {
+    read.refuse(name, text, 'an empty list: leave the option out');
+  }
+  return [...new Set(items)].flatMap((item) => {
+    if (item === '') return [];
+    const value = parse(item);
+    if (!isRefusal(value)) return [value];
+    read.refuse(name, item, value.reason);
+    return [];
+  });
+}
+
+/** A prefix whose address has no bit set behind it: `10.1.0.0/24`. */
+export function parsePrefix(text: string): Cidr | Refusal {
+  const cidr = parseCidr(text);
+  if (cidr === undefined) {
+    const address = parseIp(text);
+    const hint = address === undefined ? '' : `; did you mean ${cidrText(hostCidr(address))}?`;
+    return refusal(`not a prefix: use ADDRESS/LENGTH, e.g. 10.1.0.0/24${hint}`);
+  }
+  const network = networkOf(cidr);
+  if (network.address === cidr.address) return cidr;
+  return refusal(`an address in a network, not the network: did you mean ${cidrText(network)}?`);
+}
