@@ -52,6 +52,15 @@ export function parseIp(text: string): IpAddress | undefined {
 }
 
 /**
+ * The address in the text that stands before `:PORT`: of IPv6 without its brackets, of IPv4 as it is; undefined if
+ * brackets are missing around colons, or stand around something else.
+ */
+export function addressBeforePort(text: string): string | undefined {
+  const inBrackets = /^\[([^[\]]*:[^[\]]*)\]$/.exec(text)?.[1];
+  return inBrackets ?? (/[:[\]]/.test(text) ? undefined : text);
+}
+
+/**
  * {@link parseIp} for an address to listen on: `::ffff:192.0.2.1` becomes 192.0.2.1, since engines may send
  * either form for the same address.
  */
@@ -98,6 +107,16 @@ export function networkOf(cidr: Cidr): Cidr {
   }
   const address = addressFromBytes(bytes);
   return { family: cidr.family, address, prefixLength: cidr.prefixLength };
+}
+
+/** The address of an IPv4 subnet that every host in it takes for its own; undefined where there is none. */
+export function broadcastOf({ family, address, prefixLength }: Cidr): IpAddress | undefined {
+  if (family === 6 || prefixLength > 30) return undefined;
+  const bytes = addressBytes(address).map((byte, at) => {
+    const own = Math.min(8, Math.max(0, prefixLength - 8 * at));
+    return byte | (0xff >> own);
+  });
+  return addressFromBytes(bytes);
 }
 
 export function contains(cidr: Cidr, address: IpAddress): boolean {

@@ -17,10 +17,15 @@ export const errorCodes = [
   'endpoint-exists',
   'endpoint-unknown',
   'endpoint-invalid',
+  'container-unknown',
+  'publication-exists',
+  'publication-unknown',
   'port-allocated',
   'port-unavailable',
   'proxy-unavailable',
   'link-failed',
+  'route-failed',
+  'route-exists',
   'firewall-failed',
   'firewall-split',
   'sysctl-failed',
@@ -31,6 +36,7 @@ export const errorCodes = [
   'config-invalid',
   'socket-unavailable',
   'deadline-exceeded',
+  'too-many-readers',
   'internal',
 ] as const;
 

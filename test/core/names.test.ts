@@ -1,5 +1,10 @@
 import t from 'tap';
-import { parseInterfaceName, parseInterfacePrefix } from '../../src/core/names.js';
+import {
+  networkIdBytes,
+  parseInterfaceName,
+  parseInterfacePrefix,
+  parseNetworkId,
+} from '../../src/core/names.js';
 
 t.test(
   'an interface may have any name that the kernel allows and no program misreads',
@@ -50,5 +55,25 @@ t.test('a prefix of interface names leaves room for three digits', async (t) => 
   }
   for (const prefix of ['', 'eth0', 'abcdefghijklm', 'üüüüüüü', 'a b', '-a']) {
     t.equal(parseInterfacePrefix(prefix), undefined, prefix);
+  }
+});
+
+t.test('a network has an id of the engine or of swarm, and bytes of it', async (t) => {
+  const bytes = (text: string) => {
+    const id = parseNetworkId(text);
+    return id === undefined ? undefined : [...networkIdBytes(id)];
+  };
+  t.strictSame(bytes('0123456789abcdef'.repeat(4)), [0x01, 0x23, 0x45, 0x67]);
+  t.strictSame(bytes('000000000000000000000zik0'), [0, 0x19, 0x48, 0xb0], 'zik0 is 0x1948b0');
+  t.not(String(bytes('umdioovume3vz36hn2qq4yu8c')), String(bytes('umdioovume3vz36hn2qq4yu8d')));
+  for (const bad of [
+    '',
+    '0'.repeat(24),
+    '0'.repeat(26),
+    '0'.repeat(63),
+    'A'.repeat(25),
+    '../'.repeat(8),
+  ]) {
+    t.equal(bytes(bad), undefined, bad);
   }
 });

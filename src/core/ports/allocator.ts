@@ -5,9 +5,17 @@ import type { EphemeralPorts, PortRange } from './ephemeral.js';
 import { hostAndPort, type Port, type PortBinding, type Protocol } from './port.js';
 import { bindingsOf, type PortGroup } from './requests.js';
 
+/** Whose a host port is, as the error says it to a later caller that asks for the same port. */
+export interface PortOwner {
+  /** `endpoint 0123456789ab on br-app` */
+  readonly name: string;
+  /** What frees the port: `stop that container`. */
+  readonly wayOut: string;
+}
+
 interface Holder {
   readonly hostIp: IpAddress;
-  readonly owner: string;
+  readonly owner: PortOwner;
 }
 
 /**
@@ -16,9 +24,10 @@ interface Holder {
  */
 export class PortAllocator {
   /** `tcp 8080` → address → who has it. */
-  readonly #taken = new Map<string, Map<IpAddress, string>>();
+  readonly #taken = new Map<string, Map<IpAddress, PortOwner>>();
   /** Address, protocol and range → the port given out last: a search goes on from there. */
   readonly #last = new Map<string, number>();
+  #released: (bindings: readonly PortBinding[]) => void = () => {};
 
   constructor(
     /** The caller sets it before each choice, since the host's settings can change. */
@@ -29,7 +38,7 @@ export class PortAllocator {
    * Takes one host port for all addresses of the group. Throws `port-allocated` in Docker's words if there
    * is none. `owner` is named in the error of a later caller that asks for the same port.
    */
-  take(group: PortGroup, owner: string): PortBinding[] {
+  take(group: PortGroup, owner: PortOwner): PortBinding[] {
     const { protocol, hostPorts } = group.request;
     const range = hostPorts ?? this.ephemeral;
     const size = range.last - range.first + 1;
@@ -50,12 +59,17 @@ export class PortAllocator {
   }
 
   /** Marks bindings as taken without a check: those of records. */
-  add(bindings: readonly PortBinding[], owner: string): void {
+  add(bindings: readonly PortBinding[], owner: PortOwner): void {
     for (const { protocol, hostPort, hostIp } of bindings) {
       const key = `${protocol} ${hostPort}`;
-      const holders = this.#taken.get(key) ?? new Map<IpAddress, string>();
+      const holders = this.#taken.get(key) ?? new Map<IpAddress, PortOwner>();
       this.#taken.set(key, holders.set(hostIp, owner));
     }
+  }
+
+  /** Is called whenever ports have been released: who waits for one tries again then. */
+  onRelease(listener: (released: readonly PortBinding[]) => void): void {
+    this.#released = listener;
   }
 
   release(bindings: readonly PortBinding[]): void {
@@ -65,6 +79,7 @@ export class PortAllocator {
       holders?.delete(hostIp);
       if (holders?.size === 0) this.#taken.delete(key);
     }
+    if (bindings.length > 0) this.#released(bindings);
   }
 
   /** The owner of the port there, and on which address. */
@@ -96,8 +111,8 @@ export class PortAllocator {
     const where = held === undefined ? range.first : hostAndPort(held.hostIp, range.first);
     return new DriverError(
       'port-allocated',
-      `Bind for ${where} failed: port is already allocated (${protocol}, by ${held?.owner}); ` +
-        'publish another host port, or stop that container',
+      `Bind for ${where} failed: port is already allocated (${protocol}, by ${held?.owner.name}); ` +
+        `publish another host port, or ${held?.owner.wayOut}`,
     );
   }
 }

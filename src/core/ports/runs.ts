@@ -29,7 +29,7 @@ export function joinBindings(
   bindings: readonly PortBinding[],
   kind: PortRules,
 ): readonly PublishedRun[] {
-  if (kind === 'docker') return bindings;
+  if (!joins(kind)) return bindings;
   const joined = (binding: PortBinding): boolean =>
     binding.protocol !== 'sctp' &&
     (binding.hostPort === binding.containerPort || kind === 'compact-shifted');
@@ -54,7 +54,7 @@ export function joinBindings(
 
 /** The same of ports without a host side (mode `routed`). */
 export function joinOpened(opened: readonly OpenPort[], kind: PortRules): readonly OpenRun[] {
-  if (kind === 'docker') return opened;
+  if (!joins(kind)) return opened;
   return findRuns(
     opened,
     ({ protocol, containerIp }) => (protocol === 'sctp' ? undefined : `${protocol} ${containerIp}`),
@@ -65,6 +65,9 @@ export function joinOpened(opened: readonly OpenPort[], kind: PortRules): readon
       : { ...first, containerPort: { first: first.containerPort, last: last.containerPort } },
   );
 }
+
+/** Whether ports share rules with their neighbours. */
+export const joins = (kind: PortRules): boolean => kind === 'compact' || kind === 'compact-shifted';
 
 export interface Run<T> {
   readonly first: T;

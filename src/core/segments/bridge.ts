@@ -1,10 +1,11 @@
 /** A bridge of the host with a veth pair for each endpoint, as Docker's bridge driver makes them. */
-import { type Cidr, macFromBytes, sameCidr } from '../address.js';
-import type { EndpointSpec } from '../network/endpoint.js';
-import type { BridgeLink, LinkChange, VethLink } from '../network/links.js';
+import { type Cidr, hostCidr, macFromBytes, sameCidr } from '../address.js';
+import { networkIdBytes } from '../names.js';
+import type { BridgeLink } from '../network/links.js';
 import type { NetworkSpec } from '../network/network.js';
 import { bridgeSysctls } from '../network/sysctls.js';
 import type { Segment } from './segment.js';
+import { noBridge, planPort, vethLink } from './veth-port.js';
 
 /** Docker puts it on the bridge of every IPv6 network (docs/docker-bridge.md 4.5). */
 const bridgeLinkLocal = {
@@ -14,10 +15,7 @@ const bridgeLinkLocal = {
 } as Cidr;
 
 export const bridge: Segment = {
-  obstacle({ bridge }, { kind }) {
-    if (kind === 'bridge') return undefined;
-    return `existing interface ${bridge} is not a bridge`;
-  },
+  obstacle: noBridge,
 
   planDevice(network, observed) {
     const { bridge, mtu } = network;
@@ -40,43 +38,25 @@ export const bridge: Segment = {
 
   addresses,
 
-  endpointLink: vethLink,
+  endpointLink: (network, endpoint) => vethLink(network, endpoint),
 
-  planEndpoint(network, endpoint, device, observed) {
-    const wanted = vethLink(network, endpoint);
-    const offBridge = device === undefined || observed.master !== device.index;
-    const change: LinkChange = {
-      ...(offBridge ? { master: wanted.bridge } : {}),
-      ...(wanted.hairpin && (offBridge || observed.hairpin !== true) ? { hairpin: true } : {}),
-      ...(observed.up ? {} : { up: true }),
-    };
-    if (Object.keys(change).length === 0) return [];
-    return [{ kind: 'change-link', link: wanted.names.host, change }];
-  },
+  planEndpoint: planPort,
 };
 
 function bridgeLink({ id, bridge, mtu }: NetworkSpec): BridgeLink {
-  const mac = macFromBytes(Uint8Array.from([0x42, ...Buffer.from(id.slice(0, 8), 'hex')]));
+  const mac = macFromBytes(Uint8Array.from([0x42, ...networkIdBytes(id)]));
   return { kind: 'bridge', name: bridge, mac, mtu };
 }
 
-function addresses({ ipv4, ipv6, inhibitIpv4 }: NetworkSpec): Cidr[] {
+function addresses({ ipv4, ipv6, inhibitIpv4, announce }: NetworkSpec): Cidr[] {
   const observed: Cidr[] = [];
+  // A host address brings no connected route that a routing daemon could announce; `routesOfNetwork` has the route.
+  const carried = (cidr: Cidr) => (announce === 'none' ? hostCidr(cidr.address) : cidr);
   if (ipv4?.bridgeAddress && !inhibitIpv4 && ipv4.gatewayMode !== 'isolated') {
-    observed.push(ipv4.bridgeAddress);
+    observed.push(carried(ipv4.bridgeAddress));
   }
   if (ipv6?.bridgeAddress && ipv6.gatewayMode !== 'isolated') {
-    observed.push(bridgeLinkLocal, ipv6.bridgeAddress);
+    observed.push(bridgeLinkLocal, carried(ipv6.bridgeAddress));
   }
   return observed;
-}
-
-function vethLink(network: NetworkSpec, { veth }: EndpointSpec): VethLink {
-  return {
-    kind: 'veth',
-    names: veth,
-    bridge: network.bridge,
-    mtu: network.mtu,
-    hairpin: !network.userlandProxy,
-  };
 }

@@ -22,8 +22,12 @@ export interface Segment {
   planUp(network: NetworkSpec, observed: ObservedLink | undefined): LinkStep[];
   /** The addresses that the host has in the network. */
   addresses(network: NetworkSpec): readonly Cidr[];
-  /** What CreateEndpoint makes: the engine moves one end of it into the container. */
-  endpointLink(network: NetworkSpec, endpoint: EndpointSpec): LinkSpec;
+  /**
+   * What CreateEndpoint makes: the engine moves one end of it into the container.
+   *
+   * @param device the network's own, if the driver does not make it (`isManaged`)
+   */
+  endpointLink(network: NetworkSpec, endpoint: EndpointSpec, device?: ObservedLink): LinkSpec;
   /**
    * Puts the host's end of an endpoint that is in use back on its bridge. A missing end is not made again:
    * the kernel has deleted its peer inside of the container with it.

@@ -19,40 +19,48 @@ const group = (host?: [number, number], ...addresses: string[]): PortGroup => ({
     containerIp: ip('10.5.0.2'),
   })),
 });
+const owner = (name: string) => ({ name, wayOut: 'stop that container' });
 const allocator = (range?: string, reserved?: string) =>
   new PortAllocator(parseEphemeralPorts(range, reserved));
 
 t.test('each address goes on from the last port that it got', async (t) => {
   const ports = allocator('32768\t60999');
-  const first = ports.take(group(undefined, '0.0.0.0', '::'), 'one');
+  const first = ports.take(group(undefined, '0.0.0.0', '::'), owner('one'));
   ports.release(first);
-  t.match(ports.take(group(undefined, '::'), 'two'), [{ hostPort: 60998 }], 'also the second one');
+  t.match(
+    ports.take(group(undefined, '::'), owner('two')),
+    [{ hostPort: 60998 }],
+    'also the second one',
+  );
 });
 
 t.test('a port is given out once', async (t) => {
   const ports = allocator('32768\t60999');
-  const taken = ports.take(group([8080, 8080]), 'endpoint one');
+  const taken = ports.take(group([8080, 8080]), owner('endpoint one'));
   for (const address of ['0.0.0.0', '127.0.0.1']) {
-    t.throws(() => ports.take(group([8080, 8080], address), 'two'), {
+    t.throws(() => ports.take(group([8080, 8080], address), owner('two')), {
       code: 'port-allocated',
       // The address that has it, as in Docker.
       message: 'Bind for 0.0.0.0:8080 failed: port is already allocated (tcp, by endpoint one)',
     });
   }
-  t.ok(ports.take(group([8080, 8080], '::'), 'two'), 'IPv6 is another matter');
+  t.ok(ports.take(group([8080, 8080], '::'), owner('two')), 'IPv6 is another matter');
   ports.release(taken);
-  t.ok(ports.take(group([8080, 8080], '127.0.0.1'), 'two'));
-  t.ok(ports.take(group([8080, 8080], '127.0.0.2'), 'three'), 'two addresses do not clash');
-  t.throws(() => ports.take(group([8080, 8080]), 'four'), /Bind for 127\.0\.0\.1:8080 failed/);
+  t.ok(ports.take(group([8080, 8080], '127.0.0.1'), owner('two')));
+  t.ok(ports.take(group([8080, 8080], '127.0.0.2'), owner('three')), 'two addresses do not clash');
+  t.throws(
+    () => ports.take(group([8080, 8080]), owner('four')),
+    /Bind for 127\.0\.0\.1:8080 failed/,
+  );
 });
 
 t.test('any free port is taken from the top down, and a range from its beginning', async (t) => {
   const ports = allocator('40000 40002');
   const take = (host?: [number, number]) =>
-    ports.take(group(host, '0.0.0.0', '::'), 'x')[0]?.hostPort;
+    ports.take(group(host, '0.0.0.0', '::'), owner('x'))[0]?.hostPort;
   t.same([take(), take(), take()], [40002, 40001, 40000]);
   t.throws(take, /all ports are allocated: no tcp port of 40000-40002 is free/);
-  const held = ports.take(group([50, 52]), 'x');
+  const held = ports.take(group([50, 52]), owner('x'));
   t.equal(held[0]?.hostPort, 50);
   ports.release(held);
   t.equal(take([50, 52]), 51, 'not the one just given back');
@@ -67,7 +75,7 @@ t.test('all that is given out can be had at the same time', async (t) => {
       const given: string[] = [];
       for (const [hostIp, first, more] of wishes) {
         try {
-          const [binding] = ports.take(group([first, first + more], hostIp), 'x');
+          const [binding] = ports.take(group([first, first + more], hostIp), owner('x'));
           if (binding) given.push(`${binding.hostIp} ${binding.hostPort}`);
         } catch {
           // None was free.
@@ -89,10 +97,14 @@ t.test('all that is given out can be had at the same time', async (t) => {
 
 t.test('ports that the administrator has reserved are not among the free ones', async (t) => {
   const ports = allocator('40000 40005', '40005,40002-40003');
-  const take = () => ports.take(group(), 'x')[0]?.hostPort;
+  const take = () => ports.take(group(), owner('x'))[0]?.hostPort;
   t.same([take(), take(), take()], [40004, 40001, 40000]);
   t.throws(take, /all ports are allocated/);
-  t.match(ports.take(group([40005, 40005]), 'x'), [{ hostPort: 40005 }], 'but can be asked for');
+  t.match(
+    ports.take(group([40005, 40005]), owner('x')),
+    [{ hostPort: 40005 }],
+    'but can be asked for',
+  );
   ports.ephemeral = parseEphemeralPorts('40000 40006', '');
   t.equal(take(), 40006, 'what holds now');
   t.ok(

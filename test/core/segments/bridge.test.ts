@@ -73,6 +73,18 @@ t.test('the host end of an endpoint is put back on its bridge', async (t) => {
     `set ${host} {"master":"br-x","hairpin":true,"up":true}`,
   ]);
   t.same(repair(proxied, undefined, port), [`set ${host} {"master":"br-x"}`]);
+  const isolating = { ...proxied, portIsolation: true };
+  t.same(repair(isolating, found, { ...port, isolated: true }), []);
+  t.same(repair(proxied, found, { ...port, isolated: true }), [], 'somebody else has isolated it');
+  t.same(repair(isolating, found, { ...port, isolated: false }), [`set ${host} {"isolated":true}`]);
+  t.same(repair(isolating, moved, { ...port, isolated: true }), [
+    `set ${host} {"master":"br-x","isolated":true}`,
+  ]);
+  const open = { ...endpoint, portIsolation: false };
+  t.same(text(segment.planEndpoint(isolating, open, found, port)), [], 'its endpoint says no');
+  const closed = { ...endpoint, portIsolation: true };
+  t.match(segment.endpointLink(proxied, closed), { isolated: true }, 'its endpoint says yes');
+  t.notOk('isolated' in segment.endpointLink(proxied, endpoint));
   t.same(text([{ kind: 'create-link', link: segment.endpointLink(proxied, endpoint) }]), [
     `create veth pair ${host} and ${endpoint.veth.container} on br-x`,
   ]);
