@@ -2,26 +2,27 @@
 
 import { DriverError, wrapError } from '../core/errors.js';
 import { type NetworkId, shortId } from '../core/names.js';
+import { defaultRoutesOf, routesInContainer } from '../core/network/container-routes.js';
 import { endpointLabel } from '../core/network/endpoint.js';
 import type { PublishRequest } from '../core/options/port-options.js';
 import type { AskedEndpoint, AskedNetwork } from './front-end.js';
 import type { ProcessId } from './host.js';
 import type { EndpointIds, EndpointInfo, JoinResult, NetworkDriver } from './network-driver.js';
 import { removeUnlessMoved } from './orphans/dead-endpoints.js';
-import { KeyedLocks } from './state/locks.js';
 import type { EndpointState, NetworkState } from './state/registry.js';
 import { saveEndpoint } from './state/saving.js';
 import { engineStarted, joined, networkUsed } from './state/transitions.js';
 import { createEndpoint, removeEndpoint } from './usecases/endpoints.js';
 import { createNetwork, deleteNetwork } from './usecases/networks.js';
+import { onEndpoint } from './usecases/on-endpoint.js';
+import { leaveNetwork } from './usecases/ports/added-ports.js';
 import {
   openRoutedPorts,
   opensRoutedAtJoin,
   publishPorts,
-  releasePorts,
   revokePorts,
-} from './usecases/publish.js';
-import { giveBack, inSandbox } from './usecases/siblings.js';
+} from './usecases/ports/publish.js';
+import { giveBack, inSandbox } from './usecases/ports/siblings.js';
 import type { World } from './world.js';
 
 const nothingToPublish = (): PublishRequest => ({ requests: [], exposed: [], noProxy6To4: false });
@@ -31,8 +32,6 @@ const nothingToPublish = (): PublishRequest => ({ requests: [], exposed: [], noP
  * the creation and deletion of a network waits for the calls of its endpoints.
  */
 export class BridgeDriver implements NetworkDriver {
-  readonly #endpoints = new KeyedLocks<string>();
-
   constructor(
     private readonly world: World,
     /** Resolves when the records are read and the host is as they say; rejects if they cannot be read. */
@@ -44,10 +43,12 @@ export class BridgeDriver implements NetworkDriver {
     this.world.rules.engineStarted();
   }
 
-  async createNetwork(asked: AskedNetwork): Promise<void> {
+  async createNetwork(asked: AskedNetwork, caller?: ProcessId): Promise<void> {
     const { networkId } = asked;
     await this.#ready(networkId);
-    await this.world.networkLocks.exclusive(networkId, () => createNetwork(this.world, asked));
+    await this.world.networkLocks.exclusive(networkId, () =>
+      createNetwork(this.world, asked, caller),
+    );
   }
 
   async deleteNetwork(networkId: NetworkId): Promise<void> {
@@ -95,17 +96,33 @@ export class BridgeDriver implements NetworkDriver {
       await this.#openRouted(state, readPorts);
       // The engine need not wait for the disk: after a crash, the link that it has moved says that it joined.
       joined(state, sandboxKey, caller);
+      await this.#addRoutes(state);
       saveEndpoint(this.world, state).catch((error) => {
         this.world.log.error({ endpoint: endpointId, error }, 'recording a join failed');
       });
       const network = state.network.spec;
+      const { gateway, gatewayIpv6 } = defaultRoutesOf(state.spec, network);
+      const routes = routesInContainer(state.spec, network);
       return {
         interface: state.spec.veth.container,
         prefix: network.containerPrefix,
-        gateway: network.ipv4?.containerGateway,
-        gatewayIpv6: state.spec.ipv6 === undefined ? undefined : network.ipv6?.containerGateway,
+        gateway,
+        gatewayIpv6,
+        ...(routes.length === 0 ? {} : { routes }),
+        // Without a word the engine would connect the container to docker_gwbridge, to have a way out.
+        ...(gateway === undefined && gatewayIpv6 === undefined && !network.internal
+          ? { withoutGateway: true as const }
+          : {}),
       };
     });
+  }
+
+  async #addRoutes(state: EndpointState): Promise<void> {
+    try {
+      await this.world.hostRoutes.addOfEndpoint(state);
+    } catch (error) {
+      throw wrapError(`joining endpoint ${labelOf(state)}`, error, 'route-failed');
+    }
   }
 
   async #openRouted(state: EndpointState, readPorts: () => PublishRequest): Promise<void> {
@@ -118,7 +135,7 @@ export class BridgeDriver implements NetworkDriver {
   }
 
   async leave(ids: EndpointIds): Promise<void> {
-    await this.#release(ids, releasePorts);
+    await this.#release(ids, leaveNetwork);
   }
 
   async publishPorts(
@@ -163,7 +180,7 @@ export class BridgeDriver implements NetworkDriver {
 
   async #onEndpoint<T>(network: string, endpoint: string, work: () => Promise<T>): Promise<T> {
     await this.#ready(network, endpoint);
-    return this.world.networkLocks.shared(network, () => this.#endpoints.exclusive(endpoint, work));
+    return onEndpoint(this.world, network, endpoint, work);
   }
 
   /** Waits for recovery; throws if the record of one of these objects could not be read. */

@@ -7,8 +7,10 @@ import type { Family } from '../core/address.js';
 import type { GenerationName } from '../core/generations/generation.js';
 import type { EndpointSpec } from '../core/network/endpoint.js';
 import type { NetworkSpec } from '../core/network/network.js';
+import type { MapChange } from '../core/port-map/plan.js';
 import type { OpenPort, PortBinding } from '../core/ports/port.js';
 import type { PortGroup } from '../core/ports/requests.js';
+import type { Table } from '../core/rules/rule.js';
 import type { RuleChange } from '../core/rules/rule-set.js';
 import type { RuleSettings } from './state/records.js';
 
@@ -16,6 +18,8 @@ import type { RuleSettings } from './state/records.js';
 export interface PublishedPorts {
   readonly bindings: readonly PortBinding[];
   readonly opened: readonly OpenPort[];
+  /** What operators have published: each by itself, so that no rule for a range is about two of them. */
+  readonly added?: readonly Pick<PublishedPorts, 'bindings'>[];
 }
 
 /**
@@ -30,6 +34,25 @@ export interface RepairOutcome {
   readonly changes: readonly RuleChange[];
   /** true: the scope did not allow the changes, and nothing was changed. */
   readonly refused: boolean;
+}
+
+/** How many rules of one table should be there. */
+export interface DesiredCount {
+  readonly family: Family;
+  readonly table: Table;
+  readonly count: number;
+}
+
+export interface MapRepair {
+  /** What was done, or would have been, a line each; without what calls under way are about to do. */
+  readonly lines: readonly string[];
+  readonly change?: MapChange;
+}
+
+/** The ports of networks with `tsbridge.port_rules=map`, beside the rules. */
+export interface MappedPorts {
+  /** Makes the family's table what it should be. @param dryRun only answers with what would be done */
+  repair(family: Family, dryRun: boolean): Promise<MapRepair>;
 }
 
 export interface Firewall {
@@ -54,7 +77,35 @@ export interface Firewall {
   /** Makes the rules without committing them, so that {@link addPorts} of the same ports is faster. */
   preparePorts(network: NetworkSpec, endpoint: EndpointSpec, ports: PublishedPorts): Promise<void>;
   addPorts(network: NetworkSpec, endpoint: EndpointSpec, ports: PublishedPorts): Promise<void>;
-  removePorts(network: NetworkSpec, endpoint: EndpointSpec, ports: PublishedPorts): Promise<void>;
+  /**
+   * Adds the rules that keep others than those of `tsbridge.publish_from` from host ports. Called before the ports' sockets are
+   * opened; {@link addPorts} of the same ports adds these rules, too, where they are missing.
+   */
+  guardPorts(
+    network: NetworkSpec,
+    endpoint: EndpointSpec,
+    bindings: readonly PortBinding[],
+  ): Promise<void>;
+  /**
+   * Removes the rules of {@link guardPorts} from ports whose sockets could not be opened, and leaves those of the kept ports.
+   *
+   * @param tried what each call of {@link guardPorts} was for
+   */
+  unguardPorts(
+    network: NetworkSpec,
+    endpoint: EndpointSpec,
+    tried: readonly (readonly PortBinding[])[],
+    kept: PublishedPorts,
+  ): Promise<void>;
+  /** Why rules of a family cannot hold anything back (no table, `--ip6tables=false`); undefined: they can. */
+  whyUnguarded(family: Family): string | undefined;
+  /** @param kept what of the endpoint stays: the rules that it needs as well are not removed */
+  removePorts(
+    network: NetworkSpec,
+    endpoint: EndpointSpec,
+    ports: PublishedPorts,
+    kept?: PublishedPorts,
+  ): Promise<void>;
   /**
    * Whether a rule of the engine's own driver leads the host port to a container. Reads the host's rules,
    * which takes time: to be asked only after a port could not be bound.
@@ -62,6 +113,9 @@ export interface Firewall {
   translates(binding: PortBinding): Promise<boolean>;
   /** Sets the policy of FORWARD to DROP: what no rule accepts is not forwarded. */
   dropForwarded(family: Family): Promise<void>;
+
+  /** How many rules should be there, by family and table, with those that all networks share. Yields meanwhile. */
+  countDesired(): Promise<readonly DesiredCount[]>;
 
   /** An engine has started, and may use another iptables than before: it is found out again, soon. */
   engineStarted(): void;

@@ -7,11 +7,21 @@
 import type { Brand, Cidr, Family, IpAddress } from '../core/address.js';
 import type { DriverError } from '../core/errors.js';
 import type { Sharing } from '../core/generations/udp-sockets.js';
-import type { EndpointId, InterfaceName } from '../core/names.js';
+import type {
+  ContainerId,
+  EndpointId,
+  EngineName,
+  InterfaceName,
+  NetworkId,
+} from '../core/names.js';
 import type { LinkChange, LinkSpec, ObservedLink } from '../core/network/links.js';
+import type { HostRoute, ObservedHostRoute } from '../core/network/routes.js';
+import type { ObservedShaping, ShapedLink, ShapingStep } from '../core/network/shaping.js';
 import type { SysctlPath } from '../core/network/sysctls.js';
+import type { MapChange, ObservedMap } from '../core/port-map/plan.js';
 import type { Port, PortBinding } from '../core/ports/port.js';
-import type { Table } from '../core/rules/rule.js';
+import type { ContainerName } from '../core/publications/plan.js';
+import type { Rule, Table } from '../core/rules/rule.js';
 import type { RuleChange, RuleSet } from '../core/rules/rule-set.js';
 
 export interface ObservedRoute {
@@ -31,13 +41,66 @@ export interface Links {
    * are many: no call that an engine waits for should await this.
    */
   routesInto(subnets: readonly Cidr[]): Promise<ObservedRoute[]>;
+  /**
+   * Ports of a bridge, with the kinds of their links, those of hardware without. The kernel may send all links: no call
+   * that an engine waits for should await this.
+   */
+  portsOf(bridge: ObservedLink): Promise<readonly Pick<ObservedLink, 'name' | 'kind'>[]>;
+  /**
+   * Whether a link of the host has the address. The kernel sends all addresses: no call that an engine waits for should
+   * await this.
+   */
+  hasAddress(address: IpAddress): Promise<boolean>;
   /** Makes the link with everything in its spec, or nothing. Fails if a name is taken. */
   create(link: LinkSpec): Promise<void>;
   change(name: InterfaceName, change: LinkChange): Promise<void>;
   addAddress(name: InterfaceName, address: Cidr): Promise<void>;
   removeAddress(name: InterfaceName, address: Cidr): Promise<void>;
-  /** Deleting takes the kernel tens of milliseconds, in a child process; calls at the same time share one. */
+  /** Deletes a link. That takes the kernel tens of milliseconds, on a thread; calls at the same time share one deletion. */
   remove(name: InterfaceName): Promise<void>;
+}
+
+/** Routes of the main table of the daemon's namespace that carry our protocol number; others are neither read nor changed. */
+export interface Routes {
+  list(): Promise<ObservedHostRoute[]>;
+  /** @throws {DriverError} `route-exists` if there is another route to the destination, ours or not; else `route-failed` */
+  add(route: HostRoute): Promise<void>;
+  remove(route: ObservedHostRoute): Promise<void>;
+}
+
+/** Holds veth pairs of the namespace that the daemon runs in to their limits. */
+export interface Shaping {
+  /**
+   * What each link has, by the name of the host's end; a link that is not there is absent. Ask for many at once: the
+   * kernel lists what all links have, however few are asked for.
+   */
+  observe(links: readonly ShapedLink[]): Promise<ReadonlyMap<InterfaceName, ObservedShaping>>;
+  /**
+   * Makes the steps of `planShaping`, of one link or of several. A link that is gone by now is no failure: all that it had
+   * is gone with it.
+   *
+   * @throws {DriverError} `link-failed`; no filter that leads traffic to an ifb has been added then
+   */
+  apply(steps: readonly ShapingStep[]): Promise<void>;
+}
+
+/** What the engine's API says of containers. No call of the engine waits for any of it. */
+export interface Containers {
+  /** The container of an endpoint, from memory; undefined: it is not known, or not yet. */
+  of(endpoint: EndpointId): ContainerName | undefined;
+  networkName(network: NetworkId): EngineName | undefined;
+  /** Asks the engine; rejects if it does not answer. {@link of} knows the answer when this resolves. */
+  refresh(): Promise<void>;
+  /** All that the engine has, running or not; rejects if it does not answer. */
+  list(): Promise<EngineObjects>;
+  /** Is called whenever the answers of {@link of} may have changed. */
+  onChange(listener: () => void): void;
+}
+
+export interface EngineObjects {
+  readonly containers: ReadonlySet<ContainerId>;
+  /** The networks of this driver. */
+  readonly networks: ReadonlySet<NetworkId>;
 }
 
 /** The network namespaces of containers, by the paths that the engine gives at Join. */
@@ -95,6 +158,8 @@ export interface RuleBackend {
    * @throws {DriverError} `firewall-failed`, naming what was refused
    */
   commit(family: Family, changes: readonly RuleChange[]): Promise<void>;
+  /** Rules like these will be committed soon: whatever can be got ready for them may be. */
+  foresee(rules: readonly Rule[]): void;
   /** An engine has started: what it uses to write its rules may have changed. */
   engineStarted(): void;
   /** What cannot be written or read on this host, in words. */
@@ -103,9 +168,37 @@ export interface RuleBackend {
   missingTables(family: Family): ReadonlySet<Table>;
 }
 
+/** Our own tables of nf_tables, one in each family (core/port-map). */
+export interface MapTables {
+  /** Why this host cannot have the family's, as the beginning of a sentence; undefined: nothing speaks against it. */
+  obstacle(family: Family): string | undefined;
+  read(family: Family): Promise<ObservedMap>;
+  /**
+   * One transaction: all of it or nothing.
+   *
+   * @throws {DriverError} `firewall-failed`
+   */
+  commit(family: Family, change: MapChange): Promise<void>;
+}
+
+/** How rules are committed: by messages of our own to nf_tables, or by `iptables-restore`. */
+export type RuleWay = 'netlink' | 'restore';
+
+export interface WayCounts {
+  readonly commits: number;
+  readonly changes: number;
+  /** The time of all of them together, each from the request to the kernel's answer. */
+  readonly milliseconds: number;
+}
+
+export interface RuleCommitCounts extends Readonly<Record<RuleWay, WayCounts>> {
+  /** Why the last commit by `iptables-restore` was not netlink's; undefined: there was none. */
+  readonly lastRestore?: string;
+}
+
 /** firewalld, where it guards the host: bridges in no zone of the engine's are cut off. */
 export interface Zones {
-  /** Those of these bridges that are in no zone; none if there is no firewalld. */
+  /** Which of these bridges are in no zone; none if there is no firewalld. */
   unplaced(bridges: readonly InterfaceName[]): Promise<InterfaceName[]>;
   /** Puts bridges that are in no zone into the engine's. */
   place(bridges: readonly InterfaceName[]): Promise<void>;
@@ -168,21 +261,21 @@ export interface HostPorts {
   repair(): Promise<string[]>;
 }
 
-export type RecordKind = 'network' | 'endpoint';
+export type RecordKind = 'network' | 'endpoint' | 'publication';
 
 /** What one file holds; `unreadable` (naming the file) in place of a value that is not understood. */
 export type StoredRecord = {
   readonly kind: RecordKind;
   readonly id: string;
-  /** For messages: the file. */
+  /** Path of the file, for messages. */
   readonly path: string;
 } & ({ readonly value: unknown } | { readonly unreadable: DriverError });
 
-/** Records, one JSON document for each network and endpoint. */
+/** Records, one JSON document for each network, endpoint and publication. */
 export interface RecordStore {
   /** Networks first. Throws only if it cannot be found out which records there are. */
   load(): Promise<StoredRecord[]>;
-  /** When it resolves, the record survives a crash of the daemon; a network's also a power cut. */
+  /** When it resolves, the record survives a crash of the daemon; all but an endpoint's also a power cut. */
   write(kind: RecordKind, id: string, value: unknown): Promise<void>;
   remove(kind: RecordKind, id: string): Promise<void>;
 }

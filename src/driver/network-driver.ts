@@ -2,6 +2,7 @@
 
 import type { MacAddress } from '../core/address.js';
 import type { EndpointId, InterfaceName, InterfacePrefix, NetworkId } from '../core/names.js';
+import type { ContainerRoute } from '../core/network/network.js';
 import type { PublishRequest } from '../core/options/port-options.js';
 import type { OpenPort, PortBinding, Protocol } from '../core/ports/port.js';
 import type { AskedEndpoint, AskedNetwork } from './front-end.js';
@@ -19,6 +20,10 @@ export interface JoinResult {
   readonly prefix: InterfacePrefix;
   readonly gateway: string | undefined;
   readonly gatewayIpv6: string | undefined;
+  /** Routes that the engine adds in the container. */
+  readonly routes?: readonly ContainerRoute[];
+  /** The container shall have no way out by this network, nor by another that the engine adds for one. */
+  readonly withoutGateway?: true;
 }
 
 /** What is known of an endpoint. */
@@ -41,7 +46,7 @@ export interface EndpointInfo {
 export interface NetworkDriver {
   /** An engine has sent its first call. If it crashed before, it may not know its last networks any more. */
   engineStarted(): void;
-  createNetwork(asked: AskedNetwork): Promise<void>;
+  createNetwork(asked: AskedNetwork, caller?: ProcessId): Promise<void>;
   /** An unknown network is no error. */
   deleteNetwork(networkId: NetworkId): Promise<void>;
   /** Answers with the MAC address if the engine sent none. */

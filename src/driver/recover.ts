@@ -8,6 +8,8 @@ import { awaitedLater } from '../background.js';
 import { ErrorList, messageOf } from '../core/errors.js';
 import { shortId, vethNames } from '../core/names.js';
 import type { ObservedLink } from '../core/network/links.js';
+import { shapedLink } from '../core/network/shaping.js';
+import { ownerOfPublished } from '../core/publications/publication.js';
 import { Yielding } from '../yielding.js';
 import type { Links, Listener, Log, RecordStore, StoredRecord } from './host.js';
 import { removeUnlessMoved } from './orphans/dead-endpoints.js';
@@ -15,17 +17,21 @@ import type { Concern } from './repair/concern.js';
 import { hostConcerns } from './repair/concerns.js';
 import { haveOtherSettings, repairRules } from './repair/rules.js';
 import { everything } from './repair/signs.js';
+import { isLeased } from './state/leased.js';
+import { decodePublication } from './state/publication-records.js';
 import { decodeEndpoint, decodeNetwork, type EndpointRecord } from './state/records.js';
-import type { EndpointState } from './state/registry.js';
+import { type EndpointState, hostPortsOf } from './state/registry.js';
 import { saveEndpoint } from './state/saving.js';
 import { observedMoved } from './state/transitions.js';
 import { remedy } from './state/unreadable.js';
-import { listenerOf } from './usecases/bind-ports.js';
 import { removeEndpoint } from './usecases/endpoints.js';
 import { takeAway } from './usecases/networks.js';
+import { isGuardedEndpoint } from './usecases/passage.js';
+import { closeUnpublished } from './usecases/ports/added-ports.js';
+import { endpointOwner, listenerOf } from './usecases/ports/bind-ports.js';
+import { finishRelease } from './usecases/ports/publish.js';
+import { reclaimAll } from './usecases/ports/siblings.js';
 import { isDead } from './usecases/proofs.js';
-import { finishRelease } from './usecases/publish.js';
-import { reclaimAll } from './usecases/siblings.js';
 import type { World } from './world.js';
 
 /** Without a list of the host's links recovery cannot go on: the daemon then ends. */
@@ -58,7 +64,10 @@ export async function recover(
   // At boot the engine starts all containers at once; the proxy process should be up by then.
   if (world.registry.networks().some(({ spec }) => !spec.internal)) world.hostPorts.prepare();
   // Removals below delete rules as they are written now, so the rules on the host must be written so, too.
-  if (haveOtherSettings(world)) await attempt(world, 'rules', () => repairRules(world));
+  // Guards of ports (`tsbridge.publish_from`) come before sockets and elements of the map, which let everybody in.
+  if (haveOtherSettings(world) || world.registry.endpoints().some(isGuardedEndpoint)) {
+    await attempt(world, 'rules', () => repairRules(world));
+  }
   const links = await reading.links;
   await collectLeftovers(world, new Set(links.map(({ name }) => name)));
   reclaimAll(world);
@@ -102,6 +111,10 @@ async function loadAll(world: World, records: readonly StoredRecord[]): Promise<
   const newest = registry.networks().at(-1);
   if (newest !== undefined) world.rules.expectGeneration(newest.record.ruleSettings.generation);
   for (const stored of records) {
+    if (stored.kind !== 'publication') continue;
+    await load(world, stored, (value) => registry.publications.add(decodePublication(value)));
+  }
+  for (const stored of records) {
     if (stored.kind !== 'endpoint') continue;
     await load(world, stored, (value) => loadEndpoint(world, decodeEndpoint(value)));
     await yielding.pause();
@@ -128,26 +141,33 @@ async function load(
 }
 
 async function loadEndpoint(
-  world: Pick<World, 'allocator' | 'frontEnds' | 'registry' | 'removals' | 'store'>,
+  world: Pick<World, 'allocator' | 'frontEnds' | 'links' | 'registry' | 'removals' | 'store'>,
   record: EndpointRecord,
 ): Promise<void> {
   const { registry } = world;
   const { endpointId: id, networkId } = record;
-  const owner = (bridge: string): string => `endpoint ${shortId(id)} on ${bridge}`;
   const network = registry.network(networkId);
   if (network !== undefined) {
     const { spec } = world.frontEnds.of(record).readEndpoint(record.input, network.spec);
     const veth = vethNames(spec.id, record.nameAttempt);
     registry.addEndpoint(network, { ...spec, veth }, record);
-    world.allocator.add(record.bindings, owner(network.spec.bridge));
+    world.allocator.add(record.bindings, endpointOwner(id, network.spec.bridge));
+    for (const { publication, bindings } of record.added) {
+      const known = registry.publications.get(publication);
+      const owner = known && ownerOfPublished(known);
+      world.allocator.add(bindings, owner ?? endpointOwner(id, network.spec.bridge));
+    }
   } else if (registry.unreadable.has(networkId)) {
-    registry.unreadable.strand({ id, bindings: record.bindings });
-    world.allocator.add(record.bindings, owner(`network ${shortId(networkId)}`));
+    const bindings = hostPortsOf(record);
+    registry.unreadable.strand({ id, bindings });
+    world.allocator.add(bindings, endpointOwner(id, `network ${shortId(networkId)}`));
   } else {
     // Its network was removed wholly; what is left is this record, and the link if that could not be deleted.
-    world.removals.begin(vethNames(id, record.nameAttempt).host, () =>
-      world.store.remove('endpoint', id),
-    );
+    const { host } = vethNames(id, record.nameAttempt);
+    world.removals.begin(host, async () => {
+      await world.links.remove(shapedLink(host).ifb);
+      await world.store.remove('endpoint', id);
+    });
   }
 }
 
@@ -159,10 +179,13 @@ async function collectLeftovers(world: World, links: ReadonlySet<string>): Promi
   const yielding = new Yielding();
   for (const state of world.registry.endpoints()) {
     await yielding.pause();
+    // An endpoint of a network that was under a lease is removed with the network, below.
+    if (isLeased(state.network)) continue;
     const gone = !links.has(state.spec.veth.host);
     const { phase } = state.record;
     if (!gone && links.has(state.spec.veth.container)) removeUnlessMoved(world, state);
     await attempt(world, 'ports that were released', () => finishRelease(world, state));
+    await attempt(world, 'ports that were unpublished', () => closeUnpublished(world, state));
     if (phase === 'ready' && !gone) continue;
     // A missing link proves nothing: it can have been deleted by hand while the container runs.
     if (phase === 'ready' && !(await isDead(world, state))) continue;
@@ -181,7 +204,8 @@ async function collectLeftovers(world: World, links: ReadonlySet<string>): Promi
     await attempt(world, `endpoint ${shortId(state.spec.id)}`, () => removeEndpoint(world, state));
   }
   for (const state of world.registry.networks()) {
-    if (state.record.phase === 'ready') continue;
+    // A lease ends with the daemon that gave it, so that these networks are nobody's.
+    if (state.record.phase === 'ready' && !isLeased(state)) continue;
     world.log.info(
       { network: shortId(state.spec.id), phase: state.record.phase },
       'removing what is left of a network',
@@ -202,10 +226,11 @@ async function holdPorts(
   const yielding = new Yielding();
   for (const { spec, record, network } of endpoints) {
     await yielding.pause();
-    if (record.bindings.length === 0) continue;
+    const bindings = hostPortsOf(record);
+    if (bindings.length === 0) continue;
     wanted.set(
       spec.id,
-      record.bindings.map((binding) => listenerOf(world, network.spec.userlandProxy, binding)),
+      bindings.map((binding) => listenerOf(world, network.spec.userlandProxy, binding)),
     );
   }
   const { unreadable } = world.registry;

@@ -164,6 +164,12 @@ t.test('a call that fails anywhere undoes what it did', async (t) => {
   }
 });
 
+function recordOf(host: ReturnType<typeof makeHost>, endpointId: string): string {
+  const [, record] = [...host.store.records].find(([key]) => key.includes(endpointId)) ?? [];
+  if (record === undefined) throw new Error(`no record of ${endpointId}`);
+  return record.text;
+}
+
 /** Port 8080 is one endpoint's, and another one has none. */
 async function publishedBesideAnother() {
   const host = makeHost();
@@ -204,7 +210,9 @@ t.test('ports that cannot be had are refused, and nothing is published', async (
       /^Error starting userland proxy: listen tcp4 0\.0\.0\.0:9000: bind: address already in use/,
   });
   t.same(state(host), before, 'and nothing is left of them');
+  t.notMatch(recordOf(host, id('c')), 'publishedAt');
   await driver.publishPorts(other, publish([6, 80, 9000, 9002]));
+  t.match(recordOf(host, id('c')), 'publishedAt');
   t.ok(host.hostPorts.held.has('0.0.0.0:9001/tcp'), 'a range goes on to its next port');
   t.notOk(host.hostPorts.held.has('[::]:9000/tcp'));
   host.hostPorts.foreign.set('[::]:7000/tcp', 'EAFNOSUPPORT');

@@ -10,10 +10,33 @@ import { Engine } from '../fakes/engine-calls.js';
 import { type FakeHost, makeHost, stateOf } from '../fakes/fake-host.js';
 import { Killer } from '../process/killer.js';
 
+/**
+ * The container that all is about has limits both ways, one by its network, and one by its endpoint, and routes of the host:
+ * of its network, to its address, and to a prefix behind it.
+ */
+const limitedNetwork = (engine: Engine, salt?: string) => ({
+  ...engine.network(5, salt),
+  options: {
+    'com.docker.network.generic': {
+      'tsbridge.rate_down': '10mbit',
+      'tsbridge.remote_routes': '10.77.0.0/24 via 192.0.2.7',
+      'tsbridge.announce': 'addresses',
+    },
+  },
+});
+const limitedEndpoint = (engine: Engine, salt?: string) => ({
+  ...engine.endpoint(5, salt),
+  options: {
+    'tsbridge.rate_up': '2mbit',
+    'tsbridge.burst_up': '64k',
+    'tsbridge.host_routes': '10.88.0.0/24',
+  },
+});
+
 /** What an engine does with one container, call by call. */
 const calls: readonly (readonly [string, (engine: Engine) => Promise<unknown>])[] = [
-  ['create network', (e) => e.driver.createNetwork(e.network(5))],
-  ['create endpoint', (e) => e.driver.createEndpoint(e.endpoint(5))],
+  ['create network', (e) => e.driver.createNetwork(limitedNetwork(e))],
+  ['create endpoint', (e) => e.driver.createEndpoint(limitedEndpoint(e))],
   ['join', (e) => e.driver.join(e.ids(5), '/ns')],
   ['program', (e) => e.driver.publishPorts(e.ids(5), e.ports(8000, 8001))],
   ['revoke', (e) => e.driver.revokePorts(e.ids(5))],
@@ -153,8 +176,8 @@ for (const [index, [name, call]] of calls.entries()) {
         await forgetNetwork(engine.world, networkId, false);
       }
       // Another network, to which its address management gives the same subnet.
-      await driver.createNetwork(engine.network(5, 'anew'));
-      await driver.createEndpoint(engine.endpoint(5, 'anew'));
+      await driver.createNetwork(limitedNetwork(engine, 'anew'));
+      await driver.createEndpoint(limitedEndpoint(engine, 'anew'));
       await driver.join(engine.ids(5, 'anew'), '/ns');
       await driver.publishPorts(engine.ids(5, 'anew'), engine.ports(8000, 8001));
       await engine.world.removals.idle();

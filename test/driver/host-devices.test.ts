@@ -40,6 +40,25 @@ t.test("a bridge of the user's is used by a network and stays", async (t) => {
   t.same(host.links.links.get('br0'), { ...found, ...rest, addresses: [] }, 'as it was');
 });
 
+t.test('a bridge that carries a NIC is used, with a warning and the way out', async (t) => {
+  const found = { kind: 'bridge', up: true, mtu: 1500, hairpin: undefined, addresses: [] };
+  const named = { 'com.docker.network.generic': { 'com.docker.network.bridge.name': 'br0' } };
+  const warned = async (port: string | undefined, fault = false): Promise<string[]> => {
+    const host = makeHost();
+    const { driver } = await start(host);
+    const links = host.links.links;
+    links.set('br0', { ...found, index: 3, name: 'br0', master: undefined });
+    links.set('eth0', { ...found, index: 4, name: 'eth0', kind: port, master: 3 });
+    if (fault) host.faults.plan('links.portsOf', 'boom');
+    await driver.createNetwork(network(5, networkId, named));
+    await new Promise((resolve) => setImmediate(resolve));
+    return host.logged.map(({ message }) => message).filter((line) => line.includes('eth0'));
+  };
+  t.match(await warned(undefined), [/^br0 carries eth0: .*tsbridge.bridge=unmanaged/]);
+  t.strictSame(await warned('veth'), []);
+  t.strictSame(await warned(undefined, true), [], 'what cannot be read fails no network');
+});
+
 t.test("a bridge of the user's keeps its addresses and its MTU", async (t) => {
   const own = { family: 4, address: '10.9.0.1', prefixLength: 16 } as Cidr;
   const found = { index: 3, name: 'br0', kind: 'bridge', up: false, mtu: 9000 };

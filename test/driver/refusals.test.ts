@@ -37,6 +37,7 @@ function failing(at: number, reason: string, times: number) {
                 'problems',
                 'refuseDoubt',
                 'prepare',
+                'foresee',
               ].includes(String(key))
             ) {
               return Reflect.apply(member, target, args);

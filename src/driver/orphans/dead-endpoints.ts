@@ -60,7 +60,7 @@ export function removeUnlessMoved(
   const examine = async (): Promise<void> => {
     if (state.record.phase === 'removing' || world.registry.endpoint(spec.id) !== state) return;
     if ((await world.links.find(spec.veth.container)) === undefined) {
-      if (state.record.phase === 'ready') return;
+      if (state.record.moved === true) return;
       observedMoved(state);
       await saveEndpoint(world, state);
       return;

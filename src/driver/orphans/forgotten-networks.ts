@@ -7,9 +7,10 @@
  */
 import { cidrText } from '../../core/address.js';
 import { DriverError } from '../../core/errors.js';
-import { type NetworkId, shortId } from '../../core/names.js';
+import { type InterfaceName, type NetworkId, shortId } from '../../core/names.js';
 import { networkLabel, subnetsOf } from '../../core/network/network.js';
-import type { NetworkState } from '../state/registry.js';
+import { isLeased } from '../state/leased.js';
+import type { EndpointState, NetworkState } from '../state/registry.js';
 import { deleteNetwork } from '../usecases/networks.js';
 import type { World } from '../world.js';
 import { collectIfDead } from './dead-endpoints.js';
@@ -31,8 +32,9 @@ export interface ForgottenNetwork {
 export function forgottenCandidates({ registry }: Pick<World, 'registry'>): ForgottenNetwork[] {
   return registry
     .networks()
-    .filter(({ former, endpoints, record }) => {
-      return former && endpoints.size === 0 && record.phase !== 'creating';
+    .filter((state) => {
+      const { former, endpoints, record } = state;
+      return former && endpoints.size === 0 && record.phase !== 'creating' && !isLeased(state);
     })
     .map(describe);
 }
@@ -50,7 +52,14 @@ export async function forgetNetwork(
   dryRun: boolean,
 ): Promise<ForgottenNetwork> {
   const state = findNetwork(world, name);
-  for (const endpoint of [...state.endpoints.values()]) await collectIfDead(world, endpoint);
+  if (isLeased(state)) {
+    throw new DriverError(
+      'network-busy',
+      `network ${networkLabel(state.spec)} is one of tsbridge connectivity-test, and goes when that ends, or at the next start of the daemon`,
+    );
+  }
+  const endpoints = [...state.endpoints.values()];
+  for (const endpoint of endpoints) await collectIfDead(world, endpoint);
   await refuseBusy(world, state);
   const network = describe(state);
   if (dryRun) return network;
@@ -64,13 +73,30 @@ export async function forgetNetwork(
     );
     await deleteNetwork(world, id);
   });
-  await world.removals.finished(state.spec.bridge);
+  for (const link of [...endpoints.map(({ spec }) => spec.veth.host), state.spec.bridge]) {
+    const left = await whatIsLeft(world, link);
+    if (left === undefined) continue;
+    throw new DriverError('link-failed', `network ${networkLabel(state.spec)}: ${left}`);
+  }
   return network;
+}
+
+/**
+ * Waits until a link that is being removed is gone, and with it the record of its network or endpoint.
+ *
+ * @returns what is left after that, in words; undefined if nothing is
+ */
+export async function whatIsLeft(
+  { removals }: Pick<World, 'removals'>,
+  link: InterfaceName,
+): Promise<string | undefined> {
+  if (await removals.clear(link)) return undefined;
+  return `${link} could not be removed, or its record not deleted: the daemon's log has the reason, and it is tried again`;
 }
 
 function findNetwork({ registry }: Pick<World, 'registry'>, name: string): NetworkState {
   const named = registry.networks().filter(({ spec }) => {
-    return spec.bridge === name || (/^[0-9a-f]{4,64}$/.test(name) && spec.id.startsWith(name));
+    return spec.bridge === name || (/^[0-9a-z]{4,64}$/.test(name) && spec.id.startsWith(name));
   });
   const [only, other] = named;
   if (only !== undefined && other === undefined) return only;
@@ -95,13 +121,11 @@ async function refuseBusy(
         `(${used.slice(0, 5).join(', ')}): stop their containers or disconnect them`,
     );
   }
-  const all = await links.list();
-  const bridge = all.find(({ name }) => name === state.spec.bridge);
-  const port = all.find(({ master }) => master !== undefined && master === bridge?.index);
-  if (port !== undefined) {
+  const inUse = await whyInUse({ links }, state);
+  if (inUse !== undefined) {
     throw new DriverError(
       'network-busy',
-      `network ${networkLabel(state.spec)} is in use: ${port.name} is on its bridge, and may be a container's`,
+      `network ${networkLabel(state.spec)} is in use: ${inUse}`,
     );
   }
   if (state.former || state.record.phase === 'removing') return;
@@ -112,7 +136,26 @@ async function refuseBusy(
   );
 }
 
-function describe({ spec, record }: NetworkState): ForgottenNetwork {
+/**
+ * What is on its bridge, in words; undefined if nothing is.
+ *
+ * @param over endpoints that are not counted, because they go first
+ */
+export async function whyInUse(
+  { links }: Pick<World, 'links'>,
+  { spec }: NetworkState,
+  over: ReadonlySet<EndpointState> = new Set(),
+): Promise<string | undefined> {
+  const all = await links.list();
+  const bridge = all.find(({ name }) => name === spec.bridge);
+  const passed = new Set<string>([...over].map((endpoint) => endpoint.spec.veth.host));
+  const port = all.find(
+    ({ name, master }) => master !== undefined && master === bridge?.index && !passed.has(name),
+  );
+  return port === undefined ? undefined : `${port.name} is on its bridge, and may be a container's`;
+}
+
+export function describe({ spec, record }: NetworkState): ForgottenNetwork {
   const subnets = subnetsOf(spec).map(cidrText);
   return { id: spec.id, bridge: spec.bridge, bridgeGoes: record.bridgeMade, subnets };
 }

@@ -2,8 +2,11 @@
 import { DeadWatch } from '../orphans/dead-endpoints.js';
 import type { World } from '../world.js';
 import type { Concern, SignListener } from './concern.js';
+import { LimitConcern } from './limits.js';
 import { LinkConcern } from './links.js';
+import { PortMapConcern } from './port-map.js';
 import { PortConcern } from './ports.js';
+import { RouteConcern } from './routes.js';
 import { RuleConcern } from './rules.js';
 import { SettingConcern } from './sysctls.js';
 import { ZoneConcern } from './zones.js';
@@ -11,7 +14,10 @@ import { ZoneConcern } from './zones.js';
 export function hostConcerns(world: World): readonly Concern[] {
   return [
     new RuleConcern(world),
+    new PortMapConcern(world),
     new LinkConcern(world),
+    new LimitConcern(world),
+    new RouteConcern(world),
     new SettingConcern(world),
     new ZoneConcern(world),
     // Last: all else is done then if the proxy process cannot be asked.

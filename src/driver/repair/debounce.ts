@@ -3,6 +3,7 @@ import { background } from '../../background.js';
 import { messageOf } from '../../core/errors.js';
 import { type Clock, systemClock } from '../clock.js';
 import type { Log } from '../host.js';
+import { shownInEvent, type Telemetry, untold } from '../telemetry.js';
 import { Authors } from './author.js';
 import type { Concern } from './concern.js';
 import { CollectedSigns, type Sign } from './signs.js';
@@ -52,9 +53,6 @@ export interface WatchStatus {
   readonly steppedBack: boolean;
 }
 
-/** How many of the changes stand in the log. */
-const shownChanges = 5;
-
 export class Watch {
   readonly #causes = new Map<string, number>();
   #last: LastRepair | undefined;
@@ -78,6 +76,7 @@ export class Watch {
     private readonly log: Log,
     private readonly clock: Clock = systemClock,
     private readonly timing: WatchTiming = defaultTiming,
+    private readonly telemetry: Telemetry = untold,
   ) {}
 
   /** @param sign without it: a comparison has found that something differs */
@@ -87,6 +86,11 @@ export class Watch {
     this.#lastSign = now;
     if (sign !== undefined) this.#signs.add(sign);
     this.#schedule();
+  }
+
+  /** How long the oldest sign has waited that no repair has dealt with; 0: there is none. */
+  get pendingMs(): number {
+    return this.#firstSign === undefined ? 0 : Math.max(0, this.clock.now() - this.#firstSign);
   }
 
   stop(): void {
@@ -148,6 +152,7 @@ export class Watch {
     } catch (error) {
       again = true;
       this.#failures += 1;
+      this.telemetry.tell({ kind: 'repair-failed', what: this.concern.name });
       this.#endOfFailure = this.clock.now();
       const retryMs = this.#backOff(this.#failures - 1);
       this.log.error(
@@ -182,11 +187,16 @@ export class Watch {
       at: new Date(now).toISOString(),
       author,
       count: done.length,
-      first: done.slice(0, shownChanges),
+      first: done.slice(0, shownInEvent),
       durationMs: now - started,
     };
     const { at: _, ...fields } = this.#last;
     this.log.warn(fields, `repaired ${this.concern.name} that somebody else had changed`);
+    const { count, first } = this.#last;
+    this.telemetry.tell({
+      ...{ kind: 'repair', what: this.concern.name, by: author, programs: authors.programs },
+      ...{ count, first, durationMs: now - firstSign },
+    });
     if (this.#undone === flappingLimit) {
       this.log.error(
         { author, retryMs: this.#backOff(0) },

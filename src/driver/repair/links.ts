@@ -4,6 +4,7 @@
  */
 import { ErrorList, wrapError } from '../../core/errors.js';
 import { describeLinkStep, type LinkStep, type ObservedLink } from '../../core/network/links.js';
+import { isManaged, networkLabel } from '../../core/network/network.js';
 import { segmentOf } from '../../core/segments/all.js';
 import type { NetworkState } from '../state/registry.js';
 import { applyLinkSteps } from '../usecases/apply.js';
@@ -13,10 +14,16 @@ import type { When } from './rules.js';
 import type { Signs } from './signs.js';
 import { repairSysctls, setBridgeSysctls } from './sysctls.js';
 
-/** From one link in so many on, a list of all costs less than asking for each of them. */
+/** A list of all links takes as long as asking for one link in so many. */
 const listedInTheTimeOf = 4;
 /** For fewer links than this a list saves nothing. */
 const fewLinks = 10;
+
+/** The parts of the world that are needed to compare links and to repair them. */
+export type ComparingLinks = Pick<
+  World,
+  'links' | 'loadModule' | 'log' | 'networkLocks' | 'registry' | 'rules' | 'settings' | 'sysctls'
+>;
 
 /** Names of the links to compare, by network. */
 type TouchedLinks = ReadonlyMap<NetworkState, ReadonlySet<string>>;
@@ -29,7 +36,7 @@ type TouchedLinks = ReadonlyMap<NetworkState, ReadonlySet<string>>;
  * @param known all links, if the caller has just listed them
  */
 export async function repairLinks(
-  world: World,
+  world: ComparingLinks,
   when: When,
   touched?: TouchedLinks,
   known?: readonly ObservedLink[],
@@ -80,7 +87,9 @@ function wrongLinks(
     ...segment.planAddresses(spec, device),
     ...segment.planUp(spec, device),
   ];
-  if (steps.length > 0) wrong.add(spec.bridge);
+  // Nothing is planned for an unmanaged bridge that is missing, and it is told of.
+  const isMissing = device === undefined && !isManaged(spec);
+  if (steps.length > 0 || isMissing) wrong.add(spec.bridge);
   for (const { spec: endpoint, record } of endpoints.values()) {
     const link = listed.get(endpoint.veth.host);
     if (record.phase !== 'ready' || link === undefined) continue;
@@ -90,7 +99,7 @@ function wrongLinks(
 }
 
 async function repairNetwork(
-  world: World,
+  world: ComparingLinks,
   state: NetworkState,
   when: When,
   names: ReadonlySet<string>,
@@ -112,6 +121,13 @@ async function repairNetwork(
   else if (observed === undefined) done.push(...(await setBridgeSysctls(world, spec, when)));
   await apply(segment.planAddresses(spec, observed));
   await apply(segment.planUp(spec, observed));
+  if (observed === undefined && !isManaged(spec) && when !== 'dry-run') {
+    world.log.warn(
+      { bridge: spec.bridge },
+      `the bridge of network ${networkLabel(spec)} is missing: with tsbridge.bridge=unmanaged none is made; when it is ` +
+        'there again, its containers become ports of it',
+    );
+  }
   const device = observed ?? (await world.links.find(spec.bridge));
   for (const { spec: endpoint, record } of state.endpoints.values()) {
     const { host } = endpoint.veth;
@@ -129,7 +145,7 @@ export class LinkConcern implements Concern {
   readonly name = 'links';
   readonly signs = ['start', 'links'] as const;
 
-  constructor(private readonly world: World) {}
+  constructor(private readonly world: ComparingLinks) {}
 
   differences(): Promise<string[]> {
     return repairLinks(this.world, 'dry-run', allLinks(this.world));
@@ -152,7 +168,7 @@ function allLinks({ registry }: Pick<World, 'registry'>): TouchedLinks {
   );
 }
 
-/** Without those whose network or endpoint has been removed since they changed. */
+/** The changed links by their networks, without those whose network or endpoint is gone by now. */
 function byNetwork(
   { registry }: Pick<World, 'registry'>,
   links: ReadonlySet<string>,
@@ -161,7 +177,11 @@ function byNetwork(
   for (const link of links) {
     const owner = registry.ownerOf(link);
     if (owner === undefined) continue;
-    touched.set(owner, (touched.get(owner) ?? new Set()).add(link));
+    const names = touched.get(owner) ?? new Set();
+    touched.set(owner, names.add(link));
+    // A bridge that somebody else has made again has none of its ports, which are reported no more.
+    if (link !== owner.spec.bridge || isManaged(owner.spec)) continue;
+    for (const { spec } of owner.endpoints.values()) names.add(spec.veth.host);
   }
   return touched;
 }

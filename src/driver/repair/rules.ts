@@ -9,6 +9,7 @@ import { shortId } from '../../core/names.js';
 import type { Port } from '../../core/ports/port.js';
 import type { Rule } from '../../core/rules/rule.js';
 import type { RuleChange } from '../../core/rules/rule-set.js';
+import { hostPortsOf } from '../state/registry.js';
 import { saveNetwork } from '../state/saving.js';
 import { rulesMoved } from '../state/transitions.js';
 import type { World } from '../world.js';
@@ -52,7 +53,7 @@ async function forgetStrays(
   if (!changes.some(canTranslateUdp)) return;
   const published = world.registry
     .endpoints()
-    .map(({ spec, record }) => ({ endpoint: spec.id, bindings: record.bindings }));
+    .map(({ spec, record }) => ({ endpoint: spec.id, bindings: hostPortsOf(record) }));
   await world.strayFlows.forget(published);
 }
 

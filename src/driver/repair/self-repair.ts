@@ -3,7 +3,7 @@ import { messageOf } from '../../core/errors.js';
 import { type Clock, systemClock } from '../clock.js';
 import type { World } from '../world.js';
 import type { Concern, Poll, SignListener } from './concern.js';
-import { Watch, type WatchStatus } from './debounce.js';
+import { defaultTiming, Watch, type WatchStatus } from './debounce.js';
 import { type Sign, subjectsOf } from './signs.js';
 
 /** By the concern's name. */
@@ -16,12 +16,15 @@ export class SelfRepair {
 
   constructor(
     concerns: readonly Concern[],
-    private readonly world: Pick<World, 'log' | 'registry'>,
+    private readonly world: Pick<World, 'log' | 'registry' | 'telemetry'>,
     private readonly listeners: readonly SignListener[] = [],
     private readonly clock: Clock = systemClock,
   ) {
     this.#watches = new Map(
-      concerns.map((concern) => [concern, new Watch(concern, world.log, clock)]),
+      concerns.map((concern) => [
+        concern,
+        new Watch(concern, world.log, clock, defaultTiming, world.telemetry),
+      ]),
     );
   }
 
@@ -34,10 +37,10 @@ export class SelfRepair {
     }
   }
 
-  noticed(sign: Sign): void {
+  noticed(told: Sign): void {
     if (!this.#started) return;
-    for (const listener of this.listeners) listener.noticed(sign);
-    if (isOfOthers(this.world, sign)) return;
+    for (const listener of this.listeners) listener.noticed(told);
+    const sign: Sign = isOfOthers(this.world, told) ? { kind: 'routes' } : told;
     const subjects = subjectsOf(sign);
     for (const [concern, watch] of this.#watches) {
       if (concern.signs.some((subject) => subjects.includes(subject))) watch.changed(sign);
@@ -47,6 +50,13 @@ export class SelfRepair {
   status(): RepairStatus {
     return Object.fromEntries(
       [...this.#watches].map(([{ name }, watch]) => [name, watch.status()] as const),
+    );
+  }
+
+  /** By the concern's name: how long the oldest sign has waited for a repair, in milliseconds. */
+  pending(): Readonly<Record<string, number>> {
+    return Object.fromEntries(
+      [...this.#watches].map(([{ name }, watch]) => [name, watch.pendingMs] as const),
     );
   }
 
@@ -68,7 +78,12 @@ export class SelfRepair {
 
   async #poll(concern: Concern, poll: Poll): Promise<void> {
     try {
-      if (await poll.differs()) this.#watches.get(concern)?.changed();
+      if (await poll.differs()) {
+        this.world.telemetry.tell({
+          ...{ kind: 'drift', what: concern.name, count: undefined, first: [] },
+        });
+        this.#watches.get(concern)?.changed();
+      }
     } catch (error) {
       this.world.log.warn({ error: messageOf(error) }, `reading ${concern.name} failed`);
     }
@@ -76,7 +91,7 @@ export class SelfRepair {
   }
 }
 
-/** Whether it is a link that none of our networks has: it leads to no repair. */
+/** Whether it is a link that none of our networks has: only routes of ours may lead by it. */
 function isOfOthers({ registry }: Pick<World, 'registry'>, sign: Sign): boolean {
   return (
     sign.kind === 'link' && sign.name !== undefined && registry.ownerOf(sign.name) === undefined

@@ -17,14 +17,17 @@ export type Sign =
       readonly author?: Author | undefined;
     }
   /** This link changed; without a name, any link may have. */
-  | { readonly kind: 'link'; readonly name?: string | undefined };
+  | { readonly kind: 'link'; readonly name?: string | undefined }
+  /** A route of ours was removed, or an interface changed that none of our networks has: routes may have gone with it. */
+  | { readonly kind: 'routes' };
 
 /** What a sign can be about. `firewalld`: firewalld has changed rules, its own or others. */
-export type Subject = 'start' | 'rules' | 'firewalld' | 'links';
+export type Subject = 'start' | 'rules' | 'firewalld' | 'links' | 'routes';
 
 export function subjectsOf(sign: Sign): readonly Subject[] {
   if (sign.kind === 'start') return ['start'];
-  if (sign.kind === 'link') return ['links'];
+  if (sign.kind === 'link') return ['links', 'routes'];
+  if (sign.kind === 'routes') return ['routes'];
   return [
     ...(sign.families.length > 0 ? (['rules'] as const) : []),
     ...(sign.author?.program === 'firewalld' ? (['firewalld'] as const) : []),
@@ -61,6 +64,7 @@ export class CollectedSigns implements Signs {
 
   add(sign: Sign): void {
     if (sign.kind === 'start') this.#merge(everything);
+    else if (sign.kind === 'routes') return;
     else if (sign.kind === 'link') {
       this.#merge({ families: [], links: sign.name === undefined ? 'any' : [sign.name] });
     } else {

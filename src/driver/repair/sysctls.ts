@@ -78,26 +78,31 @@ export async function setBridgeSysctls(
   return sysctls.map(describe);
 }
 
-/** Every network is compared once in so long, */
+/** Milliseconds in which every network is compared once. */
 const roundMs = 500;
-/** so many at a time, so that no call waits: reading a value takes some 6 µs. */
+/** Networks that are compared at a time, few enough that no call waits: reading a value takes some 6 µs. */
 const networksAtOnce = 100;
 
 /**
- * The kernel reports no change below /proc/sys, so what networks count on is read periodically.
+ * Keeps the settings of networks. The kernel reports no change below /proc/sys, so they are read periodically.
  */
 export class SettingConcern implements Concern {
   readonly name = 'settings';
   readonly signs = [];
   #next = 0;
 
-  constructor(private readonly world: World) {}
+  constructor(
+    private readonly world: Pick<
+      World,
+      'loadModule' | 'log' | 'networkLocks' | 'registry' | 'rules' | 'settings' | 'sysctls'
+    >,
+  ) {}
 
   differences(): Promise<string[]> {
     return this.#ofAll('dry-run');
   }
 
-  /** A start has set them with the links. */
+  /** Does nothing at a start, which sets the settings together with the links. */
   async repair(occasion: Occasion): Promise<string[]> {
     return occasion === 'start' ? [] : this.#ofAll('running');
   }

@@ -3,22 +3,38 @@
  * them.
  */
 import { isDeepStrictEqual } from 'node:util';
-import type { Family } from '../../core/address.js';
+import { anyIpv4, anyIpv6, type Family } from '../../core/address.js';
 import { generations } from '../../core/generations/all.js';
 import { forwardedBridges } from '../../core/generations/forwarded-bridges.js';
 import type { FirewallSettings, IsolatedNetwork } from '../../core/generations/generation.js';
+import { generationFor } from '../../core/generations/lan.js';
+import {
+  endpointPassageRules,
+  networkPassageRules,
+  type Passing,
+  passageGroups,
+} from '../../core/generations/passage.js';
 import type { EndpointSpec } from '../../core/network/endpoint.js';
-import { familyIn, type NetworkSpec } from '../../core/network/network.js';
+import { familyIn, isManaged, type NetworkSpec } from '../../core/network/network.js';
+import type { Port, PortBinding } from '../../core/ports/port.js';
+import { withGroups } from '../../core/rules/chain-groups.js';
 import type { BaseRules } from '../../core/rules/plan.js';
-import type { PlacedRule } from '../../core/rules/rule.js';
-import type { RuleSet } from '../../core/rules/rule-set.js';
+import type { PlacedRule, Rule, Table } from '../../core/rules/rule.js';
+import { RuleSet } from '../../core/rules/rule-set.js';
 import type { OwnThings } from '../../core/rules/stale.js';
 import { Yielding } from '../../yielding.js';
 import type { PublishedPorts } from '../firewall.js';
 import type { RuleSettings } from '../state/records.js';
-import { portsToWrite, type Registry } from '../state/registry.js';
+import { hostPortsOf, portsToWrite, type Registry } from '../state/registry.js';
 import type { GenerationChoice } from './generation-choice.js';
-import { makePortRules, PortRules, type Writer } from './port-rules.js';
+import { ownThings } from './own-things.js';
+import { makeGuards, makePortRules, PortRules, type Writer } from './port-rules.js';
+
+/** A port for rules of which only the kind matters. */
+const anyPort = 1 as Port;
+
+/** Milliseconds of counting before others get their turn; short, since calls of the engine come first. */
+const countingTurnMs = 2;
 
 export class DesiredRules {
   readonly #ports = new PortRules();
@@ -34,23 +50,42 @@ export class DesiredRules {
     return this.choice.current.baseRules(family, this.settings);
   }
 
-  /** Of both families. */
-  ofEndpoint(network: NetworkSpec, endpoint: EndpointSpec): PlacedRule[] {
-    const { current } = this.choice;
-    return ([4, 6] as const)
-      .filter((family) => this.#writes(network, family))
-      .flatMap((family) => current.endpointRules(network, endpoint, family));
+  /** Chains that are there only while something is in them, with the rules that lead there. */
+  groups(family: Family): readonly BaseRules[] {
+    return this.choice.writes(family) ? passageGroups(family) : [];
   }
 
-  /** Of both families; made in yields, and kept until {@link forgetPorts}. */
+  /** The rules of an endpoint without its ports, of both families. */
+  ofEndpoint(network: NetworkSpec, endpoint: EndpointSpec): PlacedRule[] {
+    const { generation } = this.#writer(network);
+    return ([4, 6] as const)
+      .filter((family) => this.#writes(network, family))
+      .flatMap((family) => [
+        ...generation.endpointRules(network, endpoint, family),
+        ...endpointPassageRules(network, endpoint, family),
+      ]);
+  }
+
+  /** The rules of published ports, of both families; made in yields, and kept until {@link forgetPorts}. */
   async ofPorts(
     network: NetworkSpec,
-    endpoint: Pick<EndpointSpec, 'id'>,
+    endpoint: Pick<EndpointSpec, 'id'> & Passing,
     ports: PublishedPorts,
     yielding?: Yielding,
   ): Promise<PlacedRule[]> {
     const rules = await this.#ports.of(network, endpoint, ports, this.#writer(network), yielding);
     return rules.filter(({ rule }) => this.#writes(network, rule.family));
+  }
+
+  /** Those rules of {@link ofPorts} that keep others than `tsbridge.publish_from` allows from host ports. */
+  guardsOf(
+    network: NetworkSpec,
+    endpoint: Passing,
+    bindings: readonly PortBinding[],
+  ): PlacedRule[] {
+    return makeGuards(network, endpoint, bindings).filter(({ rule }) =>
+      this.#writes(network, rule.family),
+    );
   }
 
   /**
@@ -71,7 +106,10 @@ export class DesiredRules {
 
   ofNetwork(network: NetworkSpec, family: Family, observed: RuleSet): PlacedRule[] {
     if (!this.#writes(network, family)) return [];
-    return this.#networkRules(network, family, observed, this.#writer(network));
+    return [
+      ...this.#networkRules(network, family, observed, this.#writer(network)),
+      ...networkPassageRules(network, family),
+    ];
   }
 
   #networkRules(
@@ -85,12 +123,31 @@ export class DesiredRules {
     const others = new Map<string, IsolatedNetwork>();
     for (const bridge of forwardedBridges(observed))
       others.set(bridge, { bridge, internal: false });
-    for (const spec of this.networks) others.set(spec.bridge, spec);
+    for (const spec of this.networks.filter(isManaged)) others.set(spec.bridge, spec);
     others.delete(network.bridge);
     const pairs = [...others.values()].flatMap(
       (other) => generation.pairRules?.(network, other, family) ?? [],
     );
     return [...own, ...pairs];
+  }
+
+  /** Rules of the kinds that the network's next published ports will have. */
+  foreseen(network: NetworkSpec): Rule[] {
+    const { generation, settings } = this.#writer(network);
+    return ([4, 6] as const).flatMap((family) => {
+      const subnet = familyIn(network, family)?.subnet;
+      if (subnet === undefined || !this.#writes(network, family)) return [];
+      return (['tcp', 'udp'] as const)
+        .flatMap((protocol) => {
+          const opened = { protocol, containerIp: subnet.address, containerPort: anyPort };
+          const hostIp = family === 4 ? anyIpv4 : anyIpv6;
+          return [
+            ...generation.portRules(network, { ...opened, hostIp, hostPort: anyPort }, settings),
+            ...(generation.routedPortRules?.(network, opened) ?? []),
+          ];
+        })
+        .map(({ rule }) => rule);
+    });
   }
 
   /**
@@ -110,8 +167,26 @@ export class DesiredRules {
       if ([state.record.phase, network.record.phase].includes('removing')) continue;
       await add(this.ofEndpoint(network.spec, spec));
       await add(await this.ofPorts(network.spec, spec, portsToWrite(state), yielding));
+      // Sockets that are being opened are guarded before they have their other rules.
+      if (state.publishing?.stage === 'sockets') {
+        await add(this.guardsOf(network.spec, spec, hostPortsOf(state.record)));
+      }
     }
     return rules;
+  }
+
+  /** How many desired rules there are. Those between our networks and networks of others are not counted. */
+  async count(family: Family): Promise<ReadonlyMap<Table, number>> {
+    const counts = new Map<Table, number>();
+    if (!this.choice.writes(family) || this.networks.length === 0) return counts;
+    const all = await this.ofAll(family, new RuleSet(), new Yielding(undefined, countingTurnMs));
+    for (const { rule } of [
+      ...all,
+      ...withGroups(this.base(family), this.groups(family), all).rules,
+    ]) {
+      counts.set(rule.table, (counts.get(rule.table) ?? 0) + 1);
+    }
+    return counts;
   }
 
   /** The rule settings with which the network's rules are written now. */
@@ -167,7 +242,8 @@ export class DesiredRules {
   ): Promise<PlacedRule[]> {
     const former = this.#formerOf(spec);
     if (former === undefined) return [];
-    return makePortRules(former.network, ports, former.writer, yielding);
+    // The passage does not change with settings, so that its rules are among those of the present.
+    return makePortRules(former.network, {}, ports, former.writer, yielding);
   }
 
   /** undefined: the rule settings have not changed since the network's rules were written. */
@@ -175,7 +251,8 @@ export class DesiredRules {
     const settings = this.registry.network(spec.id)?.record.ruleSettings;
     if (settings === undefined || isDeepStrictEqual(settings, this.ruleSettingsOf(spec))) return;
     const { generation: name, userlandProxy, loopbackSpared, ...more } = settings;
-    const writer = { generation: generations[name], settings: { userlandProxy, loopbackSpared } };
+    const generation = generationFor(generations[name], spec);
+    const writer = { generation, settings: { userlandProxy, loopbackSpared } };
     return { network: { ...spec, ...more }, writer };
   }
 
@@ -188,31 +265,16 @@ export class DesiredRules {
       .filter(({ record }) => record.phase !== 'ready')
       .flatMap(({ spec }) => this.ofNetwork(spec, family, observed));
     for (const { record, publishing, spec, network } of this.registry.endpoints()) {
-      if (record.phase === 'ready' && publishing !== 'rules') continue;
+      if (record.phase === 'ready' && publishing?.stage !== 'rules') continue;
       rules.push(...this.ofEndpoint(network.spec, spec));
       rules.push(...(await this.ofPorts(network.spec, spec, record)));
     }
     return rules;
   }
 
-  /**
-   * The bridges, subnets and ports by which a rule is known to be ours. undefined while a network's record
-   * cannot be read, since that network's rules could be taken for stale ones. A network that is being removed
-   * has no subnet any more: its removal can take long, and the subnet be given out meanwhile.
-   */
+  /** Bridges, subnets and ports of all networks, by which a rule is known to be ours. */
   ownThings(family: Family): OwnThings | undefined {
-    if (this.registry.unreadable.all().length > 0) return undefined;
-    const networks = this.registry.networks();
-    const bridgesOf = (made: boolean): ReadonlySet<string> =>
-      new Set(
-        networks.flatMap(({ spec, record }) => (record.bridgeMade === made ? spec.bridge : [])),
-      );
-    return {
-      bridges: bridgesOf(true),
-      sharedBridges: bridgesOf(false),
-      subnets: this.networks.flatMap((spec) => familyIn(spec, family)?.subnet ?? []),
-      bindings: this.registry.endpoints().flatMap((state) => portsToWrite(state).bindings),
-    };
+    return ownThings(this.registry, this.networks, family);
   }
 
   /** All networks but those that are being removed. */
@@ -223,9 +285,10 @@ export class DesiredRules {
       .map(({ spec }) => spec);
   }
 
-  #writer({ userlandProxy }: NetworkSpec): Writer {
+  #writer(network: NetworkSpec): Writer {
+    const { userlandProxy } = network;
     const settings = { userlandProxy, loopbackSpared: this.settings.userlandProxy };
-    return { generation: this.choice.current, settings };
+    return { generation: generationFor(this.choice.current, network), settings };
   }
 
   #writes(network: NetworkSpec, family: Family): boolean {

@@ -10,14 +10,24 @@ import type { PortBinding } from '../../core/ports/port.js';
 import type { PortGroup } from '../../core/ports/requests.js';
 import type { PlacedRule } from '../../core/rules/rule.js';
 import type { RuleChange } from '../../core/rules/rule-set.js';
-import type { Firewall, PublishedPorts, RepairOutcome, RepairScope } from '../firewall.js';
+import type {
+  DesiredCount,
+  Firewall,
+  PublishedPorts,
+  RepairOutcome,
+  RepairScope,
+} from '../firewall.js';
 import type { Links, Log, RuleBackend } from '../host.js';
 import type { RuleSettings } from '../state/records.js';
 import type { Registry } from '../state/registry.js';
 import { DesiredRules } from './desired-rules.js';
 import type { GenerationChoice } from './generation-choice.js';
+import type { PortMaps } from './port-maps.js';
 import { RuleCommits, type RuleRequest } from './rule-commits.js';
 import { RuleRepair } from './rule-repair.js';
+
+/** Networks of a host have few kinds: the newest ones tell which rules come next. */
+const foreseenNetworks = 4;
 
 export class IptablesFirewall implements Firewall {
   readonly #desired: DesiredRules;
@@ -32,6 +42,8 @@ export class IptablesFirewall implements Firewall {
     registry: Registry,
     links: Pick<Links, 'find' | 'list'>,
     log: Log,
+    /** Absent: no network has its ports in a map. */
+    private readonly maps?: PortMaps,
   ) {
     this.#desired = new DesiredRules(choice, settings, registry);
     this.#repairs = new RuleRepair(choice, settings, this.#desired, links, log);
@@ -67,12 +79,16 @@ export class IptablesFirewall implements Firewall {
     return this.#families.flatMap((family) => this.backend.problems(family));
   }
 
-  addNetwork(network: NetworkSpec): Promise<void> {
-    return this.#submit(() => ({ kind: 'add-network', network }));
+  async addNetwork(network: NetworkSpec): Promise<void> {
+    this.maps?.check(network);
+    await this.#submit(() => ({ kind: 'add-network', network }));
+    await this.maps?.addNetwork(network);
+    this.backend.foresee(this.#desired.foreseen(network));
   }
 
-  removeNetwork(network: NetworkSpec): Promise<void> {
-    return this.#submit(() => ({ kind: 'remove-network', network }));
+  async removeNetwork(network: NetworkSpec): Promise<void> {
+    await this.#submit(() => ({ kind: 'remove-network', network }));
+    await this.maps?.removeNetwork(network);
   }
 
   async addEndpoint(network: NetworkSpec, endpoint: EndpointSpec): Promise<void> {
@@ -100,23 +116,66 @@ export class IptablesFirewall implements Firewall {
     endpoint: EndpointSpec,
     ports: PublishedPorts,
   ): Promise<void> {
-    if (ports.bindings.length === 0 && ports.opened.length === 0) return;
-    // Not made here: what is submitted later, such as the removal of the same ports, must be planned later.
+    const { bindings, opened, added = [] } = ports;
+    if ([bindings, opened, added].every(({ length }) => length === 0)) return;
+    // The rules are made when the request is planned, not here: else a removal of the same ports that is submitted
+    // later could be planned first.
     await this.#add(() => this.#desired.ofPorts(network, endpoint, ports));
+    await this.maps?.addPorts(network, ports);
+  }
+
+  async guardPorts(
+    network: NetworkSpec,
+    endpoint: EndpointSpec,
+    bindings: readonly PortBinding[],
+  ): Promise<void> {
+    const rules = this.#desired.guardsOf(network, endpoint, bindings);
+    if (rules.length > 0) await this.#add(async () => rules);
+  }
+
+  async unguardPorts(
+    network: NetworkSpec,
+    endpoint: EndpointSpec,
+    tried: readonly (readonly PortBinding[])[],
+    { bindings, added = [] }: PublishedPorts,
+  ): Promise<void> {
+    const guards = (each: readonly PortBinding[]) =>
+      this.#desired.guardsOf(network, endpoint, each);
+    const stay = [bindings, ...added.map((each) => each.bindings)].flatMap(guards);
+    const texts = new Set(stay.map(({ rule }) => keyOf(rule)));
+    const gone = tried.flatMap(guards).filter(({ rule }) => !texts.has(keyOf(rule)));
+    if (gone.length === 0) return;
+    if (stay.length > 0) await this.#add(async () => stay);
+    await this.#remove(gone);
+  }
+
+  whyUnguarded(family: Family): string | undefined {
+    if (!this.#families.includes(family) || !this.choice.writes(family)) {
+      return `no IPv${family} rules are written on this host`;
+    }
+    const missing = this.backend.missingTables(family);
+    const table = (['mangle', 'nat'] as const).find((each) => missing.has(each));
+    return table && `this kernel has no table ${table} for IPv${family}`;
   }
 
   async removePorts(
     network: NetworkSpec,
     endpoint: EndpointSpec,
     ports: PublishedPorts,
+    kept: PublishedPorts = { bindings: [], opened: [] },
   ): Promise<void> {
-    // The former ones now, not after a wait: a repair that ends meanwhile makes them unknown.
+    // The former rules are taken before any wait: a repair that ends meanwhile makes them unknown.
     const both = await Promise.all([
       this.#desired.formerOfPorts(network, ports),
       this.#desired.ofPorts(network, endpoint, ports),
     ]);
     this.#desired.forgetPorts(endpoint);
-    await this.#remove(both.flat());
+    // A container's port that is published twice has one rule that lets traffic in.
+    const stay = await this.#desired.ofPorts(network, endpoint, kept);
+    const texts = new Set(stay.map(({ rule }) => keyOf(rule)));
+    await this.maps?.removePorts(network, ports, kept);
+    const all = both.flat();
+    await this.#remove(texts.size === 0 ? all : all.filter(({ rule }) => !texts.has(keyOf(rule))));
   }
 
   /** Both families are read: a port held on an IPv6 address can belong to one that is translated for IPv4. */
@@ -137,6 +196,15 @@ export class IptablesFirewall implements Firewall {
     if (!this.choice.writes(family) || !this.#families.includes(family)) return;
     await this.#commits.get(family)?.submit({ kind: 'drop-forwarded' });
     this.#repairs.noteDrop(family);
+  }
+
+  async countDesired(): Promise<readonly DesiredCount[]> {
+    const counts: DesiredCount[] = [];
+    for (const family of this.#families) {
+      const byTable = await this.#desired.count(family);
+      for (const [table, count] of byTable) counts.push({ family, table, count });
+    }
+    return counts;
   }
 
   engineStarted(): void {
@@ -164,6 +232,8 @@ export class IptablesFirewall implements Firewall {
       changes.push(...(outcome?.changes ?? []));
     }
     if (!refused) this.#repairs.finished();
+    const networks = this.#desired.networks.slice(-foreseenNetworks);
+    this.backend.foresee(networks.flatMap((network) => this.#desired.foreseen(network)));
     return { changes, refused };
   }
 
@@ -172,7 +242,7 @@ export class IptablesFirewall implements Firewall {
     for (const commits of this.#commits.values()) commits.onRefusal(listener);
   }
 
-  /** Only those whose rules we may write (`--ip6tables`) and the host has. */
+  /** The families whose rules the settings let us write (`--ip6tables`) and the host has. */
   get #families(): Family[] {
     return [...this.#commits.keys()].filter(
       (family) => this.choice.mayWrite(family) && this.backend.supports(family),
@@ -208,4 +278,8 @@ export class IptablesFirewall implements Firewall {
     );
     for (const result of results) if (result.status === 'rejected') throw result.reason;
   }
+}
+
+function keyOf({ family, table, chain, text }: PlacedRule['rule']): string {
+  return `${family} ${table} ${chain} ${text}`;
 }

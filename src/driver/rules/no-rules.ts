@@ -1,13 +1,20 @@
 /** The backend of a daemon that writes no rules (`--iptables=false`). */
-import type { RuleBackend } from '../host.js';
+import type { MapTables, RuleBackend } from '../host.js';
 
 export const noRules: RuleBackend = {
   supports: () => false,
   read: () => refuse(),
   commit: () => refuse(),
   engineStarted: () => {},
+  foresee: () => {},
   problems: () => [],
   missingTables: () => new Set(),
+};
+
+export const noMaps: MapTables = {
+  obstacle: () => undefined,
+  read: async () => undefined,
+  commit: () => refuse(),
 };
 
 function refuse(): Promise<never> {

@@ -4,9 +4,18 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { Generation } from '../../core/generations/generation.js';
+import {
+  guardRules,
+  isGuarded,
+  openedPassageRules,
+  type Passing,
+  portPassageRules,
+} from '../../core/generations/passage.js';
 import type { EndpointId } from '../../core/names.js';
 import type { EndpointSpec } from '../../core/network/endpoint.js';
 import type { NetworkSpec } from '../../core/network/network.js';
+import { passageOf } from '../../core/network/passage.js';
+import type { PortBinding } from '../../core/ports/port.js';
 import { joinBindings, joinOpened } from '../../core/ports/runs.js';
 import type { PlacedRule } from '../../core/rules/rule.js';
 import { Yielding } from '../../yielding.js';
@@ -20,7 +29,7 @@ export interface Writer {
 
 interface MadeRules {
   readonly network: NetworkSpec;
-  readonly ports: PublishedPorts;
+  readonly ports: Required<PublishedPorts>;
   readonly writer: Writer;
   readonly rules: readonly PlacedRule[];
 }
@@ -31,16 +40,16 @@ export class PortRules {
   /** Of both families, in programming order. */
   async of(
     network: NetworkSpec,
-    endpoint: Pick<EndpointSpec, 'id'>,
-    { bindings, opened }: PublishedPorts,
+    endpoint: Pick<EndpointSpec, 'id'> & Passing,
+    { bindings, opened, added = [] }: PublishedPorts,
     writer: Writer,
     yielding = new Yielding(),
   ): Promise<readonly PlacedRule[]> {
-    if (bindings.length === 0 && opened.length === 0) return [];
-    const ports = { bindings, opened };
+    if ([bindings, opened, added].every(({ length }) => length === 0)) return [];
+    const ports = { bindings, opened, added };
     const made = this.#made.get(endpoint.id);
     if (made !== undefined && isMadeOf(made, network, ports, writer)) return made.rules;
-    const rules = await makePortRules(network, ports, writer, yielding);
+    const rules = await makePortRules(network, endpoint, ports, writer, yielding);
     this.#made.set(endpoint.id, { network, ports, writer, rules });
     return rules;
   }
@@ -59,27 +68,44 @@ export class PortRules {
 /** The same rules, made anew and not kept: for those that are only removed. */
 export async function makePortRules(
   network: NetworkSpec,
-  { bindings, opened }: PublishedPorts,
+  endpoint: Passing,
+  { bindings, opened, added = [] }: PublishedPorts,
   { generation, settings }: Writer,
   yielding: Yielding,
 ): Promise<PlacedRule[]> {
   const rules: PlacedRule[] = [];
-  for (const run of joinBindings(bindings, network.portRules)) {
-    rules.push(...generation.portRules(network, run, settings));
-    await yielding.pause();
+  for (const some of [bindings, ...added.map((each) => each.bindings)]) {
+    for (const run of joinBindings(some, network.portRules)) {
+      rules.push(...generation.portRules(network, run, settings));
+      rules.push(...portPassageRules(network, endpoint, run));
+      await yielding.pause();
+    }
   }
   for (const run of joinOpened(opened, network.portRules)) {
     rules.push(...(generation.routedPortRules?.(network, run) ?? []));
+    rules.push(...openedPassageRules(network, endpoint, run));
     await yielding.pause();
   }
   return rules;
+}
+
+/** The rules that keep others from host ports ({@link guardRules}). */
+export function makeGuards(
+  network: NetworkSpec,
+  endpoint: Passing,
+  bindings: readonly PortBinding[],
+): PlacedRule[] {
+  if (!isGuarded(passageOf(network, endpoint).publishFrom)) return [];
+  return joinBindings(bindings, network.portRules).flatMap((run) =>
+    guardRules(network, endpoint, run),
+  );
 }
 
 /** Compares values, not identities: a copy of the ports has the same rules. */
 function isMadeOf(
   made: MadeRules,
   network: NetworkSpec,
-  ports: PublishedPorts,
+  ports: Required<PublishedPorts>,
   writer: Writer,
 ): boolean {
   return (
@@ -87,7 +113,8 @@ function isMadeOf(
     isDeepStrictEqual(made.writer.settings, writer.settings) &&
     isDeepStrictEqual(made.network, network) &&
     haveSame(made.ports.bindings, ports.bindings) &&
-    haveSame(made.ports.opened, ports.opened)
+    haveSame(made.ports.opened, ports.opened) &&
+    haveSame(made.ports.added, ports.added)
   );
 }
 

@@ -4,9 +4,10 @@
  */
 import { awaitedLater } from '../../background.js';
 import type { Family } from '../../core/address.js';
-import { messageOf, wrapError } from '../../core/errors.js';
+import { DriverError, messageOf, wrapError } from '../../core/errors.js';
 import type { NetworkSpec } from '../../core/network/network.js';
-import { editWithoutTables, withoutTables } from '../../core/rules/missing-tables.js';
+import { withGroups, withUnused } from '../../core/rules/chain-groups.js';
+import { editWithoutTables, lossOf, withoutTables } from '../../core/rules/missing-tables.js';
 import { blindDeletions, comparableBase, comparableEdit } from '../../core/rules/partial-chains.js';
 import { planInSteps, type RuleEdit } from '../../core/rules/plan.js';
 import type { PlacedRule, Rule } from '../../core/rules/rule.js';
@@ -158,6 +159,8 @@ export class RuleCommits {
   ): Promise<Planned> {
     if (request.kind === 'repair') return this.#planRepair(request.scope, later, model, yielding);
     const edit = await this.#editOf(request, model);
+    const loss = lossOf(this.family, this.backend.missingTables(this.family), edit);
+    if (loss !== undefined) throw new DriverError('firewall-failed', loss);
     const blind = blindDeletions(model, edit.remove);
     const planned = await this.#changes(edit, model, yielding);
     const changes = [...planned, ...blind];
@@ -188,9 +191,13 @@ export class RuleCommits {
   /** Plans the edit, and applies the changes to the model. */
   async #changes(edit: RuleEdit, model: RuleSet, yielding: Yielding): Promise<RuleChange[]> {
     const missing = this.backend.missingTables(this.family);
-    const base = withoutTables(missing, comparableBase(model, this.desired.base(this.family)));
+    const groups = this.desired.groups(this.family);
+    const all = withGroups(this.desired.base(this.family), groups, edit.add);
+    const base = withoutTables(missing, comparableBase(model, all));
     await yielding.pause();
-    return yielding.run(planInSteps(model, base, editWithoutTables(missing, edit)));
+    return yielding.run(
+      planInSteps(model, base, editWithoutTables(missing, withUnused(edit, groups))),
+    );
   }
 
   async #editOf(

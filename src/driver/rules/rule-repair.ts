@@ -83,6 +83,7 @@ export class RuleRepair {
       dropBase: [...this.#former]
         .filter((each) => each !== current)
         .map((each) => each.baseRules(family, this.settings)),
+      dropUnused: this.desired.groups(family),
       ...this.keptDrop(family, observed),
     };
     // Again: calls that came while the edit was made wait for this commit, which may contain their rules.
@@ -102,7 +103,8 @@ export class RuleRepair {
     const own = this.desired.ownThings(family);
     if (own === undefined || !this.choice.writes(family)) return [];
     const wanted = new RuleSet();
-    for (const { rule } of [...known, ...this.desired.base(family).rules]) {
+    const groups = this.desired.groups(family).flatMap(({ rules }) => rules);
+    for (const { rule } of [...known, ...this.desired.base(family).rules, ...groups]) {
       wanted.append(rule.table, rule.chain, rule.text);
     }
     await yielding.pause();

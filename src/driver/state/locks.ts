@@ -13,6 +13,9 @@ interface LockState {
 
 /** Locks by key, first come first served, so that a writer is not starved by readers. */
 export class KeyedLocks<Key> {
+  /** @param waited is told how long work waited for its turn, in milliseconds, if it had to */
+  constructor(private readonly waited: (ms: number) => void = () => undefined) {}
+
   readonly #locks = new Map<Key, LockState>();
 
   /** Runs `work` alone among everything under the same key. */
@@ -30,7 +33,11 @@ export class KeyedLocks<Key> {
     this.#locks.set(key, lock);
     const free = !lock.writer && lock.waiting.length === 0 && (!exclusive || lock.readers === 0);
     if (free) enter(lock, exclusive);
-    else await new Promise<void>((go) => lock.waiting.push({ exclusive, go }));
+    else {
+      const since = performance.now();
+      await new Promise<void>((go) => lock.waiting.push({ exclusive, go }));
+      this.waited(performance.now() - since);
+    }
     try {
       return await work();
     } finally {

@@ -11,6 +11,7 @@ import {
   parseEndpointId,
   parseNetworkId,
 } from '../../core/names.js';
+import type { GivenLimits } from '../../core/network/limits.js';
 import {
   type ExposedPort,
   type OpenPort,
@@ -19,8 +20,10 @@ import {
   parsePort,
   protocols,
 } from '../../core/ports/port.js';
+import { type AddedPorts, parsePublicationId } from '../../core/publications/publication.js';
 import { listField, objectField, textField, unreadableField } from '../../core/record-fields.js';
 import type { ProcessId } from '../host.js';
+import { decodeLimits } from './limit-records.js';
 
 /**
  * `creating` is written before the host is touched, `removing` before the first thing is taken
@@ -52,6 +55,10 @@ export interface NetworkRecord {
    * after a reboot, before the engine has started.
    */
   readonly ruleSettings: RuleSettings;
+  /** The engine that created it; absent if that could not be found out, and in records of earlier versions. */
+  readonly engine?: ProcessId;
+  /** Limits that an operator has set for all containers of the network. */
+  readonly limits?: GivenLimits;
   /** Which front end asked for it, and what it said: see `front-end.ts`. */
   readonly frontEnd: string;
   readonly input: unknown;
@@ -71,23 +78,37 @@ export interface EndpointRecord {
   readonly engine: ProcessId | undefined;
   /** Path of the container's network namespace, once the engine has said it. */
   readonly sandboxKey: string | undefined;
-  /** Chosen host ports. */
+  /** The container's end of the link was seen to be in the container: a start of it has succeeded. */
+  readonly moved?: true;
+  /** Published ports with the host addresses and ports that were chosen for them. */
   readonly bindings: readonly PortBinding[];
-  /** Ports that another endpoint of the container has taken over, and will give back: `usecases/siblings.ts`. */
+  /** Ports that another endpoint of the container has taken over, and will give back: `usecases/ports/siblings.ts`. */
   readonly yielded: readonly PortBinding[];
-  /** Published without a host port: those of a network in mode `routed`. */
+  /** Ports that an operator has published, beside the engine's: `usecases/ports/added-ports.ts`. */
+  readonly added: readonly AddedPorts[];
+  /** Ports that are published without a host port: those of a network in mode `routed`. */
   readonly opened: readonly OpenPort[];
   readonly exposed: readonly ExposedPort[];
   /** Ports that are being released: written before their rules are removed, which may still be there. */
-  readonly released?: Pick<EndpointRecord, 'bindings' | 'opened'>;
+  readonly released?: RecordedPorts;
+  /**
+   * When the engine published `bindings`; RFC 3339, UTC. undefined: there are none, or a version before 0.2.0 wrote
+   * the record.
+   */
+  readonly publishedAt: string | undefined;
+  /** Limits that an operator has set for this endpoint. */
+  readonly limits?: GivenLimits;
 }
+
+/** Ports that have rules. */
+export type RecordedPorts = Pick<EndpointRecord, 'bindings' | 'opened' | 'added'>;
 
 export function encodeNetwork(record: NetworkRecord): unknown {
   return { ...record, addressesMade: record.addressesMade.map(cidrText) };
 }
 
 export function encodeEndpoint(record: EndpointRecord): unknown {
-  const { released, ...rest } = record;
+  const { released, added: _, ...rest } = record;
   return {
     ...rest,
     ...encodePorts(record),
@@ -97,9 +118,10 @@ export function encodeEndpoint(record: EndpointRecord): unknown {
   };
 }
 
-function encodePorts({ bindings, opened }: Pick<EndpointRecord, 'bindings' | 'opened'>) {
+function encodePorts({ bindings, opened, added }: RecordedPorts) {
   return {
     bindings: bindings.map(encodeBinding),
+    ...(added.length === 0 ? {} : { added: added.map(encodeAdded) }),
     opened: opened.map((port) => [port.protocol, port.containerIp, port.containerPort]),
   };
 }
@@ -112,6 +134,10 @@ const encodeBinding = (b: PortBinding): unknown => [
   b.containerPort,
 ];
 
+function encodeAdded({ publication, bindings }: AddedPorts): unknown {
+  return { publication, bindings: bindings.map(encodeBinding) };
+}
+
 /** Throws `record-unreadable`; the store adds the name of the file. */
 export function decodeNetwork(value: unknown): NetworkRecord {
   const fields = objectField(value, 'record');
@@ -122,6 +148,8 @@ export function decodeNetwork(value: unknown): NetworkRecord {
     bridgeMade: fields.bridgeMade === true,
     addressesMade: addresses(fields.addressesMade ?? []),
     ruleSettings: ruleSettings(objectField(fields.ruleSettings ?? fields.terms, 'ruleSettings')),
+    ...(fields.engine === undefined ? {} : { engine: engine(fields.engine) }),
+    ...(fields.limits === undefined ? {} : { limits: decodeLimits(fields.limits) }),
     frontEnd: frontEnd(fields.frontEnd),
     input: objectField(fields.input, 'input'),
   };
@@ -137,21 +165,28 @@ export function decodeEndpoint(value: unknown): EndpointRecord {
     phase: old ? 'created' : phase(fields.phase),
     sequence: number(fields.sequence, 'sequence'),
     nameAttempt: number(fields.nameAttempt, 'nameAttempt'),
-    engine:
-      fields.engine === undefined ? undefined : (textField(fields.engine, 'engine') as ProcessId),
+    engine: fields.engine === undefined ? undefined : engine(fields.engine),
     sandboxKey:
       fields.sandboxKey === undefined ? undefined : textField(fields.sandboxKey, 'sandboxKey'),
+    ...(fields.moved === true && { moved: true as const }),
     ...decodePorts(fields),
     yielded: listField(fields.yielded ?? [], 'yielded').map(binding),
     ...(fields.released === undefined
       ? {}
       : { released: decodePorts(objectField(fields.released, 'released')) }),
+    publishedAt:
+      fields.publishedAt === undefined ? undefined : textField(fields.publishedAt, 'publishedAt'),
+    ...(fields.limits === undefined ? {} : { limits: decodeLimits(fields.limits) }),
     exposed: listField(fields.exposed, 'exposed').map(exposed),
     networkId: id(parseNetworkId, fields.networkId ?? input.networkId, 'networkId'),
     endpointId: id(parseEndpointId, fields.endpointId ?? input.endpointId, 'endpointId'),
     frontEnd: frontEnd(fields.frontEnd),
     input,
   };
+}
+
+function engine(value: unknown): ProcessId {
+  return textField(value, 'engine') as ProcessId;
 }
 
 function addresses(value: unknown): Cidr[] {
@@ -163,9 +198,10 @@ function addresses(value: unknown): Cidr[] {
   });
 }
 
-function decodePorts(fields: Record<string, unknown>): Pick<EndpointRecord, 'bindings' | 'opened'> {
+function decodePorts(fields: Record<string, unknown>): RecordedPorts {
   return {
     bindings: listField(fields.bindings, 'bindings').map(binding),
+    added: listField(fields.added ?? [], 'added').map(added),
     opened: listField(fields.opened ?? [], 'opened').map(opened),
   };
 }
@@ -178,6 +214,13 @@ function binding(value: unknown): PortBinding {
   const to = parsePort(number(containerPort, 'bindings'));
   if (!hostIp || !containerIp || !from || !to) throw unreadableField('bindings', 'a port binding');
   return { protocol: protocol(name), hostIp, hostPort: from, containerIp, containerPort: to };
+}
+
+function added(value: unknown): AddedPorts {
+  const fields = objectField(value, 'added');
+  const publication = parsePublicationId(textField(fields.publication, 'added'));
+  if (publication === undefined) throw unreadableField('added', 'ports of a publication');
+  return { publication, bindings: listField(fields.bindings, 'added').map(binding) };
 }
 
 function exposed(value: unknown): ExposedPort {

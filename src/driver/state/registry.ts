@@ -3,7 +3,11 @@ import type { IpAddress } from '../../core/address.js';
 import type { EndpointId, NetworkId } from '../../core/names.js';
 import type { EndpointSpec } from '../../core/network/endpoint.js';
 import type { NetworkSpec } from '../../core/network/network.js';
-import type { EndpointRecord, NetworkRecord } from './records.js';
+import { hostOfIfb } from '../../core/network/shaping.js';
+import type { PortBinding } from '../../core/ports/port.js';
+import type { PublicationId } from '../../core/publications/publication.js';
+import { Publications } from './publications.js';
+import type { EndpointRecord, NetworkRecord, RecordedPorts } from './records.js';
 import { UnreadableRecords } from './unreadable.js';
 
 export interface NetworkState {
@@ -23,16 +27,32 @@ export interface EndpointState {
   readonly network: NetworkState;
   /** Changed by `transitions.ts` only. */
   readonly record: EndpointRecord;
-  /** What a call is opening for `record.bindings` right now; a repair then leaves these ports to the call. */
-  readonly publishing?: 'sockets' | 'rules' | undefined;
+  /** What a call is opening right now; a repair then leaves these ports to the call. */
+  readonly publishing?: Publishing | undefined;
+  /** The engine has said that the container leaves the network. */
+  readonly left?: boolean;
+}
+
+export interface Publishing {
+  readonly stage: 'sockets' | 'rules';
+  /** undefined: what is opened is `record.bindings`, else the publication's part of `record.added`. */
+  readonly publication: PublicationId | undefined;
 }
 
 /** What of its ports has rules: those whose sockets are being opened may turn out to be another program's. */
 export function portsToWrite({
-  record: { bindings, opened },
+  record: { bindings, opened, added },
   publishing,
-}: EndpointState): Pick<EndpointRecord, 'bindings' | 'opened'> {
-  return { bindings: publishing === 'sockets' ? [] : bindings, opened };
+}: EndpointState): RecordedPorts {
+  if (publishing?.stage !== 'sockets') return { bindings, opened, added };
+  const { publication } = publishing;
+  if (publication === undefined) return { bindings: [], opened, added };
+  return { bindings, opened, added: added.filter((each) => each.publication !== publication) };
+}
+
+/** The host ports of the engine and of operators. */
+export function hostPortsOf({ bindings, added }: RecordedPorts): readonly PortBinding[] {
+  return added.length === 0 ? bindings : [bindings, ...added.map((each) => each.bindings)].flat();
 }
 
 export class Registry {
@@ -53,11 +73,17 @@ export class Registry {
     endpoints?: readonly EndpointState[] | undefined;
   } = {};
   readonly unreadable = new UnreadableRecords();
+  readonly publications = new Publications();
 
   /** Larger than that of everything registered so far. */
   nextSequence(): number {
     this.#sequence += 1;
     return this.#sequence;
+  }
+
+  /** Also one whose record cannot be read: what is open for it stays open. */
+  isPublication(id: PublicationId): boolean {
+    return this.publications.get(id) !== undefined || this.unreadable.has(id);
   }
 
   network(id: NetworkId): NetworkState | undefined {
@@ -85,15 +111,20 @@ export class Registry {
     return [...(this.#byAddress.get(`${network} ${address}`) ?? [])];
   }
 
-  /** The network whose bridge this is, or the endpoint whose host end it is. */
+  /** The network whose bridge has this name, or one of whose endpoints has a link of this name. */
   ownerOf(link: string): NetworkState | undefined {
-    const endpoint = this.#byLink.get(link);
+    const endpoint = this.endpointWith(link);
     return endpoint?.network ?? this.#byBridge.get(link);
   }
 
-  /** The endpoint whose host end it is. */
+  /** The endpoint whose host's end has this name. */
   endpointOf(link: string): EndpointState | undefined {
     return this.#byLink.get(link);
+  }
+
+  /** The endpoint whose host's end has this name, or whose ifb (core/network/shaping.ts). */
+  endpointWith(link: string): EndpointState | undefined {
+    return this.#byLink.get(hostOfIfb(link));
   }
 
   addNetwork(spec: NetworkSpec, record: NetworkRecord, former = false): NetworkState {

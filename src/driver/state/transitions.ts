@@ -6,15 +6,26 @@
  * Whatever is planned from the records (rules, repairs) sees the new state from then on: so what is to be
  * removed leaves the record before it leaves the host, and no repair puts it back.
  */
+import type { GivenLimits } from '../../core/network/limits.js';
 import type { OpenPort, PortBinding } from '../../core/ports/port.js';
+import type { PublicationId } from '../../core/publications/publication.js';
 import type { ProcessId } from '../host.js';
-import type { EndpointRecord, NetworkRecord, RuleSettings } from './records.js';
+import type { EndpointRecord, NetworkRecord, RecordedPorts, RuleSettings } from './records.js';
 import type { EndpointState, NetworkState } from './registry.js';
 
 /** What others can reach of an endpoint. */
-export type PublishedPorts = Pick<EndpointRecord, 'bindings' | 'opened' | 'exposed' | 'yielded'>;
+export type PublishedPorts = Pick<
+  EndpointRecord,
+  'bindings' | 'opened' | 'exposed' | 'yielded' | 'publishedAt'
+>;
 
-const noPorts: PublishedPorts = { bindings: [], opened: [], exposed: [], yielded: [] };
+const noPorts: PublishedPorts = {
+  bindings: [],
+  opened: [],
+  exposed: [],
+  yielded: [],
+  publishedAt: undefined,
+};
 
 /** All of the network is on the host. */
 export function networkMade(state: NetworkState): void {
@@ -41,6 +52,18 @@ export function rulesMoved(state: NetworkState, ruleSettings: RuleSettings): voi
   changeNetwork(state, { ruleSettings });
 }
 
+/** An operator has set limits for the network's containers. @param limits undefined: none were ever set */
+export function networkLimited(state: NetworkState, limits: GivenLimits | undefined): void {
+  const { limits: _, ...record } = state.record;
+  mutable(state).record = limits === undefined ? record : { ...record, limits };
+}
+
+/** An operator has set limits for one endpoint. @param limits undefined: none were ever set */
+export function endpointLimited(state: EndpointState, limits: GivenLimits | undefined): void {
+  const { limits: _, ...record } = state.record;
+  mutable(state).record = limits === undefined ? record : { ...record, limits };
+}
+
 /** All of the endpoint is on the host, and the engine is told so next. */
 export function endpointMade(state: EndpointState): void {
   changeEndpoint(state, { phase: 'created' });
@@ -53,11 +76,17 @@ export function joined(
   engine: ProcessId | undefined,
 ): void {
   changeEndpoint(state, { phase: 'ready', sandboxKey, engine });
+  mutable(state).left = false;
 }
 
-/** The container's end was seen to have left the host: the endpoint was joined, though that is not on record. */
+/** The engine takes the container out of the network: nothing is published on the endpoint any more. */
+export function left(state: EndpointState): void {
+  mutable(state).left = true;
+}
+
+/** The container's end was seen to have left the host: the endpoint was joined, also if that is not on record. */
 export function observedMoved(state: EndpointState): void {
-  changeEndpoint(state, { phase: 'ready' });
+  changeEndpoint(state, { phase: 'ready', moved: true });
 }
 
 /** Ports are chosen and bound next; a repair does not write their rules before they are. */
@@ -66,7 +95,7 @@ export function publishing(
   ports: Pick<EndpointRecord, 'opened' | 'exposed'>,
 ): void {
   changeEndpoint(state, ports);
-  mutable(state).publishing = 'sockets';
+  mutable(state).publishing = { stage: 'sockets', publication: undefined };
 }
 
 /** The engine has joined the container to a network in mode `routed`: these are open from now on. */
@@ -74,14 +103,37 @@ export function portsOpened(state: EndpointState, opened: readonly OpenPort[]): 
   changeEndpoint(state, { opened });
 }
 
-/** These host ports are taken in the allocator and are bound next: a release gives all of them back. */
-export function portsChosen(state: EndpointState, bindings: readonly PortBinding[]): void {
-  changeEndpoint(state, { bindings });
+/**
+ * The driver has taken these host ports in the allocator, and binds them next; a release gives all of them back.
+ *
+ * @param now RFC 3339, UTC; `tsbridge ports` shows it
+ */
+export function portsChosen(
+  state: EndpointState,
+  bindings: readonly PortBinding[],
+  now: string,
+): void {
+  changeEndpoint(state, { bindings, publishedAt: bindings.length === 0 ? undefined : now });
 }
 
 /** The sockets are open: the rules are added next, by the call or by a repair that comes first. */
 export function portsBound(state: EndpointState): void {
-  mutable(state).publishing = 'rules';
+  mutable(state).publishing = { stage: 'rules', publication: state.publishing?.publication };
+}
+
+/** An operator publishes: ports are chosen and bound next. */
+export function adding(state: EndpointState, publication: PublicationId): void {
+  mutable(state).publishing = { stage: 'sockets', publication };
+}
+
+/** As {@link portsChosen}, for what an operator publishes. */
+export function addedChosen(
+  state: EndpointState,
+  publication: PublicationId,
+  bindings: readonly PortBinding[],
+): void {
+  const others = state.record.added.filter((each) => each.publication !== publication);
+  changeEndpoint(state, { added: [...others, { publication, bindings }] });
 }
 
 /** The call that published has ended, with or without an error. */
@@ -100,8 +152,17 @@ export function releaseRecord(
   kept: readonly OpenPort[] = [],
 ): EndpointRecord {
   const { bindings } = record;
-  const released = { bindings, opened: withoutPorts(record.opened, kept) };
+  const released = { bindings, opened: withoutPorts(record.opened, kept), added: [] };
   return { ...record, ...noPorts, opened: kept, released };
+}
+
+/** As {@link releaseRecord}, for what operators have published; the engine's ports stay. */
+export function unpublishedRecord(
+  { record }: EndpointState,
+  ids: ReadonlySet<PublicationId>,
+): EndpointRecord {
+  const released = { bindings: [], opened: [], added: addedOf(record, ids) };
+  return { ...record, added: withoutAdded(record, ids), released };
 }
 
 /** Another endpoint of the container takes these ports over. */
@@ -124,10 +185,30 @@ export function portsGivenBack(state: EndpointState, ports: readonly PortBinding
 
 /** The ports are taken off the host next, but those to keep. Answers with what they were. */
 export function releasing(state: EndpointState, kept: readonly OpenPort[] = []): PublishedPorts {
-  const { bindings, opened, exposed, yielded } = state.record;
+  const { bindings, opened, exposed, yielded, publishedAt } = state.record;
   changeEndpoint(state, { ...noPorts, opened: kept });
-  return { bindings, opened: withoutPorts(opened, kept), exposed, yielded };
+  return { bindings, opened: withoutPorts(opened, kept), exposed, yielded, publishedAt };
 }
+
+/** As {@link releasing}, for what operators have published. */
+export function unpublishing(
+  state: EndpointState,
+  ids: ReadonlySet<PublicationId>,
+): RecordedPorts['added'] {
+  const gone = addedOf(state.record, ids);
+  changeEndpoint(state, { added: withoutAdded(state.record, ids) });
+  return gone;
+}
+
+/** As {@link releaseFailed}. */
+export function unpublishFailed(state: EndpointState, added: RecordedPorts['added']): void {
+  changeEndpoint(state, { added: [...state.record.added, ...added] });
+}
+
+const addedOf = ({ added }: RecordedPorts, ids: ReadonlySet<PublicationId>) =>
+  added.filter(({ publication }) => ids.has(publication));
+const withoutAdded = ({ added }: RecordedPorts, ids: ReadonlySet<PublicationId>) =>
+  added.filter(({ publication }) => !ids.has(publication));
 
 function withoutPorts(ports: readonly OpenPort[], kept: readonly OpenPort[]): readonly OpenPort[] {
   return kept.length === 0 ? ports : ports.filter((port) => !kept.includes(port));

@@ -4,7 +4,7 @@
  */
 import { DriverError } from '../../core/errors.js';
 import { shortId } from '../../core/names.js';
-import { familiesOf, type NetworkSpec } from '../../core/network/network.js';
+import { familiesOf, isManaged, type NetworkSpec } from '../../core/network/network.js';
 import { bridgeNfCall, forwardingOf } from '../../core/network/sysctls.js';
 import type { World } from '../world.js';
 
@@ -13,6 +13,8 @@ export function needsBridgeFiltering(
   { rules, settings }: Pick<World, 'rules' | 'settings'>,
   network: NetworkSpec,
 ): boolean {
+  // What an unmanaged bridge passes is for those who made it to decide.
+  if (!isManaged(network)) return false;
   if (!settings.iptables || !network.ruleFamilies.includes(4)) return false;
   return !network.icc || (isRecent(rules) && !network.userlandProxy);
 }

@@ -6,6 +6,7 @@ import type { Cidr, MacAddress } from '../../core/address.js';
 import { DriverError, ErrorList, wrapError } from '../../core/errors.js';
 import { shortId, vethNames } from '../../core/names.js';
 import { type EndpointSpec, endpointLabel } from '../../core/network/endpoint.js';
+import { isManaged } from '../../core/network/network.js';
 import { segmentOf } from '../../core/segments/all.js';
 import type { AskedEndpoint } from '../front-end.js';
 import type { ProcessId } from '../host.js';
@@ -14,9 +15,13 @@ import { type EndpointState, type NetworkState, portsToWrite } from '../state/re
 import { saveEndpoint } from '../state/saving.js';
 import { endpointMade, endpointRemoving } from '../state/transitions.js';
 import type { World } from '../world.js';
+import { limitNew, removeIfb } from './limits.js';
+import { refuseMissingDevice } from './obstacles.js';
+import { refuseUnheld, warnOfEgressIp } from './passage.js';
+import { freeAdded } from './ports/added-ports.js';
+import { forgetFlows, freePorts } from './ports/publish.js';
+import { giveBack, inSandbox } from './ports/siblings.js';
 import { isOver } from './proofs.js';
-import { forgetFlows, freePorts } from './publish.js';
-import { giveBack, inSandbox } from './siblings.js';
 
 const nameAttempts = 4;
 
@@ -42,6 +47,7 @@ export async function createEndpoint(
     throw new DriverError('endpoint-exists', `endpoint ${label} exists with other options`);
   }
   for (const warning of warnings) world.log.warn({ endpoint: shortId(spec.id) }, warning);
+  refuseUnheld(world, network.spec, spec.passage);
   await makeRoom(world, network, spec);
   const state = await register(world, network, spec, {
     frontEnd: frontEnd.name,
@@ -56,11 +62,20 @@ export async function createEndpoint(
     await saveEndpoint(world, state);
     const rules = world.rules.addEndpoint(network.spec, spec);
     awaitedLater(rules);
-    await world.links.create(segmentOf(network.spec).endpointLink(network.spec, state.spec));
+    const segment = segmentOf(network.spec);
+    // Only an unmanaged bridge is looked up: the driver knows the MTU of one that it has made.
+    const device = isManaged(network.spec)
+      ? undefined
+      : await world.links.find(network.spec.bridge);
+    refuseMissingDevice(network.spec, device);
+    await world.links.create(segment.endpointLink(network.spec, state.spec, device));
+    // Limits are on the host's end, so that they are there before the engine moves the other end into the container.
+    await limitNew(world, state);
     await rules;
     endpointMade(state);
     // Before the answer: a start removes what is `creating`, as something that the engine was never told of.
     await saveEndpoint(world, state);
+    warnOfEgressIp(world, spec.passage, `endpoint ${label}`);
   } catch (error) {
     await removeEndpoint(world, state).catch(() => {});
     await world.removals.finished(spec.veth.host);
@@ -93,9 +108,11 @@ async function register(
         nameAttempt: attempt,
         sandboxKey: undefined,
         bindings: [],
+        added: [],
         yielded: [],
         opened: [],
         exposed: [],
+        publishedAt: undefined,
       },
     );
   }
@@ -150,10 +167,12 @@ export async function removeEndpoint(world: World, state: EndpointState): Promis
       // Another endpoint will get its address, so the flows that the container began must be forgotten, too.
       await inSandbox(world, state, async () => {
         if (!(await freePorts(world, state))) await forgetFlows(world, state, []);
+        await freeAdded(world, state);
         await giveBack(world, state);
       });
     }),
     errors.attempt(() => world.rules.removeEndpoint(network.spec, alone)),
+    errors.attempt(() => world.hostRoutes.removeOfEndpoint(state)),
   ]);
   if (!errors.failed) world.registry.removeEndpoint(state);
   // Endpoints that share the address may have lost equal rules of ports with it: theirs are added again.
@@ -165,6 +184,8 @@ export async function removeEndpoint(world: World, state: EndpointState): Promis
     // If the removal of the link took several attempts, the engine may have made the same id anew.
     if (errors.failed || world.registry.endpoint(spec.id) !== undefined) return;
     try {
+      // The ifb goes after the link, whose filter leads to it.
+      await removeIfb(world, state);
       await world.store.remove('endpoint', spec.id);
     } catch (error) {
       forgotten = error;

@@ -7,9 +7,17 @@ import { DriverError, ErrorList, messageOf, wrapError } from '../../core/errors.
 import { type NetworkId, shortId } from '../../core/names.js';
 import { conflictsWith } from '../../core/network/conflicts.js';
 import type { ObservedLink } from '../../core/network/links.js';
-import { type NetworkSpec, networkLabel, subnetsOf } from '../../core/network/network.js';
+import {
+  isManaged,
+  type NetworkSpec,
+  networkLabel,
+  subnetsOf,
+} from '../../core/network/network.js';
+import { nicsAmong } from '../../core/network/uplink.js';
 import { segmentOf } from '../../core/segments/all.js';
 import type { Asked, AskedNetwork } from '../front-end.js';
+import type { ProcessId } from '../host.js';
+import type { NetworkRecord } from '../state/records.js';
 import type { NetworkState } from '../state/registry.js';
 import { saveNetwork } from '../state/saving.js';
 import { networkMade, networkRemoving } from '../state/transitions.js';
@@ -18,11 +26,21 @@ import { applyLinkSteps, applySysctls } from './apply.js';
 import { ensureBridgeFiltering } from './bridge-filtering.js';
 import { removeEndpoint } from './endpoints.js';
 import { ensureForwarding } from './forwarding.js';
-import { refuseDevice, refuseUnknownClash, removalsInTheWay } from './obstacles.js';
+import {
+  refuseDevice,
+  refuseMissingDevice,
+  refuseUnknownClash,
+  removalsInTheWay,
+} from './obstacles.js';
+import { refuseUnheld, warnOfEgressIp } from './passage.js';
 import { isZoned } from './zones.js';
 
 /** A repeated call with the same arguments succeeds; with others it is `network-exists`. */
-export async function createNetwork(world: World, asked: AskedNetwork): Promise<void> {
+export async function createNetwork(
+  world: World,
+  asked: AskedNetwork,
+  caller?: ProcessId,
+): Promise<void> {
   const frontEnd = world.frontEnds.of(asked);
   const { settings, rules } = world;
   const { spec, warnings } = frontEnd.readNetwork(asked.input, settings, rules.generationName);
@@ -39,14 +57,20 @@ export async function createNetwork(world: World, asked: AskedNetwork): Promise<
   const others = world.registry.networks().map((other) => other.spec);
   conflictsWith(spec, [...others, ...world.registry.examined], frontEnd.words);
   for (const warning of warnings) world.log.warn({ network: shortId(spec.id) }, warning);
-  const kept = { frontEnd: frontEnd.name, input };
+  refuseUnheld(world, spec, spec.passage);
+  const kept = { frontEnd: frontEnd.name, input, ...(caller && { engine: caller }) };
   const { observed, state } = await register(world, spec, kept);
   try {
     await saveNetwork(world, state);
     await ensureNetwork(world, state, observed);
+    await world.hostRoutes.addOfNetwork(state);
     networkMade(state);
     await saveNetwork(world, state);
     background(world.log, 'looking for routes that clash', warnOfRoutes(world, spec));
+    warnOfEgressIp(world, spec.passage, `network ${label}`);
+    if (observed !== undefined && isManaged(spec)) {
+      background(world.log, 'looking for a NIC', warnOfNic(world, spec, observed));
+    }
     // So that the first published port does not wait for the start of the proxy process.
     if (!spec.internal) world.hostPorts.prepare();
   } catch (error) {
@@ -75,7 +99,7 @@ async function finishRemoval(world: World, state: NetworkState): Promise<void> {
 async function register(
   world: Pick<World, 'links' | 'registry' | 'removals' | 'rules'>,
   spec: NetworkSpec,
-  kept: Asked,
+  kept: Asked & Pick<NetworkRecord, 'engine'>,
 ): Promise<{ observed: ObservedLink | undefined; state: NetworkState }> {
   const { registry, rules } = world;
   registry.examined.add(spec);
@@ -106,6 +130,7 @@ async function examineDevice(
     throw new Error(`${spec.bridge} of a former network could not be removed yet (see the log)`);
   }
   const observed = await world.links.find(spec.bridge);
+  refuseMissingDevice(spec, observed);
   await refuseUnknownClash(world, spec, observed?.name);
   if (observed !== undefined) refuseDevice(spec, observed);
   return observed;
@@ -182,6 +207,7 @@ export async function takeAway(world: World, state: NetworkState): Promise<strin
     await errors.attempt(() => saveNetwork(world, state));
     return errors.message;
   }
+  await errors.attempt(() => world.hostRoutes.removeOfNetwork(state));
   // A failure is only logged: firewalld may keep the name of a bridge that is gone.
   await world.zones.remove(spec.bridge).catch((error) => {
     world.log.warn({ bridge: spec.bridge, error }, 'removing a bridge from its zone failed');
@@ -236,5 +262,27 @@ async function warnOfRoutes(world: Pick<World, 'links' | 'log'>, spec: NetworkSp
     }
   } catch (error) {
     world.log.debug({ error: messageOf(error) }, 'host routes could not be read');
+  }
+}
+
+/**
+ * Logs that the bridge carries a NIC of the host. As with Docker that is no error, since it works as long as no other
+ * network has to leave by the bridge.
+ */
+async function warnOfNic(
+  world: Pick<World, 'links' | 'log'>,
+  spec: NetworkSpec,
+  observed: ObservedLink,
+): Promise<void> {
+  try {
+    const [nic] = nicsAmong(await world.links.portsOf(observed));
+    if (nic === undefined) return;
+    world.log.warn(
+      { network: shortId(spec.id), bridge: spec.bridge },
+      `${spec.bridge} carries ${nic}: rules of the network drop what other networks send out by it; with ` +
+        '-o tsbridge.bridge=unmanaged they do not',
+    );
+  } catch (error) {
+    world.log.debug({ error: messageOf(error) }, 'the ports of a bridge could not be read');
   }
 }

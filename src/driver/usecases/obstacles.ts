@@ -6,6 +6,7 @@ import type { ObservedLink } from '../../core/network/links.js';
 import {
   familiesOf,
   familyIn,
+  isManaged,
   type NetworkSpec,
   networkLabel,
   subnetsOf,
@@ -68,6 +69,20 @@ export function refuseDevice(spec: NetworkSpec, observed: ObservedLink): void {
   if (reason === undefined) return;
   const way = 'choose another name with -o com.docker.network.bridge.name=NAME';
   throw new DriverError('network-conflict', `${reason}; ${way}`);
+}
+
+/**
+ * Refuses an unmanaged bridge that is not there: the driver does not make it.
+ *
+ * @throws {DriverError} `options-invalid`
+ */
+export function refuseMissingDevice(spec: NetworkSpec, observed: ObservedLink | undefined): void {
+  if (observed !== undefined || isManaged(spec)) return;
+  throw new DriverError(
+    'options-invalid',
+    `com.docker.network.bridge.name=${spec.bridge}: there is no such bridge, and with tsbridge.bridge=unmanaged ` +
+      `none is made: make it first (ip link add name ${spec.bridge} type bridge), or leave tsbridge.bridge out`,
+  );
 }
 
 /** Why the bridge belongs to the built-in driver, as its name says: `docker0`, or `br-` with an id's digits. */

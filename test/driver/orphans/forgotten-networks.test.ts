@@ -75,6 +75,20 @@ t.test('an operator forgets a network', async (t) => {
   await engine.driver.createNetwork(engine.network(5, 'other'));
 });
 
+t.test('forgotten: the answer comes when the record is gone, and not before', async (t) => {
+  const { host, engine } = await start();
+  await engine.driver.createNetwork(engine.network(5));
+  await engine.start();
+  const { networkId } = engine.ids(5);
+  host.store.remove = async () => {
+    throw new Error('EIO');
+  };
+  await t.rejects(forgetNetwork(engine.world, networkId, false), {
+    code: 'link-failed',
+    message: /its record not deleted/,
+  });
+});
+
 t.test('a network in use is not forgotten', async (t) => {
   const { host, engine } = await start();
   const { world, driver } = engine;

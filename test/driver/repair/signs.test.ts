@@ -37,8 +37,8 @@ t.test('a transaction that changed no tables of iptables is about rules of nobod
   const firewalld = { program: 'firewalld', pid: 2 };
   for (const [sign, subjects] of [
     [{ kind: 'start' }, ['start']],
-    [{ kind: 'link' }, ['links']],
-    [{ kind: 'link', name: 'br-a' }, ['links']],
+    [{ kind: 'link' }, ['links', 'routes']],
+    [{ kind: 'link', name: 'br-a' }, ['links', 'routes']],
     [{ kind: 'rules', families: [] }, []],
     [{ kind: 'rules', families: [], author: nft }, []],
     [{ kind: 'rules', families: [6], author: nft }, ['rules']],

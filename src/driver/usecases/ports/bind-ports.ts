@@ -2,18 +2,19 @@
  * The host ports of an endpoint: chooses, binds and records them. Binding and recording run at the same
  * time, and the rules are made meanwhile.
  */
-import { familyOf } from '../../core/address.js';
-import { DriverError } from '../../core/errors.js';
-import { bindFailure } from '../../core/generations/bind-failure.js';
-import { sharingOf } from '../../core/generations/udp-sockets.js';
-import { shortId } from '../../core/names.js';
-import { hostAndPort, type PortBinding } from '../../core/ports/port.js';
-import type { PortGroup } from '../../core/ports/requests.js';
-import type { Listener, ListenFailure } from '../host.js';
-import type { EndpointState } from '../state/registry.js';
-import { saveEndpoint } from '../state/saving.js';
-import { portsChosen } from '../state/transitions.js';
-import type { World } from '../world.js';
+import { familyOf } from '../../../core/address.js';
+import { DriverError } from '../../../core/errors.js';
+import { bindFailure } from '../../../core/generations/bind-failure.js';
+import { sharingOf } from '../../../core/generations/udp-sockets.js';
+import { type EndpointId, shortId } from '../../../core/names.js';
+import type { PortOwner } from '../../../core/ports/allocator.js';
+import { bindingKey, hostAndPort, type PortBinding } from '../../../core/ports/port.js';
+import type { PortGroup } from '../../../core/ports/requests.js';
+import type { Listener, ListenFailure } from '../../host.js';
+import { type EndpointState, hostPortsOf } from '../../state/registry.js';
+import { saveEndpoint } from '../../state/saving.js';
+import { portsChosen } from '../../state/transitions.js';
+import type { World } from '../../world.js';
 
 /** How often a range or ephemeral port is tried again with the next number. */
 const maxAttempts = 100;
@@ -33,6 +34,18 @@ function withoutSharing(listener: Listener): Listener {
   return listener.sharing === 'if-held' ? { ...listener, sharing: undefined } : listener;
 }
 
+/** For whom ports are bound: the engine, or an operator beside it. */
+export interface BindingFor {
+  readonly owner: PortOwner;
+  /** Puts the chosen ports on the endpoint's record, in memory. */
+  choose(bindings: readonly PortBinding[]): void;
+}
+
+function forEngine(state: EndpointState): BindingFor {
+  const now = new Date().toISOString();
+  return { owner: ownerOf(state), choose: (bindings) => portsChosen(state, bindings, now) };
+}
+
 /**
  * Opens one socket for each address of each group; a group that fails is tried with the next port of its
  * range. The record has the chosen ports before they are bound, so that releasing the record releases
@@ -42,13 +55,47 @@ export async function bindPorts(
   world: Pick<World, 'allocator' | 'hostPorts' | 'rules' | 'store'>,
   state: EndpointState,
   groups: readonly PortGroup[],
+  bindingFor: BindingFor = forEngine(state),
+): Promise<void> {
+  const tried: (readonly PortBinding[])[] = [];
+  try {
+    await tryPorts(world, state, groups, bindingFor, tried);
+  } catch (error) {
+    await dropGuards(world, state, tried).catch(() => {});
+    throw error;
+  }
+  await dropGuards(world, state, tried);
+}
+
+/**
+ * Removes guards from ports that could not be bound. Called when all other sockets are open: a port that is kept can need
+ * the guard of one that was lost, of the same port of the container, or share one rule with it.
+ *
+ * @param tried the ports of each attempt
+ */
+async function dropGuards(
+  { rules }: Pick<World, 'rules'>,
+  { spec, network, record }: EndpointState,
+  tried: readonly (readonly PortBinding[])[],
+): Promise<void> {
+  const kept = new Set(hostPortsOf(record).map(bindingKey));
+  const isAsTried = tried.length < 2 && tried.flat().every((each) => kept.has(bindingKey(each)));
+  if (!isAsTried) await rules.unguardPorts(network.spec, spec, tried, record);
+}
+
+/** @param tried gets the ports of each attempt, before they are guarded */
+async function tryPorts(
+  world: Pick<World, 'allocator' | 'hostPorts' | 'rules' | 'store'>,
+  state: EndpointState,
+  groups: readonly PortGroup[],
+  { owner, choose }: BindingFor,
+  tried: (readonly PortBinding[])[],
 ): Promise<void> {
   const { userlandProxy } = state.network.spec;
-  const owner = ownerOf(state);
   const chosen = new Map<PortGroup, PortBinding[]>();
   const record = (): Promise<void> => {
     const bindings = groups.flatMap((group) => chosen.get(group) ?? []);
-    portsChosen(state, bindings);
+    choose(bindings);
     return saveEndpoint(world, state);
   };
   let open: readonly PortGroup[] = groups;
@@ -57,12 +104,14 @@ export async function bindPorts(
       for (const group of open) chosen.set(group, world.allocator.take(group, owner));
     } finally {
       // From here on, releasing the record releases them.
-      portsChosen(state, [...chosen.values()].flat());
+      choose([...chosen.values()].flat());
     }
     const wanted = open.flatMap((group) => chosen.get(group) ?? []);
     const listeners = wanted.map((binding) =>
       withoutSharing(listenerOf(world, userlandProxy, binding)),
     );
+    tried.push(wanted);
+    await world.rules.guardPorts(state.network.spec, state.spec, wanted);
     // All are awaited, also after a failure: a port whose `open` is not answered yet cannot be released.
     const [opened, recorded, made] = await Promise.allSettled([
       world.hostPorts.open(state.spec.id, listeners),
@@ -79,9 +128,14 @@ export async function bindPorts(
   await record();
 }
 
-/** For errors of other endpoints that want the same port. */
-export const ownerOf = ({ spec, network }: EndpointState): string =>
-  `endpoint ${shortId(spec.id)} on ${network.spec.bridge}`;
+/** Names the endpoint in errors of others that want the same port. */
+export const ownerOf = ({ spec, network }: EndpointState): PortOwner =>
+  endpointOwner(spec.id, network.spec.bridge);
+
+export const endpointOwner = (id: EndpointId, where: string): PortOwner => ({
+  name: `endpoint ${shortId(id)} on ${where}`,
+  wayOut: 'stop that container',
+});
 
 /**
  * Throws {@link DriverError} `port-allocated` if another endpoint has one of the ports. Ports of the

@@ -1,7 +1,7 @@
 /** The host's settings that decide which ports can be published. They are read each time, since they can change. */
-import { ephemeralPorts, loopbackIpv6Off, reservedPorts } from '../../core/network/sysctls.js';
-import { type EphemeralPorts, parseEphemeralPorts } from '../../core/ports/ephemeral.js';
-import type { Sysctls } from '../host.js';
+import { ephemeralPorts, loopbackIpv6Off, reservedPorts } from '../../../core/network/sysctls.js';
+import { type EphemeralPorts, parseEphemeralPorts } from '../../../core/ports/ephemeral.js';
+import type { Sysctls } from '../../host.js';
 
 export async function readEphemeralPorts(sysctls: Sysctls): Promise<EphemeralPorts> {
   const [range, reserved] = [await sysctls.read(ephemeralPorts), await sysctls.read(reservedPorts)];

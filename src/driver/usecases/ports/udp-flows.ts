@@ -1,7 +1,7 @@
 /** Forgets UDP flows to a host port that gets another owner. */
-import { familyOf } from '../../core/address.js';
-import type { PortBinding } from '../../core/ports/port.js';
-import type { World } from '../world.js';
+import { familyOf } from '../../../core/address.js';
+import type { PortBinding } from '../../../core/ports/port.js';
+import type { World } from '../../world.js';
 
 /**
  * Forgets flows by host port alone: those of the container's address were forgotten when its last holder

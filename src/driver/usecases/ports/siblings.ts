@@ -11,15 +11,16 @@
  * So an endpoint that is told to publish takes the host addresses of one family over from its sibling, or
  * leaves them there. When it releases its ports, the sibling gets them back.
  */
-import { type Family, familyOf } from '../../core/address.js';
-import { messageOf } from '../../core/errors.js';
-import { shortId } from '../../core/names.js';
-import type { PortBinding } from '../../core/ports/port.js';
-import type { PortGroup } from '../../core/ports/requests.js';
-import type { EndpointState } from '../state/registry.js';
-import { saveEndpoint } from '../state/saving.js';
-import { portsGivenBack, portsYielded } from '../state/transitions.js';
-import type { World } from '../world.js';
+import { type Family, familyOf } from '../../../core/address.js';
+import { messageOf } from '../../../core/errors.js';
+import { shortId } from '../../../core/names.js';
+import type { PortBinding } from '../../../core/ports/port.js';
+import type { PortGroup } from '../../../core/ports/requests.js';
+import { type EndpointState, portsToWrite } from '../../state/registry.js';
+import { saveEndpoint } from '../../state/saving.js';
+import { portsGivenBack, portsYielded } from '../../state/transitions.js';
+import type { World } from '../../world.js';
+import { isGuardedEndpoint } from '../passage.js';
 import { listenerOf, ownerOf } from './bind-ports.js';
 import { forgetUdpFlows } from './udp-flows.js';
 
@@ -108,12 +109,14 @@ export async function takeOver(
   const { spec, network } = from;
   portsYielded(from, bindings);
   await saveEndpoint(world, from);
+  const closing = world.hostPorts.close(
+    spec.id,
+    bindings.map((each) => listenerOf(world, network.spec.userlandProxy, each)),
+  );
+  if (isGuardedEndpoint(from)) await closing;
   await Promise.all([
-    world.hostPorts.close(
-      spec.id,
-      bindings.map((each) => listenerOf(world, network.spec.userlandProxy, each)),
-    ),
-    world.rules.removePorts(network.spec, spec, { bindings, opened: [] }),
+    closing,
+    world.rules.removePorts(network.spec, spec, { bindings, opened: [] }, portsToWrite(from)),
   ]);
   world.allocator.release(bindings);
   // A rule can be for both families of a port, so the ports that the sibling keeps are added again.
@@ -152,6 +155,7 @@ async function publishAgain(
   try {
     for (const each of bindings) taken.push(...world.allocator.take(groupOf(each), ownerOf(state)));
     const listeners = bindings.map((each) => listenerOf(world, network.spec.userlandProxy, each));
+    await world.rules.guardPorts(network.spec, spec, bindings);
     const [failure] = await world.hostPorts.open(spec.id, listeners);
     if (failure !== undefined) {
       await world.hostPorts.close(spec.id, listeners);
@@ -159,6 +163,7 @@ async function publishAgain(
     }
   } catch (error) {
     world.allocator.release(taken);
+    await world.rules.unguardPorts(network.spec, spec, [bindings], state.record).catch(() => {});
     throw error;
   }
   portsGivenBack(state, bindings);

@@ -3,15 +3,20 @@
  * cannot be bound never gets a rule, which would take packets away from the program that has the port.
  */
 import { isDeepStrictEqual } from 'node:util';
-import { DriverError, ErrorList } from '../../core/errors.js';
-import { shortId } from '../../core/names.js';
-import { routedFamilies } from '../../core/network/network.js';
-import { refuseSeparate } from '../../core/options/compact-requests.js';
-import type { PublishRequest } from '../../core/options/port-options.js';
-import type { OpenPort, PortBinding } from '../../core/ports/port.js';
-import { expandRequests, type PublishContext, routedPorts } from '../../core/ports/requests.js';
-import type { EndpointState } from '../state/registry.js';
-import { saveEndpoint } from '../state/saving.js';
+import { DriverError, ErrorList } from '../../../core/errors.js';
+import { shortId } from '../../../core/names.js';
+import { isManaged, routedFamilies } from '../../../core/network/network.js';
+import { refuseSeparate } from '../../../core/options/compact-requests.js';
+import type { PublishRequest } from '../../../core/options/port-options.js';
+import type { OpenPort, PortBinding } from '../../../core/ports/port.js';
+import {
+  expandRequests,
+  type PortGroup,
+  type PublishContext,
+  routedPorts,
+} from '../../../core/ports/requests.js';
+import { type EndpointState, hostPortsOf, portsToWrite } from '../../state/registry.js';
+import { saveEndpoint } from '../../state/saving.js';
 import {
   portsBound,
   portsOpened,
@@ -21,11 +26,14 @@ import {
   releaseFinished,
   releaseRecord,
   releasing,
-} from '../state/transitions.js';
-import type { World } from '../world.js';
-import { bindPorts, refuseTaken } from './bind-ports.js';
+} from '../../state/transitions.js';
+import { untold } from '../../telemetry.js';
+import type { World } from '../../world.js';
+import { isGuardedEndpoint, refuseUnguarded } from '../passage.js';
+import { bindPorts, listenerOf, refuseTaken } from './bind-ports.js';
 import { listensOnIpv6, readEphemeralPorts } from './port-settings.js';
 import { giveBack, shareOut, takeOver, withoutFamilies } from './siblings.js';
+import { tellPorts } from './told-ports.js';
 import { forgetUdpFlows } from './udp-flows.js';
 
 /**
@@ -47,6 +55,7 @@ export async function publishPorts(
   world.allocator.ephemeral = await readEphemeralPorts(world.sysctls);
   // Whatever can be refused is refused here, before the ports that are published are released.
   refuseTaken(world, state, groups, shares.taken);
+  refuseUnguarded(world, state, groups);
   const { ports: opened, ignored } = routedPorts(request.requests, context);
   await releasePorts(world, state, keptOpen(world, state, opened));
   if (groups.length === 0 && opened.length === 0 && request.exposed.length === 0) return;
@@ -59,7 +68,9 @@ export async function publishPorts(
         ports: ignored.length,
         first: { protocol, containerPort, hostPort: hostPorts?.first },
       },
-      'host ports ignored, because NAT is disabled (gateway mode routed)',
+      isManaged(network.spec)
+        ? 'host ports ignored, because NAT is disabled (gateway mode routed)'
+        : 'host ports ignored: the container is on a bridge of the LAN, and is reached at its own address',
     );
   }
   const joined = state.record.opened;
@@ -72,10 +83,13 @@ export async function publishPorts(
     // After the rules: before them, a client that goes on sending would begin the old flow again. Only by host
     // port, since the flows of the container's address were forgotten when its last holder released it.
     await world.strayFlows.forget([{ endpoint: spec.id, bindings: state.record.bindings }]);
+    tellPorts(world, 'published', state, state.record.bindings);
   } catch (error) {
     // They are released also if the record cannot be written.
     const kept = keptOpen(world, state, joined);
-    await releasePorts(world, state, kept).catch(() => freePorts(world, state).catch(() => {}));
+    // No event tells of the release, since none has told that these ports were published.
+    const quietly = { ...world, telemetry: untold };
+    await releasePorts(quietly, state, kept).catch(() => freePorts(quietly, state).catch(() => {}));
     await giveBack(world, state);
     throw error;
   } finally {
@@ -83,10 +97,19 @@ export async function publishPorts(
   }
 }
 
+/** The host ports that an operator's requests come to on this endpoint. */
+export async function groupsOf(
+  world: World,
+  state: EndpointState,
+  requests: PublishRequest['requests'],
+): Promise<PortGroup[]> {
+  return expandRequests(requests, await contextOf(world, state, { noProxy6To4: false }));
+}
+
 async function contextOf(
   world: World,
   { spec, network }: EndpointState,
-  { noProxy6To4 }: PublishRequest,
+  { noProxy6To4 }: Pick<PublishRequest, 'noProxy6To4'>,
 ): Promise<PublishContext> {
   return {
     containerIpv4: spec.ipv4?.address,
@@ -128,7 +151,7 @@ export function revokePorts(world: World, state: EndpointState): Promise<void> {
   return releasePorts(world, state, keptOpen(world, state, state.record.opened));
 }
 
-/** Those of the opened ports that stay open. */
+/** Which of the opened ports stay open. */
 function keptOpen(
   { rules }: World,
   { record }: EndpointState,
@@ -138,6 +161,12 @@ function keptOpen(
   return record.opened.filter((port) => wanted.some((each) => isDeepStrictEqual(each, port)));
 }
 
+/** The parts of the world that are needed to free ports. */
+export type Freeing = Pick<
+  World,
+  'allocator' | 'conntrack' | 'hostPorts' | 'registry' | 'rules' | 'telemetry'
+>;
+
 /**
  * Records the release, then frees the ports ({@link freePorts}), so that a start does not publish them
  * again. If the record cannot be written, nothing is released.
@@ -145,7 +174,7 @@ function keptOpen(
  * @param kept of the opened ports: those that stay open
  */
 export async function releasePorts(
-  world: Pick<World, 'allocator' | 'conntrack' | 'hostPorts' | 'registry' | 'rules' | 'store'>,
+  world: Freeing & Pick<World, 'store'>,
   state: EndpointState,
   kept: readonly OpenPort[] = [],
 ): Promise<void> {
@@ -161,8 +190,11 @@ export async function finishRelease(
 ): Promise<void> {
   const { released } = state.record;
   if (released === undefined) return;
-  await world.rules.removePorts(state.network.spec, state.spec, released);
-  await forgetFlows(world, state, released.bindings);
+  const { spec, network } = state;
+  await world.rules.removePorts(network.spec, spec, released, portsToWrite(state));
+  if (released.added.length === 0) await forgetFlows(world, state, released.bindings);
+  // The container goes on: its other flows stay.
+  else await forgetUdpFlows(world, hostPortsOf(released));
   releaseFinished(state);
   await saveEndpoint(world, state);
 }
@@ -172,7 +204,7 @@ export async function finishRelease(
  * Answers with false if nothing was published.
  */
 export async function freePorts(
-  world: Pick<World, 'allocator' | 'conntrack' | 'hostPorts' | 'registry' | 'rules'>,
+  world: Freeing,
   state: EndpointState,
   kept: readonly OpenPort[] = [],
 ): Promise<boolean> {
@@ -181,10 +213,20 @@ export async function freePorts(
   // From here on the ports are not desired, so that a repair does not put the rules back.
   const ports = releasing(state, kept);
   const { bindings } = ports;
+  const { added, opened } = state.record;
+  // The proxy process is told first to close the sockets: meanwhile the rules to remove are worked out. Guards
+  // stay until they are closed.
+  const closing = errors.attempt(() => closeAll(world, state, bindings));
+  if (isGuardedEndpoint(state)) await closing;
   await Promise.all([
-    // The sockets first: the rules to remove are made while the proxy process closes them.
-    errors.attempt(() => world.hostPorts.close(state.spec.id)),
-    errors.attempt(() => world.rules.removePorts(state.network.spec, state.spec, ports)),
+    closing,
+    errors.attempt(() =>
+      world.rules.removePorts(state.network.spec, state.spec, ports, {
+        bindings: [],
+        opened,
+        added,
+      }),
+    ),
   ]);
   await errors.attempt(() => forgetFlows(world, state, bindings));
   if (errors.failed) {
@@ -193,7 +235,22 @@ export async function freePorts(
     throw new DriverError('firewall-failed', `releasing published ports: ${errors.message}`);
   }
   world.allocator.release(bindings);
+  tellPorts(world, 'released', state, bindings);
   return true;
+}
+
+/** All sockets of the endpoint, but those of what operators have published. */
+async function closeAll(
+  { hostPorts, rules }: Pick<World, 'hostPorts' | 'rules'>,
+  { spec, network, record }: EndpointState,
+  bindings: readonly PortBinding[],
+): Promise<void> {
+  if (record.added.length === 0) return hostPorts.close(spec.id);
+  const { userlandProxy } = network.spec;
+  await hostPorts.close(
+    spec.id,
+    bindings.map((each) => listenerOf({ rules }, userlandProxy, each)),
+  );
 }
 
 function publishesOnly({ record }: EndpointState, kept: readonly OpenPort[]): boolean {

@@ -1,0 +1,229 @@
+/**
+ * The tables of networks with `tsbridge.port_rules=map`: made with the first such network of a family, taken away with
+ * the last, and in between changed by elements. A call writes its own elements without reading anything; when the
+ * kernel refuses that, the table is not as it was left, and all of it is compared.
+ */
+import type { Family } from '../../core/address.js';
+import { DriverError, messageOf } from '../../core/errors.js';
+import { parseInterfaceName } from '../../core/names.js';
+import type { NetworkSpec } from '../../core/network/network.js';
+import {
+  bridgeElement,
+  bridgeElements,
+  type Element,
+  elementText,
+  mapFamilies,
+  portElements,
+} from '../../core/port-map/elements.js';
+import { changeLines, type MapChange, planMap } from '../../core/port-map/plan.js';
+import { Yielding } from '../../yielding.js';
+import type { MappedPorts, MapRepair, PublishedPorts } from '../firewall.js';
+import type { Log, MapTables, RuleBackend } from '../host.js';
+import { hostPortsOf, portsToWrite, type Registry } from '../state/registry.js';
+
+const families: readonly Family[] = [4, 6];
+
+export class PortMaps implements MappedPorts {
+  /** The families whose table was there after our last change; undefined: nobody has looked yet. */
+  readonly #present = new Map<Family, boolean>();
+  /** The last piece of work of each family: the next one waits for it. */
+  readonly #last = new Map<Family, Promise<unknown>>();
+
+  /** @param writes whether rules of the family are written at all */
+  constructor(
+    private readonly tables: MapTables,
+    private readonly backend: Pick<RuleBackend, 'read' | 'supports'>,
+    private readonly writes: (family: Family) => boolean,
+    private readonly registry: Registry,
+    private readonly log: Log,
+  ) {}
+
+  /** @throws {DriverError} `options-invalid` if this host cannot have what the network asks for */
+  check(network: NetworkSpec): void {
+    for (const family of mapFamilies(network)) {
+      const reason = this.backend.supports(family)
+        ? this.tables.obstacle(family)
+        : family === 4
+          ? 'no rules are written on this host (--iptables=false, or no iptables):'
+          : undefined;
+      if (reason === undefined) continue;
+      throw new DriverError(
+        'options-invalid',
+        `tsbridge.port_rules=map: ${reason} leave the option out`,
+      );
+    }
+  }
+
+  /**
+   * Called when the network's rules are there. Also a network without the option has elements: its containers are spared, as
+   * chain DOCKER spares them.
+   */
+  async addNetwork(network: NetworkSpec): Promise<void> {
+    for (const family of this.#families()) {
+      if (this.#present.get(family) === true) {
+        await this.#change(family, { add: bridgeElements(network, family), remove: [] });
+      } else if (mapFamilies(network).includes(family)) await this.#inTurn(family);
+    }
+  }
+
+  async removeNetwork(network: NetworkSpec): Promise<void> {
+    for (const family of this.#families()) {
+      if (this.#present.get(family) === false) continue;
+      const isMapped = mapFamilies(network).includes(family);
+      if (isMapped && !this.#isWanted(family)) await this.#inTurn(family);
+      else if (this.#present.get(family) === true) {
+        await this.#change(family, { add: [], remove: bridgeElements(network, family) });
+      }
+    }
+  }
+
+  async addPorts(network: NetworkSpec, ports: PublishedPorts): Promise<void> {
+    for (const [family, add] of this.#byFamily(network, ports)) {
+      await this.#change(family, { add, remove: [] });
+    }
+  }
+
+  /** @param kept ports that the endpoint goes on publishing; an element that one of them needs stays */
+  async removePorts(
+    network: NetworkSpec,
+    ports: PublishedPorts,
+    kept: PublishedPorts,
+  ): Promise<void> {
+    const stay = new Set(
+      [...this.#byFamily(network, kept).values()].flatMap((some) => some.map(elementText)),
+    );
+    for (const [family, elements] of this.#byFamily(network, ports)) {
+      const remove = elements.filter((each) => !stay.has(elementText(each)));
+      await this.#change(family, { add: [], remove });
+    }
+  }
+
+  async repair(family: Family, dryRun: boolean): Promise<MapRepair> {
+    if (!this.#families().includes(family)) return { lines: [] };
+    return this.#inTurn(family, dryRun);
+  }
+
+  #families(): Family[] {
+    return families.filter((family) => this.writes(family) && this.backend.supports(family));
+  }
+
+  /** Whether a network that is to stay has ports in the map. */
+  #isWanted(family: Family): boolean {
+    return this.registry
+      .networks()
+      .some(
+        ({ spec, record }) => record.phase !== 'removing' && mapFamilies(spec).includes(family),
+      );
+  }
+
+  #byFamily(
+    network: NetworkSpec,
+    { bindings, added = [] }: PublishedPorts,
+  ): Map<Family, Element[]> {
+    const byFamily = new Map<Family, Element[]>();
+    if (network.portRules !== 'map') return byFamily;
+    const all = [bindings, ...added.map((each) => each.bindings)].flat();
+    const mine = this.#families();
+    for (const family of mapFamilies(network)) {
+      if (!mine.includes(family)) continue;
+      const elements = portElements(network, all, family);
+      if (elements.length > 0) byFamily.set(family, elements);
+    }
+    return byFamily;
+  }
+
+  async #change(
+    family: Family,
+    { add, remove }: Omit<Extract<MapChange, { op: 'change' }>, 'op'>,
+  ): Promise<void> {
+    if (add.length + remove.length === 0) return;
+    await this.#after(family, async () => {
+      try {
+        await this.tables.commit(family, { op: 'change', add, remove });
+      } catch (error) {
+        this.log.info(
+          { family, error: messageOf(error) },
+          'the map of ports is not as it was left; comparing all of it',
+        );
+        await this.#compare(family, false);
+      }
+    });
+  }
+
+  #inTurn(family: Family, dryRun = false): Promise<MapRepair> {
+    return this.#after(family, () => this.#compare(family, dryRun));
+  }
+
+  #after<T>(family: Family, work: () => Promise<T>): Promise<T> {
+    const done = (this.#last.get(family) ?? Promise.resolve()).then(work);
+    this.#last.set(
+      family,
+      done.catch(() => undefined),
+    );
+    return done;
+  }
+
+  /** Makes the table what it should be. */
+  async #compare(family: Family, dryRun: boolean): Promise<MapRepair> {
+    const isWanted = this.#isWanted(family);
+    const observed = await this.tables.read(family).catch((error) => {
+      // A kernel without nf_tables has no table to take away.
+      if (!isWanted) return undefined;
+      throw error;
+    });
+    const underway = new Set<string>();
+    const wanted = isWanted ? await this.#wanted(family, underway) : undefined;
+    const change = planMap(wanted, observed);
+    if (!dryRun) {
+      if (change !== undefined) await this.tables.commit(family, change);
+      this.#present.set(family, isWanted);
+    }
+    if (change === undefined) return { lines: [] };
+    if (change.op !== 'change') return { change, lines: changeLines(family, change) };
+    const told = (some: readonly Element[]): Element[] =>
+      some.filter((each) => !underway.has(elementText(each)));
+    const lines = changeLines(family, {
+      ...change,
+      add: told(change.add),
+      remove: told(change.remove),
+    });
+    return { change, lines };
+  }
+
+  /** @param underway is filled with elements that a call is about to write itself, which a repair must not report as missing */
+  async #wanted(family: Family, underway: Set<string>): Promise<Map<string, Element>> {
+    const wanted = new Map<string, Element>();
+    const yielding = new Yielding();
+    for (const name of await this.#sparedBridges(family)) {
+      const bridge = parseInterfaceName(name);
+      if (bridge === undefined) continue;
+      const element = bridgeElement(bridge);
+      wanted.set(elementText(element), element);
+    }
+    for (const { spec, record } of this.registry.networks()) {
+      if (record.phase === 'removing') continue;
+      for (const each of bridgeElements(spec, family)) wanted.set(elementText(each), each);
+    }
+    for (const state of this.registry.endpoints()) {
+      const { spec, record } = state.network;
+      if (!mapFamilies(spec).includes(family)) continue;
+      if ([state.record.phase, record.phase].includes('removing')) continue;
+      const ports = portElements(spec, hostPortsOf(portsToWrite(state)), family);
+      for (const each of ports) {
+        const text = elementText(each);
+        wanted.set(text, each);
+        if (state.publishing?.stage === 'rules') underway.add(text);
+      }
+      await yielding.pause();
+    }
+    return wanted;
+  }
+
+  /** Bridges of any driver that chain DOCKER leaves out (`-i BRIDGE -j RETURN`): the map has to spare them, too. */
+  async #sparedBridges(family: Family): Promise<string[]> {
+    const observed = await this.backend.read(family);
+    return observed
+      .rules('nat', 'DOCKER')
+      .flatMap((text) => /^-i (\S+) -j RETURN$/.exec(text)?.[1] ?? []);
+  }
+}

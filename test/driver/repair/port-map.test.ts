@@ -1,0 +1,165 @@
+/** Ports in the map: published, found changed, brought back and taken away, on a host in memory. */
+import t from 'tap';
+import { PortMapConcern } from '../../../src/driver/repair/port-map.js';
+import { everything } from '../../../src/driver/repair/signs.js';
+import { type FakeHost, makeHost, stateOf } from '../../fakes/fake-host.js';
+import { endpoint, id, ids, network, publish, start } from '../../fakes/one-container.js';
+
+const generic = (options: Record<string, string>) => ({ 'com.docker.network.generic': options });
+const map = generic({ 'tsbridge.port_rules': 'map' });
+const ports = publish([6, 80, 8080], [17, 53, 5353]);
+const bridges = 'IPv4 bridges br-ca978112ca1b';
+const tcp = 'IPv4 ports 0.0.0.0 . tcp . 8080 : 10.5.0.2 . 80';
+const udp = 'IPv4 ports 0.0.0.0 . udp . 5353 : 10.5.0.2 . 53';
+
+async function published(memory: FakeHost = makeHost()) {
+  const { driver, world } = await start(memory);
+  await driver.createNetwork(network(5, undefined, map));
+  await driver.createEndpoint(endpoint());
+  await driver.join(ids(), '/ns');
+  await driver.publishPorts(ids(), ports);
+  return { memory, driver, world, concern: new PortMapConcern(world) };
+}
+
+t.test('a table with the first network, elements with ports, nothing at the end', async (t) => {
+  const memory = makeHost();
+  const { driver, world } = await start(memory);
+  const before = stateOf(memory);
+  await driver.createNetwork(network(5, undefined, map));
+  t.strictSame(memory.maps.dump(), ['IPv4', bridges]);
+  await driver.createNetwork(network(6, id('c')));
+  t.equal(memory.maps.dump().length, 3, 'containers of another network are spared, too');
+  await driver.deleteNetwork(ids(id('c')).networkId);
+  await driver.createEndpoint(endpoint());
+  await driver.join(ids(), '/ns');
+  const rules = memory.firewall.dump();
+  await driver.publishPorts(ids(), ports);
+  t.strictSame(memory.maps.dump(), ['IPv4', bridges, tcp, udp]);
+  t.strictSame(memory.firewall.dump(), rules, 'no rule of a port');
+  await driver.revokePorts(ids());
+  t.strictSame(memory.maps.dump(), ['IPv4', bridges]);
+  await driver.publishPorts(ids(), ports);
+  await driver.leave(ids());
+  await driver.deleteEndpoint(ids());
+  await driver.deleteNetwork(ids().networkId);
+  await world.removals.idle();
+  t.strictSame(stateOf(memory).maps, before.maps);
+  t.strictSame(stateOf(memory).ports, []);
+});
+
+t.test('what others change comes back, and the flows of UDP are forgotten', async (t) => {
+  const { memory, concern } = await published();
+  const all = memory.maps.dump();
+  t.strictSame(await concern.differences(), []);
+  memory.maps.tables.get(4)?.delete('ports 0.0.0.0 . udp . 5353');
+  const missing = ['add to table ip tsbridge: ports 0.0.0.0 . udp . 5353 : 10.5.0.2 . 53'];
+  t.strictSame(await concern.differences(), missing);
+  const signs = (...families: (4 | 6)[]) => ({
+    families: new Set(families),
+    links: 'any' as const,
+  });
+  t.strictSame(await concern.repair('quiet', signs(6)), [], 'of the other family');
+  memory.conntrack.removed.length = 0;
+  t.strictSame(await concern.repair('quiet', signs(4)), missing);
+  t.match(memory.conntrack.removed, ['udp4 5353 both ways']);
+  memory.maps.tables.delete(4);
+  t.strictSame(await concern.repair('busy', everything), ['make table ip tsbridge (3 elements)']);
+  memory.maps.damaged.add(4);
+  t.strictSame(await concern.repair('busy', everything), ['make table ip tsbridge (3 elements)']);
+  const stranger = { set: 'ports', key: ['0.0.0.0', 17, 99], data: ['10.5.0.2', 99] } as const;
+  memory.maps.tables.get(4)?.set('ports 0.0.0.0 . udp . 99', stranger);
+  memory.conntrack.removed.length = 0;
+  await concern.repair('request', everything);
+  t.strictSame(memory.conntrack.removed, ['udp4 99'], 'of what led to a container');
+  t.strictSame(memory.maps.dump(), all);
+});
+
+t.test('ports with guards come back after their guards', async (t) => {
+  const memory = makeHost();
+  const { driver, world } = await start(memory);
+  const labels = { 'tsbridge.port_rules': 'map', 'tsbridge.publish_from': 'loopback' };
+  await driver.createNetwork(network(5, undefined, generic(labels)));
+  await driver.createEndpoint(endpoint());
+  await driver.join(ids(), '/ns');
+  const on = '0.0.0.0';
+  await driver.publishPorts(ids(), publish([6, 80, 8080, 8080, on], [17, 53, 5353, 5353, on]));
+  const concern = new PortMapConcern(world);
+  const rules = memory.firewall.dump();
+  const all = memory.maps.dump();
+  memory.firewall.flushRuleset();
+  t.strictSame(await concern.repair('busy', everything), [], 'nothing to do for the map');
+  memory.maps.tables.delete(4);
+  t.equal(await concern.repair('busy', everything), 'too-early', 'chains have to be made');
+  t.strictSame(memory.maps.dump(), []);
+  const done = await concern.repair('quiet', everything);
+  t.match(done, [/^create-chain/]);
+  t.equal(done.at(-1), 'make table ip tsbridge (3 elements)');
+  t.strictSame(memory.firewall.dump(), rules);
+  t.strictSame(memory.maps.dump(), all);
+});
+
+t.test('bridges of the engine’s own driver are spared as chain DOCKER spares them', async (t) => {
+  const { memory, concern } = await published();
+  memory.firewall.tables(4).get('nat')?.get('DOCKER')?.rules.push('-i docker0 -j RETURN');
+  t.strictSame(await concern.repair('quiet', everything), [
+    'add to table ip tsbridge: bridges docker0',
+  ]);
+  t.ok(memory.maps.dump().includes('IPv4 bridges docker0'));
+});
+
+t.test('a call that finds the table changed puts all of it right', async (t) => {
+  const { memory, driver } = await published();
+  const all = memory.maps.dump();
+  memory.maps.tables.delete(4);
+  await driver.revokePorts(ids());
+  t.strictSame(memory.maps.dump(), ['IPv4', bridges]);
+  memory.maps.tables.delete(4);
+  await driver.publishPorts(ids(), ports);
+  t.strictSame(memory.maps.dump(), all);
+});
+
+t.test('a refusal of the kernel undoes the network', async (t) => {
+  const memory = makeHost();
+  const { driver } = await start(memory);
+  const before = stateOf(memory);
+  memory.faults.plan('maps.make', 'the kernel refuses');
+  await t.rejects(driver.createNetwork(network(5, undefined, map)), /the kernel refuses/);
+  t.strictSame(stateOf(memory).maps, before.maps);
+  t.strictSame(stateOf(memory).records, []);
+});
+
+t.test('on a host with iptables-legacy', async (t) => {
+  const memory = makeHost();
+  const { driver } = await start(memory);
+  memory.maps.legacy = true;
+  await t.rejects(driver.createNetwork(network(5, undefined, map)), {
+    code: 'options-invalid',
+    message: /tsbridge\.port_rules=map: this host uses iptables-legacy: leave the option out/,
+  });
+  t.strictSame(memory.maps.dump(), []);
+});
+
+t.test(
+  'a start takes away the table of networks that are gone, and makes what is missing',
+  async (t) => {
+    const { memory } = await published();
+    const all = memory.maps.dump();
+    memory.maps.tables.delete(4);
+    await start(memory);
+    t.strictSame(memory.maps.dump(), all);
+    memory.store.records.clear();
+    await start(memory);
+    t.strictSame(memory.maps.dump(), []);
+  },
+);
+
+t.test('a kernel that cannot be asked for a table that nobody wants', async (t) => {
+  const memory = makeHost();
+  const { world } = await start(memory);
+  memory.maps.read = async () => {
+    throw new Error('no nf_tables');
+  };
+  t.strictSame(await new PortMapConcern(world).differences(), []);
+  const { driver } = await start(memory);
+  await t.rejects(driver.createNetwork(network(5, undefined, map)), /no nf_tables/);
+});
