@@ -13,8 +13,12 @@ const facts: Facts = {
   node: 'v24.0.0',
   iptables: 'nft',
   ip6tables: 'off',
+  ruleBackend: 'auto',
+  ruleCommits: null,
   proxy: null,
   longestStallMs: 0,
+  names: { from: 'docker', asOf: '2026-11-21T01:00:00.000Z', stale: false },
+  forgotten: [],
   problems: [],
 };
 const idle = { repairs: {}, last: undefined, steppedBack: false };
@@ -60,6 +64,7 @@ t.test('the status of a sound daemon has nothing degraded', async (t) => {
     generation: 'docker20',
     networks: 1,
     endpoints: 0,
+    testNetworks: 0,
     publishedPorts: 0,
     repairs,
     drift: { count: 0, first: [] },
@@ -86,7 +91,7 @@ t.test('drift is told, and gone after a reconciliation', async (t) => {
 
 t.test('the status names what is degraded', async (t) => {
   const { host, world, operator } = await start(
-    { problems: ['no ip6tables'] },
+    { problems: [{ reason: 'ip6tables-missing', text: 'no ip6tables' }] },
     { ...repairs, links: { ...idle, steppedBack: true } },
   );
   world.registry.unreadable.add({

@@ -1,4 +1,5 @@
 /** A host with its networks as a picture: bridges, containers, and what is published. Pure. */
+import { fitted as cut, rect, text } from './shapes.js';
 import { element, type SvgElement, type SvgNode, svgText } from './svg.js';
 
 export interface PictureContainer {
@@ -173,20 +174,8 @@ function networkWidth({ containers }: PictureNetwork): number {
   return columns * box.width + (columns - 1) * gap;
 }
 
-/** Cut to what fits into a box of this width, by characters as a person sees them. */
-function fitted(text: string, width: number): string {
-  const most = Math.floor((width - box.padding * 2) / 7.3);
-  const signs = Array.from(text);
-  return signs.length <= most ? text : `${signs.slice(0, most - 1).join('')}…`;
-}
-
-function rect(x: number, y: number, width: number, height: number, kind?: string): SvgElement {
-  return element('rect', { x, y, width, height, rx: 6, ...(kind ? { class: kind } : {}) });
-}
-
-function text(x: number, y: number, content: string, kind?: string): SvgElement {
-  return element('text', { x, y, ...(kind ? { class: kind } : {}) }, [content]);
-}
+/** Cut to what fits into a box of this width. */
+const fitted = (words: string, width: number): string => cut(words, width - box.padding * 2);
 
 type Point = readonly [x: number, y: number];
 

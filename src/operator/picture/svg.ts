@@ -5,13 +5,15 @@
  */
 
 /** The elements that pictures are made of; none of them loads or runs anything. */
-type ElementName = 'svg' | 'title' | 'style' | 'g' | 'rect' | 'path' | 'text';
+type ElementName = 'svg' | 'title' | 'style' | 'g' | 'a' | 'rect' | 'path' | 'text';
 
-/** No event handlers and no references. */
+/** No event handlers, and no references but {@link Fragment}s. */
 type AttributeName =
+  | 'aria-label'
   | 'class'
   | 'd'
   | 'height'
+  | 'id'
   | 'role'
   | 'rx'
   | 'viewBox'
@@ -20,9 +22,23 @@ type AttributeName =
   | 'xmlns'
   | 'y';
 
+declare const isFragment: unique symbol;
+/** `#port-3`: a place in the document itself, which is all that a link of a picture leads to. */
+export type Fragment = string & { readonly [isFragment]: true };
+
+/** @param index tells places of a kind apart */
+export function fragment(
+  kind: 'port' | 'container' | 'network' | 'group',
+  index: number,
+): Fragment {
+  return `#${kind}-${Math.trunc(index)}` as Fragment;
+}
+
 export interface SvgElement {
   readonly name: ElementName;
-  readonly attributes: Readonly<Partial<Record<AttributeName, string | number>>>;
+  readonly attributes: Readonly<
+    Partial<Record<AttributeName, string | number>> & { readonly href?: Fragment }
+  >;
   readonly children: readonly SvgNode[];
 }
 
@@ -69,7 +85,7 @@ const entities: Readonly<Record<string, string>> = {
  * As it may stand in XML. What XML does not allow (most control characters, halves of surrogate
  * pairs) and what turns the direction of writing around is shown as U+FFFD.
  */
-function escaped(text: string): string {
+export function escaped(text: string): string {
   return text
     .replace(/[\p{Cc}\p{Cs}\p{Bidi_Control}\uFFFE\uFFFF]/gu, '\uFFFD')
     .replace(/[&<>"']/g, (sign) => entities[sign] ?? '');
