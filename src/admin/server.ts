@@ -1,12 +1,11 @@
 /**
- * The operator's socket: `GET /status`, `POST /reconcile` with `{"dryRun": true}`, `POST /forget` with
- * `{"network": "br-0123456789ab", "dryRun": true}`. Answers are JSON;
- * an error is `{"error": {"code", "message"}}`, with a code of docs/errors.md.
+ * Serves the operators' socket. Each kind of request has a file in `routes/`. Answers are JSON unless a route
+ * says otherwise; an error is `{"error": {"code", "message"}}`, with a code of docs/errors.md.
  */
 import fastify, { type FastifyError, type FastifyInstance } from 'fastify';
 import { DriverError, messageOf } from '../core/errors.js';
 import type { Log } from '../driver/host.js';
-import type { Operator } from '../operator/status.js';
+import { lazyValidation } from '../lazy-validation.js';
 
 export interface AdminServer {
   readonly app: FastifyInstance;
@@ -14,36 +13,36 @@ export interface AdminServer {
   close(): Promise<void>;
 }
 
+/** Adds what one part of the daemon answers to. */
+export type AdminRoutes = (app: FastifyInstance, log: Log) => void;
+
 const bodyLimitBytes = 64 * 1024;
 
-export const reconcileBody = {
-  type: 'object',
-  properties: { dryRun: { type: 'boolean' } },
-  required: ['dryRun'],
-  additionalProperties: false,
-} as const;
+/** Milliseconds in which a request has to arrive, head and body; its answer may take any time. */
+const arrivalMs = 30_000;
 
-export const forgetBody = {
-  type: 'object',
-  properties: { network: { type: 'string', maxLength: 64 }, dryRun: { type: 'boolean' } },
-  required: ['network', 'dryRun'],
-  additionalProperties: false,
-} as const;
-
-export function createAdminServer(operator: Operator, log: Log): AdminServer {
+/** @param withinMs milliseconds after which the connection of a request that has not arrived whole is closed */
+export function createAdminServer(
+  routes: readonly AdminRoutes[],
+  log: Log,
+  withinMs = arrivalMs,
+): AdminServer {
   const app = fastify({
     bodyLimit: bodyLimitBytes,
     exposeHeadRoutes: false,
-    http: { requireHostHeader: false },
-    ajv: {
-      // A test checks the schemas, so that a start does not spend 0.1 s on it.
-      customOptions: { coerceTypes: false, removeAdditional: false, validateSchema: false },
+    requestTimeout: withinMs,
+    http: {
+      requireHostHeader: false,
+      headersTimeout: withinMs,
+      connectionsCheckingInterval: withinMs,
     },
   });
+  // The schemas are not validated here, which would take a start 0.1 s: a test does that.
+  app.setValidatorCompiler(lazyValidation({ useDefaults: true, validateSchema: false }));
   app.setErrorHandler((error: FastifyError | DriverError, request, reply) => {
     const known = error instanceof DriverError;
-    // An error without a code of ours comes from fastify: the request was wrong.
-    const complaint = !known && (error.statusCode ?? 500) < 500;
+    // An error without a code of docs/errors.md is fastify's: it refused the request.
+    const complaint = known ? error.code === 'bad-request' : (error.statusCode ?? 500) < 500;
     const code = known ? error.code : complaint ? 'bad-request' : 'internal';
     log.warn({ method: request.url, error }, 'operator call failed');
     return reply.status(complaint ? 400 : 500).send(answer(code, messageOf(error)));
@@ -53,28 +52,7 @@ export function createAdminServer(operator: Operator, log: Log): AdminServer {
       .status(404)
       .send(answer('method-unknown', `${request.method} ${request.url} is not known here`)),
   );
-  app.get('/status', () => operator.status());
-  app.post<{ Body: { dryRun: boolean } }>(
-    '/reconcile',
-    { schema: { body: reconcileBody } },
-    async ({ body }) => {
-      const { dryRun, changes, forgotten } = await operator.reconcile(body.dryRun);
-      const counts = Object.entries(changes).map(([name, { length }]) => [name, length] as const);
-      const fields = { dryRun, ...Object.fromEntries(counts) };
-      log.info(fields, 'reconciled because an operator asked for it');
-      return { dryRun, ...changes, forgotten };
-    },
-  );
-  app.post<{ Body: { network: string; dryRun: boolean } }>(
-    '/forget',
-    { schema: { body: forgetBody } },
-    async ({ body }) => {
-      const gone = await operator.forget(body.network, body.dryRun);
-      const fields = { dryRun: body.dryRun, network: gone.id.slice(0, 12) };
-      log.info(fields, 'an operator asked to forget a network');
-      return gone;
-    },
-  );
+  for (const add of routes) add(app, log);
   return {
     app,
     async close() {

@@ -1,8 +1,17 @@
 /** The operator's socket: what is asked, answered and refused. */
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { FastifyInstance } from 'fastify';
 import t from 'tap';
+import { upkeepRoutes } from '../../src/admin/routes/upkeep.js';
 import { createAdminServer } from '../../src/admin/server.js';
 import { DriverError } from '../../src/core/errors.js';
 import type { NetworkId } from '../../src/core/names.js';
+import type { Happening } from '../../src/driver/telemetry.js';
 import type { Operator, Reconciliation, Status } from '../../src/operator/status.js';
 import { RecordingLog } from '../fakes/recording-log.js';
 
@@ -24,9 +33,15 @@ function setUp(reconcile?: (dryRun: boolean) => Promise<Reconciliation>) {
       const id = 'a'.repeat(64) as NetworkId;
       return { id, bridge: network, bridgeGoes: true, subnets: [] };
     },
+    gc: async (dryRun) => {
+      asked.push(dryRun);
+      return { networks: [], endpoints: [], kept: ['network br-1: it is in use'] };
+    },
   };
   const log = new RecordingLog();
-  const server = createAdminServer(operator, log);
+  const told: Happening[] = [];
+  const telemetry = { tell: (happening: Happening) => void told.push(happening) };
+  const server = createAdminServer([upkeepRoutes(operator, telemetry)], log);
   const post = (payload?: object | string) =>
     server.app.inject({
       method: 'POST',
@@ -34,7 +49,7 @@ function setUp(reconcile?: (dryRun: boolean) => Promise<Reconciliation>) {
       headers: { 'content-type': 'application/json' },
       ...(payload === undefined ? {} : { payload }),
     });
-  return { asked, log, server, post };
+  return { asked, log, told, server, post };
 }
 
 t.test('the admin socket answers GET /status', async (t) => {
@@ -80,6 +95,52 @@ t.test('forget, for real and not', async (t) => {
   }
   t.equal((await post({ network: 'x'.repeat(65), dryRun: true })).statusCode, 400);
   t.equal(asked.length, 3, 'what is not understood reaches nobody');
+});
+
+t.test('what an operator changes is an event, what would be changed is none', async (t) => {
+  const { server, told } = setUp();
+  for (const dryRun of [true, false]) {
+    for (const [url, more] of [
+      ['/reconcile', {}],
+      ['/forget', { network: 'br-a' }],
+      ['/v1/gc', {}],
+    ] as const) {
+      await server.app.inject({ method: 'POST', url, payload: { ...more, dryRun } });
+    }
+  }
+  const event = (action: string, text: string) => ({ kind: 'operator', action, text });
+  t.strictSame(told, [
+    event('reconcile', 'rules: 1 changes, links: 0 changes, zones: 0 changes'),
+    event('forget', 'aaaaaaaaaaaa'),
+    event('gc', 'networks: 0 removed, endpoints: 0 removed, kept: 1'),
+  ]);
+});
+
+t.test('who never finishes a request is sent away, and others are answered', async (t) => {
+  const route = (app: FastifyInstance): void => {
+    app.get('/slow', () => sleep(400, { slow: true }));
+    app.post('/status', () => ({}));
+  };
+  const server = createAdminServer([route], new RecordingLog(), 100);
+  // Not in t.testdir(): the path of a socket has 107 bytes at most.
+  const folder = mkdtempSync(join(tmpdir(), 'tsbridge-admin-'));
+  const path = join(folder, 'admin.sock');
+  t.teardown(async () => {
+    await server.close();
+    rmSync(folder, { recursive: true });
+  });
+  await server.app.ready();
+  await new Promise<void>((resolve) => void server.app.server.listen({ path }, resolve));
+  const head = 'POST /status HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: 9\r\n';
+  const closed = ['', 'GET /sta', head, `${head}\r\n{`].map((begun) => {
+    const client = connect({ path }, () => void client.write(begun));
+    return once(client.resume(), 'close');
+  });
+  const patient = connect({ path }, () => void patient.write('GET /slow HTTP/1.1\r\n\r\n'));
+  const [answer] = await once(patient, 'data');
+  t.match(String(answer), /200 OK.*"slow":true/s, 'an answer may take any time');
+  patient.destroy();
+  t.equal((await Promise.all(closed)).length, 4);
 });
 
 t.test('what is not understood changes nothing', async (t) => {

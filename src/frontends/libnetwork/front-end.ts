@@ -1,10 +1,12 @@
 /** Docker's plugin protocol as the driver sees it: what it keeps of calls, and how that is read. */
 import { parseEndpoint } from '../../core/options/endpoint-options.js';
 import type { EndpointInput, NetworkInput } from '../../core/options/input.js';
+import { labels } from '../../core/options/network-labels.js';
 import { parseNetwork } from '../../core/options/network-options.js';
 import { wellKnown } from '../../core/options/option-reader.js';
 import { listField, objectField, textField } from '../../core/record-fields.js';
-import type { FrontEnd } from '../../driver/front-end.js';
+import { type FrontEnd, FrontEnds } from '../../driver/front-end.js';
+import { leasedAs } from '../../driver/leases.js';
 
 export const libnetwork: FrontEnd = {
   name: 'libnetwork',
@@ -16,6 +18,12 @@ export const libnetwork: FrontEnd = {
   readEndpoint: (input, network) => parseEndpoint(endpointInput(input), network),
 };
 
+/**
+ * The front ends of this version: libnetwork's, and the same under another name for networks of connectivity tests,
+ * which are created by the same calls.
+ */
+export const frontEnds = (): FrontEnds => new FrontEnds([libnetwork, leasedAs(libnetwork)]);
+
 /** Leaves the ports out: the record has them as bindings, and other calls bring their own. */
 function keepEndpoint(input: unknown): unknown {
   const { options, ...rest } = endpointInput(input);
@@ -26,6 +34,26 @@ function keepEndpoint(input: unknown): unknown {
 
 function asJson(value: unknown): unknown {
   return JSON.parse(JSON.stringify(value));
+}
+
+/**
+ * Options that belong to one network alone: the name of its bridge, and routes whose next hops are in its subnet. A second
+ * one with them would be refused.
+ */
+const ofOneNetwork: readonly string[] = [labels.bridgeName, labels.containerRoutes];
+
+/** The options of a network that another one can be created with. @param input what was kept of the first's call */
+export function optionsForAnother(input: unknown): Readonly<Record<string, unknown>> {
+  const { options } = networkInput(input);
+  const without = (from: Readonly<Record<string, unknown>>) =>
+    Object.fromEntries(Object.entries(from).filter(([name]) => !ofOneNetwork.includes(name)));
+  const generic = options[wellKnown.generic];
+  return {
+    ...without(options),
+    ...(generic === undefined || generic === null
+      ? {}
+      : { [wellKnown.generic]: without(objectField(generic, wellKnown.generic)) }),
+  };
 }
 
 /** A record is read as carefully as a call. */

@@ -2,6 +2,7 @@
  * Every method of the remote driver protocol (docs/docker-bridge.md 7.4): which use case, which
  * answer.
  */
+import { cidrText } from '../../core/address.js';
 import { DriverError } from '../../core/errors.js';
 import {
   type EndpointId,
@@ -9,6 +10,7 @@ import {
   parseEndpointId,
   parseNetworkId,
 } from '../../core/names.js';
+import type { ContainerRoute } from '../../core/network/network.js';
 import { parseSkippedGateways } from '../../core/options/network-options.js';
 import { parsePublish } from '../../core/options/port-options.js';
 import { show } from '../../core/problems.js';
@@ -78,7 +80,7 @@ export const routes: readonly Route[] = [
       return { SkipIPv4: skipped.ipv4, SkipIPv6: skipped.ipv6 };
     },
   })),
-  route('NetworkDriver.CreateNetwork', createNetworkBody, (body) => {
+  route('NetworkDriver.CreateNetwork', createNetworkBody, (body, caller) => {
     const networkId = networkIdOf(body);
     const input = {
       networkId,
@@ -88,7 +90,7 @@ export const routes: readonly Route[] = [
     };
     return {
       networkId,
-      run: (driver) => empty(driver.createNetwork({ networkId, frontEnd, input })),
+      run: (driver) => empty(driver.createNetwork({ networkId, frontEnd, input }, caller)),
       undo: (driver) => driver.deleteNetwork(networkId),
     };
   }),
@@ -177,18 +179,41 @@ const empty = async (work: Promise<void>) => {
 };
 
 /** Without a gateway the key is left out: the engine would parse an empty text as an address. */
-function joinAnswer({ interface: name, prefix, gateway, gatewayIpv6 }: JoinResult): object {
+function joinAnswer({
+  interface: name,
+  prefix,
+  gateway,
+  gatewayIpv6,
+  routes,
+  withoutGateway,
+}: JoinResult): object {
   return {
     InterfaceName: { SrcName: name, DstPrefix: prefix },
     ...(gateway === undefined ? {} : { Gateway: gateway }),
     ...(gatewayIpv6 === undefined ? {} : { GatewayIPv6: gatewayIpv6 }),
+    ...(routes === undefined ? {} : { StaticRoutes: routes.map(staticRoute) }),
+    ...(withoutGateway === undefined ? {} : { DisableGatewayService: true }),
+  };
+}
+
+/** libnetwork's types.NEXTHOP and types.CONNECTED. */
+const routeType = { via: 0, dev: 1 } as const;
+
+function staticRoute({ destination, via }: ContainerRoute): object {
+  return {
+    Destination: cidrText(destination),
+    RouteType: via === undefined ? routeType.dev : routeType.via,
+    ...(via === undefined ? {} : { NextHop: via }),
   };
 }
 
 function networkIdOf({ NetworkID }: NetworkBody): NetworkId {
   const id = parseNetworkId(NetworkID);
   if (id !== undefined) return id;
-  throw new DriverError('bad-request', `NetworkID ${show(NetworkID)} is not ${idForm}`);
+  throw new DriverError(
+    'bad-request',
+    `NetworkID ${show(NetworkID)} is not ${idForm}, nor an id of swarm`,
+  );
 }
 
 function idsOf(body: EndpointBody): EndpointIds {

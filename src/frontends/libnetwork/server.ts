@@ -3,12 +3,13 @@ import type { Socket } from 'node:net';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { DriverError } from '../../core/errors.js';
 import { show } from '../../core/problems.js';
-import type { Log, ProcessId } from '../../driver/host.js';
+import type { ProcessId } from '../../driver/host.js';
+import { type Telemetry, untold } from '../../driver/telemetry.js';
+import { lazyValidation } from '../../lazy-validation.js';
 import { type ListenOn, listenOn } from '../../unix-socket.js';
 import { asDriverError, rawBadRequest, sendAnswer, sendError } from './answer.js';
 import { budgetBodies } from './body-budget.js';
 import { parseJson } from './json.js';
-import { lazyValidation } from './lazy-validation.js';
 import { type Call, type Route, routes } from './routes.js';
 import { bodyMissing, type CallSettings, logIds, serveCall } from './serve-call.js';
 
@@ -17,6 +18,7 @@ export interface ServerSettings extends CallSettings {
   readonly bodyLimitBytes?: number;
   /** The process that has made this connection; asked once, when the connection is new. */
   readonly identifyCaller?: (socket: Socket) => Promise<ProcessId | undefined>;
+  readonly telemetry?: Telemetry;
   /** Called when large bodies have left so much garbage that it should be collected. */
   readonly collectGarbage?: () => void;
 }
@@ -24,6 +26,8 @@ export interface ServerSettings extends CallSettings {
 export interface PluginServer {
   /** For tests: `inject`. */
   readonly app: FastifyInstance;
+  /** How many calls are worked on. */
+  readonly open: number;
   listen(where: ListenOn): Promise<void>;
   /** Answers the calls that are being worked on, then ends every connection. */
   close(): Promise<void>;
@@ -42,7 +46,7 @@ export function createServer(settings: ServerSettings): PluginServer {
     frameworkErrors: (error, request, reply) => {
       onError(error, request, reply);
       // fastify calls no hook for a URL that it cannot parse, so the call is logged here.
-      logCall(settings.log, request, reply, notes.get(request));
+      logCall(settings, request, reply, notes.get(request));
     },
     clientErrorHandler: (error, socket) => {
       // Node.js reports each further part of the same bad request, and a client that went away, too.
@@ -83,7 +87,7 @@ export function createServer(settings: ServerSettings): PluginServer {
     );
   });
   app.addHook('onResponse', async (request, reply) => {
-    logCall(settings.log, request, reply, notes.get(request));
+    logCall(settings, request, reply, notes.get(request));
   });
   const open = countCalls(app);
   const callerOf = rememberCallers(app, settings);
@@ -93,6 +97,9 @@ export function createServer(settings: ServerSettings): PluginServer {
 
   return {
     app,
+    get open() {
+      return open.count();
+    },
     async listen(where) {
       await app.ready();
       await listenOn(app.server, where);
@@ -165,7 +172,12 @@ function addRoute(
 /** Any client can choose the URL, so it is escaped and cut for the log. */
 const methodOf = (request: FastifyRequest) => show(request.url.replace(/^\//, ''));
 
-function logCall(log: Log, request: FastifyRequest, reply: FastifyReply, note?: CallNote): void {
+function logCall(
+  { log, telemetry = untold }: ServerSettings,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  note?: CallNote,
+): void {
   const fields = {
     method: methodOf(request),
     ...logIds(note?.call ?? {}),
@@ -173,10 +185,23 @@ function logCall(log: Log, request: FastifyRequest, reply: FastifyReply, note?: 
   };
   if (note?.error === undefined) log.info({ ...fields, outcome: 'ok' }, 'call');
   else log.warn({ ...fields, outcome: 'error', error: note.error }, 'call');
+  const { error, call: { networkId, endpointId } = {} } = note ?? {};
+  telemetry.tell({
+    ...{ kind: 'call', method: knownMethod(request), network: networkId, endpoint: endpointId },
+    durationMs: fields.durationMs,
+    code: error === undefined ? 'ok' : error instanceof DriverError ? error.code : 'internal',
+  });
+}
+
+const methods: ReadonlySet<string> = new Set(routes.map(({ method }) => method));
+
+function knownMethod({ url }: FastifyRequest): string {
+  const method = url.slice(1);
+  return methods.has(method) ? method : 'other';
 }
 
 /** Calls whose body has come and whose answer is not out yet. */
-function countCalls(app: FastifyInstance): { none(): Promise<void> } {
+function countCalls(app: FastifyInstance): { none(): Promise<void>; count(): number } {
   const open = new Set<FastifyRequest>();
   let waiting: (() => void)[] = [];
   app.addHook('preValidation', async (request) => {
@@ -189,6 +214,7 @@ function countCalls(app: FastifyInstance): { none(): Promise<void> } {
     waiting = [];
   });
   return {
+    count: () => open.size,
     none: async () => {
       if (open.size > 0) await new Promise<void>((done) => waiting.push(done));
     },

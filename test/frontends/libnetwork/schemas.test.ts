@@ -1,7 +1,7 @@
 /** The schemas of both sockets are schemas: the servers themselves do not look at each start. */
 import fastify from 'fastify';
 import t from 'tap';
-import { reconcileBody } from '../../../src/admin/server.js';
+import { forgetBody, reconcileBody } from '../../../src/admin/routes/upkeep.js';
 import { routes } from '../../../src/frontends/libnetwork/routes.js';
 
 /** What a server that does look says of these bodies. */
@@ -14,8 +14,8 @@ async function check(bodies: readonly unknown[]): Promise<void> {
 }
 
 t.test('all schemas of calls are valid JSON schemas', async (t) => {
-  const bodies = [...routes.flatMap(({ schema }) => schema?.json ?? []), reconcileBody];
-  t.equal(bodies.length, 11);
+  const bodies = [...routes.flatMap(({ schema }) => schema?.json ?? []), reconcileBody, forgetBody];
+  t.equal(bodies.length, 12);
   await t.resolves(check(bodies));
 });
 

@@ -1,5 +1,6 @@
 /** What each method leads to, and how it is answered and logged. */
 import t from 'tap';
+import { parseCidr } from '../../../src/core/address.js';
 import { DriverError } from '../../../src/core/errors.js';
 import { endpointId, networkId } from '../../fakes/inputs.js';
 import { ids, setUp, vendorType } from '../../fakes/posted-requests.js';
@@ -152,6 +153,29 @@ t.test('the answer to Join has the IPv6 gateway', async (t) => {
   t.strictSame((await post('NetworkDriver.Join', ids)).json, {
     InterfaceName: { SrcName: 'v', DstPrefix: 'lan' },
     GatewayIPv6: 'fd00::1',
+  });
+});
+
+t.test('the answer to Join of a network without a way out says so', async (t) => {
+  const { post } = setUp(() => ({ interface: 'v', prefix: 'eth', withoutGateway: true }));
+  t.strictSame((await post('NetworkDriver.Join', ids)).json, {
+    InterfaceName: { SrcName: 'v', DstPrefix: 'eth' },
+    DisableGatewayService: true,
+  });
+});
+
+t.test('the answer to Join has the routes that the engine adds', async (t) => {
+  const routes = [
+    { destination: parseCidr('10.9.0.0/24'), via: '10.5.0.9' },
+    { destination: parseCidr('10.8.0.0/24') },
+  ];
+  const { post } = setUp(() => ({ interface: 'v', prefix: 'eth', routes }));
+  t.strictSame((await post('NetworkDriver.Join', ids)).json, {
+    InterfaceName: { SrcName: 'v', DstPrefix: 'eth' },
+    StaticRoutes: [
+      { Destination: '10.9.0.0/24', RouteType: 0, NextHop: '10.5.0.9' },
+      { Destination: '10.8.0.0/24', RouteType: 1 },
+    ],
   });
 });
 
