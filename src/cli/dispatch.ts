@@ -1,23 +1,11 @@
 /** From a command line to the subcommand that it names. */
 import { messageOf } from '../core/errors.js';
 import { readVersion } from '../version.js';
-import type { Command, Terminal } from './command.js';
-import { asksForHelp, exitCodes } from './command.js';
-import { daemonCommand } from './daemon.js';
-import { forgetCommand } from './forget.js';
-import { helpCommand, unknownCommand } from './help.js';
-import { reconcileCommand } from './reconcile.js';
-import { setupCommand } from './setup.js';
-import { statusCommand } from './status.js';
-
-/** In the order of `tsbridge --help`. */
-export const commands: readonly Command[] = [
-  daemonCommand(),
-  statusCommand,
-  reconcileCommand,
-  forgetCommand,
-  setupCommand,
-];
+import { unknownCommand } from './commands/help.js';
+import { fitLines, plain } from './output/fit.js';
+import { helpText, overview } from './table/help.js';
+import { commands } from './table.js';
+import { exitCodes, type Terminal } from './terminal.js';
 
 /**
  * Runs `tsbridge ARGS`.
@@ -28,31 +16,36 @@ export async function dispatch(args: readonly string[], terminal: Terminal): Pro
   try {
     return await run(args, terminal);
   } catch (error) {
-    terminal.err(`tsbridge: ${messageOf(error)}\n`);
+    terminal.err(plain`tsbridge: ${fitLines(messageOf(error))}\n`);
     return exitCodes.failed;
   }
 }
 
 async function run([first, ...rest]: readonly string[], terminal: Terminal): Promise<number> {
-  const help = helpCommand(commands);
   if (first === undefined) {
-    terminal.err(help.help());
+    terminal.err(overview(commands));
     return exitCodes.usage;
   }
   if (first === '--version' || first === '-v') {
-    terminal.out(`${await readVersion()}\n`);
+    terminal.out(plain`${await readVersion()}\n`);
     return exitCodes.ok;
   }
-  if (first === '--help' || first === '-h') return help.run(rest, terminal);
-  const all = [...commands, help];
-  const command = all.find((each) => each.name === first);
+  const help = first === '--help' || first === '-h';
+  const command = commands.find(({ name }) => name === (help ? 'help' : first));
   if (command === undefined) {
-    terminal.err(unknownCommand(first, all));
+    terminal.err(unknownCommand(first, commands));
     return exitCodes.usage;
   }
   if (asksForHelp(rest)) {
-    terminal.out(command.help());
+    terminal.out(command.name === 'help' ? overview(commands) : helpText(command));
     return exitCodes.ok;
   }
   return command.run(rest, terminal);
+}
+
+function asksForHelp(args: readonly string[]): boolean {
+  const end = args.indexOf('--');
+  return args
+    .slice(0, end === -1 ? args.length : end)
+    .some((arg) => arg === '--help' || arg === '-h');
 }

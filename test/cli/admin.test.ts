@@ -1,91 +1,10 @@
 /** `tsbridge status` and `tsbridge reconcile` against a daemon that a test plays. */
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
-import type { Terminal } from '../../src/cli/command.js';
-import { dispatch } from '../../src/cli/dispatch.js';
-import type { Status } from '../../src/operator/status.js';
-
-const repairs = {
-  rules: {
-    repairs: { nft: 2, iptables: 1 },
-    last: {
-      at: '2026-11-21T01:49:15.486Z',
-      author: 'nft (process 4711)',
-      count: 57,
-      first: ['create-chain nat DOCKER'],
-      durationMs: 22.4,
-    },
-    steppedBack: false,
-  },
-  links: { repairs: {}, last: undefined, steppedBack: false },
-  settings: { repairs: {}, last: undefined, steppedBack: true },
-  zones: { repairs: {}, last: undefined, steppedBack: false },
-  ports: { repairs: {}, last: undefined, steppedBack: false },
-};
-const sound: Status = {
-  version: '0.1.0',
-  build: 'a1b2',
-  node: 'v24.0.0',
-  pid: 4711,
-  startedAt: '2026-11-21T01:00:00.000Z',
-  state: 'serving',
-  generation: 'docker20',
-  iptables: 'nft',
-  ip6tables: 'off',
-  networks: 2,
-  endpoints: 3,
-  publishedPorts: 4,
-  proxy: { pid: 815, build: 'a1b2', node: 'v24.0.0', listeners: 4, connections: 1 },
-  longestStallMs: 12.5,
-  repairs,
-  drift: { count: 0, first: [] },
-  degraded: [],
-};
-
-async function run(args: readonly string[], environment: Record<string, string> = {}) {
-  const said = { out: '', err: '' };
-  const terminal: Terminal = {
-    environment,
-    out: (text) => {
-      said.out += text;
-    },
-    err: (text) => {
-      said.err += text;
-    },
-  };
-  return { code: await dispatch(args, terminal), ...said };
-}
-
-type Handler = (request: IncomingMessage, body: string, response: ServerResponse) => void;
-
-/** A runtime directory in which somebody listens, and answers like this. */
-async function daemon(t: Tap, handler: Handler): Promise<string> {
-  const folder = mkdtempSync(join(tmpdir(), 'tsbridge-admin-'));
-  const server = createServer((request, response) => {
-    let body = '';
-    request.on('data', (part) => {
-      body += part;
-    });
-    request.on('end', () => handler(request, body, response));
-  });
-  await new Promise<void>((done) => server.listen(join(folder, 'admin.sock'), done));
-  t.teardown(() => {
-    server.close();
-    rmSync(folder, { recursive: true });
-  });
-  return folder;
-}
-type Tap = Pick<typeof t, 'teardown'>;
-
-const answering = (value: unknown, status = 200): Handler => {
-  return (_request, _body, response) => {
-    response.writeHead(status, { 'content-type': 'application/json' });
-    response.end(typeof value === 'string' ? value : JSON.stringify(value));
-  };
-};
+import { answering, daemon, repairs, run, sound } from '../fakes/played-daemon.js';
+import { documentOf, itemsOf } from '../process/documents.js';
 
 t.test('tsbridge status of a sound daemon says that nothing differs', async (t) => {
   const folder = await daemon(t, answering(sound));
@@ -114,7 +33,8 @@ t.test('tsbridge status of a sound daemon says that nothing differs', async (t) 
   }
   const json = await run(['status', '--json', `--runtime-dir=${folder}`]);
   t.equal(json.code, 0);
-  t.strictSame(JSON.parse(json.out), JSON.parse(JSON.stringify(sound)));
+  t.strictSame(itemsOf(json.out), [JSON.parse(JSON.stringify(sound))]);
+  t.match(documentOf(json.out), { schema: 'tsbridge.status/1', source: 'daemon', warnings: [] });
   t.equal((await run(['status'], { TSBRIDGE_RUNTIME_DIR: folder })).code, 0, 'by the environment');
 });
 
@@ -156,13 +76,11 @@ t.test('tsbridge reconcile prints what was done', async (t) => {
   t.match(await run(['reconcile', ...dir]), { code: 0, out: /^create-chain/ });
   const json = await run(['reconcile', '--json', '--dry-run', ...dir]);
   t.equal(json.code, 3);
-  t.strictSame(JSON.parse(json.out), {
-    dryRun: true,
-    rules,
-    links: ['create bridge br-a'],
-    zones: [],
-    ports: [],
-  });
+  t.strictSame(itemsOf(json.out), [
+    ...rules.map((change) => ({ concern: 'rules', change })),
+    { concern: 'links', change: 'create bridge br-a' },
+  ]);
+  t.match(documentOf(json.out), { dryRun: true, forgotten: [] });
   t.strictSame(asked, [
     'POST /reconcile {"dryRun":true}',
     'POST /reconcile {"dryRun":false}',
@@ -212,7 +130,7 @@ t.test('forget', async (t) => {
   t.match(shown.out, /Nothing was done: give --yes/);
   const done = await run(['forget', 'br-x', '--yes', ...dir]);
   t.match(done, { code: 0, out: /^Removed:\n/ });
-  t.strictSame(JSON.parse((await run(['forget', 'br-x', '--json', ...dir])).out), gone);
+  t.strictSame(itemsOf((await run(['forget', 'br-x', '--json', ...dir])).out), [gone]);
   t.strictSame(asked, [
     'POST /forget {"network":"br-x","dryRun":true}',
     'POST /forget {"network":"br-x","dryRun":false}',
@@ -266,7 +184,7 @@ t.test('wrong command lines of status and reconcile end with exit code 2', async
     [['reconcile', '--dry-run=yes'], '--dry-run takes no value'],
     [['status', 'now'], 'unexpected argument "now"'],
     [['status', '--runtime-dir'], '--runtime-dir needs a value'],
-    [['status', '--runtime-dir', 'relative'], 'relative'],
+    [['status', '--runtime-dir', '-'], 'runtime-dir'],
   ] as const) {
     const { code, out, err } = await run(args);
     t.equal(code, 2, args.join(' '));
@@ -287,3 +205,22 @@ t.test('help of status and reconcile names their switches', async (t) => {
   const { out } = await run(['--help']);
   for (const command of ['status', 'reconcile']) t.match(out, new RegExp(`^  ${command} `, 'm'));
 });
+
+t.test(
+  'status --quiet says it by the exit status, and --wait asks until the answer is yes',
+  async (t) => {
+    let asked = 0;
+    const folder = await daemon(t, (request, body, response) => {
+      asked += 1;
+      answering(asked < 2 ? { ...sound, state: 'recovering' } : sound)(request, body, response);
+    });
+    const dir = ['--runtime-dir', folder];
+    t.same(await run(['status', '--quiet', ...dir]), { code: 3, out: '', err: '' });
+    asked = 0;
+    t.same(await run(['status', '--wait=30', '--quiet', ...dir]), { code: 0, out: '', err: '' });
+    t.equal(asked, 2);
+    t.match(await run(['status', '--wait=x', ...dir]), { code: 2, err: /number of seconds/ });
+    const none = ['status', '--wait=1', '--runtime-dir', '/nowhere'];
+    t.match(await run(none), { code: 1, err: /does not run/ });
+  },
+);

@@ -47,6 +47,8 @@ t.test('without any setting the configuration has the documented defaults', asyn
     socket: '/run/docker/plugins/tsbridge.sock',
     stateDir: '/var/lib/tsbridge',
     runtimeDir: '/run/tsbridge',
+    sysctlDir: '/proc/sys',
+    proxyUnit: 'none',
     userlandProxy: true,
     iptables: true,
     ip6tables: 'auto',
@@ -58,8 +60,14 @@ t.test('without any setting the configuration has the documented defaults', asyn
     bridgeAcceptFwmark: undefined,
     ignoreBrNetfilterError: false,
     firewallGeneration: 'auto',
+    ruleBackend: 'auto',
     logLevel: 'info',
     callTimeoutMs: 30_000,
+    metricsListen: undefined,
+    metricsPerNetwork: false,
+    metricsPerEndpoint: false,
+    dockerSocket: '/run/docker.sock',
+    gcAfterMs: 3_600_000,
     configFile: emptyFile,
   });
   t.ok(Object.isFrozen(config));
@@ -100,6 +108,9 @@ t.test('a flag may be written with =, with a space, or alone', async (t) => {
 
 t.test('each kind of setting reads the values that it accepts', async (t) => {
   t.equal((await read(['--call-timeout=2.5'])).callTimeoutMs, 2500);
+  t.equal((await read(['--docker-socket=none'])).dockerSocket, 'none');
+  t.equal((await read(['--gc=off'])).gcAfterMs, 'off');
+  t.equal((await read(['--gc', '60'])).gcAfterMs, 60_000);
   t.equal((await read(['--ip6tables=auto'])).ip6tables, 'auto');
   t.equal((await read(['--ip6tables=F'])).ip6tables, false);
   t.equal((await read(['--default-binding-ip', '127.0.0.1'])).defaultBindingIp, '127.0.0.1');
@@ -167,6 +178,9 @@ t.test('each value that a setting does not accept is reported with what it takes
     `--socket=${long}`,
     `--runtime-dir=${long.slice(0, 98)}`,
     '--state-dir=relative',
+    '--proxy-unit=tsbridge-proxy',
+    '--proxy-unit=-H@',
+    '--proxy-unit=a/b@',
     '--call-timeout=0',
     '--call-timeout=601',
     '--call-timeout=1e2',
@@ -188,15 +202,19 @@ t.test('a flag after -- and a short flag are not settings', async (t) => {
 
 t.test('every setting can be set in every place that it has', async (t) => {
   for (const name of fieldNames) {
-    const own = { defaultBindingIp: '192.0.2.1', bridgeAcceptFwmark: '1/3' };
+    const own = {
+      defaultBindingIp: '192.0.2.1',
+      bridgeAcceptFwmark: '1/3',
+      metricsListen: '[::1]:9469',
+    };
     const text = name in own ? own[name as keyof typeof own] : fallbackText(name);
     if (name === 'configFile') continue;
     const viaFlag = await read([`--${fields[name].flag}=${text}`]);
     const viaEnvironment = await read([], { [environmentName(name)]: text });
     const file = await fileWith(JSON.stringify({ [String(fileKey(name))]: text }));
     const viaFile = await read(['--config', file]);
-    t.equal(viaFlag[name], viaEnvironment[name], `${name} by flag and environment`);
-    t.equal(viaFlag[name], viaFile[name], `${name} by flag and file`);
+    t.same(viaFlag[name], viaEnvironment[name], `${name} by flag and environment`);
+    t.same(viaFlag[name], viaFile[name], `${name} by flag and file`);
   }
 });
 
@@ -209,6 +227,22 @@ t.test('the text that a kind shows for a value is parsed to the same value', asy
   const address = fields.defaultBindingIp.kind;
   t.equal(address.show(address.parse('192.0.2.1')), '192.0.2.1');
   t.equal(address.show(undefined), '');
+  const place = fields.metricsListen.kind;
+  for (const text of ['127.0.0.1:9469', '[::1]:1', '[2001:db8::1]:65535']) {
+    t.equal(place.show(place.parse(text)), text);
+  }
+  t.equal(place.show(undefined), '');
+  for (const text of [
+    '9469',
+    ':9469',
+    '127.0.0.1',
+    '::1:80',
+    '[127.0.0.1]:1',
+    'host:80',
+    '1.2.3.4:0',
+  ]) {
+    t.equal(place.parse(text), undefined, text);
+  }
 });
 
 t.test('any command line is either read or refused with reasons', async () => {

@@ -5,8 +5,8 @@ import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import type { Terminal } from '../../src/cli/command.js';
-import { setupCommand } from '../../src/cli/setup.js';
+import { setupCommand } from '../../src/cli/commands/change/setup.js';
+import type { Terminal } from '../../src/cli/terminal.js';
 import { findEngines } from '../../src/host/engine-process.js';
 
 async function setup(args: readonly string[], answer?: string) {
@@ -76,6 +76,15 @@ t.test('settings of the running engine are shown, and written after a yes', asyn
   t.match(again.said.out, 'says already what the engine says');
 });
 
+t.test('an engine without settings of its own needs no file, and none is written', async (t) => {
+  const folder = t.testdir({});
+  const config = join(folder, 'etc/config.json');
+  const pid = await startDockerd(t, `--config-file=${join(folder, 'daemon.json')}`);
+  const plain = await setup(['--yes', '--config', config, '--dockerd-pid', String(pid)]);
+  t.match(plain, { code: 0, said: { out: `${config} is not needed` } });
+  t.notOk(existsSync(config));
+});
+
 t.test('a process that is no dockerd of this host is named as such', async (t) => {
   const wrong = await setup(['--dockerd-pid', String(process.pid), '--yes']);
   t.equal(wrong.code, 1);
@@ -92,7 +101,7 @@ t.test('what is not understood changes nothing, and all of it is told', async (t
   t.match(bad.said.err, /"iptables" in .*--ip of dockerd.*unknown key "typo"/s);
   t.equal(readFileSync(config, 'utf8'), '{"typo": 1}');
   t.match(await setup(['--wrong']), { code: 2 });
-  t.match(await setup(['--config', 'here.json']), { code: 2 });
+  t.match(await setup(['--config', '-']), { code: 2 });
 });
 
 t.test('a process of the same name in another network namespace is not ours', async (t) => {

@@ -1,0 +1,124 @@
+/** `tsbridge setup`: gives the daemon the settings that the host's engine was started with. */
+import { mkdir, readFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import {
+  engineFilePath,
+  followEngine,
+  type KeyChange,
+  readEngineSettings,
+} from '../../../config/engine-settings.js';
+import { fields } from '../../../config/fields.js';
+import { type EngineProcess, findEngines } from '../../../host/engine-process.js';
+import { command } from '../../define.js';
+import { fitLines, plain } from '../../output/fit.js';
+import { columns } from '../../output/lines.js';
+import { replaceFile } from '../../output/replace-file.js';
+import { flag, optional } from '../../table/entry.js';
+import { count, filePath } from '../../table/kinds.js';
+import type { ExitName, Terminal } from '../../terminal.js';
+
+export const setupCommand = command({
+  name: 'setup',
+  summary: "take over the settings of the host's engine",
+  about: [
+    'The engine does not tell plugins its own settings. This reads how dockerd was started and its ' +
+      'daemon.json, shows what belongs into the settings of tsbridge, and writes it after a yes. Settings ' +
+      'that dockerd does not have stay as they are.',
+  ],
+  words: {},
+  flags: {
+    yes: flag('write without asking; needed where there is no terminal to ask at'),
+    config: optional(filePath, `in place of ${fields.configFile.fallback}`),
+    'dockerd-pid': optional(count(4_194_304), 'which dockerd, if there are several'),
+  },
+  examples: [{ line: 'tsbridge setup', does: 'shows what would change, and asks' }],
+  exits: {
+    ok: 'the settings are those of the engine',
+    failed: 'they could not be read or written',
+    usage: 'wrong command line',
+    differs: 'they differ, and nothing was written',
+  },
+  run: ({ flags }, terminal) =>
+    setUp(flags.config ?? fields.configFile.fallback, flags['dockerd-pid'], flags.yes, terminal),
+});
+
+async function setUp(
+  path: string,
+  wantedPid: number | undefined,
+  yes: boolean,
+  terminal: Terminal,
+): Promise<ExitName> {
+  const engine = chosen(await findEngines(), wantedPid);
+  const args = engine?.args ?? [];
+  const enginePath = engineFilePath(args);
+  const engineText = await readIfThere(enginePath);
+  const engineFile = engineText === undefined ? undefined : { path: enginePath, text: engineText };
+  const environment = engine?.environment ?? {};
+  const said = readEngineSettings({ args, environment, file: engineFile });
+  const current = await readIfThere(path);
+  const { text, changes, problems } = followEngine(path, current, said.settings);
+  const all = [...said.problems, ...problems];
+  if (all.length > 0) throw new Error(`nothing was written:\n  - ${all.join('\n  - ')}`);
+
+  const who =
+    engine === undefined
+      ? 'dockerd does not run here: only its file counts'
+      : `dockerd is process ${engine.pid}`;
+  const file = engineFile === undefined ? `there is no ${enginePath}` : `its file is ${enginePath}`;
+  terminal.out(plain`${who}; ${file}\n`);
+  if (changes.length === 0) {
+    terminal.out(
+      current === undefined
+        ? plain`${path} is not needed: what the engine says is the default\n`
+        : plain`${path} says already what the engine says\n`,
+    );
+    return 'ok';
+  }
+  terminal.out(
+    plain`\n${path} will change:\n${columns(changes.map(describe))}\nIt will be:\n${fitLines(text)}`,
+  );
+  if (!yes && !(await agreed(terminal))) {
+    terminal.err(plain`tsbridge setup: nothing was written; --yes writes without asking\n`);
+    return 'differs';
+  }
+  await mkdir(dirname(path), { recursive: true });
+  await replaceFile(path, text, 0o644, { flush: true });
+  terminal.out(
+    plain`${path} is written; a daemon that runs takes it at: systemctl restart tsbridge\n`,
+  );
+  return 'ok';
+}
+
+/** @throws if several dockerd run and `--dockerd-pid` names none of them, or if the process that it names is no dockerd */
+function chosen(
+  engines: readonly EngineProcess[],
+  wantedPid: number | undefined,
+): EngineProcess | undefined {
+  const pids = engines.map(({ pid }) => pid).join(', ');
+  if (wantedPid !== undefined) {
+    const engine = engines.find(({ pid }) => pid === wantedPid);
+    if (engine !== undefined) return engine;
+    throw new Error(`process ${wantedPid} is no dockerd of this host; there is ${pids || 'none'}`);
+  }
+  if (engines.length <= 1) return engines[0];
+  throw new Error(`several dockerd run here (processes ${pids}): name one with --dockerd-pid`);
+}
+
+function describe({ key, before, after, where }: KeyChange): [string, string] {
+  const show = (value: unknown) => (value === undefined ? 'not set' : JSON.stringify(value));
+  return [key, `${show(before)} → ${show(after)} (${where})`];
+}
+
+async function agreed(terminal: Terminal): Promise<boolean> {
+  const answer = await terminal.ask?.('Write it? [y/N] ');
+  return answer !== undefined && /^y(es)?$/i.test(answer.trim());
+}
+
+async function readIfThere(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
