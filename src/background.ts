@@ -21,6 +21,11 @@ export function background(
   );
 }
 
+/** Lets work go on by itself. `failed` tells whoever asked for it of a failure, and must not throw. */
+export function answered(work: Promise<unknown>, failed: (error: unknown) => void): void {
+  work.then(undefined, failed);
+}
+
 /**
  * For a promise that is stored now and awaited later. The awaiter gets its rejection; this only prevents
  * Node.js from ending the daemon (unhandledRejection) if the promise rejects before it is awaited.

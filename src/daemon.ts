@@ -1,49 +1,58 @@
 /** Composition root: builds everything by hand, in order; starts and stops it. */
 import { existsSync } from 'node:fs';
+import { namesRoute } from './admin/routes/names.js';
 import type { Config } from './config/config.js';
 import type { FirewallSettings } from './core/generations/generation.js';
 import { PortAllocator } from './core/ports/allocator.js';
-import { findFacts, startAdmin } from './daemon/admin.js';
+import { findFacts, startAdmin, variantsOf } from './daemon/admin.js';
+import { findFirewall, type Iptables, makeIptables, makeRules } from './daemon/firewall.js';
 import { logUncaught } from './daemon/last-words.js';
+import { testRoutes } from './daemon/leases.js';
+import { setLimitsRoutes } from './daemon/limits.js';
+import { askEngine, dockerEngine } from './daemon/names.js';
+import { keepEvents, type Observing, startObserving } from './daemon/observing.js';
 import { Opened } from './daemon/opened.js';
+import { stopSignal, tellReady } from './daemon/process.js';
 import { superviseProxy } from './daemon/proxy.js';
+import { keepPublications } from './daemon/publications.js';
 import { watchStalls } from './daemon/stalls.js';
+import { countedStore, TelemetryHub } from './daemon/telemetry.js';
 import { BridgeDriver } from './driver/driver.js';
-import { FrontEnds } from './driver/front-end.js';
 import type { Log } from './driver/host.js';
 import { type HostReading, readHost, recover } from './driver/recover.js';
 import { deadEndpoints, hostConcerns } from './driver/repair/concerns.js';
 import { SelfRepair } from './driver/repair/self-repair.js';
 import { GenerationChoice } from './driver/rules/generation-choice.js';
-import { IptablesFirewall } from './driver/rules/iptables-firewall.js';
-import { noRules } from './driver/rules/no-rules.js';
+import { HostRoutes } from './driver/state/host-routes.js';
 import { KeyedLocks } from './driver/state/locks.js';
 import { Registry } from './driver/state/registry.js';
 import { Removals } from './driver/state/removals.js';
 import { StrayFlows } from './driver/state/stray-flows.js';
-import { readEphemeralPorts } from './driver/usecases/port-settings.js';
+import { readEphemeralPorts } from './driver/usecases/ports/port-settings.js';
 import type { World } from './driver/world.js';
-import { libnetwork } from './frontends/libnetwork/front-end.js';
+import { frontEnds } from './frontends/libnetwork/front-end.js';
 import { createServer } from './frontends/libnetwork/server.js';
 import { Firewalld } from './host/firewalld.js';
-import { IptablesCommands } from './host/iptables/commands.js';
-import { RestoreBackend } from './host/iptables/restore-backend.js';
 import { watchRules } from './host/iptables/rule-watch.js';
 import { Monitor } from './host/monitor.js';
 import { ConntrackNetlink } from './host/netlink/conntrack.js';
+import { HostRoutesNetlink } from './host/netlink/host-routes.js';
 import { LinksNetlink } from './host/netlink/links.js';
+import { ShapingNetlink } from './host/netlink/shaping.js';
 import { garbageCollector } from './host/process/garbage.js';
-import { type Libc, loadLibc } from './host/process/libc.js';
+import { loadLibc } from './host/process/libc.js';
 import { loadModule } from './host/process/modules.js';
 import { ProcessFiles } from './host/process/processes.js';
-import { inheritedSocket, notifyReady } from './host/process/systemd.js';
+import { inheritedSocket } from './host/process/systemd.js';
 import { lockState, runtime } from './host/records/state-lock.js';
 import { RecordFiles } from './host/records/store-file.js';
 import { missingPrograms } from './host/requirements.js';
 import { SandboxFiles } from './host/sandbox.js';
 import { SysctlFiles } from './host/sysctl.js';
 import { createLog } from './log.js';
-import type { ProxySupervisor } from './proxy/supervisor.js';
+import { noNamesDocument } from './operator/names/names.js';
+import { HostOperator } from './operator/status.js';
+import type { ProxySupervisor } from './proxy/supervision/supervisor.js';
 
 /** After a failed start, closing may take so long. Then the process ends, and the kernel frees locks and sockets. */
 const closeWithinMs = 10_000;
@@ -90,21 +99,26 @@ async function start(
   const runtimeLock = await lockState(config.runtimeDir, libc, runtime);
   opened.add('the lock of the runtime folder', () => runtimeLock.release());
   const choice = new GenerationChoice(config.firewallGeneration, config.ip6tables);
-  const { world, reading, firewall } = await buildWorld(config, log, choice, processes);
+  const hub = new TelemetryHub();
+  const ring = keepEvents(hub);
+  const { world, reading, firewall } = await buildWorld(config, log, choice, processes, hub);
   const concerns = hostConcerns(world);
   opened.add('the connection to the process that holds ports', () => world.hostPorts.detach());
   opened.add('the iptables commands that wait', () => firewall?.commands.close());
+  opened.add('the sockets of nf_tables', () => firewall?.close());
   opened.add('what removes links', () => world.removals.idle());
   const findingFirewall = findFirewall(config, firewall, log);
   const recovered = findingFirewall.then(() => recover(world, reading, concerns));
   const recovery = Promise.allSettled([recovered]);
   opened.add('recovery', () => recovery);
+  const driver = new BridgeDriver(world, recovered);
   const server = createServer({
-    driver: new BridgeDriver(world, recovered),
+    driver,
     log,
     deadlineMs: config.callTimeoutMs,
     collectGarbage: garbageCollector(),
     identifyCaller: (socket) => processes.atOtherEnd(socket),
+    telemetry: hub,
   });
   opened.add('the socket of the engine', () => server.close());
   // `findFirewall` waits for a process that lists the rules; fastify makes its routes meanwhile.
@@ -114,7 +128,7 @@ async function start(
   await server.listen(inherited === undefined ? { path: config.socket } : { fd: inherited });
   await tellReady(libc, log);
   log.info({ socket: config.socket }, 'listening');
-  const lacking = await missingPrograms(firewall?.commands.variant(4));
+  const lacking = missingPrograms(firewall?.commands.variant(4));
   for (const problem of lacking) log.error({}, problem);
   const stalls = watchStalls();
   opened.add('the watch for stalls', () => {
@@ -122,17 +136,29 @@ async function start(
     stalls.stop();
   });
   const repairs = new SelfRepair(concerns, world, [deadEndpoints(world)]);
-  // The host's rules are not as the driver believed, so that a repair is due, monitor or not.
   world.rules.onRefusal(() => repairs.noticed({ kind: 'rules', families: [4, 6] }));
+  firewall?.open();
   const rules =
     firewall &&
     watchRules(
       firewall.commands,
-      firewall.backend,
-      (author, families = [4, 6]) => repairs.noticed({ kind: 'rules', families, author }),
+      firewall.restore,
+      {
+        changed(author, families = [4, 6]) {
+          hub.tell({ kind: 'foreign-change', program: author?.program, families });
+          repairs.noticed({ kind: 'rules', families, author });
+        },
+        lost: () => hub.tell({ kind: 'reports-lost', of: 'rules' }),
+      },
       log,
+      firewall.backend.ownPorts,
     );
-  const monitor = new Monitor(rules, (name) => repairs.noticed({ kind: 'link', name }), log);
+  const monitor = new Monitor(
+    rules,
+    (change) => repairs.noticed(change),
+    log,
+    () => hub.tell({ kind: 'reports-lost', of: 'links' }),
+  );
   let closing = false;
   opened.add('self-repair', () => {
     closing = true;
@@ -140,22 +166,50 @@ async function start(
   });
   opened.add('the monitors', () => monitor.stop());
   monitor.start();
+  const engine = dockerEngine(config, processes);
+  const asked = engine && askEngine(config, engine, world);
+  asked?.names.start();
+  opened.add('questions to the engine', () => asked?.stop());
+  const source = engine && asked && { engine, names: asked.names };
+  const publications = keepPublications(world, source, libc, recovered, opened);
+  let observing: Observing | undefined;
+  const facts = () =>
+    findFacts({
+      ...{ version, config, choice, monitor, stalls, world },
+      ...{ lacking, unopened: publications.problems() },
+      ...{ names: asked?.names, forgotten: asked?.forgotten },
+      firewall,
+      metricsProblem: observing?.problem(),
+    });
+  const statusOf = () => repairs.status();
+  const operator = new HostOperator(
+    ...([world, statusOf, facts, recovered, concerns, asked?.forgotten] as const),
+  );
+  observing = await startObserving({
+    ...{ config, version, world, hub, ring, operator, repairs, server, stalls, lock, libc },
+    variants: () => variantsOf({ config, choice, firewall }),
+    names: asked && (() => asked.names.current()),
+    engine,
+  });
+  opened.add('what watches the daemon', () => observing?.close());
+  const namesRoutes = namesRoute(() => (asked ? asked.names.document() : noNamesDocument));
   const admin = await startAdmin(config, {
-    world,
-    repairs,
-    concerns,
-    recovered,
-    facts: () =>
-      findFacts({
-        ...{ version, config, choice, monitor, lacking, stalls, world },
-        iptables: firewall?.commands,
-      }),
+    ...{ world, operator, concerns, recovered },
+    routes: [
+      namesRoutes,
+      publications.routes,
+      setLimitsRoutes(world, source, recovered),
+      testRoutes(world, driver, recovered, opened, choice),
+      ...observing.routes,
+    ],
   });
   opened.add('the socket for operators', () => admin?.close());
   const serving = recovered.then(
     () => {
       log.info({ networks: world.registry.networks().length }, 'recovered');
-      if (!closing) repairs.start();
+      if (closing) return;
+      repairs.start();
+      asked?.forgotten.start();
     },
     (error) => {
       log.error({ error }, 'recovery failed; no call that changes state is served');
@@ -165,34 +219,26 @@ async function start(
   return { recovered: serving };
 }
 
-/** If systemd cannot be told, that is logged, and the daemon serves its calls all the same. */
-async function tellReady(libc: Libc, log: Log): Promise<void> {
-  try {
-    await notifyReady(libc);
-  } catch (error) {
-    log.warn({ error }, 'systemd could not be told that calls are served; it may end this process');
-  }
-}
-
 async function buildWorld(
   config: Config,
   log: Log,
   choice: GenerationChoice,
   processes: ProcessFiles,
+  telemetry: TelemetryHub,
 ): Promise<{
-  world: World & { hostPorts: ProxySupervisor };
+  world: World & { hostPorts: ProxySupervisor; conntrack: ConntrackNetlink };
   reading: HostReading;
   /** undefined: no rules are written. */
   firewall: Iptables | undefined;
 }> {
-  const sysctls = new SysctlFiles();
+  const sysctls = new SysctlFiles(config.sysctlDir);
   const links = new LinksNetlink();
-  const store = await RecordFiles.open(config.stateDir);
+  const store = countedStore(await RecordFiles.open(config.stateDir), telemetry);
   const settings: FirewallSettings = {
     userlandProxy: config.userlandProxy,
     bridgeAcceptFwmark: config.bridgeAcceptFwmark,
   };
-  const firewall = config.iptables ? makeIptables(log) : undefined;
+  const firewall = config.iptables ? makeIptables(config, log) : undefined;
   const reading = readHost(store, links, log);
   const program = new URL('./proxy/main.js', import.meta.url);
   const hostPorts = superviseProxy(config, program, processes, log);
@@ -200,6 +246,8 @@ async function buildWorld(
   const conntrack = new ConntrackNetlink();
   const world = {
     links,
+    shaping: new ShapingNetlink(),
+    hostRoutes: new HostRoutes(new HostRoutesNetlink(), registry),
     removals: new Removals(links, log),
     strayFlows: new StrayFlows(hostPorts, conntrack, log),
     sandboxes: new SandboxFiles(),
@@ -208,21 +256,17 @@ async function buildWorld(
     loadModule,
     conntrack,
     zones: new Firewalld(log),
-    rules: new IptablesFirewall(
-      firewall?.backend ?? noRules,
-      choice,
-      settings,
-      registry,
-      links,
-      log,
-    ),
+    ...makeRules(firewall, telemetry, { choice, settings, registry, links, log }),
     hostPorts,
     allocator: new PortAllocator(await readEphemeralPorts(sysctls)),
     store,
     registry,
-    networkLocks: new KeyedLocks<string>(),
+    networkLocks: new KeyedLocks<string>((durationMs) =>
+      telemetry.tell({ kind: 'wait', for: 'network', durationMs }),
+    ),
+    endpointLocks: new KeyedLocks<string>(),
     sandboxLocks: new KeyedLocks<string>(),
-    frontEnds: new FrontEnds([libnetwork]),
+    frontEnds: frontEnds(),
     settings: {
       userlandProxy: config.userlandProxy,
       iptables: config.iptables,
@@ -235,38 +279,7 @@ async function buildWorld(
       defaultBindingIp: config.defaultBindingIp,
     },
     log,
+    telemetry,
   };
   return { world, reading, firewall };
-}
-
-interface Iptables {
-  readonly commands: IptablesCommands;
-  readonly backend: RestoreBackend;
-}
-
-function makeIptables(log: Log): Iptables {
-  const commands = new IptablesCommands({}, log);
-  return { commands, backend: new RestoreBackend(commands, log) };
-}
-
-/** Finds out which iptables the host uses; no rule can be read or written before. */
-async function findFirewall(
-  config: Config,
-  firewall: Iptables | undefined,
-  log: Log,
-): Promise<void> {
-  if (firewall === undefined) return;
-  await firewall.commands.choose();
-  if (config.ip6tables === false || firewall.commands.supports(6)) return;
-  const level = config.ip6tables === true ? 'error' : 'info';
-  log[level]({}, 'this host has no working ip6tables: there are no rules for IPv6');
-}
-
-function stopSignal(): Promise<string> {
-  return new Promise((resolve) => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-      // Not `once`: with no listener left, execa's own handler would end the process at once.
-      process.on(signal, () => resolve(signal));
-    }
-  });
 }

@@ -8,13 +8,40 @@
 import './no-debugger.js';
 import { dispatch } from './cli/dispatch.js';
 
-// Not process.exit(): what has been written must still reach a pipe.
-process.exitCode = await dispatch(process.argv.slice(2), {
-  environment: process.env,
-  out: (text) => process.stdout.write(text),
-  err: (text) => process.stderr.write(text),
-  ...(process.stdin.isTTY && { ask }),
+const unread = new AbortController();
+let lost = false;
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  // The reader of the pipe has ended (`| head`): it wants no more, which is no failure.
+  if (error.code !== 'EPIPE' && !lost) {
+    lost = true;
+    process.exitCode = 1;
+    process.stderr.write(`tsbridge: what was asked for could not be written: ${error.message}\n`);
+  }
+  unread.abort();
 });
+process.stderr.on('error', () => undefined);
+
+const code = await dispatch(process.argv.slice(2), {
+  environment: process.env,
+  width: process.stdout.isTTY ? process.stdout.columns : undefined,
+  out: (text) => {
+    if (!unread.signal.aborted) process.stdout.write(String(text));
+  },
+  err: (text) => process.stderr.write(String(text)),
+  ...(process.stdin.isTTY && { ask }),
+  interruption,
+});
+// exitCode in place of process.exit(), which would cut off output that has not reached the pipe yet.
+process.exitCode = lost ? 1 : code;
+
+/** From here on these signals no longer end the process by themselves. */
+function interruption(): AbortSignal {
+  const controller = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => controller.abort());
+  }
+  return AbortSignal.any([controller.signal, unread.signal]);
+}
 
 async function ask(question: string): Promise<string> {
   const { createInterface } = await import('node:readline/promises');

@@ -7,14 +7,25 @@ const turnMs = 5;
 export class Yielding {
   #began: number;
 
-  /** @param now in milliseconds; for tests */
-  constructor(private readonly now: () => number = () => performance.now()) {
+  /**
+   * @param now in milliseconds; for tests
+   * @param turn so many milliseconds of work before others get their turn
+   */
+  constructor(
+    private readonly now: () => number = () => performance.now(),
+    private readonly turn = turnMs,
+  ) {
     this.#began = now();
+  }
+
+  /** Whether {@link pause} would let others run. A loop of thousands of short steps asks, to await only when it has to. */
+  get isDue(): boolean {
+    return this.now() - this.#began >= this.turn;
   }
 
   /** Lets other work of the event loop run, if {@link turnMs} have passed since it last did. */
   async pause(): Promise<void> {
-    if (this.now() - this.#began < turnMs) return;
+    if (!this.isDue) return;
     await nextTurn();
     this.#began = this.now();
   }
@@ -24,7 +35,7 @@ export class Yielding {
     for (;;) {
       const step = steps.next();
       if (step.done === true) return step.value;
-      await this.pause();
+      if (this.isDue) await this.pause();
     }
   }
 }

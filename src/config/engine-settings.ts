@@ -3,11 +3,11 @@
  * plugins its own settings, so that both must be told the same.
  */
 import { messageOf } from '../core/errors.js';
-import type { FieldName } from './fields.js';
+import type { Config, FieldName } from './fields.js';
 import { fieldNames, fields, fileKey } from './fields.js';
 import { quote, readFileText, type Setting, type Source, takes } from './sources.js';
 
-/** dockerd's flags, which are also the keys of its file, and what they are called here. */
+/** dockerd's flags, which are also the keys of its file, and the fields of this daemon's settings. */
 const ofEngine: Readonly<Record<string, FieldName>> = {
   'userland-proxy': 'userlandProxy',
   iptables: 'iptables',
@@ -39,7 +39,7 @@ export function engineFilePath(args: readonly string[]): string {
 }
 const defaultFile = '/etc/docker/daemon.json';
 
-/** What dockerd was told, in this daemon's words; settings that have nothing to do with networks are left. */
+/** dockerd's settings as this daemon's; those that have nothing to do with networks are left out. */
 export function readEngineSettings({ args, environment, file }: EngineStart): Source {
   const settings: Setting[] = [];
   const problems: string[] = [];
@@ -87,18 +87,42 @@ function flagValues(args: readonly string[]): { flag: string; text: string }[] {
   });
 }
 
+/** A setting that dockerd and this daemon were told differently. */
+export interface Difference {
+  readonly key: string;
+  readonly ours: unknown;
+  readonly engine: unknown;
+}
+
+/**
+ * @param config what this daemon runs with
+ * @param engine what dockerd was told; what it was not told has Docker's default, which is this daemon's, too
+ */
+export function differences(config: Config, engine: readonly Setting[]): Difference[] {
+  return followed.flatMap((name) => {
+    const { flag, kind, fallback } = fields[name];
+    const said = engine.findLast((setting) => setting.name === name);
+    // dockerd's default depends on its version, so that it is not known here whether ours differs.
+    if (said === undefined && name === 'ip6tables') return [];
+    const value: unknown = said === undefined ? fallback : kind.parse(said.text);
+    const ours = config[name];
+    const isSame = JSON.stringify(ours) === JSON.stringify(value);
+    return isSame ? [] : [{ key: flag, ours, engine: value }];
+  });
+}
+
 /** A change of one key of this daemon's settings file. */
 export interface KeyChange {
   readonly key: string;
   readonly before: unknown;
-  /** undefined: the key goes, since dockerd has its default. */
+  /** undefined: the key is deleted, since dockerd has its default. */
   readonly after: unknown;
-  /** Who says so. */
+  /** Where dockerd's value comes from: a flag, its file or its environment. */
   readonly where: string;
 }
 
 /**
- * The settings file as it should be: keys that follow the engine say what it says, all others stay.
+ * The settings file with the engine's values for the settings that follow it; all other keys stay.
  *
  * @param current text of the file that is there; undefined if there is none
  */

@@ -8,7 +8,7 @@ import type { IpAddress } from '../core/address.js';
 import type { GenerationName } from '../core/generations/generation.js';
 import { generationNames } from '../core/generations/generation.js';
 import type { FwMark } from '../core/rules/fw-mark.js';
-import type { ValueKind } from './values.js';
+import type { ListenPlace, UnitTemplate, ValueKind } from './values.js';
 import {
   boolean,
   booleanOrAuto,
@@ -16,10 +16,14 @@ import {
   folder,
   fwMark,
   ipAddress,
+  listenPlace,
   oneOf,
   seconds,
+  secondsOrOff,
   socketFolder,
   socketPath,
+  socketPathOrNone,
+  unitTemplate,
 } from './values.js';
 
 export const logLevels = ['debug', 'info', 'warn', 'error', 'fatal'] as const;
@@ -30,6 +34,8 @@ export interface Config {
   readonly socket: string;
   readonly stateDir: string;
   readonly runtimeDir: string;
+  readonly sysctlDir: string;
+  readonly proxyUnit: UnitTemplate | 'none';
   readonly userlandProxy: boolean;
   readonly iptables: boolean;
   readonly ip6tables: boolean | 'auto';
@@ -41,23 +47,33 @@ export interface Config {
   readonly bridgeAcceptFwmark: FwMark | undefined;
   readonly ignoreBrNetfilterError: boolean;
   readonly firewallGeneration: GenerationName | 'auto';
+  readonly ruleBackend: RuleBackendName;
   readonly logLevel: LogLevel;
   readonly callTimeoutMs: number;
+  readonly metricsListen: ListenPlace | undefined;
+  readonly metricsPerNetwork: boolean;
+  readonly metricsPerEndpoint: boolean;
+  /** `none`, or the path of the engine's own socket. */
+  readonly dockerSocket: string;
+  readonly gcAfterMs: number | 'off';
   readonly configFile: string;
 }
+
+export const ruleBackends = ['auto', 'restore'] as const;
+export type RuleBackendName = (typeof ruleBackends)[number];
 
 export type FieldName = keyof Config;
 
 export interface Field<T> {
-  /** Without the dashes. The environment variable and the key in the file follow from it. */
+  /** Name of the flag without dashes. The environment variable and the key in the file follow from it. */
   readonly flag: string;
   readonly kind: ValueKind<T>;
   readonly fallback: T;
-  /** In place of the fallback's own text in the help. */
+  /** How help and documentation show the default, where its own text would not do. */
   readonly fallbackText?: string;
   /** A phrase for the help: what the setting is, or what happens when it is true. */
   readonly help: string;
-  /** false: only by flag and environment. */
+  /** false: the setting is taken from flags and environment only. */
   readonly inFile?: false;
 }
 
@@ -79,6 +95,18 @@ export const fields: { readonly [Name in FieldName]: Field<Config[Name]> } = {
     kind: socketFolder,
     fallback: '/run/tsbridge',
     help: 'sockets between our own processes; must outlive a restart of the daemon',
+  },
+  sysctlDir: {
+    flag: 'sysctl-dir',
+    kind: folder,
+    fallback: '/proc/sys',
+    help: "the kernel's settings; another folder in a container that cannot write to that one",
+  },
+  proxyUnit: {
+    flag: 'proxy-unit',
+    kind: unitTemplate,
+    fallback: 'none',
+    help: 'systemd unit of the process that holds ports, for the default --runtime-dir; none: a child of the daemon',
   },
   userlandProxy: {
     flag: 'userland-proxy',
@@ -148,6 +176,12 @@ export const fields: { readonly [Name in FieldName]: Field<Config[Name]> } = {
     fallback: 'auto',
     help: 'rules of which Docker: 17.03, 17.06 to 27, 28, 29; auto looks at the chains',
   },
+  ruleBackend: {
+    flag: 'rule-backend',
+    kind: oneOf(ruleBackends),
+    fallback: 'auto',
+    help: 'auto writes rules to nf_tables itself where it can; restore always by iptables-restore',
+  },
   logLevel: {
     flag: 'log-level',
     kind: oneOf(logLevels),
@@ -159,6 +193,37 @@ export const fields: { readonly [Name in FieldName]: Field<Config[Name]> } = {
     kind: seconds(1, 600),
     fallback: 30_000,
     help: 'when a call of the engine is answered with an error',
+  },
+  metricsListen: {
+    flag: 'metrics-listen',
+    kind: listenPlace,
+    fallback: undefined,
+    fallbackText: 'nowhere',
+    help: 'serve GET /metrics over HTTP there, to everybody who can connect',
+  },
+  metricsPerNetwork: {
+    flag: 'metrics-per-network',
+    kind: boolean,
+    fallback: false,
+    help: 'metrics have series for each network, by name; for the first 200',
+  },
+  metricsPerEndpoint: {
+    flag: 'metrics-per-endpoint',
+    kind: boolean,
+    fallback: false,
+    help: 'metrics have six series for each endpoint, by the names of container and network; for the first 1,000',
+  },
+  dockerSocket: {
+    flag: 'docker-socket',
+    kind: socketPathOrNone,
+    fallback: '/run/docker.sock',
+    help: "the engine's own socket, only read: names, and what it has forgotten; none: never asked",
+  },
+  gcAfterMs: {
+    flag: 'gc',
+    kind: secondsOrOff(60, 999_999),
+    fallback: 3_600_000,
+    help: 'when a network or endpoint is removed that the engine has forgotten, as proven by its lists',
   },
   configFile: {
     flag: 'config',
@@ -173,17 +238,20 @@ export const fieldNames = Object.keys(fields) as readonly FieldName[];
 
 export const environmentPrefix = 'TSBRIDGE_';
 
-/** `TSBRIDGE_STATE_DIR` */
+/** The environment variable of a setting: `TSBRIDGE_STATE_DIR`. */
 export function environmentName(name: FieldName): string {
   return environmentPrefix + fields[name].flag.toUpperCase().replaceAll('-', '_');
 }
 
-/** The key in the file: that of Docker's daemon.json, which is the flag. undefined: not there. */
+/**
+ * The key of a setting in the file, which is its flag, as in Docker's daemon.json; undefined: it is not taken from
+ * the file.
+ */
 export function fileKey(name: FieldName): string | undefined {
   return fields[name].inFile === false ? undefined : fields[name].flag;
 }
 
-/** The default as one would type it. */
+/** The default of a setting, as one would type it. */
 export function fallbackText(name: FieldName): string {
   const show = <T>(field: Field<T>) => field.fallbackText ?? field.kind.show(field.fallback);
   return show(fields[name] as Field<unknown>);

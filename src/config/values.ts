@@ -1,7 +1,8 @@
 /** The kinds of value that a setting can have: what is accepted, and how it is read. */
 import type { IpAddress } from '../core/address.js';
-import { parseHostIp } from '../core/address.js';
+import { addressBeforePort, parseHostIp, parseIp } from '../core/address.js';
 import { parseBoolean } from '../core/options/option-reader.js';
+import { hostAndPort, type Port, parsePort } from '../core/ports/port.js';
 import { type FwMark, parseFwMark } from '../core/rules/fw-mark.js';
 
 export interface ValueKind<T> {
@@ -56,11 +57,43 @@ export const ipAddress: ValueKind<IpAddress | undefined> = {
   show: (address) => address ?? '',
 };
 
+/** An address of the host, and a TCP port there. */
+export interface ListenPlace {
+  readonly address: IpAddress;
+  readonly port: Port;
+}
+
+export const listenPlace: ValueKind<ListenPlace | undefined> = {
+  accepts: 'an address and a port, such as 127.0.0.1:9469 or [::1]:9469',
+  placeholder: 'IP:PORT',
+  parse: (text) => {
+    const [, before = '', number = ''] = /^(.+):(\d{1,5})$/.exec(text) ?? [];
+    const address = parseIp(addressBeforePort(before) ?? '');
+    const port = parsePort(Number(number));
+    return address === undefined || port === undefined ? undefined : { address, port };
+  },
+  show: (place) => (place === undefined ? '' : hostAndPort(place.address, place.port)),
+};
+
 export const fwMark: ValueKind<FwMark | undefined> = {
   accepts: 'a mark or MARK/MASK, decimal or 0x…, of 32 bits',
   placeholder: 'MARK',
   parse: parseFwMark,
   show: (mark) => mark ?? '',
+};
+
+/** The name of a template of systemd units, up to and with its `@` (systemd.unit(5)). */
+export type UnitTemplate = string & { readonly brand: 'UnitTemplate' };
+
+export const unitTemplate: ValueKind<UnitTemplate | 'none'> = {
+  accepts: 'the name of a template of systemd units up to its @, or none',
+  placeholder: 'NAME@',
+  // A name, never an option of systemctl.
+  parse: (text) =>
+    text === 'none' || /^[A-Za-z0-9_:.][A-Za-z0-9_:.-]{0,199}@$/.test(text)
+      ? (text as UnitTemplate | 'none')
+      : undefined,
+  show: (template) => template,
 };
 
 /** Written as a number of seconds, which may have decimals; the value is in milliseconds. */
@@ -74,6 +107,18 @@ export function seconds(least: number, most: number): ValueKind<number> {
       return value >= least && value <= most ? Math.round(value * 1000) : undefined;
     },
     show: (milliseconds) => String(milliseconds / 1000),
+  };
+}
+
+/** As {@link seconds}, or `off`. */
+export function secondsOrOff(least: number, most: number): ValueKind<number | 'off'> {
+  const number = seconds(least, most);
+  return {
+    accepts: `${number.accepts}, or off`,
+    placeholder: 'SECONDS|off',
+    words: ['off'],
+    parse: (text) => (text === 'off' ? text : number.parse(text)),
+    show: (value) => (value === 'off' ? value : number.show(value)),
   };
 }
 
@@ -99,7 +144,17 @@ function path(what: string, placeholder: string, maxBytes: number): ValueKind<st
 export const file = path('a file', 'FILE', maxPath);
 export const folder = path('a folder', 'DIR', maxPath);
 export const socketPath = path('a unix socket', 'PATH', maxSocketPath);
-/** Short enough that `/proxy.sock` and `/admin.sock` in it are still paths of unix sockets. */
+
+/** Without the leading slash, `none` cannot be a path. */
+export const socketPathOrNone: ValueKind<string> = {
+  accepts: `${socketPath.accepts}, or none`,
+  placeholder: 'PATH|none',
+  words: ['none'],
+  parse: (text) => (text === 'none' ? text : socketPath.parse(text)),
+  show: String,
+};
+
+/** Short enough that `/proxy.sock`, `/proxy/give` and `/admin.sock` in it are still paths of unix sockets. */
 export const socketFolder = path(
   'a folder',
   'DIR',

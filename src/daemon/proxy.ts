@@ -7,31 +7,48 @@ import type { Log } from '../driver/host.js';
 import { spawnProcess } from '../host/process/exec.js';
 import type { ProcessFiles } from '../host/process/processes.js';
 import { linkName } from '../proxy/control-folder.js';
-import { ProxySupervisor } from '../proxy/supervisor.js';
+import type { StartProcess } from '../proxy/supervision/launcher.js';
+import { ProxySupervisor } from '../proxy/supervision/supervisor.js';
+import { inUnit } from './proxy-unit.js';
 
-/** @param program its entry, which lies in another place in a bundle than beside this module */
+/** The one that the unit is written for: it says which folder the process sees. */
+const unitFolder = '/run/tsbridge';
+
+/** @param program its entry, which in `dist/` lies in another place than beside this module */
 export function superviseProxy(
-  { runtimeDir }: Config,
+  { runtimeDir, proxyUnit }: Config,
   program: URL,
   processes: ProcessFiles,
   log: Log,
 ): ProxySupervisor {
+  const asChild: StartProcess = (controlPath) =>
+    spawnProcess(
+      process.execPath,
+      [
+        // The flags are those of systemd/tsbridge-proxy@.service.
+        // As in the first line of src/main.ts: without it, SIGUSR1 opens Node's debugger.
+        '--disable-sigusr1',
+        // The proxy process makes next to no garbage, and with a small young generation needs 10 MB less memory.
+        '--max-semi-space-size=1',
+        '--v8-pool-size=1',
+        fileURLToPath(program),
+        controlPath,
+      ],
+      // Ready is the unit when the daemon is, and not before.
+      { detached: true, stdout: 'ignore', stderr: 'inherit', env: { NOTIFY_SOCKET: '' } },
+    );
+  if (proxyUnit !== 'none' && runtimeDir !== unitFolder) {
+    log.warn(
+      { runtimeDir, unit: proxyUnit },
+      `the unit is for ${unitFolder}: a child takes its place`,
+    );
+  }
   return new ProxySupervisor({
     controlPath: `${runtimeDir}/${linkName}`,
-    startProcess: (controlPath) =>
-      spawnProcess(
-        process.execPath,
-        [
-          // As in the first line of src/main.ts: without it, SIGUSR1 opens Node's debugger.
-          '--disable-sigusr1',
-          // The proxy process makes next to no garbage, and with a small young generation needs 10 MB less memory.
-          '--max-semi-space-size=1',
-          '--v8-pool-size=1',
-          fileURLToPath(program),
-          controlPath,
-        ],
-        { detached: true, stdout: 'ignore', stderr: 'inherit' },
-      ),
+    startProcess:
+      proxyUnit === 'none' || runtimeDir !== unitFolder
+        ? asChild
+        : inUnit({ template: proxyUnit, asChild, log }),
     processes,
     own: {
       build: buildId,

@@ -1,5 +1,7 @@
 import t from 'tap';
+import { readConfig } from '../../src/config/config.js';
 import {
+  differences,
   engineFilePath,
   followEngine,
   readEngineSettings,
@@ -88,4 +90,21 @@ t.test('a file of ours that is not valid is not written over', async (t) => {
   const { problems, text } = followEngine('/c.json', '{"log-lvl": 1}', []);
   t.match(problems, [/unknown key "log-lvl" in \/c.json/]);
   t.equal(text, '{"log-lvl": 1}');
+});
+
+t.test('what dockerd and this daemon were told differently', async (t) => {
+  const told = async (ours: readonly string[], engine: readonly string[]) =>
+    differences(await readConfig(ours, {}), started(engine).settings).map(
+      ({ key, ours: own, engine: its }) => `${key}: ${own}, ${its}`,
+    );
+  t.strictSame(await told([], []), []);
+  t.strictSame(await told(['--ip6tables=true'], []), [], "its own default is a version's");
+  t.strictSame(await told([], ['--userland-proxy=true', '--iptables']), [], 'as by default');
+  t.strictSame(await told(['--userland-proxy=false'], ['--userland-proxy=false']), []);
+  t.strictSame(await told(['--ip-masq=false'], ['--userland-proxy=false', '--ip=192.0.2.1']), [
+    'userland-proxy: true, false',
+    'ip-masq: false, true',
+    'default-binding-ip: undefined, 192.0.2.1',
+  ]);
+  t.strictSame(await told(['--bridge-accept-fwmark=1'], ['--bridge-accept-fwmark=1']), []);
 });
