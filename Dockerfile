@@ -59,5 +59,8 @@ COPY LICENSE ./
 RUN ln -sf /usr/local/lib/tsbridge/dist/main.js /usr/local/bin/tsbridge \
   && ln -sf /usr/local/lib/tsbridge/node_modules/.bin/node /usr/local/bin/node
 STOPSIGNAL SIGTERM
+# Asks the daemon, which asks the kernel and the process that holds published ports. "unhealthy" is for people and
+# orchestrators to see: Docker itself starts nothing again because of it.
+HEALTHCHECK --interval=60s --timeout=15s --start-period=60s CMD ["tsbridge", "health", "--quiet"]
 ENTRYPOINT ["tsbridge"]
 CMD ["daemon"]

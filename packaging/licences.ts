@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { run } from './run.js';
+import type { BundledProgram } from './swarm-plugin.js';
 
 /** A package of npm that is in the bundle or beside it. */
 export interface Dependency {
@@ -49,6 +50,7 @@ export function licenceTexts(
   root: string,
   dependencies: readonly Dependency[],
   runtimeLicence: string,
+  program: BundledProgram,
 ): string {
   const own = readFileSync(join(root, 'LICENSE'), 'utf8');
   const stanzas = dependencies.map((dependency) => ({
@@ -61,6 +63,11 @@ export function licenceTexts(
     files: 'Node.js (usr/lib/tsbridge/bin/node)',
     licence: 'MIT and others',
     text: readFileSync(runtimeLicence, 'utf8'),
+  });
+  stanzas.push({
+    files: `${program.name} ${program.version} (usr/lib/tsbridge/swarm-plugin/rootfs/busybox)`,
+    licence: 'GPL-2',
+    text: `A package of Debian's, unchanged; its source is Debian's source package busybox of this version.\n\n${program.terms}`,
   });
   const header = [
     'Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/',

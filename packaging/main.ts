@@ -2,12 +2,15 @@
  * `scripts/package [--out DIR] [--arch NAME]… [--format NAME]… [--quick]`: builds the packages. The first word of
  * every line that it prints is the file, the second its size in bytes, the third its SHA-256.
  */
-import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type Architecture, architectures } from './architectures.js';
+import { sha256 } from './base/fetch.js';
 import { buildDeb } from './deb.js';
+import { buildImage } from './image.js';
+import { buildNpmPackage } from './npm-package.js';
+import { buildPlugin } from './plugin.js';
 import { type Release, readRelease } from './release.js';
 import { buildRpm } from './rpm.js';
 import type { Effort } from './run.js';
@@ -22,10 +25,12 @@ type Build = (
   effort: Effort,
 ) => Promise<string>;
 
-/** In this order: the Debian package adds files of its own to the staged ones. */
+/** In this order: the Debian package adds files of its own to the staged ones, the others none. */
 const formats: Readonly<Record<string, Build>> = {
   tar: buildTarball,
   rpm: buildRpm,
+  image: buildImage,
+  plugin: buildPlugin,
   deb: buildDeb,
 };
 
@@ -55,14 +60,21 @@ const out = resolve(values.out);
 const cache = join(release.root, 'node_modules/.cache/tsbridge-packaging');
 mkdirSync(out, { recursive: true });
 const sums: string[] = [];
+async function note(path: string): Promise<void> {
+  const sum = sha256(readFileSync(path));
+  sums.push(`${sum}  ${basename(path)}\n`);
+  process.stdout.write(`${path} ${statSync(path).size} ${sum}\n`);
+}
+const all = [...Object.keys(formats), 'npm'];
+const chosen = one(all, values.format, (name) => name);
+if (chosen.includes('npm')) await note(await buildNpmPackage(release.root, out));
 for (const architecture of one(architectures, values.arch, ({ name }) => name)) {
+  const builds = Object.entries(formats).filter(([name]) => chosen.includes(name));
+  if (builds.length === 0) break;
   const stage = join(cache, `stage-${architecture.name}`);
   await stageFiles(release, architecture, stage, cache);
-  for (const [, build] of one(Object.entries(formats), values.format, ([name]) => name)) {
-    const path = await build(release, architecture, stage, out, values.quick ? 'quick' : 'small');
-    const sum = createHash('sha256').update(readFileSync(path)).digest('hex');
-    sums.push(`${sum}  ${basename(path)}\n`);
-    process.stdout.write(`${path} ${statSync(path).size} ${sum}\n`);
+  for (const [, build] of builds) {
+    await note(await build(release, architecture, stage, out, values.quick ? 'quick' : 'small'));
   }
 }
 writeFileSync(join(out, 'SHA256SUMS'), sums.join(''));

@@ -1,9 +1,32 @@
 /** The manual pages, from the same tables as `--help`. */
 
-import { commands } from '../src/cli/dispatch.js';
+import type { Command } from '../src/cli/table/entry.js';
+import { exitRows, flagRows, overviewExits, usageText } from '../src/cli/table/help.js';
+import { commands } from '../src/cli/table.js';
 import { environmentName, fallbackText, fieldNames, fields } from '../src/config/fields.js';
 import type { Release } from './release.js';
-import { manualPage } from './roff.js';
+import { manualPage, type Part } from './roff.js';
+
+const listed = commands.filter(({ hidden }) => hidden !== true);
+
+function partsOf(command: Command): Part[] {
+  const { summary, about, words, flags, examples, exits, notes } = command;
+  const terms = (rows: readonly (readonly [string, string])[]): Part[] =>
+    rows.length === 0 ? [] : [{ terms: rows }];
+  return [
+    { verbatim: `tsbridge ${usageText(command)}` },
+    { text: `${summary[0]?.toUpperCase()}${summary.slice(1)}.` },
+    ...about.map((text) => ({ text })),
+    ...terms(Object.entries(words).map(([name, { help }]) => [name.toUpperCase(), help])),
+    ...terms(Object.keys(flags).length === 0 ? [] : flagRows(command)),
+    ...(command.columns === undefined ? [] : [{ text: 'Columns:' }, { terms: command.columns }]),
+    ...(notes === undefined ? [] : [{ text: notes.trimEnd() }]),
+    ...terms(examples.map(({ line, does }) => [line, does])),
+    ...(Object.keys(exits).length === 0
+      ? []
+      : [{ text: 'Exit status:' }, { terms: exitRows(command) }]),
+  ];
+}
 
 /** Path below the root of the host → compressed page. */
 export function manualPages({ version, epoch }: Release): Readonly<Record<string, Buffer>> {
@@ -31,12 +54,13 @@ export function manualPages({ version, epoch }: Release): Readonly<Record<string
       },
       {
         title: 'Commands',
-        parts: [{ terms: commands.map(({ name, summary }) => [`tsbridge ${name}`, summary]) }],
+        parts: [{ terms: listed.map(({ name, summary }) => [`tsbridge ${name}`, summary]) }],
       },
-      ...commands.map(({ name, help }) => ({
-        title: `tsbridge ${name}`,
-        parts: [{ verbatim: help().trimEnd() }],
+      ...listed.map((command) => ({
+        title: `tsbridge ${command.name}`,
+        parts: partsOf(command),
       })),
+      { title: 'Exit status', parts: [{ terms: overviewExits }] },
       {
         title: 'Files',
         parts: [

@@ -30,6 +30,18 @@ function versionOf(folder: string): string {
 }
 
 /**
+ * The package that npm installs, of this repository: the same for all machines, since npm brings the runtime.
+ *
+ * @returns the path of `tsbridge-VERSION.tgz`
+ */
+export async function buildNpmPackage(root: string, out: string): Promise<string> {
+  // dist/ has been built; what npm packs has the same bytes each time.
+  const args = ['pack', '--silent', '--ignore-scripts', '--pack-destination', out];
+  const name = (await run('npm', args, { cwd: root })).trim().split('\n').at(-1) ?? '';
+  return join(out, name);
+}
+
+/**
  * Unpacks a package, or answers with the folder in which npm or an earlier call did.
  *
  * @param cache folder that is kept between calls

@@ -39,11 +39,15 @@ export function manualPage(
     `${escaped(name)} \\- ${escaped(summary)}`,
     ...sections.flatMap(({ title, parts }) => [
       `.SH ${title.toUpperCase()}`,
-      ...parts.flatMap(lay),
+      ...withoutFirst('.PP', parts.flatMap(lay)),
     ]),
   ];
   return gzipSync(`${lines.join('\n')}\n`, { level: 9 });
 }
+
+/** A section begins a paragraph by itself. */
+const withoutFirst = (request: string, lines: readonly string[]) =>
+  lines[0] === request ? lines.slice(1) : lines;
 
 function lay(part: Part): string[] {
   if ('text' in part) return ['.PP', escaped(part.text)];

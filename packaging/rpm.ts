@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { Architecture } from './architectures.js';
 import type { Release } from './release.js';
 import { type Effort, run } from './run.js';
+import { unitNames } from './stage.js';
 
 /** @returns the path of the package */
 export async function buildRpm(
@@ -75,6 +76,11 @@ function specFile({ version, epoch }: Release, stage: string): string {
     '%preun',
     '# The driver of networks that Docker still has does not go.',
     'if [ "$1" = 0 ]; then',
+    '  # The record of a network goes with its bridge, a moment after `docker network rm` has returned.',
+    '  tries=50',
+    `  while [ "$tries" -gt 0 ] && grep -rqs --include='*.json' '"phase":"removing"' /var/lib/tsbridge; do`,
+    '    sleep 0.2; tries=$((tries - 1))',
+    '  done',
     "  left=$(find /var/lib/tsbridge -type f -path '*network*' -name '*.json' 2>/dev/null | wc -l)",
     '  if [ "$left" -gt 0 ]; then',
     '    echo "tsbridge: there are still $left networks of this driver; docker network rm them first" >&2',
@@ -83,6 +89,7 @@ function specFile({ version, epoch }: Release, stage: string): string {
     '  if [ -d /run/systemd/system ]; then',
     `    systemctl disable --now ${units} || :`,
     '    systemctl kill tsbridge.service 2>/dev/null || :',
+    "    systemctl stop 'tsbridge-proxy@*.service' || :",
     '  fi',
     'fi',
     '%post',
@@ -95,7 +102,7 @@ function specFile({ version, epoch }: Release, stage: string): string {
     '%config(noreplace) /etc/default/tsbridge',
     '/usr/bin/tsbridge',
     '/usr/lib/tsbridge',
-    ...['tsbridge.service', 'tsbridge.socket'].map((unit) => `/usr/lib/systemd/system/${unit}`),
+    ...unitNames.map((unit) => `/usr/lib/systemd/system/${unit}`),
     '/usr/lib/modules-load.d/tsbridge.conf',
     // Folders of programs that the host may not have; the others belong to `filesystem` and systemd.
     ...['/usr/lib/NetworkManager', '/usr/lib/NetworkManager/conf.d'].map((path) => `%dir ${path}`),
@@ -109,6 +116,7 @@ function specFile({ version, epoch }: Release, stage: string): string {
     '/usr/share/zsh/site-functions/_tsbridge',
     '/usr/share/fish/vendor_completions.d/tsbridge.fish',
     '/usr/share/doc/tsbridge',
+    '/usr/share/tsbridge',
     '/usr/share/man/man5/tsbridge.json.5.gz',
     '/usr/share/man/man8/tsbridge.8.gz',
     '%changelog',

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import type { Architecture } from './architectures.js';
 import type { Dependency } from './licences.js';
 import type { Release } from './release.js';
+import type { BundledProgram } from './swarm-plugin.js';
 
 /**
  * By ourselves and not by `npm sbom`: that one does not know the runtime, lists what is not shipped, and
@@ -13,6 +14,7 @@ export function sbom(
   { name: architecture }: Architecture,
   dependencies: readonly Dependency[],
   nodeVersion: string,
+  program: BundledProgram,
 ): string {
   const components = [
     {
@@ -22,6 +24,14 @@ export function sbom(
       version: nodeVersion,
       purl: `pkg:generic/node@${nodeVersion}`,
       cpe: `cpe:2.3:a:nodejs:node.js:${nodeVersion}:*:*:*:*:*:*:*`,
+    },
+    {
+      type: 'application',
+      'bom-ref': `pkg:deb/debian/${program.name}@${program.version}?arch=${architecture}`,
+      name: program.name,
+      version: program.version,
+      purl: `pkg:deb/debian/${program.name}@${program.version}?arch=${architecture}`,
+      licenses: [{ expression: 'GPL-2.0-only' }],
     },
     ...dependencies.map(({ name, version, licence, integrity }) => {
       const purl = `pkg:npm/${name.replace('@', '%40')}@${version}`;

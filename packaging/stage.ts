@@ -23,9 +23,12 @@ import { manualPages } from './manual.js';
 import { fetchPackage } from './npm-package.js';
 import type { Release } from './release.js';
 import { sbom } from './sbom.js';
+import { laySwarmProgram, swarmPluginConfig } from './swarm-plugin.js';
 
 /** Where the daemon's files lie on the host. */
 export const library = 'usr/lib/tsbridge';
+
+export const unitNames = ['tsbridge.service', 'tsbridge.socket', 'tsbridge-proxy@.service'];
 
 /** Files of `packaging/files/` and where they go. */
 const hostFiles: Readonly<Record<string, string>> = {
@@ -67,7 +70,7 @@ export async function stageFiles(
   put(`${library}/bin/tsbridge`, launcher(root, architecture), 0o755);
   mkdirSync(join(stage, 'usr/bin'), { recursive: true });
   symlinkSync('../lib/tsbridge/bin/tsbridge', join(stage, 'usr/bin/tsbridge'));
-  for (const name of ['tsbridge.service', 'tsbridge.socket']) {
+  for (const name of unitNames) {
     const text = readFileSync(join(root, 'systemd', name), 'utf8');
     put(`usr/lib/systemd/system/${name}`, packagedUnit(text, root));
   }
@@ -77,13 +80,27 @@ export async function stageFiles(
   for (const [path, text] of Object.entries(await manualPages(release))) put(path, text);
   for (const [path, text] of Object.entries(completions())) put(path, text);
 
+  const swarm = `${library}/swarm-plugin`;
+  put(`${swarm}/config.json`, swarmPluginConfig());
+  const busybox = join(stage, swarm, 'rootfs/busybox');
+  const program = await laySwarmProgram(architecture, busybox);
+
   const dependencies = await runtimeDependencies(root);
   const node = JSON.parse(readFileSync(join(runtime, 'package.json'), 'utf8')) as {
     version: string;
   };
+  for (const name of readdirSync(join(root, 'monitoring'))) {
+    put(`usr/share/tsbridge/monitoring/${name}`, readFileSync(join(root, 'monitoring', name)));
+  }
   const documents = 'usr/share/doc/tsbridge';
-  put(`${documents}/copyright`, licenceTexts(root, dependencies, join(runtime, 'LICENSE')));
-  put(`${documents}/sbom.cdx.json`, sbom(release, architecture, dependencies, node.version));
+  put(
+    `${documents}/copyright`,
+    licenceTexts(root, dependencies, join(runtime, 'LICENSE'), program),
+  );
+  put(
+    `${documents}/sbom.cdx.json`,
+    sbom(release, architecture, dependencies, node.version, program),
+  );
   normalise(stage, release.epoch);
 }
 
@@ -122,7 +139,7 @@ function installedManifest({ version }: Release): string {
 }
 
 /** V8's flags are those of the first line of src/main.ts; see there. */
-function runtimeFlags(root: string): string {
+export function runtimeFlags(root: string): string {
   const main = readFileSync(join(root, 'src/main.ts'), 'utf8');
   const flags = /^#!\/usr\/bin\/env -S node (.*)$/m.exec(main)?.[1];
   if (flags === undefined) throw new Error('src/main.ts begins with no line for env and node');
@@ -144,10 +161,12 @@ function launcher(root: string, { rpm, loader }: Architecture): string {
   ].join('\n');
 }
 
-/** The unit in the repository is for /usr/local; this one starts the packaged runtime without a shell. */
+/** The units in the repository are for /usr/local; these start the packaged runtime without a shell. */
 function packagedUnit(text: string, root: string): string {
-  const start = `/${library}/bin/node ${runtimeFlags(root)} /${library}/dist/main.js daemon`;
-  const unit = text.replace(/^ExecStart=.*$/m, `ExecStart=${start}`);
+  const start = `/${library}/bin/node ${runtimeFlags(root)} /${library}/dist/main.js`;
+  const unit = text
+    .replace(/^ExecStart=\/usr\/local\/bin\/tsbridge /m, `ExecStart=${start} `)
+    .replaceAll('/usr/local/lib/tsbridge', `/${library}`);
   if (unit.includes('/usr/local')) throw new Error('a unit still names /usr/local');
   return unit;
 }
@@ -161,6 +180,14 @@ export function normalise(folder: string, epoch: number): void {
     const executable = entries[index]?.isDirectory() || (statSync(path).mode & 0o100) !== 0;
     chmodSync(path, executable && !path.endsWith('.node') ? 0o755 : 0o644);
   }
-  // Folders last, since touching what is in them is not what changes their time, but creating is.
-  for (const path of [...paths, folder]) lutimesSync(path, epoch, epoch);
+  touchAll(folder, epoch);
+}
+
+/** Sets the time of a folder and of everything in it. */
+export function touchAll(folder: string, epoch: number): void {
+  const names = readdirSync(folder, { recursive: true, encoding: 'utf8' });
+  // Folders too: creating what is in them has changed their time, touching it does not.
+  for (const path of [...names.map((name) => join(folder, name)), folder]) {
+    lutimesSync(path, epoch, epoch);
+  }
 }
