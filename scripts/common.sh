@@ -33,7 +33,8 @@ ensure_packages() {
 engine_cache() { printf '%s\n' "${XDG_CACHE_HOME:-$HOME/.cache}/tsbridge/engines"; }
 
 # The packages that the kernel and engine tests need on the machine itself.
-lab_packages=(debootstrap iproute2 iptables nftables conntrack util-linux rpm)
+# Chromium (90 MB, no service) is for the page of tsbridge page.
+lab_packages=(debootstrap iproute2 iptables nftables conntrack util-linux rpm chromium)
 
 # The Node.js of package-lock.json comes first, for everything that the scripts start.
 export PATH="$PWD/node_modules/.bin:$PATH"

@@ -17,8 +17,15 @@ export const parts: readonly Part[] = [
   { name: 'engine', script: 'test:engine', tap: true },
 ];
 
-/** Which Docker engines the tests use, as scripts/engine-root knows them. */
-export const engines = ['bookworm', 'bookworm-firewalld', 'trixie', 'forky'] as const;
+/** Which roots of Debian the tests use, as scripts/engine-root knows them; bullseye for its iptables. */
+export const engines = [
+  'bookworm',
+  'bookworm-firewalld',
+  'trixie',
+  'forky',
+  'bookworm-systemd',
+  'bullseye',
+] as const;
 
 /** @throws {Error} that lists what there is */
 export function chosenParts(names: readonly string[]): Part[] {

@@ -9,12 +9,17 @@ export interface FileResult {
   readonly failures: string[];
 }
 
+/** The name that tap gives its own time limit among the results, where a file's path stands otherwise. */
+const ownLimit = 'timeout!';
+
 /** A parser that text is written to while the tests run; read it after `end`. */
 export class TapResults {
   /** By the path that tap names. */
   readonly files = new Map<string, FileResult>();
   /** What is wrong with the run as a whole: it gave up, or its output breaks off. */
   readonly faults: string[] = [];
+  /** Whether tap's own time limit ended the run, so that files may not have run at all. */
+  cut = false;
   readonly #parser = new Parser();
 
   constructor() {
@@ -23,8 +28,9 @@ export class TapResults {
       open = name;
     });
     follow(this.#parser, [], (result, file) => {
+      if (open === undefined && result.name === ownLimit) this.cut = true;
+      else this.files.set(result.name, file);
       open = undefined;
-      this.files.set(result.name, file);
     });
     this.#parser.on('bailout', (reason) => this.faults.push(`bailed out: ${reason}`));
     this.#parser.on('complete', ({ failures }) => {

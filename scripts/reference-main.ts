@@ -1,0 +1,4 @@
+/** `npm run docs`. */
+import { writeReference } from './reference.js';
+
+writeReference();
