@@ -6,9 +6,10 @@ import { run } from '../test/process/netns.js';
 import { BareCalls, crowded, portMap } from './bare-calls.js';
 import { BareClient, echoPort } from './bare-client.js';
 import type { BareRow } from './bare-names.js';
+import { containerBeside, onePort } from './bare-ports.js';
 import { type Figure, figure } from './figure.js';
 import { callsIn, longestStall, parse } from './handler-times.js';
-import { difference, rules, withoutNumber } from './kernel-rules.js';
+import { difference, kernelCost, rules, withoutNumber } from './kernel-rules.js';
 import { median } from './measure.js';
 import { type Memory, memoryFigure, memoryOf } from './memory.js';
 
@@ -16,6 +17,10 @@ export interface BareSettings {
   /** As many networks and endpoints; half of the endpoints for adoption and repair. */
   readonly size: number;
   readonly generation: string;
+  /** auto or restore, as the daemon's setting. */
+  readonly ruleBackend: string;
+  /** The command of netavark. */
+  readonly netavark: readonly string[];
 }
 
 /** Ports of each endpoint. */
@@ -44,12 +49,24 @@ export async function measureBare(
       await bare.thousand();
       await bare.restart('longest stall: 1000 ports');
     }
+    const one = any('publish one port, idle: p50', 'publish one port, idle: p99');
+    await bare.ports(
+      one,
+      any(
+        'container with 1000 ports: set up, beside netavark',
+        'container with 1000 ports: tear down, beside netavark',
+      ),
+    );
     if (any('flat: last network beside the first', 'longest stall: networks')) {
       await bare.networks();
       await bare.restart('longest stall: networks');
     }
     const half = any('adoption: start to serving', 'repair after iptables -F');
-    const rest = any('flat: last endpoint beside the first', 'flat: last port beside the first');
+    const rest = any(
+      'flat: last endpoint beside the first',
+      'flat: last port beside the first',
+      "flat: last port beside the kernel's floor",
+    );
     if (half || rest || any('longest stall: endpoints and ports')) {
       const first = await bare.endpoints(0, settings.size / 2);
       if (half || any('longest stall: adoption and repair')) await bare.adoption();
@@ -79,7 +96,8 @@ class BareHost {
   constructor(private readonly settings: BareSettings) {}
 
   async start(): Promise<void> {
-    const args = ['--firewall-generation', this.settings.generation];
+    const { generation, ruleBackend } = this.settings;
+    const args = ['--firewall-generation', generation, '--rule-backend', ruleBackend];
     this.#daemon = await Daemon.start(this.#folder, { args });
     const daemon = this.#daemon;
     process.once('exit', () => {
@@ -130,6 +148,13 @@ class BareHost {
     if (last !== undefined) this.figures.push(memoryFigure('memory, 1000 ports, no engine', last));
   }
 
+  /** One port that comes and goes, and a thousand in turn with netavark. */
+  async ports(one: boolean, besideNetavark: boolean): Promise<void> {
+    const { netavark } = this.settings;
+    if (one) this.figures.push(...(await onePort(this.calls, (work) => this.#during(work))));
+    if (besideNetavark) this.figures.push(...(await containerBeside(netavark, this.calls)));
+  }
+
   async networks(): Promise<void> {
     const { size } = this.settings;
     const times = await this.#during(async () => {
@@ -167,7 +192,12 @@ class BareHost {
 
   compareEndpoints(first: EndpointTimes, last: EndpointTimes): void {
     this.#flat('flat: last endpoint beside the first', [...first.create, ...last.create]);
-    this.#flat('flat: last port beside the first', [...first.publish, ...last.publish]);
+    const publish = [...first.publish, ...last.publish];
+    this.#flat('flat: last port beside the first', publish);
+    const [early, late] = [median(publish.slice(0, sample)), median(publish.slice(-sample))];
+    const kernel = kernelCost(this.settings.generation);
+    const note = `${late.toFixed(1)} ms; the first ${early.toFixed(1)}, and the kernel's own ${kernel.toFixed(1)}`;
+    this.#add("flat: last port beside the kernel's floor", '×', late / (early + kernel), note);
   }
 
   /** A daemon that ends while a client sends, another that takes over, and a flush. */
@@ -249,7 +279,7 @@ class BareHost {
   }
 
   #add(row: BareRow, unit: Figure['unit'], tsbridge: number, note?: string): void {
-    this.figures.push(figure({ row, unit, tsbridge, note }));
+    this.figures.push(figure({ row, unit, tsbridge, note }, this.settings.generation));
   }
 
   private get calls(): BareCalls {

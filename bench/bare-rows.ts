@@ -2,7 +2,8 @@
  * Rows that need no engine: what happens inside of the daemon as the host fills up, in a network
  * namespace of its own. Started by bench.ts; prints the figures as JSON.
  *
- *   node --import=tsx bench/bare-rows.ts [--rows REGEX] [--size N] [--generation NAME]
+ *   node --import=tsx bench/bare-rows.ts [--rows REGEX] [--size N] [--generation NAME] [--netavark COMMAND]
+ *     [--rule-backend NAME]
  */
 import { inFreshNamespace, run } from '../test/process/netns.js';
 
@@ -14,11 +15,14 @@ const { measureBare } = await import('./bare-host.js');
 // /run of our own: its lock, its names of namespaces, its sockets.
 run('mount', ['-t', 'tmpfs', 'tmpfs', '/run']);
 mkdirSync('/run/netns');
+mkdirSync('/run/netavark');
 const { values } = parseArgs({
   options: {
     rows: { type: 'string', default: '' },
     size: { type: 'string', default: '1000' },
     generation: { type: 'string', default: 'docker20' },
+    netavark: { type: 'string', default: '[]' },
+    'rule-backend': { type: 'string', default: 'auto' },
   },
 });
 // So that an interrupted run leaves no daemon behind: see `exit` in bare-host.ts.
@@ -26,7 +30,12 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
   process.once(signal, () => process.exit(1));
 const wanted = new RegExp(values.rows);
 const figures = await measureBare(
-  { size: Number(values.size), generation: values.generation },
+  {
+    size: Number(values.size),
+    generation: values.generation,
+    ruleBackend: values['rule-backend'],
+    netavark: JSON.parse(values.netavark) as string[],
+  },
   (row) => wanted.test(row),
 );
 process.stdout.write(`${JSON.stringify(figures)}\n`);

@@ -24,6 +24,8 @@ import { bareRows } from './bare-names.js';
 import { compare, engineRuns, rowsOf } from './engine-rows.js';
 import { type Figure, figure } from './figure.js';
 import { longestStall } from './handler-times.js';
+import { inventoryRows, measureInventory } from './inventory-rows.js';
+import { fetchNetavark } from './netavark.js';
 import { measureProxy, proxyRows } from './proxy-rows.js';
 import { committedFigures, header, markdown, tableLine } from './report.js';
 
@@ -40,6 +42,8 @@ const { values } = parseArgs({
     ports: { type: 'string', default: '0,1,10,100,1000' },
     size: { type: 'string', default: '1000' },
     gigabytes: { type: 'string', default: '10' },
+    /** How the daemon of the rows without an engine writes rules: `auto` or `restore`. */
+    'rule-backend': { type: 'string', default: 'auto' },
     json: { type: 'string' },
     markdown: { type: 'boolean', default: false },
     compare: { type: 'boolean', default: false },
@@ -67,7 +71,14 @@ const runs = engineRuns(ports, slowRounds).filter((run) => rowsOf(run).some(want
 const proxied = Object.values(proxyRows).some(wanted);
 const bare = bareRows.filter(wanted);
 if (values.list) {
-  const names = [...runs.flatMap(rowsOf), ...Object.values(proxyRows), stallRow, ...bareRows];
+  const asked = inventoryRows;
+  const names = [
+    ...runs.flatMap(rowsOf),
+    ...Object.values(proxyRows),
+    stallRow,
+    ...bareRows,
+    ...asked,
+  ];
   console.log(names.filter(wanted).join('\n'));
   process.exit(0);
 }
@@ -80,6 +91,9 @@ let engine = '';
 const began = performance.now();
 if (runs.length > 0 || proxied || bare.length > 0) await measureOnEngine(suite);
 if (bare.length > 0) for (const found of await measureBare()) print(found);
+if (inventoryRows.some(wanted)) {
+  for (const found of await measureInventory(rounds)) if (wanted(found.row)) print(found);
+}
 
 const result = { date: new Date().toISOString(), engine, linux: release(), rounds, figures };
 mkdirSync(dirname(json), { recursive: true });
@@ -103,7 +117,7 @@ async function measureOnEngine(name: (typeof suites)[number]): Promise<void> {
         `Node.js ${process.versions.node}, ${date}; medians of ${rounds} rounds\n`,
     );
     console.log(header);
-    const host = { lab, daemon };
+    const host = { lab, daemon, generation: generations[name] };
     for (const run of runs) {
       for (const found of await compare(host, run, rounds)) if (wanted(found.row)) print(found);
     }
@@ -123,7 +137,13 @@ async function measureOnEngine(name: (typeof suites)[number]): Promise<void> {
 /** In a process of its own, which moves to a network namespace of its own. */
 async function measureBare(): Promise<Figure[]> {
   const script = fileURLToPath(new URL('./bare-rows.ts', import.meta.url));
-  const args = ['--rows', values.rows, '--size', String(size)];
+  // Only the first process is where the download can be reached.
+  const netavark = bare.some((row) => row.includes('netavark')) ? await fetchNetavark() : [];
+  const args = [
+    ...['--rows', values.rows, '--size', String(size)],
+    ...['--netavark', JSON.stringify(netavark)],
+    ...['--rule-backend', values['rule-backend']],
+  ];
   const { stdout } = await promisify(execFile)(
     process.execPath,
     ['--import=tsx', script, ...args, '--generation', generations[suite ?? 'bookworm']],

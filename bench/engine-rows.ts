@@ -19,6 +19,8 @@ import { type Memory, memoryFigure, memoryOf } from './memory.js';
 export interface EngineHost {
   readonly lab: Lab;
   readonly daemon: Tsbridge;
+  /** Of the engine's rules; what some rows must reach depends on it. */
+  readonly generation: string;
 }
 
 /** One thing that is done, and the rows that come of it. */
@@ -159,7 +161,8 @@ export async function compare(host: EngineHost, run: EngineRun, rounds: number):
   const figures = run.rows.map((row, index) => {
     const of = (driver: Driver) =>
       median(times[driver].map((values) => values[index] ?? Number.NaN));
-    return figure({ row, unit: 'ms', builtIn: of('bridge'), tsbridge: of('tsbridge') });
+    const [builtIn, tsbridge] = [of('bridge'), of('tsbridge')];
+    return figure({ row, unit: 'ms', builtIn, tsbridge }, host.generation);
   });
   return [...figures, ...(run.after?.() ?? [])];
 }

@@ -2,7 +2,7 @@
 
 export type Unit = 'ms' | 's' | 'MB' | 'MB/s' | '/s' | '×' | '';
 
-/** What issue and docs ask of a row; `at-least` of the ratio, `at-most` of tsbridge's own value. */
+/** What docs/performance.md asks of a row; `at-least` of the ratio, `at-most` of tsbridge's own value. */
 export type Target =
   | { readonly kind: 'ratio'; readonly atLeast: number }
   | { readonly kind: 'value'; readonly atMost: number };
@@ -10,7 +10,7 @@ export type Target =
 export interface Figure {
   readonly row: string;
   readonly unit: Unit;
-  /** Of the built-in driver, or of docker-proxy, in the same run. */
+  /** Of the built-in driver, of docker-proxy, or of netavark, in the same run. */
   readonly builtIn?: number;
   readonly tsbridge: number;
   /** How many times better than the built-in: of times and sizes, of rates the other way round. */
@@ -30,7 +30,7 @@ export function figure(
     readonly builtIn?: number | undefined;
     readonly note?: string | undefined;
   },
-  targets: readonly TargetRow[] = targetRows,
+  generation?: string,
 ): Figure {
   const { row, unit, builtIn, tsbridge, note } = measured;
   const ratio =
@@ -39,7 +39,9 @@ export function figure(
       : rates.includes(unit)
         ? tsbridge / builtIn
         : builtIn / tsbridge;
-  const target = targets.find(({ rows }) => rows.test(row))?.target;
+  const target = targetRows.find(
+    (each) => each.rows.test(row) && (each.generation ?? generation) === generation,
+  )?.target;
   const met =
     target === undefined
       ? undefined
@@ -60,6 +62,8 @@ export function figure(
 
 interface TargetRow {
   readonly rows: RegExp;
+  /** undefined: of all. */
+  readonly generation?: string;
   readonly target: Target;
 }
 
@@ -72,26 +76,44 @@ const atMost = (rows: RegExp, value: number): TargetRow => ({
   target: { kind: 'value', atMost: value },
 });
 
+const of20 = { generation: 'docker20' } as const;
+const of28 = { generation: 'docker28' } as const;
+
 /** What the project wants of itself; the first that fits a row counts. */
 const targetRows: readonly TargetRow[] = [
+  { ...atMost(/^publish 1000 ports: handler$/, 140), ...of20 },
+  { ...atMost(/^revoke 1000 ports: handler$/, 60), ...of20 },
+  { ...atMost(/^publish 1000 ports: handler$/, 120), ...of28 },
+  { ...atMost(/^revoke 1000 ports: handler$/, 45), ...of28 },
+  atMost(/^publish one port, idle: p50$/, 4),
+  atMost(/^publish one port, idle: p99$/, 8),
+  atLeast(/^container with 1000 ports: /, 1),
   atMost(/^(start|remove), 1000 ports: in our handlers$/, 150),
-  atLeast(/^start, 1000 ports$/, 80),
+  atLeast(/^start, 1000 ports$/, 100),
   atLeast(/^remove, 1000 ports$/, 200),
   atLeast(/^start, 100 ports$/, 8),
   atLeast(/^start, 10 ports$/, 1.5),
   atLeast(/^start, [01] ports$/, 1),
-  atLeast(/^network (create|rm)$/, 3),
+  { ...atLeast(/^network create$/, 4), ...of28 },
+  atLeast(/^network create$/, 3),
+  atLeast(/^network rm$/, 20),
   atLeast(/^network connect$/, 1),
   atLeast(/^network disconnect$/, 1.1),
   atLeast(/^64 containers at once$/, 2),
-  atMost(/^flat: /, 1.5),
-  atMost(/^memory, 1000 ports/, 120),
-  atMost(/^memory, idle$/, 75),
-  atMost(/^adoption: start to serving$/, 1500),
+  atMost(/^flat: last (network|port beside the kernel)/, 2),
+  atMost(/^flat: last endpoint/, 1.5),
+  atMost(/^memory, 1000 ports/, 100),
+  atMost(/^memory, idle$/, 50),
+  atMost(/^adoption: start to serving$/, 1000),
   atMost(/^adoption: (rules rewritten|packets lost)$/, 0),
   atMost(/^repair after iptables -F$/, 1000),
   atLeast(/^proxy: TCP throughput$/, 0.8),
   atLeast(/^proxy: (new connections|UDP packets)$/, 1),
   atMost(/^10 GB through the proxy: p99 of /, 20),
-  atMost(/^longest stall/, 50),
+  atMost(/^longest stall/, 25),
+  atMost(/^(inventory of 10,000 ports|names of 1,000 containers|scrape.*): answer$/, 300),
+  atMost(
+    /^(inventory of 10,000 ports|names of 1,000 containers|scrape.*|the engine's list of .*): longest piece$/,
+    5,
+  ),
 ];
