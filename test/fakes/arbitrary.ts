@@ -7,7 +7,7 @@ import {
   type IpAddress,
   networkOf,
 } from '../../src/core/address.js';
-import type { InterfaceName } from '../../src/core/names.js';
+import { type InterfaceName, parseInterfaceName } from '../../src/core/names.js';
 import { gatewayModes, type NetworkSpec } from '../../src/core/network/network.js';
 import { type Port, type PortBinding, protocols } from '../../src/core/ports/port.js';
 import { type Matches, makeRule, type Rule, type Target } from '../../src/core/rules/rule.js';
@@ -27,6 +27,8 @@ export const cidrOf = (family: Family): fc.Arbitrary<Cidr> =>
 
 export const interfaces: fc.Arbitrary<InterfaceName> = fc
   .stringMatching(/^[a-z][a-z0-9.-]{0,13}$/)
+  // `all` and `default` are folders below /proc/sys/net, and refused as names.
+  .filter((text) => parseInterfaceName(text) !== undefined)
   .map(interfaceName);
 
 const port = fc.integer({ min: 1, max: 65_535 }) as unknown as fc.Arbitrary<Port>;

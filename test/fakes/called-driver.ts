@@ -36,12 +36,13 @@ export class CalledDriver {
     this.#driver.engineStarted();
   }
 
-  async createNetwork(input: NetworkInput): Promise<void> {
-    await this.#driver.createNetwork({
+  async createNetwork(input: NetworkInput, caller?: ProcessId): Promise<void> {
+    const asked = {
       networkId: input.networkId as NetworkId,
       frontEnd: chosen.name,
       input: chosen === plain ? plainNetwork(input) : input,
-    });
+    };
+    await this.#driver.createNetwork(asked, caller);
   }
 
   deleteNetwork(networkId: NetworkId): Promise<void> {

@@ -1,5 +1,6 @@
 /** The outside world in memory, for the faults that cannot be provoked for real. */
 
+import type { Family } from '../../src/core/address.js';
 import { DriverError, messageOf } from '../../src/core/errors.js';
 import type { GenerationName } from '../../src/core/generations/generation.js';
 import type { InterfaceName } from '../../src/core/names.js';
@@ -16,19 +17,26 @@ import type {
   Sysctls,
   Zones,
 } from '../../src/driver/host.js';
+import { leasedAs } from '../../src/driver/leases.js';
 import { GenerationChoice } from '../../src/driver/rules/generation-choice.js';
 import { IptablesFirewall } from '../../src/driver/rules/iptables-firewall.js';
+import { PortMaps } from '../../src/driver/rules/port-maps.js';
 import type { DriverSettings } from '../../src/driver/settings.js';
+import { HostRoutes } from '../../src/driver/state/host-routes.js';
 import { KeyedLocks } from '../../src/driver/state/locks.js';
 import { Registry } from '../../src/driver/state/registry.js';
 import { Removals } from '../../src/driver/state/removals.js';
 import { StrayFlows } from '../../src/driver/state/stray-flows.js';
+import type { Happening } from '../../src/driver/telemetry.js';
 import type { World } from '../../src/driver/world.js';
 import { libnetwork } from '../../src/frontends/libnetwork/front-end.js';
 import { makeBackend } from './backends.js';
 import { FakeFirewall } from './fake-firewall.js';
 import { FakeHostPorts } from './fake-host-ports.js';
 import { FakeLinks } from './fake-links.js';
+import { FakeMapTables } from './fake-map-tables.js';
+import { FakeRoutes } from './fake-routes.js';
+import { FakeShaping } from './fake-shaping.js';
 import { Faults } from './faults.js';
 import { plain } from './plain-front-end.js';
 import { type LogLine, RecordingLog } from './recording-log.js';
@@ -136,6 +144,8 @@ export type Interpose = <Part extends object>(name: string, part: Part) => Part;
 export interface FakeHost {
   readonly faults: Faults;
   readonly links: FakeLinks;
+  readonly shaping: FakeShaping;
+  readonly routes: FakeRoutes;
   readonly firewall: FakeFirewall;
   readonly sysctls: FakeSysctls;
   readonly conntrack: FakeConntrack;
@@ -143,8 +153,10 @@ export interface FakeHost {
   readonly sandboxes: FakeSandboxes;
   readonly processes: FakeProcesses;
   readonly hostPorts: FakeHostPorts;
+  readonly maps: FakeMapTables;
   readonly store: FakeStore;
   readonly logged: LogLine[];
+  readonly told: Happening[];
   /** A driver's world on this host: what a start of the daemon builds. */
   boot(
     settings?: Partial<DriverSettings>,
@@ -162,10 +174,15 @@ export function makeHost(): FakeHost {
   const faults = new Faults();
   const log = new RecordingLog();
   const logged = log.lines;
+  const told: Happening[] = [];
+  const links = new FakeLinks(faults);
   const host = {
     faults,
     logged,
-    links: new FakeLinks(faults),
+    told,
+    links,
+    shaping: new FakeShaping(links, faults),
+    routes: new FakeRoutes(links, faults),
     firewall: new FakeFirewall(),
     sysctls: new FakeSysctls(faults),
     conntrack: new FakeConntrack(faults),
@@ -173,6 +190,7 @@ export function makeHost(): FakeHost {
     sandboxes: new FakeSandboxes(),
     processes: new FakeProcesses(),
     hostPorts: new FakeHostPorts(faults),
+    maps: new FakeMapTables(faults),
     store: new FakeStore(faults),
   };
   const boot: FakeHost['boot'] = (changes = {}, generation = 'docker20', interpose = keep) => {
@@ -193,8 +211,13 @@ export function makeHost(): FakeHost {
     const choice = new GenerationChoice(generation, false);
     const rules = { userlandProxy: settings.userlandProxy };
     const backend = makeBackend(host.firewall, interpose, log);
+    const maps = interpose('maps', host.maps);
+    const isWritten = (family: Family): boolean => choice.writes(family);
+    const mappedPorts = new PortMaps(maps, backend, isWritten, registry, log);
     const world: World = {
       links,
+      shaping: interpose('shaping', host.shaping),
+      hostRoutes: new HostRoutes(interpose('routes', host.routes), registry),
       sandboxes: host.sandboxes,
       processes: host.processes,
       sysctls: interpose('sysctls', host.sysctls),
@@ -203,7 +226,9 @@ export function makeHost(): FakeHost {
       hostPorts: interpose('hostPorts', host.hostPorts),
       store: interpose('store', host.store),
       log,
-      rules: new IptablesFirewall(backend, choice, rules, registry, links, log),
+      telemetry: { tell: (happening) => void told.push(happening) },
+      rules: new IptablesFirewall(backend, choice, rules, registry, links, log, mappedPorts),
+      mappedPorts,
       allocator: new PortAllocator(parseEphemeralPorts('32768 32770', '')),
       registry,
       loadModule: async (name) => {
@@ -216,8 +241,9 @@ export function makeHost(): FakeHost {
         log,
       ),
       networkLocks: new KeyedLocks(),
+      endpointLocks: new KeyedLocks(),
       sandboxLocks: new KeyedLocks(),
-      frontEnds: new FrontEnds([libnetwork, plain]),
+      frontEnds: new FrontEnds([libnetwork, leasedAs(libnetwork), plain]),
       settings,
     };
     return { world, choice };
@@ -229,7 +255,10 @@ export function makeHost(): FakeHost {
 export function stateOf(host: FakeHost) {
   return {
     links: [...host.links.links.keys()].sort(),
+    limits: host.shaping.dump(),
+    routes: host.routes.dump(),
     rules: host.firewall.dump(),
+    maps: host.maps.dump(),
     ports: [...host.hostPorts.held.keys()].sort(),
     records: [...host.store.records.keys()].sort(),
   };

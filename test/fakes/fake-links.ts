@@ -1,5 +1,5 @@
 /** Links, addresses and routes in memory. */
-import type { Cidr } from '../../src/core/address.js';
+import type { Cidr, IpAddress } from '../../src/core/address.js';
 import { networkOf, overlaps, sameCidr } from '../../src/core/address.js';
 import type { InterfaceName } from '../../src/core/names.js';
 import type { LinkChange, LinkSpec, ObservedLink } from '../../src/core/network/links.js';
@@ -32,14 +32,27 @@ export class FakeLinks implements Links {
     );
   }
 
+  async portsOf({ index }: ObservedLink): Promise<ObservedLink[]> {
+    this.faults.check('links.portsOf');
+    return [...this.links.values()].filter(({ master }) => master === index);
+  }
+
+  async hasAddress(address: IpAddress): Promise<boolean> {
+    this.faults.check('links.hasAddress');
+    return [...this.links.values()].some(({ addresses }) =>
+      addresses.some((each) => each.address === address),
+    );
+  }
+
   async create(link: LinkSpec): Promise<void> {
     this.faults.check('links.create');
     switch (link.kind) {
       case 'bridge':
         return this.#add(link.name, 'bridge', link.mtu, false);
       case 'veth': {
-        const { names, mtu, hairpin } = link;
+        const { names, mtu, hairpin, isolated } = link;
         this.#add(names.host, 'veth', mtu, true, this.#get(link.bridge).index, hairpin);
+        if (isolated === true) this.links.set(names.host, { ...this.#get(names.host), isolated });
         return this.#add(names.container, 'veth', mtu, false);
       }
     }
@@ -74,6 +87,10 @@ export class FakeLinks implements Links {
     );
     this.links.delete(name);
     if (peer !== undefined) this.links.delete(peer.name);
+  }
+
+  addIfb(name: InterfaceName): void {
+    this.#add(name, 'ifb', undefined, false);
   }
 
   #get(name: string): ObservedLink {

@@ -11,3 +11,8 @@ export function endpointIds(network: string, endpoint: string): EndpointIds {
   }
   return { networkId, endpointId };
 }
+
+/** 64 times the digit: what libnetwork's ids look like, easily told apart. */
+export function id(digit: string): string {
+  return digit.repeat(64);
+}

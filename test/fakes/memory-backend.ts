@@ -22,6 +22,8 @@ export class MemoryBackend implements RuleBackend {
 
   engineStarted(): void {}
 
+  foresee(): void {}
+
   problems(family: Family): string[] {
     return [...this.#missing].map((table) => describeMissing(family, table));
   }

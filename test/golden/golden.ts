@@ -1,6 +1,6 @@
 /** The rule dumps of real engines in `test/fixtures/docker-bridge-golden.txt`, section by section. */
 import { readFileSync } from 'node:fs';
-import { parseSave } from '../../src/codec/iptables-save.js';
+import { parseSave } from '../../src/codec/iptables/iptables-save.js';
 import type { IpAddress } from '../../src/core/address.js';
 import { parseCidr, parseIp } from '../../src/core/address.js';
 import {

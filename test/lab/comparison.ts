@@ -18,9 +18,17 @@ export interface StepResult {
 export type CompareScenario = (scenario: Scenario) => AsyncGenerator<StepResult>;
 
 /** `26.1 --userland-proxy=false`. */
-export function runName({ engine, iptables, liveRestore, dockerdArgs = [] }: Run): string {
+export function runName(run: Run): string {
+  const { engine, iptables, liveRestore, dockerdArgs = [], tsbridgeArgs = [] } = run;
+  const own = tsbridgeArgs.filter((flag) => !dockerdArgs.includes(flag));
   const live = liveRestore === true ? ['--live-restore'] : [];
-  return [engine, ...(iptables === undefined ? [] : [iptables]), ...live, ...dockerdArgs].join(' ');
+  return [
+    engine,
+    ...(iptables === undefined ? [] : [iptables]),
+    ...live,
+    ...dockerdArgs,
+    ...own,
+  ].join(' ');
 }
 
 /** Fresh engines; `body` is given what runs a scenario on them, step by step. */

@@ -54,7 +54,7 @@ export class Engine {
       ...(options.liveRestore === true ? ['--live-restore'] : []),
       ...(options.dockerdArgs ?? []),
     ];
-    const daemon = new LabProcess(this.#namespaces.enter('host', command), this.logFile);
+    const daemon = new LabProcess(this.#namespaces.enter('host', command), this.logFile, {}, 'own');
     this.#process = daemon;
     await until(
       'dockerd to answer',

@@ -38,6 +38,12 @@ export async function viewHost(lab: Lab): Promise<HostView> {
       .map((socket) => socket.split(' ').slice(0, 2).join(' '))
       // The engines' own sockets for names in containers are at random ports.
       .filter((socket) => !socket.includes('127.0.0.11:'))
+      // One socket of ours does for both families what the built-in driver's proxies do with two.
+      .flatMap((socket) =>
+        socket.includes(' *:')
+          ? ['0.0.0.0:', '[::]:'].map((any) => socket.replace(' *:', ` ${any}`))
+          : [socket],
+      )
       .map((socket) => socket.replace(/:\d+$/, chosenPort))
       .sort(),
     settings: renamed(settings.split('\n').filter((line) => line !== '')),

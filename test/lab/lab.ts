@@ -249,7 +249,7 @@ export class Lab {
 }
 
 /** Built the first time. */
-export async function engineRoot(suite: Suite): Promise<string> {
+export async function engineRoot(suite: Suite | 'bullseye'): Promise<string> {
   const builder = join(REPOSITORY, 'scripts/engine-root');
   return (await promisify(execFile)(builder, [suite])).stdout.trim();
 }

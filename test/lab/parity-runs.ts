@@ -70,5 +70,10 @@ function recentRuns(engine: EngineVersion): Run[] {
     },
     { engine, dockerdArgs: direct, tsbridgeArgs: direct, scenarios: directRouting },
     { engine, iptables: 'legacy', scenarios: [ports, ...ipv6WithoutProxy] },
+    {
+      engine,
+      tsbridgeArgs: ['--rule-backend=restore'],
+      scenarios: [...everywhere, ...ipv6WithoutProxy],
+    },
   ];
 }

@@ -113,12 +113,19 @@ export class LabProcess {
   readonly #child: ChildProcess;
   #pid: number | undefined;
 
-  constructor(command: readonly string[], logFile: string, env: Record<string, string> = {}) {
+  /** @param session `own`: what stops it (SIGSTOP) does not reach the process group of the test */
+  constructor(
+    command: readonly string[],
+    logFile: string,
+    env: Record<string, string> = {},
+    session: 'own' | 'shared' = 'shared',
+  ) {
     const [file = '', ...args] = command;
     const log = createWriteStream(logFile, { flags: 'a' });
     this.#child = spawn(file, args, {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...LAB_ENV, ...env },
+      detached: session === 'own',
     });
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
       let rest = '';
@@ -148,6 +155,17 @@ export class LabProcess {
       return this.#child.pid === undefined ? undefined : childrenOf(this.#child.pid)[0];
     });
     return this.#pid;
+  }
+
+  /** It neither answers nor ends until {@link thaw}. */
+  async freeze(): Promise<void> {
+    process.kill(await this.pid(), 'SIGSTOP');
+  }
+
+  async thaw(): Promise<void> {
+    // nsenter, which waits for the process, has stopped itself along with it, and would not see its end.
+    this.#child.kill('SIGCONT');
+    process.kill(await this.pid(), 'SIGCONT');
   }
 
   /** Sends a signal and, unless told otherwise, waits for the end; gives {@link exited}. */

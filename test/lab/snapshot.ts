@@ -65,9 +65,11 @@ export async function snapshot(namespaces: Namespaces): Promise<Snapshot> {
     sockets: lines(sockets).map(describeSocket).sort(),
     processes: found,
     state: state
-      .filter((file) => !(withProxy && /^\/run\/tsbridge\/proxy(\.sock|-\d+)$/.test(file)))
+      .filter((file) => !(withProxy && /^\/run\/tsbridge\/proxy(\.sock|\/\d+)$/.test(file)))
       // Empty, and never removed: two daemons could otherwise hold two files of that name.
       .filter((file) => !/^\/(var\/lib\/tsbridge\/daemon|run\/tsbridge\/runtime)\.lock$/.test(file))
+      // Names as they were known last, for a daemon or command that comes while the engine does not answer.
+      .filter((file) => file !== '/run/tsbridge/names.json')
       .sort(),
   };
 }
@@ -147,9 +149,13 @@ function processes(namespaces: Namespaces): string[] {
 
 function files(namespaces: Namespaces, folder: string): string[] {
   try {
-    return readdirSync(namespaces.path(folder), { recursive: true, withFileTypes: true })
-      .filter((entry) => !entry.isDirectory())
-      .map((entry) => join(entry.parentPath, entry.name).replace(namespaces.path('/'), '/'));
+    return (
+      readdirSync(namespaces.path(folder), { recursive: true, withFileTypes: true })
+        .filter((entry) => !entry.isDirectory())
+        .map((entry) => join(entry.parentPath, entry.name).replace(namespaces.path('/'), '/'))
+        // What the engine said last, kept for a daemon that starts without it.
+        .filter((path) => !/\/(?:names|owners)\.json(?:\.new)?$/.test(path))
+    );
   } catch {
     return [];
   }

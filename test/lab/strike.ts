@@ -118,11 +118,18 @@ export class Striker {
     t.comment(`${name}: back after ${ms} ms`);
   }
 
-  /** Process and program of each transaction so far. */
+  /** Process and program of each transaction so far, but for those in which the daemon learns how rules are written. */
   #generations(): { pid: string; program: string }[] {
+    let changes: string[] = [];
     return this.#monitor.lines.flatMap((line) => {
       const [, pid, program] = /^# new generation .* process (\d+) \((.*)\)$/.exec(line) ?? [];
-      return pid === undefined || program === undefined ? [] : [{ pid, program }];
+      if (pid === undefined || program === undefined) {
+        changes.push(line);
+        return [];
+      }
+      const learns = changes.length > 0 && changes.every((each) => each.includes('TSBRIDGE-PROBE'));
+      changes = [];
+      return learns ? [] : [{ pid, program }];
     });
   }
 
@@ -137,7 +144,7 @@ export class Striker {
 }
 
 /** A stopped process stops the nsenter that started it, too. */
-async function whileStopped<T>(pid: number, work: () => Promise<T>): Promise<T> {
+export async function whileStopped<T>(pid: number, work: () => Promise<T>): Promise<T> {
   const parent = /^PPid:\s+(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
   process.kill(pid, 'SIGSTOP');
   try {

@@ -6,9 +6,10 @@ import { dispatch } from '../../build/cli/dispatch.js';
 import { IptablesCommands } from '../../build/host/iptables/commands.js';
 import { ConntrackNetlink } from '../../build/host/netlink/conntrack.js';
 import { LinksNetlink } from '../../build/host/netlink/links.js';
+import { NftSocket } from '../../build/host/nf-tables/nft-socket.js';
 import { RecordFiles } from '../../build/host/records/store-file.js';
 import { SysctlFiles } from '../../build/host/sysctl.js';
-import { ProxySupervisor } from '../../build/proxy/supervisor.js';
+import { ProxySupervisor } from '../../build/proxy/supervision/supervisor.js';
 
 const at = Number(process.env.CRASH_AT ?? 0);
 let armed = process.env.CRASH_FROM_START === '1';
@@ -41,6 +42,7 @@ process.on('SIGUSR2', () => {
 crashIn(LinksNetlink.prototype, 'create', 'change', 'addAddress', 'removeAddress', 'remove');
 crashIn(SysctlFiles.prototype, 'write');
 crashIn(IptablesCommands.prototype, 'restore', 'deleteRules');
+crashIn(NftSocket.prototype, 'transaction');
 crashIn(ConntrackNetlink.prototype, 'removeUdpFlowsTo', 'removeFlowsOf');
 crashIn(ProxySupervisor.prototype, 'open', 'close', 'sync');
 crashIn(RecordFiles.prototype, 'write', 'remove');

@@ -14,7 +14,7 @@ const built = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 const crashing = fileURLToPath(new URL('./crash-daemon.mjs', import.meta.url));
 
 export interface DaemonOptions {
-  /** Dies at this effect; see crash-daemon.ts. */
+  /** Dies at this effect; see crash-daemon.mjs. */
   readonly crashAt?: number;
   /** Added to the environment. */
   readonly env?: Readonly<Record<string, string>>;

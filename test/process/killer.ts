@@ -5,7 +5,9 @@ import type { Interpose } from '../fakes/fake-host.js';
 const looks = new Set([
   'find',
   'list',
+  'observe',
   'routesInto',
+  'portsOf',
   'read',
   'load',
   'supports',
@@ -14,6 +16,7 @@ const looks = new Set([
   'problems',
   'followVariant',
   'refuseDoubt',
+  'foresee',
   'engineStarted',
   'prepare',
 ]);

@@ -2,8 +2,8 @@
  * What the event loop of the proxy process does when one watcher, of two with an event each, closes
  * the other's descriptor and opens another, which gets the same number. Prints what was called.
  */
-import { EventLoop, epoll } from '../../src/proxy/system/event-loop.js';
-import { layouts, loadSystemCalls } from '../../src/proxy/system/system-calls.js';
+import { EventLoop, epoll } from '../../src/proxy/process/system/event-loop.js';
+import { layouts, loadSystemCalls } from '../../src/proxy/process/system/system-calls.js';
 
 const called: string[] = [];
 const system = loadSystemCalls();

@@ -1,8 +1,10 @@
 // Servers that say which of their ports they were asked at, and clients that ask.
 //
 //   node port-answers.mjs serve tcp/8000 udp/53 …       until killed; prints "ready" first
+//   node port-answers.mjs peers tcp/8000 udp/53 …       the same, but answers with the client's address
 //   node port-answers.mjs ask tcp/8000@HOST[+LOCAL_PORT] …   one after the other, keeping the
 //        connections; prints a JSON list of the answers, or of error codes
+//   node port-answers.mjs together tcp/8000@HOST …         the same, all at the same time
 import { createSocket } from 'node:dgram';
 import { connect, createServer } from 'node:net';
 
@@ -14,9 +16,13 @@ const parse = (text) => {
   return { protocol, port: Number(port), host, local: Number(local ?? 0) };
 };
 
-if (command === 'serve') {
+if (command === 'serve' || command === 'peers') {
   await Promise.all(questions.map((text) => serve(parse(text))));
   console.log('ready');
+} else if (command === 'together') {
+  const asked = questions.map((text) => ask(parse(text)).catch((error) => error.code));
+  console.log(JSON.stringify(await Promise.all(asked)));
+  process.exit(0);
 } else {
   const answers = [];
   for (const text of questions) answers.push(await ask(parse(text)).catch((error) => error.code));
@@ -24,17 +30,21 @@ if (command === 'serve') {
   process.exit(0);
 }
 
+const answer = (port, peer) => (command === 'peers' ? peer.replace(/^::ffff:/, '') : String(port));
+
 function serve({ protocol, port }) {
   return new Promise((resolve) => {
     if (protocol === 'tcp') {
       const server = createServer((socket) => {
         socket.on('error', () => {});
-        socket.write(String(port));
+        socket.write(answer(port, socket.remoteAddress));
       });
       server.listen(port, '::', resolve);
     } else {
       const socket = createSocket('udp6');
-      socket.on('message', (_, from) => socket.send(String(port), from.port, from.address));
+      socket.on('message', (_, from) =>
+        socket.send(answer(port, from.address), from.port, from.address),
+      );
       socket.bind(port, resolve);
     }
   });

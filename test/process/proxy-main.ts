@@ -1,5 +1,5 @@
 /** The proxy process with times that a test can wait for: `CONTROL_SOCKET SETTINGS` (JSON). */
-import { runWorker, type WorkerSettings } from '../../src/proxy/worker.js';
+import { runWorker, type WorkerSettings } from '../../src/proxy/process/worker.js';
 
 const [, , controlPath, settings] = process.argv;
 if (controlPath === undefined || settings === undefined) throw new Error('two arguments');

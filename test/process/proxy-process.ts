@@ -15,8 +15,11 @@ import type { Protocol } from '../../src/core/ports/port.js';
 import type { Listener, Log } from '../../src/driver/host.js';
 import { loadLibc } from '../../src/host/process/libc.js';
 import { ProcessFiles } from '../../src/host/process/processes.js';
-import { ProxySupervisor, type SupervisorSettings } from '../../src/proxy/supervisor.js';
-import type { WorkerSettings } from '../../src/proxy/worker.js';
+import type { WorkerSettings } from '../../src/proxy/process/worker.js';
+import {
+  ProxySupervisor,
+  type SupervisorSettings,
+} from '../../src/proxy/supervision/supervisor.js';
 import { makeBinding } from '../golden/golden.js';
 
 const main = fileURLToPath(new URL('proxy-main.ts', import.meta.url));
@@ -72,6 +75,8 @@ export class ProxyProcess {
       processes,
       own: { build: this.settings.build ?? buildId, node: process.version, network },
       log,
+      // A start compiles the sources first, which takes minutes on an emulated machine.
+      startTimeoutMs: 600_000,
       ...other,
     });
   }

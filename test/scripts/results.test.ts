@@ -49,6 +49,20 @@ t.test('each assertion counts once, whatever it lies in', async (t) => {
   });
 });
 
+t.test('a run that tap gives up is no file, and has to be repeated', async (t) => {
+  const results = read(
+    '# Subtest: test/a.test.ts',
+    '    ok 1 - one',
+    '    1..1',
+    'ok 1 - test/a.test.ts # time=1ms',
+    'not ok 2 - timeout!',
+    '1..2',
+  );
+  t.equal(results.cut, true);
+  t.strictSame([...results.files.keys()], ['test/a.test.ts']);
+  t.strictSame(results.failedFiles(), []);
+});
+
 t.test('a file that fails without a failed assertion counts as one failure', async (t) => {
   const results = read(
     '# Subtest: test/a.test.ts',

@@ -4,5 +4,6 @@ export const slow: readonly string[] = [
   'cli/log.test.ts',
   'cli/process.test.ts',
   'driver/crash.test.ts',
+  'driver/publications/crash.test.ts',
   'frontends/libnetwork/activation.test.ts',
 ];

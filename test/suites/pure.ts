@@ -1,6 +1,8 @@
 /** With edges.ts all tests that need no root, in two halves of about the same time. */
 import '../architecture.test.js';
 import '../clock.test.js';
+import '../connections.test.js';
+import '../file-sizes.test.js';
 import '../background.test.js';
 import '../platform.test.js';
 import '../unix-socket.test.js';

@@ -3,7 +3,7 @@
 # The file /var/lib/vm-boot says how often the VM was booted.
 set -u
 cd /opt/vm
-for file in lib service parity sctp boot; do . "test/vm/$file.sh"; done
+for file in lib service parity sctp boot packages; do . "test/vm/$file.sh"; done
 boot=$(($(cat /var/lib/vm-boot 2>/dev/null || echo 0) + 1))
 echo "$boot" >/var/lib/vm-boot
 wanted=$(cat parts)
@@ -31,7 +31,20 @@ install_tsbridge() {
   scripts/install && systemctl enable -q --now tsbridge.socket tsbridge.service
 }
 
-note "boot $boot, up $(cut -d ' ' -f 1 /proc/uptime) s: Linux $(uname -r), $(dockerd --version)"
+# A life with the package has a reboot of its own.
+if wants packages; then
+  note "boot $boot, patience $VM_PATIENCE: $(. /etc/os-release && echo "$PRETTY_NAME"), $(dockerd --version), $(systemctl --version | head -n 1)"
+  if [ "$boot" = 1 ]; then
+    check 'Docker runs, with a second host beside it' prepare
+    packages_before_reboot
+    systemctl reboot
+  else
+    packages_after_reboot
+    finish
+  fi
+  exit
+fi
+note "boot $boot, up $(cut -d ' ' -f 1 /proc/uptime) s, patience $VM_PATIENCE: Linux $(uname -r), $(dockerd --version)"
 case $boot in
 1)
   note "systemd $(systemctl --version | head -n 1), $(iptables --version), Node.js $(node_modules/.bin/node --version)"
@@ -48,6 +61,8 @@ case $boot in
   after_reboot 'after a reboot'
   # Power is cut: nothing is stopped, nothing is told.
   sync
+  # There, what was not synced is lost to nobody: the kernel goes on.
+  if [ -n "${VM_NAMESPACES-}" ]; then exec systemctl --force --force reboot; fi
   echo b >/proc/sysrq-trigger
   ;;
 *)

@@ -43,12 +43,14 @@ both_made() {
   # Two ids each, the network's and the container's.
   equal 4 "$(cat /run/same-bridge-made /run/same-tsbridge-made | grep -cE '^[0-9a-f]{64}$')"
 }
+# A socket for both families counts as the two that it stands for (docs/reliability.md promises it).
+listeners() { ss -Hltnu | awk '{print $1, $5}' | sed -nE 'h; s/ \*:/ 0.0.0.0:/p; g; s/ \*:/ [::]:/; p' | sort; }
 same_state() {
   local bridge
   # In order: a jump in another place can let packets through that it should have stopped.
   rules
   ip6tables-save | sed -E '/^#/d; s/\[[0-9]+:[0-9]+\]//; s/br-[0-9a-f]{12}/BRIDGE/g'
-  ss -Hltnu | awk '{print $1, $5}' | sort
+  listeners
   for bridge in $(ip -br link show type bridge | awk '{print $1}' | grep '^br-'); do
     ip -br addr show "$bridge" | sed -E 's/br-[0-9a-f]{12}/BRIDGE/; s/fe80:[^ ]*//'
     ip -d link show master "$bridge" | grep -oE 'mtu [0-9]+|hairpin (on|off)|state [A-Z]+'

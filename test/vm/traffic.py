@@ -7,6 +7,8 @@ traffic.py ask PROTO HOST PORT [TEXT [SECONDS]]     prints the answer; with SECO
 traffic.py hold PROTO HOST PORT FILE    until SIGTERM: one connection kept and used every 50 ms, and a new
                                         one each time; then writes "N asked, N failed" to FILE
 traffic.py activate                     prints what the plugin socket answers to Plugin.Activate
+
+An answer may take 5 seconds, times VM_PATIENCE, and 20 at most: what is never to be answered is waited for, too.
 """
 import os
 import signal
@@ -16,6 +18,7 @@ import threading
 import time
 
 SCTP = 132
+PATIENCE = min(20, 5 * int(os.environ.get("VM_PATIENCE", "1")))
 
 
 def make(proto):
@@ -57,9 +60,9 @@ def accept_loop(server):
         threading.Thread(target=talk, args=(connection, peer), daemon=True).start()
 
 
-def connect(proto, host, port, timeout=5):
+def connect(proto, host, port):
     client = make(proto)
-    client.settimeout(timeout)
+    client.settimeout(PATIENCE)
     client.connect((host, int(port)))
     return client
 
@@ -106,7 +109,7 @@ def hold(proto, host, port, path):
 
 def activate():
     client = socket.socket(socket.AF_UNIX)
-    client.settimeout(10)
+    client.settimeout(2 * PATIENCE)
     client.connect("/run/docker/plugins/tsbridge.sock")
     client.sendall(b"POST /Plugin.Activate HTTP/1.1\r\nHost:\r\nContent-Length: 0\r\n\r\n")
     print(client.recv(65536).decode().splitlines()[-1])
