@@ -19,9 +19,10 @@ import { Requests } from './requests.js';
 
 const count = Number(process.env.FUZZ_COUNT ?? 100_000);
 
-/** What a restore may consist of: no control characters, no quoting, no shell. */
-const restoreText = /^(?:[*:-][A-Za-z0-9 _.,:!/@[\]-]*\n|COMMIT\n)*$/;
-const linkName = /^[A-Za-z0-9_.@-]{1,15}$/;
+/** What a restore may consist of: lines of words, with no other space between them, and nothing that quotes. */
+const restoreText = /^(?:[*:-](?:[^"'#\\\p{C}\p{Z}]| )*\n|COMMIT\n)*$/u;
+/** Names of bridges may have letters of any script; beside that as the kernel and iptables take them literally. */
+const linkName = /^(?![-!])[^"'#\\/:%\p{C}\p{Z}]{1,15}(?<!\+)$/u;
 
 /** Looks only where something has been done. */
 class Watcher {

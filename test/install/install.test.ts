@@ -4,6 +4,7 @@ import {
   mkdirSync,
   readFileSync,
   readlinkSync,
+  rmSync,
   statSync,
   symlinkSync,
   writeFileSync,
@@ -21,6 +22,7 @@ t.test('installs, and takes exactly that away again', async (t) => {
   t.match(await install('--destdir', root), { code: 0 });
   t.strictSame(Object.keys(tree(root)), [
     '/etc/systemd/system/other.service',
+    '/etc/systemd/system/tsbridge-proxy@.service',
     '/etc/systemd/system/tsbridge.service',
     '/etc/systemd/system/tsbridge.socket',
     '/usr/local/bin/tsbridge',
@@ -111,6 +113,18 @@ t.test('is not removed from under existing networks', async (t) => {
     stdout: /kept: \/var\/lib\/tsbridge/,
   });
   t.strictSame(Object.keys(tree(root)), [`/var/lib/tsbridge/networks/${'a'.repeat(64)}.json`]);
+});
+
+t.test('a network that is on its way out is waited for', async (t) => {
+  const root = makeTarget();
+  await install('--destdir', root);
+  const records = join(root, 'var/lib/tsbridge/networks');
+  mkdirSync(records, { recursive: true });
+  const record = join(records, `${'a'.repeat(64)}.json`);
+  writeFileSync(record, '{"version":2,"value":{"phase":"removing"}}\n');
+  const removal = install('--destdir', root, '--uninstall');
+  setTimeout(() => rmSync(record), 1_000);
+  t.match(await removal, { code: 0 });
 });
 
 t.test('scripts/install --uninstall leaves files of others alone', async (t) => {

@@ -4,11 +4,13 @@ import { createHash } from 'node:crypto';
 import {
   cpSync,
   lstatSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
   readlinkSync,
   rmSync,
+  symlinkSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -16,8 +18,9 @@ import { promisify } from 'node:util';
 import { gunzipSync } from 'node:zlib';
 import t from 'tap';
 import { architectures } from '../../packaging/architectures.js';
+import { buildNpmPackage } from '../../packaging/npm-package.js';
 import { readRelease } from '../../packaging/release.js';
-import { stageFiles } from '../../packaging/stage.js';
+import { runtimeFlags, stageFiles } from '../../packaging/stage.js';
 import { fieldNames, fields, fileKey } from '../../src/config/fields.js';
 
 const run = promisify(execFile);
@@ -69,6 +72,30 @@ t.test('the packaged command runs with the packaged Node.js wherever it is unpac
   );
   t.match(failed.stdout + failed.stderr, '/etc/passwd/none');
   t.notMatch(failed.stdout + failed.stderr, /ERR_|Cannot find/);
+});
+
+t.test('what npm packs installs by itself, with a Node.js of its own', async (t) => {
+  const file = await buildNpmPackage(release.root, folder);
+  const prefix = join(folder, 'npm');
+  const flags = ['--global', '--prefix', prefix, '--prefer-offline', '--no-audit', '--no-fund'];
+  await run('npm', ['install', ...flags, file]);
+  const bare = join(folder, 'bare');
+  mkdirSync(bare);
+  for (const program of ['sh', 'dirname', 'readlink']) {
+    symlinkSync(`/usr/bin/${program}`, join(bare, program));
+  }
+  const env = { PATH: bare };
+  const { stdout } = await run(join(prefix, 'bin/tsbridge'), ['--version'], { env });
+  t.equal(stdout, `${release.version}\n`);
+  const launcher = readFileSync(join(release.root, 'bin/tsbridge'), 'utf8');
+  t.match(
+    launcher,
+    `exec "$node" ${runtimeFlags(release.root)} "$here`,
+    'with the flags of the unit',
+  );
+  const installed = join(prefix, 'lib/node_modules/tsbridge');
+  t.ok(lstatSync(join(installed, 'systemd/tsbridge.service')).isFile());
+  rmSync(installed, { recursive: true });
 });
 
 t.test('units of a package start what the package has', async (t) => {

@@ -94,6 +94,10 @@ for (const removesByFilter of [true, false]) {
     t.equal(tracked('ipv4').length, 1);
     t.match(tracked('ipv4')[0], /dport=5354/);
     t.equal(tracked('ipv6').length, 1, 'of the other family nothing goes');
+    t.strictSame(
+      conntrack.deletions,
+      removesByFilter ? { flows: 0, filters: 1 } : { flows: 2, filters: 0 },
+    );
     await conntrack.removeUdpFlowsTo([{ family: 6, port: port(5353) }]);
     t.same(tracked('ipv6'), []);
   });

@@ -11,8 +11,8 @@ const { default: t } = await import('tap');
 const { spawnSync } = await import('node:child_process');
 const { default: fc } = await import('fast-check');
 const { generations, ipv6Ways } = await import('../../src/core/generations/all.js');
-const { parseSave } = await import('../../src/codec/iptables-save.js');
-const { renderRestore } = await import('../../src/codec/iptables-restore.js');
+const { parseSave } = await import('../../src/codec/iptables/iptables-save.js');
+const { renderRestore } = await import('../../src/codec/iptables/iptables-restore.js');
 const { ruleOf } = await import('../fakes/arbitrary.js');
 const {
   goldenSections,

@@ -1,32 +1,15 @@
+import { setTimeout } from 'node:timers/promises';
 import { inFreshNamespace, ipJson, run } from '../process/netns.js';
 
 inFreshNamespace();
+// Names of namespaces are files there.
+run('mount', ['-t', 'tmpfs', 'tmpfs', '/run']);
 const { default: t } = await import('tap');
+const { bridge, known, mac, name, veth } = await import('../process/link-specs.js');
 const { LinksNetlink } = await import('../../src/host/netlink/links.js');
-const { parseCidr, parseMac } = await import('../../src/core/address.js');
-const { parseInterfaceName } = await import('../../src/core/names.js');
+const { parseCidr } = await import('../../src/core/address.js');
 
-const known = <T>(value: T | undefined): T => {
-  if (value === undefined) throw new Error('the test gives a value that does not parse');
-  return value;
-};
-const name = (text: string) => known(parseInterfaceName(text));
 const cidr = (text: string) => known(parseCidr(text));
-const mac = known(parseMac('02:42:aa:bb:cc:dd'));
-const bridge = (text: string, mtu?: number) => ({
-  kind: 'bridge' as const,
-  name: name(text),
-  mac,
-  mtu,
-});
-const veth = (host: string, container: string, bridgeName: string, more: object = {}) => ({
-  kind: 'veth' as const,
-  names: { host: name(host), container: name(container) },
-  bridge: name(bridgeName),
-  mtu: undefined,
-  hairpin: false,
-  ...more,
-});
 const show = (link: string) => ipJson('-details', 'link', 'show', link)[0] ?? {};
 
 const links = new LinksNetlink();
@@ -98,6 +81,45 @@ t.test('a veth pair is created with the host end on its bridge and up', async (t
   await t.rejects(links.create(veth('vh2', 'vc2', 'br-none')), /no interface br-none/);
   await t.rejects(links.create(veth('vh2', 'vc2', 'lo')), { code: 'link-failed' });
   t.equal(await links.find('vc2'), undefined);
+});
+
+t.test('isolated ports reach the bridge, and not each other', async (t) => {
+  await links.addAddress(name('br-b'), cidr('10.4.0.1/24'));
+  /** Whether an answer to ARP comes back. */
+  const reaches = async (from: string, to: string): Promise<boolean> => {
+    run('ip', ['-netns', from, 'neigh', 'flush', 'all']);
+    run('ip', ['netns', 'exec', from, 'bash', '-c', `echo >/dev/udp/${to}/9`]);
+    for (let wait = 0; wait < 100; wait += 1) {
+      const entry = run('ip', ['-netns', from, 'neigh', 'show', to]);
+      if (/lladdr/.test(entry)) return true;
+      if (/FAILED/.test(entry)) return false;
+      await setTimeout(100);
+    }
+    throw new Error(`${from}: ARP for ${to} does not end`);
+  };
+  for (const [index, isolated] of [true, true, false].entries()) {
+    const end = `vi${index}`;
+    await links.create(veth(end, `${end}c`, 'br-b', isolated ? { isolated } : {}));
+    t.match(show(end), { linkinfo: { info_slave_data: { isolated } } });
+    t.match(await links.find(end), { isolated });
+    run('ip', ['netns', 'add', end]);
+    run('ip', ['link', 'set', `${end}c`, 'netns', end]);
+    const inside = ['-netns', end];
+    run('ip', [...inside, 'address', 'add', `10.4.0.${index + 2}/24`, 'dev', `${end}c`]);
+    run('ip', [...inside, 'link', 'set', `${end}c`, 'up']);
+  }
+  t.ok(await reaches('vi0', '10.4.0.1'), 'the bridge');
+  t.ok(await reaches('vi0', '10.4.0.4'), 'a port that is not isolated');
+  t.notOk(await reaches('vi0', '10.4.0.3'), 'another that is');
+  run('ip', ['link', 'set', 'vi1', 'type', 'bridge_slave', 'isolated', 'off']);
+  t.ok(await reaches('vi0', '10.4.0.3'));
+  await links.change(name('vi1'), { isolated: true });
+  t.notOk(await reaches('vi0', '10.4.0.3'));
+  for (const end of ['vi0', 'vi1', 'vi2']) {
+    run('ip', ['netns', 'delete', end]);
+    await links.remove(name(end));
+  }
+  await links.removeAddress(name('br-b'), cidr('10.4.0.1/24'));
 });
 
 t.test('a link is changed as it is told', async (t) => {
@@ -208,7 +230,7 @@ t.test('many netlink calls at a time are answered each', async (t) => {
   t.ok(lists.every((list) => list.length === 5));
 });
 
-t.test('removals at a time share processes, and each learns its own end', async (t) => {
+t.test('removals at a time share a thread, and each learns its own end', async (t) => {
   const names = Array.from({ length: 6 }, (_, number) => `rm${number}`);
   for (const text of names) await links.create(veth(text, `${text}p`, 'br-b'));
   const results = await Promise.allSettled([

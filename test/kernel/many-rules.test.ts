@@ -10,7 +10,7 @@ if (!isInstalled('nft') || !isInstalled('iptables-nft')) {
   process.exit(0);
 }
 const { spawnSync } = await import('node:child_process');
-const { mkdirSync, mkdtempSync, readFileSync, rmSync } = await import('node:fs');
+const { mkdirSync, mkdtempSync, rmSync } = await import('node:fs');
 const { tmpdir } = await import('node:os');
 const { join } = await import('node:path');
 const { setTimeout: sleep } = await import('node:timers/promises');
@@ -22,9 +22,14 @@ mkdirSync('/run/netns');
 const NetworkID = 'a'.repeat(64);
 const EndpointID = '0123456789abcdef'.repeat(4);
 const ids = { NetworkID, EndpointID };
-const args = ['--firewall-generation', 'docker28'];
-/** KiB. Node.js 24 lets the heap grow further than 20 did while 60,000 rules are deleted. */
-const limit = 300 * 1024;
+// A busy machine may take far longer than the engine would wait; docs/performance.md has the times of an idle one.
+const args = ['--firewall-generation', 'docker28', '--call-timeout', '300'];
+/**
+ * KiB that the daemon may take at most beside what it has before the first call. Measured were 71 to 84 MB for 60,000
+ * ports (Node.js 24.21, one machine, load average 17 to 35). The rest is room for other machines, none of which was
+ * measured.
+ */
+const most = 160 * 1024;
 const gateway = { 'com.docker.network.bridge.gateway_mode_ipv4': 'routed' };
 const network = {
   NetworkID,
@@ -49,6 +54,16 @@ const portOf = (index: number) => ({
 const published = () =>
   run('iptables-nft-save', ['-t', 'filter']).match(/^-A DOCKER .*--dport \d+ -j ACCEPT$/gm)?.length;
 
+/** What the work has taken at most. */
+async function checkMemory(t: Test, daemon: DaemonType, work: () => Promise<void>): Promise<void> {
+  const before = daemon.memory().now;
+  const began = performance.now();
+  await work();
+  const { peak } = daemon.memory();
+  t.comment(`${before} KiB, ${peak} KiB at most, ${Math.round(performance.now() - began)} ms`);
+  t.ok(peak - before < most, `${peak - before} KiB more at most`);
+}
+
 /** True as soon as it is, false after a minute. */
 async function comesTrue(what: () => boolean): Promise<boolean> {
   for (let attempt = 0; attempt < 300; attempt += 1) {
@@ -71,7 +86,7 @@ function folderOf(t: Test): string {
 }
 
 // As many sockets would need more descriptors than a test may have: without NAT there are none.
-t.test("60,000 ports of mode routed are published and released within a call's time", async (t) => {
+t.test('60,000 ports of mode routed are published and released', async (t) => {
   const folder = folderOf(t);
   const first = await start(t, folder);
   t.same(await first.call('CreateNetwork', network), {});
@@ -79,40 +94,41 @@ t.test("60,000 ports of mode routed are published and released within a call's t
   const Interface = { Address: '172.20.0.2/16' };
   await first.call('CreateEndpoint', { ...ids, Interface, Options: {} });
   await first.call('Join', { ...ids, SandboxKey: '/run/netns/none' });
-  t.same(await first.call('ProgramExternalConnectivity', publish(60_000)), {}, 'published');
-  t.equal(published(), 60_000);
-  t.same(await first.call('RevokeExternalConnectivity', ids), {}, 'by their handles');
-  t.equal(published(), undefined);
-  t.ok(first.memory().peak < limit, `${first.memory().peak} KiB at most`);
+  await checkMemory(t, first, async () => {
+    t.same(await first.call('ProgramExternalConnectivity', publish(60_000)), {}, 'published');
+    t.equal(published(), 60_000);
+    t.same(await first.call('RevokeExternalConnectivity', ids), {}, 'by their handles');
+    t.equal(published(), undefined);
+  });
 
   t.same(await first.call('ProgramExternalConnectivity', publish(20_000)), {}, 'and again');
   await first.kill('SIGKILL');
   const second = await start(t, folder);
   t.equal(published(), 20_000, 'after kill -9');
-  t.same(await second.call('RevokeExternalConnectivity', ids), {}, 'by their texts');
-  t.equal(published(), undefined);
+  await checkMemory(t, second, async () => {
+    const revoked = await second.call('RevokeExternalConnectivity', ids);
+    t.same(revoked, {}, 'by handles that are found by the bytes of the rules');
+    t.equal(published(), undefined);
+  });
   t.same(await second.call('Leave', ids), {});
   t.same(await second.call('DeleteEndpoint', ids), {});
   // The record goes after the link, in the background.
   await comesTrue(() => isDeepStrictEqual(hostState(folder), before));
   t.same(hostState(folder), before, 'nothing is left');
   t.same(await second.call('DeleteNetwork', { NetworkID }), {});
-  t.ok(second.memory().peak < limit, `${second.memory().peak} KiB at most`);
 });
 
-t.test('more changes by others than nft monitor can take', async (t) => {
+t.test('more changes by others than the listener can take', async (t) => {
   const folder = folderOf(t);
   const daemon = await start(t, folder);
   t.same(await daemon.call('CreateNetwork', network), {});
-  // It has looked at the rules once more after its monitor listens.
   await sleep(3_000);
   const rules = () => run('iptables-nft', ['-S', 'DOCKER-FORWARD']);
   const before = rules();
   t.match(before, 'br-aaaaaaaaaaaa');
 
-  const monitor = childOf(daemon.pid, 'nft');
-  process.kill(monitor, 'SIGSTOP');
-  // 24,000 of these fill its buffer (nft 1.0.6, Linux 6.18).
+  process.kill(daemon.pid, 'SIGSTOP');
+  // 24,000 of these fill its buffer (Linux 6.18).
   const match = '-d 192.0.2.1/32 ! -i br-0123456789ab -o br-0123456789ab -p tcp -m tcp';
   const rule = (port: number) => `-A MANY ${match} --dport ${port} -j ACCEPT`;
   const many = Array.from({ length: 60_000 }, (_, port) => rule(port + 1));
@@ -121,17 +137,9 @@ t.test('more changes by others than nft monitor can take', async (t) => {
   // Nobody is told of that.
   run('iptables-nft', ['-F', 'DOCKER-FORWARD']);
   t.notMatch(rules(), 'br-aaaaaaaaaaaa');
-  process.kill(monitor, 'SIGCONT');
+  process.kill(daemon.pid, 'SIGCONT');
   t.ok(await comesTrue(() => rules() === before), 'found out, and repaired');
   run('iptables-nft', ['-F', 'MANY']);
   run('iptables-nft', ['-X', 'MANY']);
   t.same(await daemon.call('DeleteNetwork', { NetworkID }), {});
 });
-
-/** The process of this name that another one has started. */
-function childOf(pid: number, name: string): number {
-  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ');
-  const command = (child: string) => readFileSync(`/proc/${child}/cmdline`, 'utf8');
-  const found = children.find((child) => command(child).startsWith(`${name}\0-a\0monitor`));
-  return Number(found);
-}

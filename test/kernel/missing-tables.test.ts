@@ -3,6 +3,7 @@
  * and the log and `tsbridge status` say what does not hold. The kernel's refusal is played by a
  * program that stands before the real one, since no such kernel is at hand.
  */
+import { itemOf } from '../process/documents.js';
 import { inFreshNamespace, isInstalled, run } from '../process/netns.js';
 
 inFreshNamespace();
@@ -53,7 +54,7 @@ function status(): Status {
   const args = [main, 'status', '--json', '--runtime-dir', join(folder, 'run')];
   // TSBRIDGE_… of the test's own would be taken for settings.
   const env = { PATH: real };
-  return JSON.parse(spawnSync(process.execPath, args, { encoding: 'utf8', env }).stdout) as Status;
+  return itemOf(spawnSync(process.execPath, args, { encoding: 'utf8', env }).stdout);
 }
 
 type Daemon = Awaited<ReturnType<typeof Daemon.start>>;

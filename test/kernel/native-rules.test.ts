@@ -1,4 +1,5 @@
 /** The real daemon beside rules that `nft` has written into iptables' own tables. */
+import { itemOf } from '../process/documents.js';
 import { inFreshNamespace, isInstalled, run } from '../process/netns.js';
 
 inFreshNamespace();
@@ -71,7 +72,7 @@ const chain = (table: string, name: string) => run('nft', ['list', 'chain', 'ip'
 function status(): { degraded: string[]; drift: { count: number }; iptables: string } {
   const args = [main, 'status', '--json', '--runtime-dir', join(folder, 'run')];
   const env = { PATH: process.env.PATH ?? '' };
-  return JSON.parse(spawnSync(process.execPath, args, { encoding: 'utf8', env }).stdout);
+  return itemOf(spawnSync(process.execPath, args, { encoding: 'utf8', env }).stdout);
 }
 
 const logs = 'log prefix "mine"';
@@ -86,10 +87,17 @@ const cases = [
   ['docker28', 'nat', 'DOCKER', logs],
 ] as const;
 
-for (const [generation, table, name, native] of cases) {
-  t.test(`${generation}: nft insert rule ip ${table} ${name} ${native}`, async (t) => {
+/** By netlink each of them; by iptables-restore alone one of each kind. */
+const runs = cases.flatMap((each, index) => [
+  { each, backend: 'auto' },
+  ...(index === 1 || index === 5 ? [{ each, backend: 'restore' }] : []),
+]);
+
+for (const { each, backend } of runs) {
+  const [generation, table, name, native] = each;
+  t.test(`${generation}, ${backend}: insert rule ip ${table} ${name} ${native}`, async (t) => {
     run('nft', ['flush', 'ruleset']);
-    const args = ['--firewall-generation', generation];
+    const args = ['--firewall-generation', generation, '--rule-backend', backend];
     const start = async (): Promise<Running> => {
       const started = await Daemon.start(folder, { args });
       t.teardown(() => started.kill());

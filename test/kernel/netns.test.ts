@@ -119,7 +119,7 @@ t.test('failures say why, and leave the peer where it was', async (t) => {
     [{ namespacePath: '/proc/self/ns/uts' }, /uts: this file is not a network namespace/],
     [{ namespacePath: '/proc/self/ns/net' }, /the daemon's own namespace/],
     [{ name: { exactly: name('eth0') } }, /the name eth0 is taken there/],
-    [{ peer: name('gone') }, /interface gone .*Cannot find device "gone"/],
+    [{ peer: name('gone') }, /interface gone .*the interface gone went away/],
     [
       { addresses: [cidr('10.7.0.2/24')], gateways: [ip('10.8.0.1')] },
       /adding the route to 0\.0\.0\.0\/0 via 10\.8\.0\.1: .*ENETUNREACH.*next hop/,

@@ -1,6 +1,8 @@
 /** The proxy process of the real daemon: what it may do, and what becomes of it when it hangs or is updated. */
+
 import type { Status } from '../../src/operator/status.js';
 import type { Daemon as DaemonType } from '../process/daemon.js';
+import { itemOf } from '../process/documents.js';
 import { inFreshNamespace, ipJson, run } from '../process/netns.js';
 
 inFreshNamespace();
@@ -106,7 +108,7 @@ async function status(daemon: DaemonType): Promise<Status> {
     text += String(chunk);
   });
   await events.once(child, 'close');
-  return JSON.parse(text);
+  return itemOf(text);
 }
 
 const isOpen = (port: number): Promise<boolean> =>

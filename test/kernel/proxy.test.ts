@@ -25,7 +25,8 @@ for (const command of [
 ]) {
   run('ip', command.split(' '));
 }
-const proxy = new ProxyProcess({ connectTimeoutMs: 300 });
+// Longer than a proxy process at its first connections takes on a slow machine.
+const proxy = new ProxyProcess({ connectTimeoutMs: 3_000 });
 const daemon = proxy.supervise();
 t.teardown(() => {
   daemon.detach();

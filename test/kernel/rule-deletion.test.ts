@@ -1,4 +1,5 @@
 /** Rules deleted by handle over our own socket, as iptables-nft made them. */
+import type { RuleTransaction } from '../../src/codec/nf-tables/nft-events.js';
 import { inFreshNamespace, isInstalled, run } from '../process/netns.js';
 
 inFreshNamespace();
@@ -7,11 +8,12 @@ if (!isInstalled('nft') || !isInstalled('iptables-nft')) {
   t.plan(0, 'needs nft and iptables-nft');
   process.exit(0);
 }
-const { spawn } = await import('node:child_process');
-const { setTimeout: sleep } = await import('node:timers/promises');
 const { OwnChanges } = await import('../../src/host/iptables/own-changes.js');
 const { RuleDeletion } = await import('../../src/host/iptables/rule-deletion.js');
-const { TransactionReader } = await import('../../src/codec/nft-monitor.js');
+const { nftablesGroup, TransactionReader } = await import(
+  '../../src/codec/nf-tables/nft-events.js'
+);
+const { openEvents } = await import('../../src/host/netlink/socket/event-calls.js');
 
 const families = [
   { family: 4, ip: 'ip', tool: 'iptables-nft' },
@@ -67,27 +69,15 @@ t.test('deletions by netlink are known as our own', async (t) => {
   const handle = Number(/dport 7 .*# handle (\d+)/.exec(listing)?.[1]);
   const own = new OwnChanges();
   const deletion = new RuleDeletion(own);
-  const monitor = spawn('nft', ['-a', 'monitor'], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const transactions = new TransactionReader();
+  const stream = openEvents({ protocol: 12, groups: [nftablesGroup], filters: [] });
   t.teardown(() => {
-    monitor.kill();
+    stream.destroy();
     deletion.close();
   });
-  let text = '';
-  monitor.stdout.setEncoding('utf8').on('data', (chunk) => {
-    text += chunk;
+  const reported = new Promise<RuleTransaction>((resolve) => {
+    stream.ref().on('data', (datagram) => transactions.read(datagram).forEach(resolve));
   });
-  // It listens as soon as it has seen anything.
-  for (let port = 1; text === ''; port += 1) {
-    run('iptables-nft', ['-A', 'INPUT', '-p', 'tcp', '--dport', String(port), '-j', 'ACCEPT']);
-    await sleep(50);
-  }
   await deletion.delete(4, [{ table: 'filter', chain: 'OUTPUT', handle }]);
-  const ended = `delete rule ip filter OUTPUT handle ${handle}`;
-  while (!text.includes(ended) || !text.endsWith('\n')) await sleep(20);
-  const reader = new TransactionReader();
-  const last = text.split('\n').flatMap((line) => reader.read(line) ?? []);
-  const event = last.at(-1);
-  if (event === undefined || event === 'lost') throw new Error('its deletion is reported');
-  const { pid, program } = event;
-  t.equal(own.match(pid, program), process.pid);
+  t.equal(own.match(await reported), process.pid);
 });

@@ -7,7 +7,12 @@ import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 import t from 'tap';
 import { loadLibc } from '../../src/host/process/libc.js';
-import { inheritedSocket, notifyReady } from '../../src/host/process/systemd.js';
+import {
+  inheritedSocket,
+  notifyReady,
+  notifyWatchdog,
+  watchdogPeriod,
+} from '../../src/host/process/systemd.js';
 import { isInstalled } from '../process/netns.js';
 
 t.test('the daemon serves on the socket that systemd opened', async (t) => {
@@ -86,6 +91,35 @@ t.test('systemd is told when the daemon serves calls', { skip }, async (t) => {
     t.same(await received(), ['READY=1'], path);
   }
   await t.rejects(notifyReady(libc, { NOTIFY_SOCKET: '/nowhere' }), { code: 'ENOENT' });
+});
+
+t.test(
+  'systemd wants to hear from the process that it has started, three times as often',
+  async (t) => {
+    const env = { NOTIFY_SOCKET: '/run/n', WATCHDOG_USEC: '30000000', WATCHDOG_PID: '77' };
+    t.equal(watchdogPeriod(env, 77), 10_000);
+    t.equal(watchdogPeriod(env, 78), undefined, 'another process');
+    const { WATCHDOG_PID: _, ...whichever } = env;
+    t.equal(watchdogPeriod(whichever, 78), 10_000);
+    t.equal(watchdogPeriod({ ...env, NOTIFY_SOCKET: '' }, 77), undefined);
+    for (const WATCHDOG_USEC of [undefined, '', '0', 'x']) {
+      t.equal(watchdogPeriod({ ...env, WATCHDOG_USEC }, 77), undefined);
+    }
+  },
+);
+
+t.test('a word for the watchdog goes out at once, or not at all', { skip }, async (t) => {
+  const libc = loadLibc();
+  notifyWatchdog(libc, {});
+  const path = join(await shortDirectory(t), 'notify');
+  const received = await receiver(t, path);
+  notifyWatchdog(libc, { NOTIFY_SOCKET: path });
+  while (libc.trySendDatagram(path, 'X=1'));
+  notifyWatchdog(libc, { NOTIFY_SOCKET: path });
+  const words = received();
+  await notifyReady(libc, { NOTIFY_SOCKET: path });
+  t.equal((await words).filter((word) => word === 'WATCHDOG=1').length, 1);
+  t.throws(() => notifyWatchdog(libc, { NOTIFY_SOCKET: '/nowhere' }), { code: 'ENOENT' });
 });
 
 t.test('readiness, when the queue of systemd is full', { skip }, async (t) => {

@@ -1,4 +1,6 @@
 /** The real daemon while the host goes over to the other iptables. */
+import type { Status } from '../../src/operator/status.js';
+import { itemOf } from '../process/documents.js';
 import { inFreshNamespace, isInstalled, run } from '../process/netns.js';
 
 inFreshNamespace();
@@ -47,7 +49,7 @@ const saved = (variant: string) => run(`iptables-${variant}-save`, []);
 const degraded = (): string => {
   const args = [main, 'status', '--json', '--runtime-dir', join(folder, 'run')];
   const { stdout } = spawnSync(process.execPath, args, { encoding: 'utf8', env: { PATH } });
-  return (JSON.parse(stdout) as { degraded: string[] }).degraded.join('\n');
+  return itemOf<Status>(stdout).degraded.join('\n');
 };
 
 /** True as soon as it is, false after half a minute. */

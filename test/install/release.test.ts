@@ -1,0 +1,98 @@
+/** scripts/release in a clone of this repository: what it refuses, what it makes, and whether that can be verified. */
+import { execFile } from 'node:child_process';
+import {
+  appendFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import t from 'tap';
+
+const root = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '');
+const cache = join(root, 'node_modules/.cache');
+mkdirSync(cache, { recursive: true });
+// There, so that files of packages can be linked in place of copied.
+const folder = mkdtempSync(join(cache, 'tsbridge-release-'));
+t.teardown(() => rmSync(folder, { recursive: true }));
+const clone = join(folder, 'clone');
+const key = join(folder, 'key');
+
+const run = (program: string, ...args: string[]) =>
+  // The test runner puts its own loader into NODE_OPTIONS of every child.
+  promisify(execFile)('env', ['-u', 'NODE_OPTIONS', program, ...args], {
+    ...{ cwd: clone, maxBuffer: 1 << 26 },
+  });
+const git = async (...args: string[]) => (await run('git', ...args)).stdout.trim();
+const release = (...args: string[]) => run('scripts/release', ...args);
+
+/** What it said when it refused. */
+async function refused(...args: string[]): Promise<string> {
+  const failed = await release(...args).catch((error: { stderr: string }) => error);
+  return failed.stderr;
+}
+
+t.before(async () => {
+  mkdirSync(clone);
+  await run('git', 'clone', '--quiet', root, '.');
+  for (const [name, value] of [
+    ['user.name', 'A tester'],
+    ['user.email', 'tester@tsbridge.example'],
+  ] as const) {
+    await git('config', name, value);
+  }
+  mkdirSync(join(clone, 'node_modules'));
+  const packages = readdirSync(join(root, 'node_modules')).filter((name) => name !== '.cache');
+  const from = packages.map((name) => join(root, 'node_modules', name));
+  await run('cp', '-al', ...from, join(clone, 'node_modules'));
+  await run('ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-f', key);
+});
+
+t.test('nothing is released that is not ready, and nothing changes', async (t) => {
+  const before = await git('rev-parse', 'HEAD');
+  t.match(await refused('1.0', '--key', key), "not a version: '1.0'");
+  t.match(await refused('9.9.9', '--key', key), 'CHANGELOG.md has no section');
+  writeFileSync(join(clone, 'new'), '');
+  t.match(await refused('9.9.9', '--key', key), 'not committed');
+  rmSync(join(clone, 'new'));
+  appendFileSync(join(clone, 'CHANGELOG.md'), '\n## 9.9.9 (2026-12-01)\n');
+  await git('commit', '--quiet', '--all', '--message', 'changelog');
+  t.match(await refused('9.9.9'), '--key FILE is needed');
+  t.match(await refused('9.9.9', '--key', 'package.json'), 'not an OpenSSH private key');
+  const { stdout } = await release('9.9.9', '--dry-run');
+  t.match(stdout, 'would run: git tag -a v9.9.9');
+  t.equal(await git('tag', '--list', 'v9.9.9'), '');
+  t.equal(await git('rev-parse', 'HEAD~'), before);
+  t.equal(await git('status', '--porcelain'), '');
+});
+
+t.test('a release has its version, a tag and a signature that can be verified', async (t) => {
+  const out = join(folder, 'out');
+  const few = ['--', '--format', 'npm'];
+  await release('9.9.9', '--key', key, '--out', out, ...few);
+  t.match(
+    await git('show', '--no-patch', '--format=%(trailers)%s', 'v9.9.9^{commit}'),
+    'release: 9.9.9',
+  );
+  t.equal(await git('rev-parse', 'v9.9.9^{commit}'), await git('rev-parse', 'HEAD'));
+  t.equal(await git('status', '--porcelain'), '');
+  const { version } = JSON.parse(readFileSync(join(clone, 'package.json'), 'utf8'));
+  t.equal(version, '9.9.9');
+  t.strictSame(readdirSync(out).sort(), ['SHA256SUMS', 'SHA256SUMS.sig', 'tsbridge-9.9.9.tgz']);
+  await run('sh', '-c', 'cd "$1" && sha256sum --check --strict SHA256SUMS', 'sh', out);
+
+  const signers = join(folder, 'allowed_signers');
+  writeFileSync(signers, `tsbridge ${readFileSync(`${key}.pub`, 'utf8')}`);
+  const sums = join(out, 'SHA256SUMS');
+  const words = `ssh-keygen -Y verify -f "$1" -I tsbridge -n file -s "$2.sig" <"$2"`;
+  const verify = () => run('sh', '-c', words, 'sh', signers, sums);
+  t.match((await verify()).stdout, 'Good "file" signature for tsbridge');
+  appendFileSync(sums, 'x');
+  await t.rejects(verify(), 'what was changed since is not signed');
+  t.match(await refused('9.9.9', '--key', key), 'there is a tag v9.9.9 already');
+});
