@@ -1,11 +1,22 @@
-/** The image: built by a real engine from this repository's Dockerfile, and run as that file says. */
-import { existsSync, readFileSync, realpathSync } from 'node:fs';
+/** The image, as scripts/package makes it and as real engines build it from the Dockerfile: run as that file says. */
+import { existsSync, mkdtempSync, readFileSync, realpathSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import t from 'tap';
-import { ADDRESSES, Lab } from '../lab/lab.js';
+import t, { type Test } from 'tap';
+import { architectures } from '../../packaging/architectures.js';
+import { buildImage } from '../../packaging/image.js';
+import { readRelease } from '../../packaging/release.js';
+import { stageFiles } from '../../packaging/stage.js';
+import { refusal } from '../lab/bare-host.js';
+import { Lab } from '../lab/lab.js';
 import { REPOSITORY } from '../lab/namespaces.js';
-import { LAB_ENV, run, until } from '../lab/process.js';
+import { LAB_ENV, run } from '../lab/process.js';
 import { openRegistries } from '../lab/registries.js';
+import { seesSandbox, tour } from '../lab/tour.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'tsbridge-image-'));
+t.teardown(() => rmSync(folder, { recursive: true }));
+const release = await readRelease();
 
 /** The commands at the head of the Dockerfile that follow `docker build`, as words. */
 function documentedCommands(): string[][] {
@@ -64,7 +75,7 @@ async function importBase(lab: Lab): Promise<void> {
   await lab.hostNs('rm', '-rf', '/tmp/base.tar', more);
 }
 
-async function buildImage(lab: Lab): Promise<void> {
+async function buildFromDockerfile(lab: Lab): Promise<void> {
   await importBase(lab);
   const registries = await openRegistries(lab.namespaces);
   try {
@@ -81,61 +92,68 @@ async function buildImage(lab: Lab): Promise<void> {
   }
 }
 
-t.test('the image is built, runs as documented, and serves a network', async (t) => {
-  const lab = await Lab.create({ suite: 'forky', dockerd: false });
-  t.teardown(() => lab.dispose());
-  try {
-    // As systemd leaves it: what the engine mounts later is seen through a volume with rslave.
-    await lab.hostNs('mount', '--make-rshared', '/');
-    await lab.startDockerd();
-    await buildImage(lab);
-    const before = await lab.snapshot();
+/** Runs the image `tsbridge` as documented and removes the container. */
+async function tourOfContainer(t: Test, lab: Lab): Promise<void> {
+  const before = await lab.snapshot();
+  for (const command of documentedCommands()) await lab.hostNs(...command.map(withinLimits));
+  const inside = (...command: string[]) => lab.docker('exec', 'tsbridge', ...command);
+  t.equal(await inside('tsbridge', '--version'), release.version, 'the command runs inside');
+  await tour(t, lab, {
+    driver: 'tsbridge',
+    command: (...args) => inside('tsbridge', ...args),
+    meanwhile: () => seesSandbox(t, lab, inside),
+    restart: async () => {
+      await lab.docker('restart', 'tsbridge');
+    },
+  });
+  await lab.docker('stop', 'tsbridge');
+  const end = await lab.docker('inspect', '-f', '{{.State.ExitCode}}', 'tsbridge');
+  t.equal(end, '0', 'it ends when it is told to');
+  await lab.docker('rm', 'tsbridge');
+  // Its lock and the socket of the process that held ports: both ended with the container.
+  await lab.hostNs('rm', '-r', '/run/tsbridge');
+  t.strictSame(await lab.leftovers(before), [], 'nothing else is left');
+}
 
-    for (const command of documentedCommands()) await lab.hostNs(...command.map(withinLimits));
-    const version = await lab.docker('exec', 'tsbridge', 'tsbridge', '--version');
-    t.match(
-      version,
-      JSON.parse(readFileSync(join(REPOSITORY, 'package.json'), 'utf8')).version,
-      'the command runs inside',
-    );
-    await until('the network driver', () =>
-      lab.docker('network', 'create', '-d', 'tsbridge', 'app').catch(() => undefined),
-    );
-    await lab.run({ name: 'web', network: 'app', publish: ['8080:80'], serve: ['tcp/80'] });
-    await lab.run({ name: 'client', network: 'app' });
-    const fromLan = await lab.ask('lan', ADDRESSES.host, 8080);
-    t.match(fromLan, { name: 'web', peer: ADDRESSES.lan }, 'another host is seen as itself');
-    t.match(await lab.ask('host', '127.0.0.1', 8080), { name: 'web' }, 'the proxy process');
-    t.match(await lab.askIn('client', 'web', 80), { name: 'web' }, 'containers reach each other');
-    // Its status is 0 only if nothing is degraded or has to be repaired.
-    const status = await lab.docker('exec', 'tsbridge', 'tsbridge', 'status');
-    t.match(status, /state +serving/, 'nothing is degraded');
-    const sandbox = await lab.docker('inspect', '-f', '{{.NetworkSettings.SandboxKey}}', 'web');
-    const identity = ['stat', '-L', '-c', '%d:%i', sandbox];
-    t.equal(
-      await lab.docker('exec', 'tsbridge', ...identity),
-      (await lab.hostNs(...identity)).trim(),
-      'it sees the network namespaces of containers that start after it',
-    );
+/** The image that scripts/package makes. */
+async function packagedImage(): Promise<string> {
+  const own = architectures.find(({ npm }) => npm === `linux-${process.arch}`);
+  if (own === undefined) throw new Error(`no image for ${process.arch}`);
+  const stage = join(folder, 'stage');
+  await stageFiles(release, own, stage, join(folder, 'cache'));
+  return await buildImage(release, own, stage, folder, 'quick');
+}
 
-    await lab.docker('restart', 'tsbridge');
-    await until('the published port, at 127.0.0.1', () =>
-      lab.ask('host', '127.0.0.1', 8080).catch(() => undefined),
-    );
-    await lab.docker('rm', '-f', 'web', 'client');
-    await lab.docker('network', 'rm', 'app');
-    await t.rejects(lab.ask('lan', ADDRESSES.host, 8080), 'the port is closed');
-    await lab.docker('stop', 'tsbridge');
-    const end = await lab.docker('inspect', '-f', '{{.State.ExitCode}}', 'tsbridge');
-    t.equal(end, '0', 'it ends when it is told to');
-    await lab.docker('rm', 'tsbridge');
-    // Its lock and the socket of the process that held ports: both ended with the container.
-    await lab.hostNs('rm', '-r', '/run/tsbridge');
-    t.strictSame(await lab.leftovers(before), [], 'nothing else is left');
-  } finally {
-    if (!t.passing()) {
-      console.error(await lab.docker('logs', 'tsbridge').catch(String));
-      lab.printLogs();
+const packaged = await packagedImage();
+
+for (const suite of ['bookworm', 'forky'] as const) {
+  t.test(`${suite}: an image runs as documented and serves a network`, async (t) => {
+    const lab = await Lab.create({ suite, dockerd: false });
+    t.teardown(() => lab.dispose());
+    try {
+      // As systemd leaves it: what the engine mounts later is seen through a volume with rslave.
+      await lab.hostNs('mount', '--make-rshared', '/');
+      await lab.startDockerd();
+      await run(['cp', packaged, lab.path('/tmp/image.tar')]);
+      const loaded = await lab.docker('load', '-i', '/tmp/image.tar');
+      await lab.hostNs('rm', '/tmp/image.tar');
+      t.match(loaded, `Loaded image: tsbridge:${release.version}`);
+      await lab.docker('tag', `tsbridge:${release.version}`, 'tsbridge');
+      const sealed = ['sh', '-c', 'echo >/usr/lib/tsbridge/dist/main.js'];
+      const attempt = ['run', '--rm', '--cap-drop', 'ALL', '--entrypoint', ...sealed.slice(0, 1)];
+      const said = await refusal(lab.docker(...attempt, 'tsbridge', ...sealed.slice(1)));
+      t.match(said, 'Permission denied', 'what it is made of cannot be written by root either');
+      await tourOfContainer(t, lab);
+      if (suite === 'forky') {
+        await lab.docker('rmi', 'tsbridge', `tsbridge:${release.version}`);
+        await buildFromDockerfile(lab);
+        await tourOfContainer(t, lab);
+      }
+    } finally {
+      if (!t.passing()) {
+        console.error(await lab.docker('logs', 'tsbridge').catch(String));
+        lab.printLogs();
+      }
     }
-  }
-});
+  });
+}

@@ -2,6 +2,7 @@
  * What somebody takes away comes back by itself. The same lab for many faults.
  */
 import t from 'tap';
+import type { Status } from '../../src/operator/status.js';
 import { SKIP_BUILT_IN, SUITE, type Test } from '../lab/fixture.js';
 import { HeldConnection } from '../lab/held.js';
 import { type HostState, hostState } from '../lab/host-state.js';
@@ -19,6 +20,7 @@ import {
 } from '../lab/repair-faults.js';
 import { type Fault, Striker } from '../lab/strike.js';
 import type { LogEntry, Tsbridge } from '../lab/tsbridge.js';
+import { itemOf } from '../process/documents.js';
 
 /** `REPAIR_ROUNDS=5` does everything five times, for the figures in docs/measurements. */
 const rounds = Number(process.env.REPAIR_ROUNDS ?? 1);
@@ -205,7 +207,7 @@ t.test('tsbridge status counts the repairs by cause', { skip: SKIP_BUILT_IN }, a
   const daemon = await lab.spawnTsbridge();
   await setUp(lab);
   const { code, out, err } = await tsbridge(lab, 'status', '--json');
-  const status = JSON.parse(out);
+  const status = itemOf<Status>(out);
   t.match(status, {
     state: 'serving',
     generation: SUITE === 'forky' ? 'docker28' : 'docker20',
