@@ -1,6 +1,6 @@
 /** Promises that nobody awaits have an owner. */
 import t from 'tap';
-import { awaitedLater, background } from '../src/background.js';
+import { answered, awaitedLater, background } from '../src/background.js';
 
 t.test('work in the background that fails is logged, and nothing else comes of it', async (t) => {
   const lines: unknown[] = [];
@@ -15,6 +15,15 @@ t.test('work in the background that fails is logged, and nothing else comes of i
     [{ error: 'no broom' }, 'sweeping failed'],
     [{ error: 'no cloth' }, 'dusting failed'],
   ]);
+});
+
+t.test('who asked for work is told that it failed, and of nothing else', async (t) => {
+  const told: unknown[] = [];
+  answered(Promise.reject(new Error('no paper')), (error) => told.push(error));
+  answered(Promise.resolve('done'), (error) => told.push(error));
+  await new Promise((resolve) => setImmediate(resolve));
+  t.match(told, [{ message: 'no paper' }]);
+  t.equal(told.length, 1);
 });
 
 t.test('a promise that is awaited later still rejects then', async (t) => {

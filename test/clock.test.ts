@@ -9,6 +9,17 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 /** File → what it needs the time of day for. Whatever else measures time asks `performance.now()`. */
 const mayAsk: Readonly<Record<string, string>> = {
   'src/operator/status.ts': 'shows an operator when the daemon was started',
+  'src/cli/table/kinds.ts': 'turns how long ago into a time',
+  'src/operator/events/ring.ts': 'dates events, as the log dates its lines',
+  'src/operator/events/query.ts': 'shows when events were',
+  'test/operator/events/events.test.ts': 'what the above shows',
+  'test/admin/events.test.ts': 'dates events',
+  'src/driver/publications/operations.ts': 'records when ports were published',
+  'src/driver/usecases/ports/bind-ports.ts': 'records when ports were published',
+  'src/cli/define.ts': 'dates documents',
+  'src/cli/commands/look/trace.ts': 'dates lines',
+  'src/cli/trace/session.ts': 'dates packets, as events are dated',
+  'src/operator/names/as-of.ts': 'shows people as of when names are right',
   'src/driver/repair/debounce.ts': 'shows an operator when the last repair was',
   'test/driver/repair/debounce.test.ts': 'what the above shows',
   'test/kernel/store.test.ts': 'dates files',
@@ -16,6 +27,7 @@ const mayAsk: Readonly<Record<string, string>> = {
   'test/fuzz/random.ts': 'a seed',
   'test/churn/churn-main.ts': 'a seed',
   'test/churn/soak-main.ts': 'a seed, and the time before each line of output',
+  'src/operator/metrics/gauges.ts': 'tells how old the names are, which are dated',
   'bench/bench.ts': 'dates the results',
   'bench/bare-host.ts': 'compares with the time in log lines',
 };

@@ -219,7 +219,7 @@ export async function churn(
 function commandsOf(sizes: Sizes): fc.Arbitrary<Iterable<fc.AsyncCommand<Model, Real>>> {
   const kinds: readonly Wish['kind'][] = [
     ...(['start-or-stop', 'start-or-stop', 'connect', 'connect', 'disconnect'] as const),
-    ...(['restart', 'remove'] as const),
+    ...(['restart', 'remove', 'publish', 'publish'] as const),
   ];
   const wish = fc.record({
     container: fc.nat(sizes.containers - 1),

@@ -1,5 +1,8 @@
 /** What should be on the engine after random operations; and what an operation means at a moment. */
 
+/** No network for published ports. */
+export const isInternal = (network: number): boolean => network % 5 === 4;
+
 /** How many of each there can be. */
 export interface Sizes {
   readonly containers: number;
@@ -10,6 +13,8 @@ export interface ContainerModel {
   state: 'absent' | 'running' | 'stopped';
   /** The first is the one that it was made on. */
   readonly networks: Set<number>;
+  /** On which of its networks an operator has published a port of it. */
+  published?: number | undefined;
   /**
    * It was running when the engine started (live-restore). Engines do not always know how many
    * interfaces such a container has: "error renaming interface … to eth0: file exists".
@@ -20,7 +25,7 @@ export interface ContainerModel {
 /** A wish, by numbers: what it comes to depends on how things are. */
 export interface Wish {
   readonly container: number;
-  readonly kind: 'start-or-stop' | 'restart' | 'connect' | 'disconnect' | 'remove';
+  readonly kind: 'start-or-stop' | 'restart' | 'connect' | 'disconnect' | 'remove' | 'publish';
   readonly network: number;
 }
 
@@ -29,9 +34,12 @@ export type Operation =
   | { readonly kind: 'create-network'; readonly network: number }
   | { readonly kind: 'remove-network'; readonly network: number }
   | { readonly kind: 'run'; readonly container: number; readonly network: number }
-  | { readonly kind: 'start' | 'stop' | 'restart' | 'remove'; readonly container: number }
   | {
-      readonly kind: 'connect' | 'disconnect';
+      readonly kind: 'start' | 'stop' | 'restart' | 'remove' | 'unpublish';
+      readonly container: number;
+    }
+  | {
+      readonly kind: 'connect' | 'disconnect' | 'publish';
       readonly container: number;
       readonly network: number;
     };
@@ -73,7 +81,7 @@ export class Model {
 
   #operation(wish: Wish, usable: readonly number[]): Operation[] {
     const { container, kind } = wish;
-    const { state, networks } = this.#container(container);
+    const { state, networks, published } = this.#container(container);
     const others = usable.filter((network) => !networks.has(network));
     const other = others[wish.network % Math.max(1, others.length)];
     if (state === 'absent') {
@@ -82,6 +90,12 @@ export class Model {
     switch (kind) {
       case 'start-or-stop':
         return [{ kind: state === 'running' ? 'stop' : 'start', container }];
+      case 'publish': {
+        if (published !== undefined) return [{ kind: 'unpublish', container }];
+        const network = [...networks].find((each) => !isInternal(each) && usable.includes(each));
+        if (state !== 'running' || network === undefined) return [];
+        return [{ kind, container, network }];
+      }
       case 'connect':
         return other === undefined ? [] : [{ kind, container, network: other }];
       case 'disconnect': {
@@ -103,6 +117,12 @@ export class Model {
 
   #applyTo(container: ContainerModel, operation: ContainerOperation): void {
     switch (operation.kind) {
+      case 'publish':
+        container.published = operation.network;
+        return;
+      case 'unpublish':
+        container.published = undefined;
+        return;
       case 'run':
         container.state = 'running';
         container.networks.add(operation.network);
@@ -118,6 +138,7 @@ export class Model {
         break;
       case 'remove':
         container.state = 'absent';
+        container.published = undefined;
         container.networks.clear();
         break;
       default:

@@ -1,7 +1,9 @@
 /** Operations of the model, as requests to a real engine. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { IMAGE } from '../lab/engine.js';
+import { UnixHttp } from '../lab/http.js';
 import type { Lab } from '../lab/lab.js';
-import type { ContainerOperation, Model, Operation } from './model.js';
+import { type ContainerOperation, isInternal, type Model, type Operation } from './model.js';
 
 /** Names of what belongs to the churn; all else on the engine is left alone. */
 export const containerName = (index: number): string => `churn-c${index}`;
@@ -11,7 +13,8 @@ export const networkName = (index: number): string => `churn-n${index}`;
 export const tcpPort = (container: number): number =>
   container % 2 === 0 ? 20_000 + container : 0;
 const udpPort = (container: number): number => (container % 4 === 0 ? 30_000 + container : 0);
-export const isInternal = (network: number): boolean => network % 5 === 4;
+/** What an operator publishes of it. */
+export const operatorPort = (container: number): number => 40_000 + container;
 const hasIpv6 = (network: number): boolean => network % 5 === 1;
 
 /** Rejects with the engine's words. */
@@ -19,8 +22,21 @@ export async function perform(lab: Lab, driver: string, operation: Operation): P
   if (operation.kind === 'create-network') {
     await lab.api('POST', '/networks/create', networkRequest(operation.network, driver));
   } else if (operation.kind === 'remove-network') {
-    await lab.api('DELETE', `/networks/${networkName(operation.network)}`);
+    await removeNetwork(lab, networkName(operation.network));
   } else await performOn(lab, operation);
+}
+
+/** The engine may answer that a container is gone before it has let go of its endpoints. */
+async function removeNetwork(lab: Lab, name: string): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      await lab.api('DELETE', `/networks/${name}`);
+      return;
+    } catch (error) {
+      if (attempt === 25 || !/active endpoints/.test(String(error))) throw error;
+      await sleep(200);
+    }
+  }
 }
 
 async function performOn(lab: Lab, operation: ContainerOperation): Promise<void> {
@@ -38,11 +54,48 @@ async function performOn(lab: Lab, operation: ContainerOperation): Promise<void>
       await lab.api('POST', `/networks/${network}/${operation.kind}`, { Container: name });
       break;
     }
+    case 'publish': {
+      const ports = [`${operatorPort(operation.container)}:80`];
+      const network = networkName(operation.network);
+      const body = { container: name, network, ports, kept: 'container', ifFree: false };
+      await askDaemon(lab, 'POST', '/v1/publish', body);
+      break;
+    }
+    case 'unpublish':
+      await askDaemon(lab, 'POST', '/v1/unpublish', { container: name });
+      break;
     case 'remove':
       await lab.api('DELETE', `/containers/${name}?force=true`);
+      // It would go by itself 10 s later; the next container gets the same name and port before.
+      await askDaemon(lab, 'POST', '/v1/unpublish', { container: name });
       break;
     default:
       await lab.api('POST', `/containers/${name}/${operation.kind}`);
+  }
+}
+
+interface ListedPublication {
+  readonly container: string;
+  readonly network: { readonly name: string | null };
+  readonly state: string;
+}
+
+/** By the number of its container. */
+export async function publications(lab: Lab): Promise<Map<number, ListedPublication>> {
+  const { publications: all } = await askDaemon<{ publications: ListedPublication[] }>(
+    lab,
+    'GET',
+    '/v1/publications',
+  );
+  return new Map(all.map((each) => [Number(/^churn-c(\d+)$/.exec(each.container)?.[1]), each]));
+}
+
+async function askDaemon<T>(lab: Lab, method: string, path: string, body?: unknown): Promise<T> {
+  const admin = new UnixHttp(lab.path('/run/tsbridge/admin.sock'));
+  try {
+    return await admin.call<T>(method, path, body);
+  } finally {
+    admin.close();
   }
 }
 
@@ -95,7 +148,9 @@ export async function adopt(lab: Lab, model: Model, failed: readonly Operation[]
     if (!('container' in operation)) continue;
     const name = containerName(operation.container);
     await lab.api('DELETE', `/containers/${name}?force=true`).catch(() => undefined);
+    await askDaemon(lab, 'POST', '/v1/unpublish', { container: name }).catch(() => undefined);
   }
+  const published = await publications(lab).catch(() => new Map<number, ListedPublication>());
   const networks = await lab.api<{ Name: string }[]>('GET', '/networks');
   const numbered = (pattern: RegExp, name: string) => Number(pattern.exec(name)?.[1] ?? -1);
   const networkNumber = (name: string) => numbered(/^churn-n(\d+)$/, name);
@@ -103,7 +158,9 @@ export async function adopt(lab: Lab, model: Model, failed: readonly Operation[]
   for (const { Name } of networks) {
     if (networkNumber(Name) >= 0) model.networks.add(networkNumber(Name));
   }
-  for (const container of model.containers) {
+  for (const [index, container] of model.containers.entries()) {
+    const on = published.get(index)?.network.name;
+    container.published = on === undefined ? undefined : networkNumber(on ?? '');
     container.state = 'absent';
     container.networks.clear();
   }

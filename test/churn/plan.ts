@@ -1,7 +1,7 @@
 /** Records → everything that they say should be on the host: a plan to hold against the kernel. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseSave } from '../../src/codec/iptables-save.js';
+import { parseSave } from '../../src/codec/iptables/iptables-save.js';
 import type { Family } from '../../src/core/address.js';
 import type { GenerationName } from '../../src/core/generations/generation.js';
 import {
@@ -18,7 +18,7 @@ import { tables } from '../../src/core/rules/rule.js';
 import { DesiredRules } from '../../src/driver/rules/desired-rules.js';
 import { GenerationChoice } from '../../src/driver/rules/generation-choice.js';
 import { decodeEndpoint, decodeNetwork } from '../../src/driver/state/records.js';
-import { Registry } from '../../src/driver/state/registry.js';
+import { hostPortsOf, Registry } from '../../src/driver/state/registry.js';
 import { Yielding } from '../../src/yielding.js';
 import type { Lab } from '../lab/lab.js';
 
@@ -138,10 +138,16 @@ export async function compareSockets(lab: Lab, registry: Registry): Promise<Comp
     .split('\n')
     .filter((line) => line.includes('tsbridge-proxy'))
     .map((line) => line.split(/\s+/))
-    .map(([protocol, , , , local = '']) => `${protocol} ${local.replace('*:', '[::]:')}`);
+    .flatMap(([protocol, , , , local = '']) => {
+      // `*`: one socket for both families.
+      const addresses = local.startsWith('*:') ? ['0.0.0.0', '[::]'] : [undefined];
+      return addresses.map(
+        (any) => `${protocol} ${any === undefined ? local : any + local.slice(1)}`,
+      );
+    });
   const wanted = registry
     .endpoints()
-    .flatMap(({ record }) => record.bindings)
+    .flatMap(({ record }) => hostPortsOf(record))
     .map(({ protocol, hostIp, hostPort }) => `${protocol} ${hostAndPort(hostIp, hostPort)}`);
   return { wanted, found };
 }

@@ -5,8 +5,8 @@ import { UnixHttp } from '../lab/http.js';
 import { ADDRESSES, type Lab } from '../lab/lab.js';
 import { type CommandError, NODE } from '../lab/process.js';
 import type { Snapshot } from '../lab/snapshot.js';
-import type { Model } from './model.js';
-import { containerName, isInternal, networkName, tcpPort } from './operations.js';
+import { isInternal, type Model } from './model.js';
+import { containerName, networkName, operatorPort, publications, tcpPort } from './operations.js';
 import {
   type Comparison,
   compareLinks,
@@ -62,6 +62,7 @@ async function look(lab: Lab, model: Model): Promise<string[]> {
       ...differ('links', await compareLinks(lab, registry)),
       ...differ('rules', await compareRules(lab, registry, status)),
       ...differ('sockets', await compareSockets(lab, registry)),
+      ...(await closed(lab, model)),
       ...(await staleFlows(lab, registry)).map((flow) => `flow of nobody: ${flow}`),
       ...(await unanswered(lab, model)),
     ];
@@ -150,11 +151,26 @@ function differ(what: string, { wanted, found }: Comparison): string[] {
   ];
 }
 
+/** What an operator has published of running containers, and is not open; and what nobody has published. */
+async function closed(lab: Lab, model: Model): Promise<string[]> {
+  const known = await publications(lab);
+  const wanted = model.containers.flatMap(({ state, networks, published }, index) => {
+    if (published === undefined) return [];
+    const open = state === 'running' && networks.has(published);
+    return [`${containerName(index)} ${open ? 'open' : 'waiting'}`];
+  });
+  const found = [...known.values()].map(({ container, state }) => `${container} ${state}`);
+  return differ('publications', { wanted, found });
+}
+
 /** Published ports of running containers that do not answer on the host's address. */
 async function unanswered(lab: Lab, model: Model): Promise<string[]> {
-  const questions = model.containers.flatMap(({ state, networks }, index) => {
+  const questions = model.containers.flatMap(({ state, networks, published: operated }, index) => {
     const published = tcpPort(index) !== 0 && [...networks].some((each) => !isInternal(each));
-    return state === 'running' && published ? [`${tcpPort(index)}=${containerName(index)}`] : [];
+    // On several networks, the answers of an operator's port may go by another one.
+    const more = operated !== undefined && networks.size === 1 ? [operatorPort(index)] : [];
+    const ports = [...(published ? [tcpPort(index)] : []), ...more];
+    return state === 'running' ? ports.map((port) => `${port}=${containerName(index)}`) : [];
   });
   if (questions.length === 0) return [];
   const command = [...NODE, '/opt/tsbridge/test/churn/ask-all.mjs', ADDRESSES.host, ...questions];
