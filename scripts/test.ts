@@ -8,6 +8,13 @@ import { endAll, runShown } from './tests/run.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url)).replace(/\/$/, '');
 const coverageSummary = '.tap/report/coverage-summary.json';
+/**
+ * How long all parts may take together, in minutes, before what runs is ended and the rest is not begun. CI
+ * ends the whole machine after 90, and then nobody learns which test it was that took so long.
+ */
+const mostMinutes = Number(process.env['TSBRIDGE_TEST_MINUTES'] ?? 80);
+const tooLong = `the tests take more than ${mostMinutes} minutes`;
+let late = false;
 /** As lines of the summary: `PART: …`. */
 const failed: string[] = [];
 const flaky: string[] = [];
@@ -54,7 +61,8 @@ async function runAgain(part: string, results: TapResults): Promise<void> {
 /** Runs the tests of a part; all of them once more if tap's time limit ended the run before all had been run. */
 async function runTests(part: string, command: readonly [string, ...string[]]) {
   const first = await runTap(command);
-  if (!first.results.cut) return first;
+  if (late) first.results.faults.push(tooLong);
+  if (late || !first.results.cut) return first;
   const reasons = first.results.totals().failures;
   say(`${part}, a second time, since the first ran into its limit`);
   const second = await runTap(command);
@@ -74,9 +82,9 @@ async function runPart({ name, script, tap }: Part): Promise<void> {
   if (name === 'unit') rmSync(coverageSummary, { force: true });
   const { results, status } = await runTests(name, command);
   const anyFailed = results.failedFiles().length > 0;
-  if (anyFailed) await runAgain(name, results);
+  if (anyFailed && !late) await runAgain(name, results);
   const outcome = [results.totals(), ...results.faults.map(oneFailure)];
-  if (name === 'unit') outcome.push(...findUncovered().map(oneFailure));
+  if (name === 'unit' && !late) outcome.push(...findUncovered().map(oneFailure));
   // Whatever it is that tap found wrong and did not say.
   const unexplained = status !== 0 && !anyFailed && sum(outcome).failed === 0;
   if (unexplained) outcome.push(oneFailure(`no test failed, yet the status is ${status}`));
@@ -110,13 +118,23 @@ for (const [signal, status] of [
 ] as const) {
   process.once(signal, () => process.exit(status));
 }
-process.once('exit', endAll);
+process.once('exit', () => endAll());
 
 const chosen = chosenParts(process.argv.slice(2));
 const needsEngines = chosen.some(({ name }) => name === 'engine');
 // Beside everything else.
 const building = needsEngines ? buildEngines() : undefined;
+const deadline = setTimeout(() => {
+  late = true;
+  endAll();
+  // Those that clean up after themselves get the time for it.
+  setTimeout(() => endAll('SIGKILL'), 60_000).unref();
+}, mostMinutes * 60_000);
 for (const part of chosen) {
+  if (late) {
+    count(part.name, oneFailure(`not run: ${tooLong}`));
+    continue;
+  }
   const fault = part.name === 'engine' ? await building : undefined;
   if (fault === undefined) {
     await runPart(part);
@@ -125,6 +143,8 @@ for (const part of chosen) {
   process.stderr.write(fault);
   count(part.name, oneFailure('the engines could not be built'));
 }
+
+clearTimeout(deadline);
 
 // Once more, where nobody has to look for it.
 if (flaky.length > 0) say(`${flaky.length} flaky:\n${flaky.join('\n')}`);

@@ -11,11 +11,13 @@ export interface Ended {
 /**
  * @param onText gets what the command writes, beside the terminal
  * @param show false to keep it from the terminal
+ * @param graceMs how long the output of a command that has ended is waited for
  */
 export function runShown(
   command: readonly [string, ...string[]],
   onText: (text: string) => void = () => undefined,
   show = true,
+  graceMs = 15_000,
 ): Promise<Ended> {
   const [file, ...args] = command;
   // A group of its own: what it has started ends with it, debootstrap's many processes, too.
@@ -28,7 +30,9 @@ export function runShown(
     });
   }
   return new Promise((resolve) => {
+    let holding: NodeJS.Timeout | undefined;
     const over = (status: number): void => {
+      clearTimeout(holding);
       running.delete(child);
       resolve({ status });
     };
@@ -37,14 +41,22 @@ export function runShown(
       over(1);
     });
     child.once('close', (status) => over(status ?? 1));
+    // A process that the command has left behind may hold its output open for ever.
+    child.once('exit', (status) => {
+      holding = setTimeout(() => {
+        process.stderr.write(`${file} has ended; something that it started has not\n`);
+        for (const stream of [child.stdout, child.stderr]) stream.destroy();
+        over(status ?? 1);
+      }, graceMs);
+    });
   });
 }
 
 /** Ends every command that still runs, with what it has started. */
-export function endAll(): void {
+export function endAll(signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): void {
   for (const { pid } of running) {
     try {
-      if (pid !== undefined) process.kill(-pid, 'SIGTERM');
+      if (pid !== undefined) process.kill(-pid, signal);
     } catch {
       // It is gone already.
     }
