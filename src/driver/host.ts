@@ -239,6 +239,11 @@ export interface HostPorts {
    * failed; the caller decides whether to try other ports or to close all.
    */
   open(owner: EndpointId, listeners: readonly Listener[]): Promise<ListenFailure[]>;
+  /**
+   * As {@link open}, for ports that the owner has anyway: what it holds already stays, and what fails stays wanted, so
+   * that {@link repair} tries it again.
+   */
+  hold(owner: EndpointId, listeners: readonly Listener[]): Promise<ListenFailure[]>;
   /** Closes these listeners of `owner` (or all of them), with their connections. */
   close(owner: EndpointId, listeners?: readonly Listener[]): Promise<void>;
   /**

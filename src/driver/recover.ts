@@ -15,7 +15,7 @@ import type { Links, Listener, Log, RecordStore, StoredRecord } from './host.js'
 import { removeUnlessMoved } from './orphans/dead-endpoints.js';
 import type { Concern } from './repair/concern.js';
 import { hostConcerns } from './repair/concerns.js';
-import { haveOtherSettings, repairRules } from './repair/rules.js';
+import { haveGuards, haveOtherSettings, repairRules } from './repair/rules.js';
 import { everything } from './repair/signs.js';
 import { isLeased } from './state/leased.js';
 import { decodePublication } from './state/publication-records.js';
@@ -29,13 +29,14 @@ import { takeAway } from './usecases/networks.js';
 import { isGuardedEndpoint } from './usecases/passage.js';
 import { closeUnpublished } from './usecases/ports/added-ports.js';
 import { endpointOwner, listenerOf } from './usecases/ports/bind-ports.js';
+import { heldBackPorts, holdBack, openablePorts } from './usecases/ports/held-back.js';
 import { finishRelease } from './usecases/ports/publish.js';
 import { reclaimAll } from './usecases/ports/siblings.js';
 import { isDead } from './usecases/proofs.js';
 import type { World } from './world.js';
 
-/** Without a list of the host's links recovery cannot go on: the daemon then ends. */
-const listAttempts = 5;
+/** Without a list of the host's links recovery cannot go on: the daemon then ends. Without rules, guarded ports stay closed. */
+const mostAttempts = 5;
 
 /** What a start reads first; the reading can begin before the rest of the world is made. */
 export interface HostReading {
@@ -66,7 +67,7 @@ export async function recover(
   // Removals below delete rules as they are written now, so the rules on the host must be written so, too.
   // Guards of ports (`tsbridge.publish_from`) come before sockets and elements of the map, which let everybody in.
   if (haveOtherSettings(world) || world.registry.endpoints().some(isGuardedEndpoint)) {
-    await attempt(world, 'rules', () => repairRules(world));
+    await attempt(world, 'rules', () => writeRules(world));
   }
   const links = await reading.links;
   await collectLeftovers(world, new Set(links.map(({ name }) => name)));
@@ -82,14 +83,30 @@ export async function recover(
   ]);
 }
 
+/**
+ * Writes all rules before anything else. Where that fails for good, ports stay closed whose guards are not on the host: the
+ * repairs after the start open them (`repair/rules.ts`).
+ */
+async function writeRules(world: World): Promise<void> {
+  try {
+    await persistently(world.log, 'writing the rules', () => repairRules(world));
+  } catch (error) {
+    if (!(await haveGuards(world))) holdBack(world);
+    throw error;
+  }
+}
+
+const listLinks = (links: Links, log: Log): Promise<ObservedLink[]> =>
+  persistently(log, 'listing the interfaces', () => links.list());
+
 /** On a host that boots or is under heavy load, the kernel's answer may come too late. */
-async function listLinks(links: Links, log: Log): Promise<ObservedLink[]> {
+async function persistently<T>(log: Log, what: string, work: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await links.list();
+      return await work();
     } catch (error) {
-      if (attempt === listAttempts) throw error;
-      log.warn({ attempt, error: messageOf(error) }, 'listing the interfaces failed; again');
+      if (attempt === mostAttempts) throw error;
+      log.warn({ attempt, error: messageOf(error) }, `${what} failed; again`);
     }
   }
 }
@@ -224,9 +241,10 @@ async function holdPorts(
 ): Promise<void> {
   const wanted = new Map<EndpointState['spec']['id'], Listener[]>();
   const yielding = new Yielding();
-  for (const { spec, record, network } of endpoints) {
+  for (const state of endpoints) {
     await yielding.pause();
-    const bindings = hostPortsOf(record);
+    const { spec, network } = state;
+    const bindings = openablePorts(world, state);
     if (bindings.length === 0) continue;
     wanted.set(
       spec.id,
@@ -248,6 +266,7 @@ async function holdPorts(
       'published port could not be bound again',
     );
   }
+  for (const text of heldBackPorts(world)) world.log.error({}, text);
 }
 
 async function attempt(

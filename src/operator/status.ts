@@ -21,6 +21,7 @@ import { everything } from '../driver/repair/signs.js';
 import { isLeased } from '../driver/state/leased.js';
 import { hostPortsOf } from '../driver/state/registry.js';
 import { shownInEvent } from '../driver/telemetry.js';
+import { heldBackPorts } from '../driver/usecases/ports/held-back.js';
 import type { World } from '../driver/world.js';
 import type { NamesSource } from './names/names.js';
 import type { Problem } from './problems.js';
@@ -180,6 +181,7 @@ export class HostOperator implements Operator {
         .all()
         .map(({ reason: text }) => ({ reason: 'record-unreadable' as const, text })),
     ];
+    for (const text of heldBackPorts(this.world)) standing.push({ reason: 'port-not-held', text });
     if (this.#state === 'failed') {
       const text = 'recovery failed: no call is served; see the log';
       standing.push({ reason: 'recovery-failed', text });

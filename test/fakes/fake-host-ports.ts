@@ -25,6 +25,12 @@ export class FakeHostPorts implements HostPorts {
       return [];
     });
   }
+  async hold(owner: EndpointId, listeners: readonly Listener[]): Promise<ListenFailure[]> {
+    this.faults.check('hostPorts.hold');
+    this.wanted = new Map([...this.wanted, [owner, listeners]]);
+    const missing = listeners.filter(({ binding }) => this.held.get(bindingKey(binding)) !== owner);
+    return this.open(owner, missing);
+  }
   async close(owner: EndpointId, listeners?: readonly Listener[]): Promise<void> {
     this.faults.check('hostPorts.close');
     const keys = listeners?.map(({ binding }) => bindingKey(binding));

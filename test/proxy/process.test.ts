@@ -74,6 +74,23 @@ t.test('what cannot be had is told, and the rest is there', async (t) => {
   proxy.detach();
 });
 
+t.test('a port that was kept closed and is another program’s by then stays wanted', async (t) => {
+  const proxy = supervise();
+  const taken = net.createServer().listen(21077, '127.0.0.1');
+  await once(taken, 'listening');
+  const both = [listener('127.0.0.1:21077', container), listener('127.0.0.1:21078', container)];
+  t.match(await proxy.hold(owner('h'), both), [{ code: 'EADDRINUSE' }]);
+  t.match(proxy.problems(), [/127\.0\.0\.1:21077\/tcp is not held: bind: EADDRINUSE$/]);
+  t.equal(await ask('127.0.0.1', 21078, 'x'), 'X');
+  t.match(await proxy.differences(), [/^open socket tcp 127\.0\.0\.1:21077/]);
+  taken.close();
+  await once(taken, 'close');
+  t.match(await proxy.repair(), [/^open socket tcp 127\.0\.0\.1:21077/]);
+  t.equal(await ask('127.0.0.1', 21077, 'x'), 'X');
+  await proxy.close(owner('h'));
+  proxy.detach();
+});
+
 t.test('two UDP clients at once get each its own answers', async (t) => {
   const proxy = supervise();
   const server = dgram.createSocket('udp4');

@@ -9,9 +9,11 @@ import { shortId } from '../../core/names.js';
 import type { Port } from '../../core/ports/port.js';
 import type { Rule } from '../../core/rules/rule.js';
 import type { RuleChange } from '../../core/rules/rule-set.js';
+import { tableOf } from '../../core/rules/transactions.js';
 import { hostPortsOf } from '../state/registry.js';
 import { saveNetwork } from '../state/saving.js';
 import { rulesMoved } from '../state/transitions.js';
+import { openHeldBack } from '../usecases/ports/held-back.js';
 import type { World } from '../world.js';
 import type { Concern, Occasion } from './concern.js';
 import type { Signs } from './signs.js';
@@ -33,6 +35,19 @@ export function haveOtherSettings({ registry, rules }: Pick<World, 'registry' | 
     .some(
       ({ spec, record }) => !isDeepStrictEqual(record.ruleSettings, rules.ruleSettingsOf(spec)),
     );
+}
+
+/**
+ * Whether all rules of table mangle are there, among them those that guard ports; false also if that cannot be found out.
+ * Changes nothing.
+ */
+export async function haveGuards({ rules }: Pick<World, 'rules'>): Promise<boolean> {
+  try {
+    const { changes } = await rules.repair('nothing');
+    return !changes.some((change) => tableOf(change) === 'mangle');
+  } catch {
+    return false;
+  }
 }
 
 async function followUp(world: World, changes: readonly RuleChange[]): Promise<void> {
@@ -144,8 +159,14 @@ export class RuleConcern implements Concern {
     return repairRules(this.world, 'dry-run');
   }
 
-  repair(occasion: Occasion, { families }: Signs): Promise<string[] | 'too-early'> {
-    return repairRulesRunning(this.world, occasion !== 'busy', [...families]);
+  async repair(occasion: Occasion, { families }: Signs): Promise<string[] | 'too-early'> {
+    const { world } = this;
+    const isHeldBack = world.registry.endpoints().some((state) => state.heldBack === true);
+    const repaired = isHeldBack ? ([4, 6] as const) : families;
+    const done = await repairRulesRunning(world, occasion !== 'busy', [...repaired]);
+    // At a start, the process that holds ports is told of the others just now; a repair of everything follows it.
+    if (isHeldBack && done !== 'too-early' && occasion !== 'start') await openHeldBack(world);
+    return done;
   }
 }
 

@@ -31,6 +31,8 @@ export interface EndpointState {
   readonly publishing?: Publishing | undefined;
   /** The engine has said that the container leaves the network. */
   readonly left?: boolean;
+  /** A start could not write the rules that guard its ports: their sockets stay closed until a repair has. */
+  readonly heldBack?: boolean;
 }
 
 export interface Publishing {

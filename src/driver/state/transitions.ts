@@ -89,6 +89,16 @@ export function observedMoved(state: EndpointState): void {
   changeEndpoint(state, { phase: 'ready', moved: true });
 }
 
+/** The rules that guard its ports are not there: no start or repair opens their sockets until {@link portsLetIn}. */
+export function portsHeldBack(state: EndpointState): void {
+  mutable(state).heldBack = true;
+}
+
+/** The rules that guard its ports are there. */
+export function portsLetIn(state: EndpointState): void {
+  mutable(state).heldBack = false;
+}
+
 /** Ports are chosen and bound next; a repair does not write their rules before they are. */
 export function publishing(
   state: EndpointState,

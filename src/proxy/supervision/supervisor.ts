@@ -74,6 +74,19 @@ export class ProxySupervisor implements HostPorts {
     }
   }
 
+  async hold(owner: EndpointId, listeners: readonly Listener[]): Promise<ListenFailure[]> {
+    this.#wanted.add(owner, listeners);
+    try {
+      const reply = await this.#ask({ op: 'open', owner, listeners: listeners.map(toWire) });
+      const failed = failuresOf(reply, listeners);
+      this.#unheld = [...this.#unheld, ...failed];
+      return failed;
+    } catch (error) {
+      this.#doubt();
+      throw error;
+    }
+  }
+
   async close(owner: EndpointId, listeners?: readonly Listener[]): Promise<void> {
     this.#wanted.remove(owner, listeners);
     // Also if nothing was known to be held: an `open` may have been carried out after all.
