@@ -1,7 +1,7 @@
 /** The sockets of a proxy process go to one of another build: no client is refused, no connection ends. */
 import dgram from 'node:dgram';
 import { once } from 'node:events';
-import { existsSync, lstatSync, readdirSync, readlinkSync } from 'node:fs';
+import { lstatSync, readdirSync, readlinkSync } from 'node:fs';
 import net from 'node:net';
 import { join } from 'node:path';
 import t from 'tap';
@@ -247,7 +247,6 @@ t.test(
     // What a daemon of the next build asks for, up to the moment in which it dies.
     const next = join(proxy.folder, 'proxy', '2');
     proxy.start(next);
-    await eventually(() => existsSync(next));
     const path = join(proxy.folder, 'proxy', 'give');
     const to2 = await control(next, { op: 'receive', path });
     first.detach();
@@ -263,8 +262,7 @@ t.test(
 
 /** A connection to a process, on which it has answered `request`. */
 async function control(path: string, request: object): Promise<net.Socket> {
-  const socket = net.connect(path);
-  await once(socket, 'connect');
+  const socket = await connectTo(path);
   socket.write(`${JSON.stringify({ id: 1, ...request })}\n`);
   await once(socket, 'data');
   return socket;
