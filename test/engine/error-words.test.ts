@@ -69,7 +69,7 @@ async function refusalOf(lab: Lab, driver: string, command: readonly string[]): 
         .replace(/^.*external connectivity on endpoint \S+ \([0-9a-f]+\): /, '')
         .replace(/\b[0-9a-f]{12,64}\b/g, 'ID')
         .replace(/:10\.6\.0\.\d+:/, ':CONTAINER:')
-        // Of two addresses that are taken, 28 names one by lot.
+        // Of two addresses that are taken, 28 names one at random.
         .replace('Bind for :::', 'Bind for 0.0.0.0:')
         .replace(/\.$/, '')
     );

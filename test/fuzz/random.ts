@@ -1,4 +1,4 @@
-/** Numbers by lot that a seed gives again. */
+/** Random numbers that a seed gives again. */
 export class Random {
   #state: number;
 

@@ -206,7 +206,7 @@ TIME 192.0.2.9:99 -> 192.0.2.1:PORT tcp RST ACK, in eth0  (answer to packet 4)
 packets: 4; answers: 2; dropped, rejected or lost: 2; ended: as many as were wanted
 `;
 
-/** Without times and ports by lot; and without what fitted beside: programs try again. */
+/** Without times and random ports; and without what fitted beside: programs try again. */
 function golden(out: string): string {
   return out
     .replace(/; \d+ came that fit$/m, '')

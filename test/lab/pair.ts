@@ -28,7 +28,7 @@ type Both = Record<'reference' | 'candidate', Snapshot>;
 const SETTLE_MS = 5_000;
 
 export class Pair {
-  /** Addresses that the user chose: all others are drawn by lot from 28 on. */
+  /** Addresses that the user chose: all others are random from 28 on. */
   readonly #chosenMacs = new Set<string>();
 
   private constructor(
