@@ -18,6 +18,7 @@ import { dropsCommand } from './commands/look/drops.js';
 import { eventsCommand } from './commands/look/events.js';
 import { explainCommand } from './commands/look/explain.js';
 import { findCommand } from './commands/look/find.js';
+import { frrConfigCommand } from './commands/look/frr-config.js';
 import { healthCommand } from './commands/look/health.js';
 import { logsCommand } from './commands/look/logs.js';
 import { metricsCommand } from './commands/look/metrics.js';
@@ -57,6 +58,7 @@ export const commands: readonly Command[] = [
   gcCommand,
   diagsCommand,
   setupCommand,
+  frrConfigCommand,
   schemaCommand,
   completionCommand(() => commands),
   helpCommand(() => commands),
