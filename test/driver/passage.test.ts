@@ -1,9 +1,11 @@
 /** Who may reach published ports, and what containers may open connections to: from the calls to the rules. */
 import t from 'tap';
 import type { GenerationName } from '../../src/core/generations/generation.js';
+import type { EngineName } from '../../src/core/names.js';
 import { repairRules } from '../../src/driver/repair/rules.js';
 import { type FakeHost, makeHost, stateOf } from '../fakes/fake-host.js';
 import { endpoint, id, ids, network, networkId, publish, start } from '../fakes/one-container.js';
+import { OperatedHost } from '../fakes/operator.js';
 
 const generic = 'com.docker.network.generic';
 const asked = {
@@ -188,6 +190,34 @@ t.test('a start has the guards before it opens sockets or fills the map', async 
   t.strictSame(guarded, [true, true]);
   t.strictSame([own(host), host.maps.dump()], all);
 });
+
+t.test(
+  'a repair while an operator publishes leaves one guard for each list of ports',
+  async (t) => {
+    const operated = await new OperatedHost().start();
+    const { host, engine } = operated;
+    const { networkId } = engine.ids(5);
+    const labels = { 'tsbridge.publish_from': 'loopback', 'tsbridge.port_rules': 'compact' };
+    await engine.driver.createNetwork({ ...engine.network(5), options: { [generic]: labels } });
+    operated.containers.networks.set(networkId, 'shop' as EngineName);
+    const container = await operated.startContainer('web');
+    await engine.driver.publishPorts(container, publish([6, 8000, 8000, 8000, '0.0.0.0']));
+    const { open } = host.hostPorts;
+    const guarded: string[] = [];
+    host.hostPorts.open = async (...args) => {
+      await repairRules(engine.world, 'running');
+      guarded.push(...own(host).filter((rule) => /TSBRIDGE-PROXY-DROP .*--dport/.test(rule)));
+      return open.apply(host.hostPorts, args);
+    };
+    await operated.publish('web', ['0.0.0.0:8001:8001']);
+    const ports = (rules: readonly string[]) =>
+      rules.map((rule) => / --dport (\S+)/.exec(rule)?.[1]);
+    t.strictSame(ports(guarded), ['8000', '8001'], 'both before the second socket');
+    const left = own(host).filter((rule) => /TSBRIDGE-PROXY-DROP .*--dport/.test(rule));
+    t.strictSame(ports(left), ['8000', '8001'], 'none for a range of both');
+    t.strictSame(await repairRules(engine.world, 'dry-run'), []);
+  },
+);
 
 t.test('where rules could not hold anything back, it is refused', async (t) => {
   const six = { ipv6Data: [{ pool: 'fd00:5::/64', gateway: 'fd00:5::1/64' }] };

@@ -25,10 +25,10 @@ import type { OwnThings } from '../../core/rules/stale.js';
 import { Yielding } from '../../yielding.js';
 import type { PublishedPorts } from '../firewall.js';
 import type { RuleSettings } from '../state/records.js';
-import { hostPortsOf, portsToWrite, type Registry } from '../state/registry.js';
+import { portsToWrite, type Registry } from '../state/registry.js';
 import type { GenerationChoice } from './generation-choice.js';
 import { ownThings } from './own-things.js';
-import { makeGuards, makePortRules, PortRules, type Writer } from './port-rules.js';
+import { makeGuards, makePortRules, PortRules, portLists, type Writer } from './port-rules.js';
 
 /** A port for rules of which only the kind matters. */
 const anyPort = 1 as Port;
@@ -169,7 +169,9 @@ export class DesiredRules {
       await add(await this.ofPorts(network.spec, spec, portsToWrite(state), yielding));
       // Sockets that are being opened are guarded before they have their other rules.
       if (state.publishing?.stage === 'sockets') {
-        await add(this.guardsOf(network.spec, spec, hostPortsOf(state.record)));
+        for (const some of portLists(state.record)) {
+          await add(this.guardsOf(network.spec, spec, some));
+        }
       }
     }
     return rules;

@@ -23,6 +23,7 @@ import type { Registry } from '../state/registry.js';
 import { DesiredRules } from './desired-rules.js';
 import type { GenerationChoice } from './generation-choice.js';
 import type { PortMaps } from './port-maps.js';
+import { portLists } from './port-rules.js';
 import { RuleCommits, type RuleRequest } from './rule-commits.js';
 import { RuleRepair } from './rule-repair.js';
 
@@ -137,11 +138,11 @@ export class IptablesFirewall implements Firewall {
     network: NetworkSpec,
     endpoint: EndpointSpec,
     tried: readonly (readonly PortBinding[])[],
-    { bindings, added = [] }: PublishedPorts,
+    kept: PublishedPorts,
   ): Promise<void> {
     const guards = (each: readonly PortBinding[]) =>
       this.#desired.guardsOf(network, endpoint, each);
-    const stay = [bindings, ...added.map((each) => each.bindings)].flatMap(guards);
+    const stay = portLists(kept).flatMap(guards);
     const texts = new Set(stay.map(({ rule }) => keyOf(rule)));
     const gone = tried.flatMap(guards).filter(({ rule }) => !texts.has(keyOf(rule)));
     if (gone.length === 0) return;
@@ -239,6 +240,7 @@ export class IptablesFirewall implements Firewall {
 
   onRefusal(listener: () => void): void {
     this.#refused = listener;
+    this.maps?.onRefusal(listener);
     for (const commits of this.#commits.values()) commits.onRefusal(listener);
   }
 

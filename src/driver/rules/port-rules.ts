@@ -65,6 +65,14 @@ export class PortRules {
   }
 }
 
+/** The host ports of the engine, and those of each publication: no rule for a range is about ports of two lists. */
+export function portLists({
+  bindings,
+  added = [],
+}: Pick<PublishedPorts, 'bindings' | 'added'>): (readonly PortBinding[])[] {
+  return [bindings, ...added.map((each) => each.bindings)];
+}
+
 /** The same rules, made anew and not kept: for those that are only removed. */
 export async function makePortRules(
   network: NetworkSpec,
@@ -74,7 +82,7 @@ export async function makePortRules(
   yielding: Yielding,
 ): Promise<PlacedRule[]> {
   const rules: PlacedRule[] = [];
-  for (const some of [bindings, ...added.map((each) => each.bindings)]) {
+  for (const some of portLists({ bindings, added })) {
     for (const run of joinBindings(some, network.portRules)) {
       rules.push(...generation.portRules(network, run, settings));
       rules.push(...portPassageRules(network, endpoint, run));
