@@ -49,10 +49,17 @@ export interface MapRepair {
   readonly change?: MapChange;
 }
 
+/**
+ * What a repair of a map may write.
+ * `everything`: the rules that guard ports (`tsbridge.publish_from`) are there; `unguarded`: they may be missing, so that no
+ * element of a guarded port is added; `nothing`: only answer with what would be done.
+ */
+export type MapScope = 'everything' | 'unguarded' | 'nothing';
+
 /** The ports of networks with `tsbridge.port_rules=map`, beside the rules. */
 export interface MappedPorts {
-  /** Makes the family's table what it should be. @param dryRun only answers with what would be done */
-  repair(family: Family, dryRun: boolean): Promise<MapRepair>;
+  /** Makes the family's table what it should be. */
+  repair(family: Family, scope: MapScope): Promise<MapRepair>;
 }
 
 export interface Firewall {

@@ -21,21 +21,24 @@ export class PortMapConcern implements Concern {
   async differences(): Promise<string[]> {
     const lines: string[] = [];
     for (const family of [4, 6] as const) {
-      lines.push(...(await this.world.mappedPorts.repair(family, true)).lines);
+      lines.push(...(await this.world.mappedPorts.repair(family, 'nothing')).lines);
     }
     return lines;
   }
 
   async repair(occasion: Occasion, { families }: Signs): Promise<string[] | 'too-early'> {
     const lines: string[] = [];
-    if (await this.#needsGuards(families)) {
+    const needsGuards = await this.#needsGuards(families);
+    if (needsGuards) {
       const guards = await repairRulesRunning(this.world, occasion !== 'busy', [...families]);
       if (guards === 'too-early') return guards;
       lines.push(...guards);
     }
     for (const family of [4, 6] as const) {
       if (!families.has(family)) continue;
-      const done = await this.world.mappedPorts.repair(family, false);
+      // Without a look at the guards, none of their ports is added: the table may be deleted right now.
+      const scope = needsGuards ? 'everything' : 'unguarded';
+      const done = await this.world.mappedPorts.repair(family, scope);
       lines.push(...done.lines);
       if (done.change !== undefined) await this.#forgetFlows(family, done.change);
     }
@@ -52,7 +55,7 @@ export class PortMapConcern implements Concern {
     if (!registry.endpoints().some((each) => isMapped(each) && isGuardedEndpoint(each)))
       return false;
     for (const family of families) {
-      if ((await mappedPorts.repair(family, true)).lines.length > 0) return true;
+      if ((await mappedPorts.repair(family, 'nothing')).lines.length > 0) return true;
     }
     return false;
   }

@@ -1,12 +1,16 @@
 /**
  * The tables of networks with `tsbridge.port_rules=map`: made with the first such network of a family, taken away with
  * the last, and in between changed by elements. A call writes its own elements without reading anything; when the
- * kernel refuses that, the table is not as it was left, and all of it is compared.
+ * kernel refuses that, the table is not as it was left, and all of it is compared. Whoever has deleted the table may have
+ * deleted the rules that guard ports as well (`tsbridge.publish_from`): then a call leaves others' guarded ports to the
+ * repair, which has their guards first.
  */
 import type { Family } from '../../core/address.js';
 import { DriverError, messageOf } from '../../core/errors.js';
+import { isGuarded } from '../../core/generations/passage.js';
 import { parseInterfaceName } from '../../core/names.js';
 import type { NetworkSpec } from '../../core/network/network.js';
+import { passageOf } from '../../core/network/passage.js';
 import {
   bridgeElement,
   bridgeElements,
@@ -17,13 +21,17 @@ import {
 } from '../../core/port-map/elements.js';
 import { changeLines, type MapChange, planMap } from '../../core/port-map/plan.js';
 import { Yielding } from '../../yielding.js';
-import type { MappedPorts, MapRepair, PublishedPorts } from '../firewall.js';
+import type { MappedPorts, MapRepair, MapScope, PublishedPorts } from '../firewall.js';
 import type { Log, MapTables, RuleBackend } from '../host.js';
 import { hostPortsOf, portsToWrite, type Registry } from '../state/registry.js';
 
 const families: readonly Family[] = [4, 6];
 
+/** Elements of guarded ports that may be written: all of them, or those of one call, whose guards are there. */
+type Guarded = 'all' | readonly Element[];
+
 export class PortMaps implements MappedPorts {
+  #refused: () => void = () => {};
   /** The families whose table was there after our last change; undefined: nobody has looked yet. */
   readonly #present = new Map<Family, boolean>();
   /** The last piece of work of each family: the next one waits for it. */
@@ -98,9 +106,15 @@ export class PortMaps implements MappedPorts {
     }
   }
 
-  async repair(family: Family, dryRun: boolean): Promise<MapRepair> {
+  async repair(family: Family, scope: MapScope): Promise<MapRepair> {
     if (!this.#families().includes(family)) return { lines: [] };
-    return this.#inTurn(family, dryRun);
+    const guarded = scope === 'unguarded' ? [] : 'all';
+    return this.#after(family, () => this.#compare(family, guarded, scope === 'nothing'));
+  }
+
+  /** The listener is told when a call has found the table changed, and may have left a part of it to a repair. */
+  onRefusal(listener: () => void): void {
+    this.#refused = listener;
   }
 
   #families(): Family[] {
@@ -145,13 +159,15 @@ export class PortMaps implements MappedPorts {
           { family, error: messageOf(error) },
           'the map of ports is not as it was left; comparing all of it',
         );
-        await this.#compare(family, false);
+        await this.#compare(family, add);
+        this.#refused();
       }
     });
   }
 
-  #inTurn(family: Family, dryRun = false): Promise<MapRepair> {
-    return this.#after(family, () => this.#compare(family, dryRun));
+  /** For a call that writes no port. */
+  #inTurn(family: Family): Promise<MapRepair> {
+    return this.#after(family, () => this.#compare(family, []));
   }
 
   #after<T>(family: Family, work: () => Promise<T>): Promise<T> {
@@ -163,8 +179,12 @@ export class PortMaps implements MappedPorts {
     return done;
   }
 
-  /** Makes the table what it should be. */
-  async #compare(family: Family, dryRun: boolean): Promise<MapRepair> {
+  /**
+   * Makes the table what it should be.
+   *
+   * @param guarded other elements of guarded ports are not added; those that are there stay
+   */
+  async #compare(family: Family, guarded: Guarded, dryRun = false): Promise<MapRepair> {
     const isWanted = this.#isWanted(family);
     const observed = await this.tables.read(family).catch((error) => {
       // A kernel without nf_tables has no table to take away.
@@ -172,7 +192,11 @@ export class PortMaps implements MappedPorts {
       throw error;
     });
     const underway = new Set<string>();
-    const wanted = isWanted ? await this.#wanted(family, underway) : undefined;
+    const mayAdd = (text: string): boolean =>
+      guarded === 'all' ||
+      observed?.elements.has(text) === true ||
+      guarded.some((each) => elementText(each) === text);
+    const wanted = isWanted ? await this.#wanted(family, underway, mayAdd) : undefined;
     const change = planMap(wanted, observed);
     if (!dryRun) {
       if (change !== undefined) await this.tables.commit(family, change);
@@ -190,8 +214,15 @@ export class PortMaps implements MappedPorts {
     return { change, lines };
   }
 
-  /** @param underway is filled with elements that a call is about to write itself, which a repair must not report as missing */
-  async #wanted(family: Family, underway: Set<string>): Promise<Map<string, Element>> {
+  /**
+   * @param underway is filled with elements that a call is about to write itself, which a repair must not report as missing
+   * @param mayAdd whether an element of a guarded port, by its text, is among them
+   */
+  async #wanted(
+    family: Family,
+    underway: Set<string>,
+    mayAdd: (text: string) => boolean,
+  ): Promise<Map<string, Element>> {
     const wanted = new Map<string, Element>();
     const yielding = new Yielding();
     for (const name of await this.#sparedBridges(family)) {
@@ -209,8 +240,10 @@ export class PortMaps implements MappedPorts {
       if (!mapFamilies(spec).includes(family)) continue;
       if ([state.record.phase, record.phase].includes('removing')) continue;
       const ports = portElements(spec, hostPortsOf(portsToWrite(state)), family);
+      const isGuardedPort = isGuarded(passageOf(spec, state.spec).publishFrom);
       for (const each of ports) {
         const text = elementText(each);
+        if (isGuardedPort && !mayAdd(text)) continue;
         wanted.set(text, each);
         if (state.publishing?.stage === 'rules') underway.add(text);
       }

@@ -98,6 +98,50 @@ t.test('ports with guards come back after their guards', async (t) => {
   t.strictSame(memory.maps.dump(), all);
 });
 
+t.test('a call that finds the table gone leaves others’ guarded ports to the repair', async (t) => {
+  const memory = makeHost();
+  const { driver, world } = await start(memory);
+  const labels = { 'tsbridge.port_rules': 'map', 'tsbridge.publish_from': 'loopback' };
+  await driver.createNetwork(network(5, undefined, generic(labels)));
+  await driver.createEndpoint(endpoint());
+  await driver.createEndpoint(endpoint(3, id('d')));
+  await driver.join(ids(), '/ns');
+  await driver.join(ids(undefined, id('d')), '/ns2');
+  const on = '0.0.0.0';
+  await driver.publishPorts(ids(), publish([6, 80, 8080, 8080, on]));
+  let refusals = 0;
+  world.rules.onRefusal(() => {
+    refusals += 1;
+  });
+  const { maps, firewall } = memory;
+  maps.tables.delete(4);
+  firewall.flushRuleset();
+  const own = 'IPv4 ports 0.0.0.0 . tcp . 9090 : 10.5.0.3 . 80';
+  await driver.publishPorts(ids(undefined, id('d')), publish([6, 80, 9090, 9090, on]));
+  const guards = () => firewall.rules('mangle', 'TSBRIDGE-PUBLISH-DROP').join();
+  t.notMatch(guards(), '10.5.0.2', 'the other container’s guard is not back');
+  t.strictSame(maps.dump(), ['IPv4', bridges, own], 'so its port is not, either');
+  t.ok(refusals > 0, 'a repair is asked for');
+  maps.tables.delete(4);
+  await driver.createNetwork(network(6, id('c'), map));
+  t.notMatch(maps.dump().join(), 'ports', 'a call without ports writes none of them');
+  maps.tables.get(4)?.set('bridges x', { set: 'bridges', key: ['x'] });
+  const { repair } = world.mappedPorts;
+  world.mappedPorts.repair = async (family, scope) => {
+    const done = await repair.call(world.mappedPorts, family, scope);
+    // Whoever looked found nothing to do; then the table goes.
+    if (scope === 'nothing') maps.tables.delete(4);
+    return scope === 'nothing' ? { lines: [] } : done;
+  };
+  const concern = new PortMapConcern(world);
+  await concern.repair('quiet', everything);
+  t.notMatch(maps.dump().join(), 'ports', 'nor does a repair that has not looked at the guards');
+  world.mappedPorts.repair = repair;
+  await concern.repair('quiet', everything);
+  t.match(guards(), '10.5.0.2');
+  t.match(maps.dump().join(), /8080.*9090/);
+});
+
 t.test('bridges of the engine’s own driver are spared as chain DOCKER spares them', async (t) => {
   const { memory, concern } = await published();
   memory.firewall.tables(4).get('nat')?.get('DOCKER')?.rules.push('-i docker0 -j RETURN');
