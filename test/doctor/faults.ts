@@ -1,10 +1,10 @@
 /** Every fault that `tsbridge doctor` knows and that a namespace can have, made on a small host and taken away again. */
-import { spawn } from 'node:child_process';
-import { chmodSync, rmSync, writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { run } from '../process/netns.js';
 import { commands, type DoctorHost } from './host.js';
 import { faultsOfOthers } from './others.js';
+import { faultsOfServing } from './serving.js';
 
 type Effect = readonly string[] | (() => unknown);
 export interface Fault {
@@ -56,18 +56,6 @@ export function faultsOf(host: DoctorHost): readonly Fault[] {
   const [countSet, countBack] = covered(count, '990\n');
   const [mostSet, mostBack] = covered(most, '1000\n');
   const [fewerSet, fewerBack] = covered(count, '850\n');
-  let engine: ReturnType<typeof spawn> | undefined;
-
-  /** A program that the kernel calls dockerd, with an argument of the engine's. */
-  async function startEngine(): Promise<void> {
-    const file = join(host.folder, 'dockerd');
-    writeFileSync(file, '#!/bin/sh\necho ready\nread line\n');
-    chmodSync(file, 0o755);
-    const child = spawn(file, ['--userland-proxy=false'], { stdio: ['pipe', 'pipe', 'inherit'] });
-    engine = child;
-    await new Promise((done) => child.stdout.once('data', done));
-  }
-
   return [
     { code: 'daemon-down', make: () => host.stopDaemon(), undo: () => host.startDaemon() },
     {
@@ -119,11 +107,7 @@ export function faultsOf(host: DoctorHost): readonly Fault[] {
       make: () => host.setEngine(join(host.folder, 'nobody.sock')),
       undo: () => host.restoreEngine(),
     },
-    {
-      ...{ code: 'engine-settings-differ', says: /userland-proxy: dockerd has false/ },
-      make: startEngine,
-      undo: () => new Promise((done) => engine?.once('exit', done).stdin?.end()),
-    },
+    ...faultsOfServing(host),
     {
       code: 'port-in-local-range',
       make: ['sysctl -qw net.ipv4.ip_local_port_range=8000\t9000'],

@@ -34,6 +34,15 @@ async function addressesSettled(): Promise<void> {
   throw new Error('addresses stay tentative');
 }
 
+/** What a test's records have otherwise. */
+interface RecordChange {
+  readonly icc?: boolean;
+  readonly protocol?: 'udp';
+  readonly hostIp?: string;
+  /** The container's network namespace. */
+  readonly sandbox?: string;
+}
+
 export class DoctorHost {
   readonly folder = mkdtempSync(join(tmpdir(), 'tsbridge-doctor-'));
   status: Readonly<Record<string, unknown>> = sound;
@@ -57,7 +66,12 @@ export class DoctorHost {
     return host;
   }
 
-  writeRecords(more: { readonly icc?: boolean } = {}): void {
+  /** The process that holds the published port. */
+  get portsProcess(): number | undefined {
+    return this.#proxy?.pid;
+  }
+
+  writeRecords(more: RecordChange = {}): void {
     for (const kind of ['networks', 'endpoints', 'publications']) {
       mkdirSync(join(this.state, kind), { recursive: true });
     }
@@ -66,7 +80,8 @@ export class DoctorHost {
     this.put('endpoints', endpoint, {
       ...{ phase: 'ready', sequence: 2, nameAttempt: 0, networkId: ids.one, endpointId: endpoint },
       ...{ frontEnd: 'libnetwork', yielded: [], opened: [], exposed: [] },
-      bindings: [['tcp', '0.0.0.0', 8080, '172.20.0.2', 80]],
+      bindings: [[more.protocol ?? 'tcp', more.hostIp ?? '0.0.0.0', 8080, '172.20.0.2', 80]],
+      ...(more.sandbox === undefined ? {} : { sandboxKey: more.sandbox }),
       input: {
         ...{ networkId: ids.one, endpointId: endpoint, address: '172.20.0.2/16', addressIpv6: '' },
         ...{ mac: '', options: {} },

@@ -39,6 +39,13 @@ for (const version of ['20.10', '28.5'] as const) {
     t.strictSame(await wrong(lab), { causes: [], notDone: [] }, 'nothing');
     t.match((await tsbridge(lab, 'doctor')).out, /\d\d checks: 0 errors, 0 warnings/);
 
+    await lab.run({ name: 'mute', network: 'shop', publish: ['8082:81'] });
+    t.match((await wrong(lab)).causes, [
+      /^nobody-listens: nothing listens at port 81\/tcp of mute/,
+      /^nobody-listens/,
+    ]);
+    await lab.docker('rm', '-f', 'mute');
+
     const reach = async () => {
       const { out } = await tsbridge(lab, 'ports', '--reach', '--json');
       const [port] = itemsOf<PortItem>(out).filter(({ host }) => host.family === 4);

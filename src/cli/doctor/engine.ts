@@ -1,7 +1,13 @@
 /** Reads whether the engine answers, and which of its settings differ from those that the daemon was started with. */
 import { readFile } from 'node:fs/promises';
+import { engineSettings } from '../../codec/engine-settings-file.js';
 import { type Config, readConfig } from '../../config/config.js';
-import { differences, engineFilePath, readEngineSettings } from '../../config/engine-settings.js';
+import {
+  differences,
+  type EngineStart,
+  engineFilePath,
+  readEngineSettings,
+} from '../../config/engine-settings.js';
 import type { Engine } from '../../core/doctor/facts.js';
 import { type EngineProcess, findEngines, readProcess } from '../../host/engine-process.js';
 import { engineAt } from '../find-names.js';
@@ -15,8 +21,13 @@ export async function readEngine(
   const [engine, ...more] = engines;
   // With several engines it is not known whose networks the daemon serves, so settings are not compared.
   const comparable = engine !== undefined && more.length === 0 && daemon !== undefined;
-  const found = comparable ? await differing(engine, daemon) : [];
-  return { processes: engines.length, answers, socket: dockerSocket, differences: found };
+  const single = more.length === 0 ? engine : undefined;
+  const file = single && (await readEngineFile(single));
+  const found = comparable ? await differing(engine, daemon, file) : [];
+  return {
+    ...{ processes: engines.length, answers, socket: dockerSocket, differences: found },
+    ...(single === undefined ? {} : { settings: engineSettings(single.args, file?.text) }),
+  };
 }
 
 async function pinged(socket: string): Promise<boolean | undefined> {
@@ -32,11 +43,18 @@ async function pinged(socket: string): Promise<boolean | undefined> {
   }
 }
 
-async function differing(engine: EngineProcess, daemon: number): Promise<Engine['differences']> {
-  const { args, environment } = engine;
+/** undefined: it has none. */
+async function readEngineFile({ args }: EngineProcess): Promise<EngineStart['file']> {
   const path = engineFilePath(args);
   const text = await readFile(path, 'utf8').catch(() => undefined);
-  const file = text === undefined ? undefined : { path, text };
+  return text === undefined ? undefined : { path, text };
+}
+
+async function differing(
+  { args, environment }: EngineProcess,
+  daemon: number,
+  file: EngineStart['file'],
+): Promise<Engine['differences']> {
   const { settings } = readEngineSettings({ args, environment, file });
   const own = await startOf(daemon);
   const config = await readConfig(own.args, own.environment);

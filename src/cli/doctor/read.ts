@@ -1,13 +1,26 @@
 /** Reads the facts that the checks of `tsbridge doctor` look at. What cannot be read is named, and left out. */
 
 import type { Config } from '../../config/config.js';
-import type { Daemon, FactParts, Facts, OwnSettings, Part } from '../../core/doctor/facts.js';
+import { familyOf } from '../../core/address.js';
+import { proxyTitle } from '../../core/doctor/checks/ports.js';
+import type {
+  Daemon,
+  FactParts,
+  Facts,
+  HostSocket,
+  KnownPort,
+  OwnSettings,
+  Part,
+} from '../../core/doctor/facts.js';
 import { defaultDevices } from '../../core/doctor/places.js';
 import { messageOf } from '../../core/errors.js';
 import type { RuleTable } from '../../core/explain/rule-table.js';
+import { parsePort } from '../../core/ports/port.js';
+import { type FlowPort, readTranslatedFlows } from '../../host/look/doctor/flows.js';
 import {
   readConntrack,
   readDisk,
+  readKernel,
   readNeighbours,
   readSettingLines,
   readSettings,
@@ -20,13 +33,16 @@ import {
   readRoutes,
   readSeenAddresses,
 } from '../../host/look/doctor/network.js';
+import { readProxyFiles, readSocketUnit } from '../../host/look/doctor/processes.js';
 import { hasSocket } from '../../host/look/doctor/sockets.js';
+import { Containers } from '../../host/look/inside.js';
 import { readNativeTables } from '../../host/look/native-tables.js';
 import { readRuleSets } from '../../host/look/rule-sets.js';
 import type { Status } from '../../operator/status.js';
 import { AdminError } from '../admin-client.js';
 import type { NamesView } from '../inventory/names.js';
 import { readEngine } from './engine.js';
+import { deafPorts } from './inside.js';
 import { readKnown } from './records.js';
 import { type ReadRules, simulate } from './simulate.js';
 
@@ -64,6 +80,9 @@ const words: Readonly<Partial<Record<Part, string>>> = {
   managed: 'what other programs configure',
   seen: 'the neighbours',
   sockets: 'the sockets of this host',
+  deaf: 'what listens in containers',
+  udpFlows: 'tracked flows of UDP',
+  proxyFiles: 'the files of the proxy process',
   disk: 'the file system of the state folder',
   daemon: 'the daemon',
   engine: 'the engine',
@@ -100,8 +119,11 @@ export async function readHost(asking: Asking): Promise<Reading> {
     part('ufwIsOn', () => readUfwIsOn()),
     part('seen', readSeenAddresses),
     part('plugin', async () => ({ path: config.socket, isThere: await hasSocket(config.socket) })),
+    part('kernel', readKernel),
+    part('socketUnit', () => readSocketUnit()),
   ]);
-  const [daemon, engine, settingLines, conntrack, neighbours, disk, ufwIsOn, seen, plugin] = rest;
+  const [daemon, engine, settingLines, conntrack, neighbours, disk, ufwIsOn, seen, ...more] = rest;
+  const [plugin, kernel, socketUnit] = more;
   const { rules, native, toSimulate } = ruleSets;
   const devices = ([4, 6] as const).flatMap((family) =>
     defaultDevices(routes ?? [], family, 'every table'),
@@ -113,7 +135,13 @@ export async function readHost(asking: Asking): Promise<Reading> {
       ...devices.map((device) => `net/ipv6/conf/${device}/accept_ra`),
     ]),
   );
-  const sockets = await part('sockets', readHostSockets);
+  const containers = new Containers();
+  const sockets = await part('sockets', () => readHostSockets(containers));
+  const ports = records?.ports ?? [];
+  // Who holds sockets is for root only to see, on the host and in containers.
+  const deaf = sockets && (await part('deaf', () => deafPorts(ports, containers)));
+  const udpFlows = await part('udpFlows', () => readTranslatedFlows(udpPorts(ports)));
+  const proxyFiles = sockets && (await part('proxyFiles', () => readProxyFiles(proxies(sockets))));
   const bridges = new Set<string>(records?.networks.map(({ spec }) => spec.bridge));
   const own = links?.filter(({ name, master = '' }) => bridges.has(name) || bridges.has(master));
   const managed = await part('managed', () =>
@@ -131,9 +159,23 @@ export async function readHost(asking: Asking): Promise<Reading> {
       seen,
       own: ownSettings(config, rules),
     },
+    ...{ deaf, udpFlows, proxyFiles, kernel, socketUnit },
   });
   const packets = toSimulate && (await part('packets', () => simulate(facts, toSimulate)));
   return { facts: present({ ...facts, packets }), problems };
+}
+
+function udpPorts(ports: readonly KnownPort[]): FlowPort[] {
+  return ports.flatMap(({ protocol, hostPort, containerIp }) => {
+    const port = parsePort(hostPort);
+    if (protocol !== 'udp' || port === undefined) return [];
+    return { family: familyOf(containerIp), port };
+  });
+}
+
+function proxies(sockets: readonly HostSocket[]): number[] {
+  const own = sockets.filter(({ program }) => program?.name === proxyTitle);
+  return [...new Set(own.flatMap(({ program }) => program?.pid ?? []))];
 }
 
 /** The parts that were read, without keys for the others. */

@@ -33,11 +33,12 @@ export function readKnown(config: Config, names: NamesView): Records {
       .filter(({ record }) => record.phase === 'ready')
       .flatMap(({ spec, record, network }) =>
         [...record.bindings, ...record.added.flatMap(({ bindings }) => bindings)].map(
-          ({ protocol, hostIp, hostPort, containerIp }) => ({
+          ({ protocol, hostIp, hostPort, containerIp, containerPort }) => ({
             network: nameOf(network.spec.id, network.spec.bridge),
             bridge: network.spec.bridge,
             container: names.containerOf(spec.id)?.name ?? spec.id.slice(0, 12),
-            ...{ protocol, hostPort, hostIp, containerIp },
+            ...{ protocol, hostPort, hostIp, containerIp, containerPort },
+            ...(record.sandboxKey === undefined ? {} : { sandbox: record.sandboxKey }),
           }),
         ),
       ),

@@ -136,16 +136,23 @@ export class InventoryView {
 /** Compares by code units, so that the order is the same in every locale. */
 export const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
-/** Whether a program in the container takes what comes to the port, and which. */
-export function listening(
-  inside: Inside | undefined,
-  { protocol, containerIp, containerPort }: InventoryPort,
-): PortItem['listening'] {
-  if (inside === undefined) return { state: 'unknown', on: [], program: null };
-  const sockets = inside.sockets.filter(
+type PortInside = Pick<InventoryPort, 'protocol' | 'containerIp' | 'containerPort'>;
+
+/** The sockets of the port inside of its container, and those of them that take what comes to the port. */
+export function socketsAt(
+  { sockets }: Pick<Inside, 'sockets'>,
+  { protocol, containerIp, containerPort }: PortInside,
+): { readonly all: readonly OpenSocket[]; readonly serving: readonly OpenSocket[] } {
+  const all = sockets.filter(
     (socket) => socket.protocol === protocol && socket.port === containerPort,
   );
-  const serving = sockets.filter((socket) => takes(socket, containerIp));
+  return { all, serving: all.filter((socket) => takes(socket, containerIp)) };
+}
+
+/** Whether a program in the container takes what comes to the port, and which. */
+export function listening(inside: Inside | undefined, port: PortInside): PortItem['listening'] {
+  if (inside === undefined) return { state: 'unknown', on: [], program: null };
+  const { all: sockets, serving } = socketsAt(inside, port);
   const loopback = sockets.every(({ address }) => /^(127\.|::1$|::ffff:127\.)/.test(address));
   const [shown] = serving.length > 0 ? serving : sockets;
   return {

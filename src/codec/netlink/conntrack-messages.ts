@@ -8,6 +8,7 @@ import {
   type IpAddress,
   type Ipv4Address,
 } from '../../core/address.js';
+import type { TranslatedFlow } from '../../core/doctor/facts.js';
 import { type Port, protocolNumber } from '../../core/ports/port.js';
 import {
   type Attributes,
@@ -143,6 +144,19 @@ export function parseFlow(type: number, body: Buffer): Flow | undefined {
       ...copied(attributes, cta.zone),
     ]),
   };
+}
+
+/** Reads a UDP flow whose packets go to another address than the one they are sent to; undefined for anything else. */
+export function parseTranslatedFlow(type: number, body: Buffer): TranslatedFlow | undefined {
+  const flow = parseFlow(type, body);
+  if (flow?.protocol !== protocolNumber.udp || flow.destinationPort === undefined) return undefined;
+  const original = readNested(readAttributes(body.subarray(4)), cta.original);
+  const ip = readNested(original, tuple.ip);
+  const source = readIp(ip, ipOf[flow.family].source);
+  const destination = readIp(ip, ipOf[flow.family].destination);
+  if (source === undefined || destination === undefined) return undefined;
+  const { destinationPort: port, replySource: to } = flow;
+  return destination === to ? undefined : { source, destination, port, to };
 }
 
 function readPort(attributes: Attributes, type: number): number | undefined {

@@ -27,6 +27,26 @@ export interface KnownPort {
   readonly hostIp: IpAddress;
   readonly hostPort: number;
   readonly containerIp: IpAddress;
+  readonly containerPort: number;
+  /** Path of the container's network namespace; absent: it has none yet. */
+  readonly sandbox?: string;
+}
+
+/** A published port to which no program of its container listens. */
+export interface DeafPort {
+  readonly port: KnownPort;
+  /** Where programs listen on the container's port instead, each an address; empty: none listens on it. */
+  readonly on: readonly IpAddress[];
+}
+
+/** A flow that connection tracking sends to another address than the one its first packet was for. */
+export interface TranslatedFlow {
+  readonly source: IpAddress;
+  /** Of the first packet, as the client sent it. */
+  readonly destination: IpAddress;
+  readonly port: number;
+  /** Where the packets go instead. */
+  readonly to: IpAddress;
 }
 
 /** An address of a container, from its endpoint's record. */
@@ -126,6 +146,13 @@ export interface HostSocket {
   readonly program?: { readonly pid: number; readonly name: string };
 }
 
+/** The files that the process with the published ports has open, and may have open. */
+export interface ProxyFiles {
+  readonly pid: number;
+  readonly open: number;
+  readonly most: number;
+}
+
 export interface Disk {
   readonly folder: string;
   readonly freeBytes: number;
@@ -167,6 +194,19 @@ export interface Engine {
   readonly socket: string;
   /** Settings that dockerd and this daemon were started with differently. */
   readonly differences: readonly EngineDifference[];
+  /** What it was started with; absent: there is no engine here, or several, or it cannot be read. */
+  readonly settings?: EngineSettings;
+}
+
+export interface EngineSettings {
+  readonly liveRestore: boolean;
+  readonly pools: readonly AddressPool[];
+}
+
+/** Addresses from which an engine takes subnets of `size` for networks that were given none. */
+export interface AddressPool {
+  readonly base: Cidr;
+  readonly size: number;
 }
 
 export interface EngineDifference {
@@ -230,6 +270,15 @@ export interface FactParts {
   readonly managed: readonly ManagedLink[];
   readonly seen: readonly SeenAddress[];
   readonly sockets: readonly HostSocket[];
+  readonly deaf: readonly DeafPort[];
+  /** UDP flows to published ports that are translated. */
+  readonly udpFlows: readonly TranslatedFlow[];
+  /** Of each process that holds published ports; one, as a rule. */
+  readonly proxyFiles: readonly ProxyFiles[];
+  /** As uname(1) tells it: `6.1.0-18-amd64`. */
+  readonly kernel: string;
+  /** Whether systemd will listen for the engine's calls from the next start of the host on. */
+  readonly socketUnit: 'not installed' | 'enabled' | 'disabled';
   readonly disk: Disk;
   readonly daemon: Daemon;
   readonly plugin: PluginSocket;

@@ -6,6 +6,7 @@ import {
   type FlowFilter,
   listFlowsRequest,
   parseFlow,
+  parseTranslatedFlow,
   removeFlowsRequest,
 } from '../../../src/codec/netlink/conntrack-messages.js';
 import { type Ipv4Address, parseIp } from '../../../src/core/address.js';
@@ -45,6 +46,22 @@ t.test('a tracked connection is parsed from the bytes of the kernel', async (t) 
   t.equal(parseFlow(reply.type, body.subarray(0, 3)), undefined, 'cut off');
   t.equal(parseFlow(reply.type, body.subarray(0, 56)), undefined, 'no reply tuple');
   t.equal(parseFlow(reply.type, Buffer.concat([Buffer.from([7]), body.subarray(1)])), undefined);
+});
+
+t.test('a flow of UDP that is translated is read with its first packet', async (t) => {
+  t.strictSame(parseTranslatedFlow(reply.type, body), {
+    ...{ source: '10.0.0.9', destination: '10.0.0.1', port: 5353, to: '10.9.0.2' },
+  });
+  t.equal(parseTranslatedFlow(1, body), undefined, 'another type');
+  const [to, from] = ['0a090002', '0a000001'].map((hex) => Buffer.from(hex, 'hex'));
+  const plain = Buffer.from(body);
+  plain.set(from ?? [], plain.indexOf(to ?? ''));
+  t.equal(parseTranslatedFlow(reply.type, plain), undefined, 'it goes where it was sent to');
+  const tcp = Buffer.from(body.toString('hex').replaceAll('0500010011', '0500010006'), 'hex');
+  t.equal(parseTranslatedFlow(reply.type, tcp), undefined, 'of TCP');
+  // NLA_F_NESTED | CTA_TUPLE_IP of the first tuple is made an attribute that nobody knows.
+  const hidden = Buffer.from(body.toString('hex').replace('14000180', '14000780'), 'hex');
+  t.equal(parseTranslatedFlow(reply.type, hidden), undefined, 'without the addresses');
 });
 
 t.test('a flow is deleted by its tuple and its id', async (t) => {

@@ -5,6 +5,7 @@ import { examine } from '../../../src/core/doctor/examine.js';
 import type { FactParts, SimulatedPacket } from '../../../src/core/doctor/facts.js';
 import { packet6 } from '../explain/host.js';
 import { base, faults, held, legacy, links, packets, records, settings } from './faults.js';
+import { soundBridges, soundFlows } from './served.js';
 import { cidr, network, route, sound, tables } from './sound.js';
 
 t.test('a host without a fault', (t) => {
@@ -100,6 +101,7 @@ t.test('what is no fault', (t) => {
     },
     'ufw is asked in DOCKER-USER',
   );
+  for (const [title, facts] of [...soundFlows, ...soundBridges]) quiet(facts, title);
   quiet({ ufwIsOn: true, ...records({ ports: [] }) }, 'ufw, and nothing is published');
   t.end();
 });

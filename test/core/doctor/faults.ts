@@ -2,6 +2,7 @@
 import type { FactParts, PacketOutcome, SimulatedPacket } from '../../../src/core/doctor/facts.js';
 import { ip, packet } from '../explain/host.js';
 import { faultsOfOthers } from './others.js';
+import { faultsOfHost, faultsOfServing } from './served.js';
 import { cidr, link, network, port, route, sound, tables } from './sound.js';
 
 export const settings = (...more: readonly (readonly [string, string])[]) => ({
@@ -124,6 +125,8 @@ export const faults: readonly (readonly [string, Partial<FactParts>, RegExp])[] 
     / \| firewall-cmd --zone=public --add-port=\d+\/tcp$/,
   ],
   ...faultsOfOthers(records),
+  ...faultsOfServing,
+  ...faultsOfHost,
   ['bridge-missing', links((each) => (each.name === 'br-21' ? [] : each)), /no interface br-21/],
   [
     'bridge-missing',

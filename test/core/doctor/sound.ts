@@ -1,4 +1,5 @@
 /** What is read of a host without a fault: two networks, one port, and the default route by eth0. */
+import { engineSettings } from '../../../src/codec/engine-settings-file.js';
 import { readTables } from '../../../src/codec/iptables/iptables-words.js';
 import { type Cidr, type MacAddress, parseCidr, parseMac } from '../../../src/core/address.js';
 import type {
@@ -38,7 +39,7 @@ export function network(number: number, spec: Partial<NetworkSpec> = {}): KnownN
 
 export const port: KnownPort = {
   ...{ network: 'net20', container: 'web', bridge: 'br-20', protocol: 'tcp', hostPort: 8080 },
-  ...{ hostIp: ip('0.0.0.0'), containerIp: ip('172.20.0.2') },
+  ...{ hostIp: ip('0.0.0.0'), containerIp: ip('172.20.0.2'), containerPort: 80 },
 };
 
 export const address = (container: string): KnownAddress => ({
@@ -110,13 +111,21 @@ export const sound: FactParts = {
       program: { pid: 7, name: 'tsbridge-proxy' },
     },
   ],
+  ...{ deaf: [], udpFlows: [], proxyFiles: [{ pid: 7, open: 30, most: 1024 }] },
+  ...{ kernel: '6.1.0-18-amd64', socketUnit: 'enabled' },
   disk: { folder: '/var/lib/tsbridge', freeBytes: 2 ** 33, totalBytes: 2 ** 34, isMemory: false },
   daemon: {
     ...{ state: 'answers', recovery: 'serving', undone: [], degraded: [], forgotten: [] },
     drift: { count: 0, first: [] },
   },
   plugin: { path: '/run/docker/plugins/tsbridge.sock', isThere: true },
-  engine: { processes: 1, answers: true, socket: '/run/docker.sock', differences: [] },
+  engine: {
+    processes: 1,
+    answers: true,
+    socket: '/run/docker.sock',
+    differences: [],
+    settings: engineSettings(['--live-restore'], undefined),
+  },
   ufwIsOn: false,
   packets: [],
 };

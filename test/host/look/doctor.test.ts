@@ -1,4 +1,5 @@
 /** Files that the doctor reads, in folders that are played. */
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
 import {
@@ -10,6 +11,7 @@ import {
   readUfwIsOn,
 } from '../../../src/host/look/doctor/kernel.js';
 import { readManagedLinks } from '../../../src/host/look/doctor/managers.js';
+import { readProxyFiles, readSocketUnit } from '../../../src/host/look/doctor/processes.js';
 import { hasSocket } from '../../../src/host/look/doctor/sockets.js';
 
 t.test('settings, tables that are nearly full, and files of others', async (t) => {
@@ -69,4 +71,22 @@ t.test('which interfaces other programs configure', async (t) => {
     { name: 'veth1', manager: 'NetworkManager', state: 'managed' },
   ]);
   t.strictSame(await readManagedLinks(['lo'], '/nowhere'), []);
+});
+
+t.test('files of the proxy process, and whether systemd listens for it', async (t) => {
+  const limits =
+    'Limit    Soft Limit  Hard Limit  Units\nMax open files    1024    4096    files\n';
+  const proc = t.testdir({ 7: { limits, fd: { 0: '', 1: '', 2: '' } }, 8: {} });
+  t.strictSame(await readProxyFiles([7, 8, 9], proc), [{ pid: 7, open: 3, most: 1024 }]);
+  const root = t.testdir({
+    usr: { lib: { systemd: { system: { 'tsbridge.socket': '' } } } },
+    etc: { systemd: { system: { 'sockets.target.wants': {}, 'other.service': '' } } },
+    run: { systemd: {} },
+  });
+  t.equal(await readSocketUnit(root), 'not installed', 'systemd does not run here');
+  await mkdir(join(root, 'run/systemd/system'));
+  t.equal(await readSocketUnit(root), 'disabled');
+  await writeFile(join(root, 'etc/systemd/system/sockets.target.wants/tsbridge.socket'), '');
+  t.equal(await readSocketUnit(root), 'enabled');
+  t.equal(await readSocketUnit('/nowhere'), 'not installed');
 });

@@ -4,7 +4,7 @@ import { check, shell, wholeHost } from '../check.js';
 import type { HostSocket, KnownPort } from '../facts.js';
 
 /** The title of the process that holds published ports. */
-const proxyTitle = 'tsbridge-proxy';
+export const proxyTitle = 'tsbridge-proxy';
 
 function holders(sockets: readonly HostSocket[], port: KnownPort): HostSocket[] {
   return sockets.filter(
@@ -15,7 +15,7 @@ function holders(sockets: readonly HostSocket[], port: KnownPort): HostSocket[] 
   );
 }
 
-const portText = ({ hostIp, hostPort, protocol }: KnownPort): string =>
+export const portText = ({ hostIp, hostPort, protocol }: KnownPort): string =>
   `${hostIp.includes(':') ? `[${hostIp}]` : hostIp}:${hostPort}/${protocol}`;
 
 export const portChecks = [

@@ -1,5 +1,6 @@
 /** Reads settings and tables of the kernel, and the disk, for `tsbridge doctor`; changes nothing. */
 import { readdir, readFile, statfs } from 'node:fs/promises';
+import { release } from 'node:os';
 import {
   parseConntrackDrops,
   parseNeighbourStat,
@@ -98,3 +99,5 @@ export async function readDisk(folder: string): Promise<Disk> {
 export async function readUfwIsOn(file = '/etc/ufw/ufw.conf'): Promise<boolean> {
   return /^\s*ENABLED\s*=\s*yes\b/im.test((await textOf(file)) ?? '');
 }
+
+export const readKernel = (): string => release();

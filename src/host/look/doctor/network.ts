@@ -32,9 +32,9 @@ export async function readSeenAddresses(): Promise<SeenAddress[]> {
  *
  * @throws {Error} if the user is not root: others do not see the programs
  */
-export function readHostSockets(): HostSocket[] {
+export function readHostSockets(containers = new Containers()): HostSocket[] {
   if (process.getuid?.() !== 0) throw new Error('who holds them is for root only to see');
-  const inside = new Containers().at('/proc/self/ns/net');
+  const inside = containers.at('/proc/self/ns/net');
   if (inside === undefined) throw new Error('the sockets of this host cannot be read');
   return inside.sockets.map((socket) => {
     const { protocol, address, port } = socket;
