@@ -151,7 +151,6 @@ async function start(
         lost: () => hub.tell({ kind: 'reports-lost', of: 'rules' }),
       },
       log,
-      firewall.backend.ownPorts,
     );
   const monitor = new Monitor(
     rules,

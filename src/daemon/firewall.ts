@@ -35,11 +35,22 @@ export function makeIptables(config: Pick<Config, 'ruleBackend'>, log: Log): Ipt
   const restore = new RestoreBackend(commands, log);
   const probe = new IptablesProbe((family) => commands.nftRestore(family), commands.own);
   const learning = new RuleLearning(probe, log);
-  const backend = new NetlinkBackend(restore, learning, log, config.ruleBackend === 'auto');
-  const maps = new PortMapTables((family) => commands.variant(family), backend.ownPorts, log);
+  const { ports } = commands.own;
+  const byNetlink = config.ruleBackend === 'auto';
+  const backend = new NetlinkBackend(
+    restore,
+    learning,
+    log,
+    byNetlink,
+    undefined,
+    undefined,
+    ports,
+  );
+  const maps = new PortMapTables((family) => commands.variant(family), ports, log);
   const open = (): void => {
     backend.open();
-    if (config.ruleBackend === 'auto') maps.open();
+    if (byNetlink) maps.open();
+    else commands.openDeletion();
   };
   const close = (): void => {
     backend.close();

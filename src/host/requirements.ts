@@ -1,4 +1,4 @@
-/** Programs that the daemon runs and a host may lack. */
+/** Programs that tsbridge runs and a host may lack. */
 import { isInstalled } from './process/exec.js';
 
 /**
@@ -9,7 +9,7 @@ import { isInstalled } from './process/exec.js';
 export function missingPrograms(iptables: 'nft' | 'legacy' | undefined): string[] {
   if (iptables !== 'nft' || isInstalled('nft')) return [];
   return [
-    "the command 'nft' is missing: rules are deleted by their text, which takes long where there are " +
-      "thousands; install the package 'nftables'",
+    "the command 'nft' is missing: tsbridge explain, trace, drops and doctor do not see rules of nftables; " +
+      "install the package 'nftables'",
   ];
 }

@@ -101,7 +101,11 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
   'host/engine-process': [],
   'host/sandbox': ['driver/host'],
   'host/sysctl': ['core', 'driver/host'],
-  'host/iptables': ['host/netlink', 'host/process', 'codec', 'yielding', 'core', 'driver/host'],
+  // Rules that iptables-restore has added are deleted by the same socket that writes rules to nf_tables.
+  'host/iptables': [
+    ...['host/nf-tables/nft-socket', 'host/netlink', 'host/process'],
+    ...['codec', 'yielding', 'core', 'driver/host'],
+  ],
   'host/nf-tables': ['host', 'codec', 'core', 'yielding', 'driver/host'],
   'host/requirements': ['host/process'],
   'host/netlink': ['host/process', 'codec', 'core', 'driver/host'],

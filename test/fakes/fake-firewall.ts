@@ -2,7 +2,7 @@
  * The rules of a kernel, and an iptables that takes restore text for them and refuses what the real one
  * refuses. Tests use the latter as somebody else's, too.
  */
-import type { HandledRule } from '../../src/codec/nf-tables/nft-messages.js';
+import type { RuleDeletion } from '../../src/codec/nf-tables/rule-batch.js';
 import type { Family } from '../../src/core/address.js';
 import { type Table, tables } from '../../src/core/rules/rule.js';
 import type { IptablesText } from '../../src/host/iptables/iptables-text.js';
@@ -65,7 +65,7 @@ export class FakeFirewall implements IptablesText {
     return false;
   }
 
-  async deleteRules(_family: Family, _rules: readonly HandledRule[]): Promise<void> {
+  async deleteRules(_deletions: readonly RuleDeletion[], _generation: number): Promise<boolean> {
     throw new Error('no nft here');
   }
 

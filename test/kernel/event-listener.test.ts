@@ -106,7 +106,7 @@ t.test('rules in our tables come with their handles, from the port of the writer
       return `-A DOCKER -p tcp -m tcp --dport ${at + 1} -j ACCEPT`;
     });
     const pid = restore(tool, '*filter', ':DOCKER - [0:0]', ...rules, 'COMMIT');
-    own.started(pid, `${tool}-nft-restore`, 1);
+    own.started(pid, `${tool}-nft-restore`);
     await comesTrue(() => heard.ended.some(({ added }) => added.length > 0));
     const last = heard.ended.at(-1);
     if (last === undefined) throw new Error('it is heard');

@@ -7,8 +7,6 @@ const { spawn } = await import('node:child_process');
 const { default: events } = await import('node:events');
 const { existsSync, mkdtempSync, readdirSync, readFileSync } = await import('node:fs');
 const { setTimeout: sleep } = await import('node:timers/promises');
-type HandledRule = import('../../src/codec/nf-tables/nft-messages.js').HandledRule;
-const { mostOverSocket } = await import('../../src/host/iptables/rule-deletion.js');
 const { IptablesCommands } = await import('../../src/host/iptables/commands.js');
 const { SpareCommand } = await import('../../src/host/process/spare-command.js');
 
@@ -137,29 +135,3 @@ for (const variant of ['nft', 'legacy'] as const) {
     firewall.close();
   });
 }
-
-t.test('nft -f - sees the numbers of when it is used', { skip: !isInstalled('nft') }, async (t) => {
-  const chain = ['ip', 'filter', 'SPARE'];
-  const count = mostOverSocket + 1;
-  const fill = (first: number): void => {
-    const ports = Array.from({ length: count }, (_, index) => first + index);
-    const rules = ports.map((port) => `add rule ip filter SPARE tcp dport ${port} drop\n`);
-    run('nft', ['-f', '-'], rules.join(''));
-  };
-  const handled = (): HandledRule[] =>
-    [...run('nft', ['-a', 'list', 'chain', ...chain]).matchAll(/drop # handle (\d+)/g)].map(
-      ([, handle]) => ({ table: 'filter', chain: 'SPARE', handle: Number(handle) }),
-    );
-  run('nft', ['add', 'table', 'ip', 'filter']);
-  run('nft', ['add', 'chain', ...chain]);
-  const firewall = await IptablesCommands.detect();
-  fill(1);
-  await firewall.deleteRules(4, handled());
-  t.same(handled(), []);
-  await waiting('nft -f -');
-  fill(1000);
-  t.equal(handled().length, count);
-  await firewall.deleteRules(4, handled());
-  t.same(handled(), []);
-  firewall.close();
-});

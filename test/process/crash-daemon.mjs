@@ -41,7 +41,7 @@ process.on('SIGUSR2', () => {
 });
 crashIn(LinksNetlink.prototype, 'create', 'change', 'addAddress', 'removeAddress', 'remove');
 crashIn(SysctlFiles.prototype, 'write');
-crashIn(IptablesCommands.prototype, 'restore', 'deleteRules');
+crashIn(IptablesCommands.prototype, 'restore');
 crashIn(NftSocket.prototype, 'transaction');
 crashIn(ConntrackNetlink.prototype, 'removeUdpFlowsTo', 'removeFlowsOf');
 crashIn(ProxySupervisor.prototype, 'open', 'close', 'sync');

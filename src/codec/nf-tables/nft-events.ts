@@ -15,6 +15,8 @@ export interface AddedRule {
 }
 
 export interface RuleTransaction {
+  /** The kernel's generation that it has made: the number of nf_tables' rules, one more after each transaction. */
+  readonly generation: number | undefined;
   /** The netlink port that the writer's requests came from, in the network namespace of the rules. */
   readonly portId: number;
   /** Process id of the writing thread, as the first pid namespace numbers it. */
@@ -44,6 +46,7 @@ export const tableAttribute = 1;
 const chainName = 3;
 const ruleChain = 2;
 const ruleHandle = 3;
+const generationId = 1;
 const generationPid = 2;
 const generationName = 3;
 const ruleAttributes: ReadonlySet<number> = new Set([tableAttribute, ruleChain, ruleHandle]);
@@ -110,10 +113,14 @@ export class TransactionReader {
 
   #end(portId: number, body: Buffer): RuleTransaction {
     const attributes = readAttributes(body.subarray(nfgenLength));
-    const number = attributes.get(generationPid);
+    const number = (attribute: number): number | undefined => {
+      const value = attributes.get(attribute);
+      return value !== undefined && value.length >= 4 ? value.readUInt32BE(0) : undefined;
+    };
     const transaction = {
+      generation: number(generationId),
       portId,
-      pid: number !== undefined && number.length >= 4 ? number.readUInt32BE(0) : 0,
+      pid: number(generationPid) ?? 0,
       program: readText(attributes, generationName) ?? '',
       families: [...this.#families],
       added: this.#added,

@@ -1,6 +1,5 @@
-/** nf_tables transactions as netlink bytes (linux/netfilter/nfnetlink.h and nf_tables.h). */
+/** Questions to nf_tables and their answers as netlink bytes (linux/netfilter/nfnetlink.h and nf_tables.h). */
 import { type Family, familyNumber } from '../../core/address.js';
-import type { Table } from '../../core/rules/rule.js';
 import {
   attribute,
   flag,
@@ -10,25 +9,10 @@ import {
   readNested,
   readText,
   text,
-  u64Be,
 } from '../netlink/netlink-message.js';
 
-/** A rule, named by the kernel's handle. */
-export interface HandledRule {
-  readonly table: Table;
-  readonly chain: string;
-  readonly handle: number;
-}
-
 const subsystem = 10;
-const message = {
-  ...{ batchBegin: 0x10, batchEnd: 0x11 },
-  ...{
-    getChain: (subsystem << 8) | 4,
-    getRule: (subsystem << 8) | 7,
-    deleteRule: (subsystem << 8) | 8,
-  },
-} as const;
+const message = { getChain: (subsystem << 8) | 4, getRule: (subsystem << 8) | 7 } as const;
 const chainAttribute = { table: 1, name: 3, policy: 5 } as const;
 const ruleAttribute = { table: 1, chain: 2, handle: 3, expressions: 4 } as const;
 const expressionAttribute = { name: 1, data: 2 } as const;
@@ -40,37 +24,6 @@ const verdictAttribute = { code: 1, chain: 2 } as const;
 const jumpCode = -3;
 /** struct nfgenmsg. */
 const nfgenLength = 4;
-
-/** struct nfgenmsg of the frame around a transaction: the subsystem in network order. */
-const batchHeader = Buffer.from([0, 0, 0, subsystem]);
-
-/**
- * A transaction that deletes rules by their handles, all or none. Only the last deletion is acknowledged:
- * the kernel reports the failure of an earlier one before that acknowledgement.
- *
- * @param rules at least one
- */
-export function deleteRulesBatch(
-  family: Family,
-  rules: readonly HandledRule[],
-): readonly NetlinkRequest[] {
-  const header = Buffer.from([familyNumber[family], 0, 0, 0]);
-  const deletions = rules.map(({ table, chain, handle }, index) => ({
-    type: message.deleteRule,
-    flags: index === rules.length - 1 ? flag.ack : 0,
-    body: Buffer.concat([
-      header,
-      attribute(ruleAttribute.table, text(table)),
-      attribute(ruleAttribute.chain, text(chain)),
-      attribute(ruleAttribute.handle, u64Be(handle)),
-    ]),
-  }));
-  return [
-    { type: message.batchBegin, flags: 0, body: batchHeader },
-    ...deletions,
-    { type: message.batchEnd, flags: 0, body: batchHeader },
-  ];
-}
 
 export interface ObservedChain {
   readonly table: string;

@@ -6,6 +6,8 @@ import type { Family } from '../address.js';
 import { type Rule, type Table, tables } from './rule.js';
 
 export class KnownHandles {
+  /** By table: the kernel's generation in which it was first seen as the table that it is. */
+  readonly #since = new Map<string, number>();
   /** Handles by table (`4 filter`), chain and text of the rule, the topmost copy first. */
   readonly #tables = new Map<string, Map<string, Map<string, readonly number[]>>>();
 
@@ -27,6 +29,21 @@ export class KnownHandles {
 
   forget(family: Family, table: Table): void {
     this.#tables.delete(`${family} ${table}`);
+  }
+
+  /**
+   * Call it when the table turns out to be another one of that name.
+   *
+   * @param generation the kernel's, in which it was so: reports of earlier ones may be about the table before it
+   */
+  forgetBefore(family: Family, table: Table, generation: number): void {
+    this.forget(family, table);
+    this.#since.set(`${family} ${table}`, generation);
+  }
+
+  /** Whether a rule's handle that was reported of this generation may be one of an earlier table of that name. */
+  isOutdated({ family, table }: Rule, generation: number): boolean {
+    return generation < (this.#since.get(`${family} ${table}`) ?? generation);
   }
 
   forgetFamily(family: Family): void {

@@ -3,22 +3,19 @@
  * in, and deletion by the kernel's handles.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { awaitedLater } from '../../background.js';
 import { renderTableProbe } from '../../codec/iptables/iptables-restore.js';
 import { incompatibleTables } from '../../codec/iptables/iptables-save.js';
-import type { RuleTransaction } from '../../codec/nf-tables/nft-events.js';
-import type { HandledRule } from '../../codec/nf-tables/nft-messages.js';
-import { renderDeletions } from '../../codec/nf-tables/nft-script.js';
+import type { RuleDeletion as Deletion } from '../../codec/nf-tables/rule-batch.js';
 import type { Family } from '../../core/address.js';
 import { DriverError, messageOf } from '../../core/errors.js';
 import type { Table } from '../../core/rules/rule.js';
 import type { Log } from '../../driver/host.js';
-import { CommandError, type CommandResult, isInstalled, runCommand } from '../process/exec.js';
+import { CommandError, type CommandResult, runCommand } from '../process/exec.js';
 import { SpareCommand } from '../process/spare-command.js';
 import type { IptablesText } from './iptables-text.js';
 import { OwnChanges } from './own-changes.js';
 import { firewallTimeoutMs, readByChain } from './partial-read.js';
-import { mostOverSocket, RuleDeletion } from './rule-deletion.js';
+import { RuleDeletion } from './rule-deletion.js';
 import type { Variant } from './variant.js';
 import { type Chosen, VariantChoice } from './variant-choice.js';
 
@@ -38,14 +35,8 @@ export interface IptablesOptions {
 export class IptablesCommands implements IptablesText {
   /** Is told of each process that writes rules for the daemon, also by other parts of it. */
   readonly own = new OwnChanges();
-  readonly #deletion = new RuleDeletion(this.own);
+  readonly #deletion = new RuleDeletion(this.own.ports);
   readonly #restores = new Map<Family, SpareCommand>();
-  readonly #nft = new SpareCommand('nft', ['-f', '-']);
-  /** nft reports the handles of rules, and deletes by them. */
-  readonly #hasNft = isInstalled('nft');
-  /** The processes that are changing rules now. */
-  readonly #changes = new Set<Promise<unknown>>();
-
   readonly #variant: VariantChoice;
 
   constructor(
@@ -152,27 +143,21 @@ export class IptablesCommands implements IptablesText {
   }
 
   deletesByHandle(family: Family): boolean {
-    return this.variant(family) === 'nft' && this.#hasNft;
+    return this.variant(family) === 'nft';
   }
 
-  async deleteRules(family: Family, rules: readonly HandledRule[]): Promise<void> {
-    if (rules.length <= mostOverSocket) {
-      const action = 'deleting rules by their handles';
-      // The kernel takes one transaction at a time: a deletion by the daemon itself would block its event loop.
-      while (this.#changes.size > 0) await Promise.allSettled(this.#changes);
-      await this.#deletion.delete(family, rules).catch((cause: unknown) => {
-        throw new DriverError('firewall-failed', `${action}: ${messageOf(cause)}`, { cause });
-      });
-      return;
-    }
-    for (const text of renderDeletions(family, rules)) {
-      await this.#change('deleting rules with nft', this.#nft, text);
-    }
+  deleteRules(deletions: readonly Deletion[], generation: number): Promise<boolean> {
+    return this.#deletion.delete(deletions, generation);
   }
 
-  /** Ends the processes that wait for the next change. */
+  /** Opens the socket that deletes rules before the first deletion, so that `own` has its port. */
+  openDeletion(): void {
+    this.#deletion.open();
+  }
+
+  /** Ends the processes that wait for the next change. Call it only when no change is under way. */
   close(): void {
-    for (const spare of [...this.#restores.values(), this.#nft]) spare.close();
+    for (const spare of this.#restores.values()) spare.close();
     this.#deletion.close();
   }
 
@@ -186,26 +171,17 @@ export class IptablesCommands implements IptablesText {
     input: string,
     onStarted?: (pid: number) => void,
   ): Promise<string> {
-    // One for each table, with nft for all of them.
-    const transactions = command === this.#nft ? 1 : (input.match(/^COMMIT$/gm)?.length ?? 0);
     const changing = async (): Promise<CommandResult> => {
       let running: number | undefined;
       const onStart = (pid: number): void => {
         running = pid;
-        this.own.started(pid, command.file, transactions);
+        this.own.started(pid, command.file);
         onStarted?.(pid);
       };
-      let changed = false;
       try {
-        const change = command.run({ input, timeoutMs: this.#timeoutMs, onStart });
-        this.#changes.add(change);
-        const over = (): boolean => this.#changes.delete(change);
-        awaitedLater(change.then(over, over));
-        const result = await change;
-        changed = true;
-        return result;
+        return await command.run({ input, timeoutMs: this.#timeoutMs, onStart });
       } finally {
-        if (running !== undefined) this.own.ended(running, changed);
+        if (running !== undefined) this.own.ended(running);
       }
     };
     return this.#run(action, changing, input);
@@ -225,11 +201,6 @@ export class IptablesCommands implements IptablesText {
         await sleep(pauseMs);
       }
     }
-  }
-
-  /** The daemon's child that made this change, by its pid here: see {@link OwnChanges.match}. */
-  ownProcess(writer: Pick<RuleTransaction, 'portId' | 'pid' | 'program'>): number | undefined {
-    return this.own.match(writer);
   }
 }
 

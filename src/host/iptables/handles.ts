@@ -5,8 +5,8 @@
  * after its commit, and seconds after one of thousands of rules.
  */
 
-import type { AddedRule } from '../../codec/nf-tables/nft-events.js';
-import type { HandledRule } from '../../codec/nf-tables/nft-messages.js';
+import type { AddedRule, RuleTransaction } from '../../codec/nf-tables/nft-events.js';
+import type { RuleDeletion } from '../../codec/nf-tables/rule-batch.js';
 import type { Family } from '../../core/address.js';
 import type { KnownHandles } from '../../core/rules/known-handles.js';
 import type { Rule, Table } from '../../core/rules/rule.js';
@@ -18,6 +18,11 @@ const manyDeletions = 1_000;
 const reportTimeoutMs = 10_000;
 /** More commits than can be on their way between the kernel and the listener. */
 const rememberedCommits = 64;
+
+/** What the kernel reports of a transaction, of one family's rules. */
+export type ReportedChanges = Pick<RuleTransaction, 'pid' | 'tableDeleted' | 'generation'> & {
+  readonly added: readonly AddedRule[];
+};
 
 /** What one transaction adds to a table. */
 interface Expected {
@@ -56,8 +61,10 @@ export class RuleHandles {
   /**
    * A process has added these rules, in this order. Nothing is learnt of a transaction in which
    * their count is not the one that was expected.
+   *
+   * @param generation the kernel's, which the transaction has made
    */
-  learn(pid: number, added: readonly AddedRule[]): void {
+  learn(pid: number, added: readonly AddedRule[], generation: number): void {
     for (const table of new Set(added.map((rule) => rule.table))) {
       const rules = this.#nextOf(pid, table);
       const reported = added.filter((rule) => rule.table === table);
@@ -65,16 +72,17 @@ export class RuleHandles {
       rules.forEach((rule, index) => {
         const { chain, handle } = reported[index] ?? {};
         if (rule === undefined || handle === undefined || chain !== rule.chain) return;
+        if (this.known.isOutdated(rule, generation)) return;
         this.known.set(rule, [handle]);
       });
     }
   }
 
   /** What the kernel reports of any program's transaction; `pid` 0 if it is not ours. */
-  noteTransaction(pid: number, added: readonly AddedRule[], tableDeleted: boolean): void {
+  noteTransaction({ pid, added, tableDeleted, generation = 0 }: ReportedChanges): void {
     // The handles of a new table of that name begin anew, so the known ones would name other rules.
     if (tableDeleted) this.#clear();
-    this.learn(pid, added);
+    this.learn(pid, added, generation);
     this.#reported();
   }
 
@@ -100,10 +108,10 @@ export class RuleHandles {
     }
   }
 
-  /** {@link take}, which for very many rules first waits until the kernel has reported them. */
-  async takeReported(rules: readonly Rule[]): Promise<HandledRule[] | undefined> {
+  /** Whether the handles of all these rules are known; of very many only when the kernel has reported them. */
+  async areKnown(rules: readonly Rule[]): Promise<boolean> {
     if (rules.length > manyDeletions) await this.untilReported(rules);
-    return this.take(rules);
+    return this.deletionsOf(rules) !== undefined;
   }
 
   /** False if the kernel has not reported them all in 10 s. */
@@ -132,19 +140,21 @@ export class RuleHandles {
     );
   }
 
-  /** The handles of all these rules, which are forgotten; undefined if one of them is not known. */
-  take(rules: readonly Rule[]): HandledRule[] | undefined {
-    const handled: HandledRule[] = [];
+  /** How all these rules are deleted; undefined if the handle of one of them is not known. */
+  deletionsOf(rules: readonly Rule[]): RuleDeletion[] | undefined {
+    const deletions: RuleDeletion[] = [];
     for (const rule of rules) {
       // iptables, too, deletes the topmost copy.
       const [handle] = this.known.of(rule);
       if (handle === undefined) return undefined;
-      handled.push({ table: rule.table, chain: rule.chain, handle });
+      deletions.push({ op: 'delete', rule, handle });
     }
-    rules.forEach((rule, index) => {
-      this.known.remove(rule, handled[index]?.handle ?? 0);
-    });
-    return handled;
+    return deletions;
+  }
+
+  /** Call it when these were made. */
+  deleted(deletions: readonly RuleDeletion[]): void {
+    for (const { rule, handle } of deletions) this.known.remove(rule, handle);
   }
 
   #clear(): void {

@@ -1,5 +1,5 @@
 /** What the backend needs of the commands of iptables, in their own text; tests have a fake. */
-import type { HandledRule } from '../../codec/nf-tables/nft-messages.js';
+import type { RuleDeletion } from '../../codec/nf-tables/rule-batch.js';
 import type { Family } from '../../core/address.js';
 import type { Table } from '../../core/rules/rule.js';
 
@@ -23,10 +23,12 @@ export interface IptablesText {
   /** Whether rules can be deleted by the kernel's handles for them (nf_tables). */
   deletesByHandle(family: Family): boolean;
   /**
-   * Deletes them in one transaction, or in a few if there are very many. Throws if a rule does not exist;
-   * then the transaction with that rule has changed nothing.
+   * Deletes them in one transaction; one call at a time. Throws if a rule does not exist; then nothing has changed.
+   *
+   * @param generation the kernel's, in which these handles name these rules
+   * @returns false if the kernel has another generation: nothing has changed
    */
-  deleteRules(family: Family, rules: readonly HandledRule[]): Promise<void>;
+  deleteRules(deletions: readonly RuleDeletion[], generation: number): Promise<boolean>;
   /** Whether the host has gone over to another variant, which is used from now on. */
   followVariant(): Promise<boolean>;
   /** @throws {DriverError} `firewall-split` while it is in doubt which variant the engine uses */

@@ -26,12 +26,12 @@ type Writer = Pick<RuleTransaction, 'portId' | 'pid' | 'program'>;
 interface OwnProcess {
   readonly pid: number;
   readonly program: string;
-  /** How many of its transactions the kernel has not reported yet. */
-  transactions: number;
   endedAt: number | undefined;
 }
 
 export class OwnChanges {
+  /** Netlink ports of the daemon's own sockets that write rules. */
+  readonly ports = new Set<number>();
   readonly #processes: OwnProcess[] = [];
 
   constructor(
@@ -39,37 +39,25 @@ export class OwnChanges {
     private readonly now: () => number = () => performance.now(),
   ) {}
 
-  /** @param transactions how many it will make if all goes well */
-  started(pid: number, program: string, transactions: number): void {
-    const name = program.slice(0, nameLength);
-    this.#processes.push({ pid, program: name, transactions, endedAt: undefined });
+  started(pid: number, program: string): void {
+    this.#processes.push({ pid, program: program.slice(0, nameLength), endedAt: undefined });
     if (this.#processes.length > remembered) this.#processes.shift();
   }
 
-  /** @param changed false: it failed, so that nothing more of it will be reported */
-  ended(pid: number, changed: boolean): void {
+  ended(pid: number): void {
     const process = this.#processes.findLast((each) => each.pid === pid);
-    if (process === undefined) return;
-    process.endedAt = this.now();
-    if (!changed) process.transactions = 0;
+    if (process !== undefined) process.endedAt = this.now();
   }
 
-  /**
-   * Call it once for each report. Answers with the pid of the daemon's child, or of the daemon; undefined if
-   * another program made the change.
-   */
+  /** Answers with the pid of the daemon's child, or of the daemon; undefined if another program made the change. */
   match(writer: Writer): number | undefined {
-    const recent = this.#processes.filter(
-      ({ endedAt, program }) =>
-        program === writer.program && (endedAt === undefined || this.now() - endedAt < lateMs),
-    );
+    if (this.ports.has(writer.portId)) return process.pid;
     const number = this.sameNumbers ? writer.pid : writer.portId;
-    const known = recent.findLast(({ pid }) => pid === number);
-    if (this.sameNumbers || known !== undefined) return known?.pid;
-    // The daemon's own socket has any port, since the listener may have taken the first.
-    const own = recent.find(({ pid, transactions }) => pid === process.pid && transactions > 0);
-    if (own === undefined) return undefined;
-    own.transactions -= 1;
-    return own.pid;
+    return this.#processes.findLast(
+      ({ pid, program, endedAt }) =>
+        pid === number &&
+        program === writer.program &&
+        (endedAt === undefined || this.now() - endedAt < lateMs),
+    )?.pid;
   }
 }

@@ -3,7 +3,6 @@
  */
 import { renderRestore } from '../../codec/iptables/iptables-restore.js';
 import type { RuleTransaction } from '../../codec/nf-tables/nft-events.js';
-import type { HandledRule } from '../../codec/nf-tables/nft-messages.js';
 import type { Family } from '../../core/address.js';
 import { DriverError, messageOf } from '../../core/errors.js';
 import { KnownHandles } from '../../core/rules/known-handles.js';
@@ -14,6 +13,7 @@ import type { RuleChange, RuleSet } from '../../core/rules/rule-set.js';
 import { addedBy, deletedBy, inParts, tableOf } from '../../core/rules/transactions.js';
 import type { Log, RuleBackend } from '../../driver/host.js';
 import { Yielding } from '../../yielding.js';
+import { DeletionByHandle } from './deletion-by-handle.js';
 import { RuleHandles } from './handles.js';
 import type { IptablesText } from './iptables-text.js';
 import { readYielding } from './read-rules.js';
@@ -41,11 +41,14 @@ export class RestoreBackend implements RuleBackend {
   /** Goes up whenever another variant of iptables is used from then on. */
   #variant = 0;
   #variantChanged: () => void = () => {};
+  readonly #deletion: DeletionByHandle;
 
   constructor(
     private readonly commands: IptablesText,
     private readonly log: Log,
-  ) {}
+  ) {
+    this.#deletion = new DeletionByHandle(commands);
+  }
 
   supports(family: Family): boolean {
     return this.commands.supports(family);
@@ -106,11 +109,14 @@ export class RestoreBackend implements RuleBackend {
   /**
    * What the kernel reports of any program's transaction: the handles of rules that we have added.
    */
-  noteTransaction({ pid, added, tableDeleted }: RuleTransaction): void {
+  noteTransaction(
+    transaction: Pick<RuleTransaction, 'pid' | 'added' | 'tableDeleted' | 'generation'>,
+  ): void {
     for (const family of [4, 6] as const) {
-      const own = added.filter((rule) => rule.family === family);
-      this.#states[family].handles.noteTransaction(pid, own, tableDeleted);
+      const added = transaction.added.filter((rule) => rule.family === family);
+      this.#states[family].handles.noteTransaction({ ...transaction, added });
     }
+    this.#deletion.noteReport(transaction.generation);
   }
 
   /** Call it when netlink has deleted rules of the family. */
@@ -118,20 +124,25 @@ export class RestoreBackend implements RuleBackend {
     this.#states[family].handles.noteDeleted(rules);
   }
 
-  /** Call it when some of the kernel's reports were lost. */
+  /** Call it when some of the kernel's reports were lost, or were not heard until now. */
   noteGap(): void {
     for (const { handles } of Object.values(this.#states)) handles.forget();
+    this.#deletion.noteGap();
   }
 
   /** Additions before deletions; the latter by handle, where all the handles are known. */
   async commit(family: Family, changes: readonly RuleChange[]): Promise<void> {
     await this.checkVariant(family, changes);
     const yielding = new Yielding();
-    const handled = await this.#handlesOf(family, changes);
-    if (handled !== undefined) {
+    if (await this.#deletesByHandle(family, changes)) {
       const rest = changes.filter(({ op }) => op !== 'delete');
       await this.#restore(family, rest, yielding);
-      await this.#deleteHandled(family, handled);
+      const left = await this.#deleteHandled(family, deletedBy(changes));
+      await this.#restore(
+        family,
+        left.map((rule) => ({ op: 'delete', rule })),
+        yielding,
+      );
       return;
     }
     const { partial } = this.#states[family];
@@ -168,11 +179,13 @@ export class RestoreBackend implements RuleBackend {
       this.commands.refuseDoubt();
   }
 
-  async #deleteHandled(family: Family, handled: readonly HandledRule[]): Promise<void> {
+  /** @returns those that are still to be deleted, by their texts */
+  async #deleteHandled(family: Family, rules: readonly Rule[]): Promise<Rule[]> {
+    const { handles } = this.#states[family];
     try {
-      await this.commands.deleteRules(family, handled);
+      return await this.#deletion.delete(rules, handles);
     } catch (error) {
-      this.#states[family].handles.forget();
+      handles.forget();
       throw error;
     }
   }
@@ -182,22 +195,19 @@ export class RestoreBackend implements RuleBackend {
    * ours exist there, and some rules of `nft` keep iptables from finding those below them.
    */
   async #deleteHidden(family: Family, changes: readonly RuleChange[]): Promise<void> {
-    const { handles, partial } = this.#states[family];
+    const { partial } = this.#states[family];
     for (const change of changes) {
       if (change.op !== 'delete') continue;
-      const handled = handles.take([change.rule]);
-      if (handled !== undefined) await this.#deleteHandled(family, handled);
-      else {
-        try {
-          await this.commands.restore(family, renderRestore([change]));
-        } catch (error) {
-          if (isAbsent(messageOf(error))) continue;
-          const words = partial.get(`${change.rule.table} ${change.rule.chain}`);
-          const rule = `-D ${change.rule.chain} ${change.rule.text}`;
-          throw new DriverError('firewall-failed', `${messageOf(error)} (${rule}: ${words})`, {
-            cause: error,
-          });
-        }
+      if ((await this.#deleteHandled(family, [change.rule])).length === 0) continue;
+      try {
+        await this.commands.restore(family, renderRestore([change]));
+      } catch (error) {
+        if (isAbsent(messageOf(error))) continue;
+        const words = partial.get(`${change.rule.table} ${change.rule.chain}`);
+        const rule = `-D ${change.rule.chain} ${change.rule.text}`;
+        throw new DriverError('firewall-failed', `${messageOf(error)} (${rule}: ${words})`, {
+          cause: error,
+        });
       }
     }
   }
@@ -226,21 +236,18 @@ export class RestoreBackend implements RuleBackend {
     }
   }
 
-  /** The handles of the rules to delete; undefined if they have to be deleted by their texts. */
-  async #handlesOf(
-    family: Family,
-    changes: readonly RuleChange[],
-  ): ReturnType<RuleHandles['takeReported']> {
+  /** Whether the rules are deleted by handle; else by their texts. */
+  async #deletesByHandle(family: Family, changes: readonly RuleChange[]): Promise<boolean> {
     const deletions = deletedBy(changes);
-    if (deletions.length === 0 || !this.commands.deletesByHandle(family)) return undefined;
+    if (deletions.length === 0 || !this.commands.deletesByHandle(family)) return false;
     // A chain goes after its last rule, in the same transaction.
-    if (changes.some(({ op }) => op === 'delete-chain')) return undefined;
+    if (changes.some(({ op }) => op === 'delete-chain')) return false;
     // Rules that only move are deleted before they are added: the positions count on it.
     const added = new Set(addedBy(changes).map(({ text }) => text));
-    if (deletions.some(({ text }) => added.has(text))) return undefined;
+    if (deletions.some(({ text }) => added.has(text))) return false;
     // Of several copies of a rule that iptables-restore has added only the last one's handle is known.
-    if (new Set(deletions.map(ruleName)).size < deletions.length) return undefined;
-    return this.#states[family].handles.takeReported(deletions);
+    if (new Set(deletions.map(ruleName)).size < deletions.length) return false;
+    return this.#states[family].handles.areKnown(deletions);
   }
 
   /** After a refusal: a table that turns out to be missing is left out from now on. */

@@ -3,49 +3,54 @@
  * closes its socket, and waits until it has freed what was deleted: a grace period of 13 to 22 ms (Linux
  * 6.18), which an open socket saves.
  */
-import { readFileSync } from 'node:fs';
-import { deleteRulesBatch, type HandledRule } from '../../codec/nf-tables/nft-messages.js';
-import type { Family } from '../../core/address.js';
-import { NetlinkSocket, netlinkProtocol } from '../netlink/socket/netlink-socket.js';
-import type { OwnChanges } from './own-changes.js';
-
-/**
- * The kernel answers for each rule that it does not find, and too many answers could overrun the socket.
- * It also works inside of the system call: many rules would hold the event loop up.
- */
-export const mostOverSocket = 64;
+import { type RuleDeletion as Deletion, ruleBatch } from '../../codec/nf-tables/rule-batch.js';
+import { DriverError, messageOf } from '../../core/errors.js';
+import { Yielding } from '../../yielding.js';
+import { NftSocket } from '../nf-tables/nft-socket.js';
 
 export class RuleDeletion {
-  #socket: NetlinkSocket | undefined;
+  #socket: NftSocket | undefined;
 
-  constructor(private readonly own: OwnChanges) {}
+  /** @param ownPorts gets the socket's netlink port, by which reports of changes tell that they are ours */
+  constructor(private readonly ownPorts: Set<number>) {}
 
-  /**
-   * Deletes the rules in one transaction.
-   *
-   * @param rules {@link mostOverSocket} at most
-   * @throws {NetlinkError} `ENOENT` if one of them is not there; then all stay
-   */
-  async delete(family: Family, rules: readonly HandledRule[]): Promise<void> {
-    if (rules.length === 0) return;
-    this.#socket ??= new NetlinkSocket(netlinkProtocol.netfilter);
-    this.own.started(process.pid, ownName(), 1);
-    let changed = false;
-    try {
-      await this.#socket.transaction(deleteRulesBatch(family, rules));
-      changed = true;
-    } finally {
-      this.own.ended(process.pid, changed);
-    }
+  open(): void {
+    this.#opened();
   }
 
+  /**
+   * Deletes the rules in one transaction, on a thread: the kernel works on it inside of the system call. One call at a
+   * time.
+   *
+   * @param generation the kernel's, in which these handles name these rules. In a table that was made anew since, they
+   *   may name rules of others
+   * @returns false if the kernel has another generation: nothing has changed
+   * @throws {DriverError} `firewall-failed`, with `ENOENT` if one of them is not there: all stay
+   */
+  async delete(deletions: readonly Deletion[], generation: number): Promise<boolean> {
+    if (deletions.length === 0) return true;
+    const batch = await new Yielding().run(ruleBatch(generation, deletions));
+    const verdict = await this.#opened()
+      .transaction(batch, true)
+      .catch((cause: unknown) => {
+        throw new DriverError('firewall-failed', `${action}: ${messageOf(cause)}`, { cause });
+      });
+    if (verdict.made) return true;
+    if (verdict.code === 'ERESTART') return false;
+    throw new DriverError('firewall-failed', `${action}: the kernel refuses (${verdict.code})`);
+  }
+
+  /** Call it only when no deletion is under way. */
   close(): void {
     this.#socket?.close();
     this.#socket = undefined;
   }
+
+  #opened(): NftSocket {
+    this.#socket ??= new NftSocket();
+    this.ownPorts.add(this.#socket.portId);
+    return this.#socket;
+  }
 }
 
-/** The name of the main thread, by which the kernel reports changes; some versions of Node.js set it. */
-function ownName(): string {
-  return readFileSync('/proc/thread-self/comm', 'utf8').trimEnd();
-}
+const action = 'deleting rules by their handles';

@@ -31,23 +31,20 @@ export interface RuleWatch {
 
 /**
  * Begins with reports or a poll, as the variant of iptables needs it, and goes over to the other when the
- * variant changes. The backend is told the handles of its rules from the same reports.
- *
- * @param ownPorts the netlink ports of the daemon's own sockets that write rules. It is asked when the socket opens, so
- *   that the kernel leaves their rules out of its reports, and again at each report
+ * variant changes. The backend is told the handles of its rules from the same reports, but for those that the daemon's own
+ * sockets write: the kernel leaves the rules of sockets that are open by now out of its reports.
  */
 export function watchRules(
   commands: IptablesCommands,
   backend: RestoreBackend,
   signs: RuleSigns,
   log: Log,
-  ownPorts: ReadonlySet<number> = new Set(),
 ): RuleWatch {
   const { changed } = signs;
   const watchFor = (): RuleWatch =>
     commands.variant(4) === 'legacy'
       ? new RulePoll(commands, () => changed(), log)
-      : watchReports(commands, backend, signs, log, ownPorts);
+      : watchReports(commands, backend, signs, log);
   let watch = watchFor();
   backend.onVariant(() => {
     watch.stop();
@@ -57,7 +54,11 @@ export function watchRules(
     changed();
   });
   return {
-    start: () => watch.start(),
+    start: () => {
+      // What happened to rules that were written before was not heard.
+      backend.noteGap();
+      watch.start();
+    },
     stop: () => watch.stop(),
     get problem() {
       return watch.problem;
@@ -73,13 +74,12 @@ function watchReports(
   backend: RestoreBackend,
   { changed, lost }: RuleSigns,
   log: Log,
-  ownPorts: ReadonlySet<number>,
 ): RuleWatch {
   const transactions = new TransactionReader();
   const read = (datagram: Buffer): void => {
     for (const transaction of transactions.read(datagram)) {
-      const { portId, pid, program, families } = transaction;
-      const own = ownPorts.has(portId) ? process.pid : commands.ownProcess(transaction);
+      const { pid, program, families } = transaction;
+      const own = commands.own.match(transaction);
       backend.noteTransaction({ ...transaction, pid: own ?? 0 });
       if (own === undefined) changed({ program, pid }, families);
     }
@@ -95,7 +95,7 @@ function watchReports(
       changed();
     },
   };
-  const filters = looks.map((reports) => nftEventFilter(reports, [...ownPorts]));
+  const filters = looks.map((reports) => nftEventFilter(reports, [...commands.own.ports]));
   const source = { protocol: netlinkProtocol.netfilter, groups: [nftablesGroup], filters };
   return new EventListener('changes of rules', source, reader, log);
 }

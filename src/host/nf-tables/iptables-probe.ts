@@ -34,16 +34,14 @@ export class IptablesProbe implements Probe {
     let running: number | undefined;
     const onStart = (pid: number): void => {
       running = pid;
-      this.own?.started(pid, name, 1);
+      this.own?.started(pid, name);
     };
-    let changed = false;
     try {
       await runCommand(name, ['--noflush'], { input: text, timeoutMs: firewallTimeoutMs, onStart });
-      changed = true;
       // iptables-restore has ended, and the kernel reports a transaction before it answers it.
       return [...added.heard()];
     } finally {
-      if (running !== undefined) this.own?.ended(running, changed);
+      if (running !== undefined) this.own?.ended(running);
       added.close();
     }
   }

@@ -25,8 +25,6 @@ const mostAtOnce = 2_500;
 
 export class NetlinkBackend implements RuleBackend {
   #transactions: NetlinkTransactions | undefined;
-  /** Netlink ports of our sockets: a report of nf_tables that names one is about a change of ours. */
-  readonly ownPorts = new Set<number>();
   readonly #counts = new CommitCounts();
   readonly #lastWay = new Map<Family, RuleWay>();
 
@@ -38,6 +36,8 @@ export class NetlinkBackend implements RuleBackend {
     private readonly enabled = true,
     private readonly openKernel: () => NftKernel = () => new NftSocket(),
     private readonly most = mostAtOnce,
+    /** Gets the netlink port of our socket: a report of nf_tables that names it is about a change of ours. */
+    readonly ownPorts = new Set<number>(),
   ) {}
 
   supports(family: Family): boolean {

@@ -16,9 +16,9 @@ import type { Rule } from '../../core/rules/rule.js';
 import type { RuleChange } from '../../core/rules/rule-set.js';
 import type { Log } from '../../driver/host.js';
 import { Yielding } from '../../yielding.js';
-import { NetlinkError } from '../netlink/socket/netlink-error.js';
+import { HandleLookup } from './handle-lookup.js';
 import type { NftSocket } from './nft-socket.js';
-import { TableIdentities, type TableName, tableKey } from './table-identities.js';
+import { TableIdentities, type TableName, tableKey, tablesOf } from './table-identities.js';
 
 /** The kernel, as far as it is asked here; tests have a fake that refuses as the kernel does. */
 export type NftKernel = Pick<
@@ -59,6 +59,7 @@ interface Prepared {
 
 export class NetlinkTransactions {
   readonly #tables: TableIdentities;
+  readonly #handles: HandleLookup;
   readonly #waiting: Prepared[] = [];
   #sending: Promise<void> | undefined;
   #threadUntil = 0;
@@ -74,9 +75,10 @@ export class NetlinkTransactions {
     /** The clock in milliseconds; tests have another. */
     private readonly now: () => number = () => performance.now(),
   ) {
-    this.#tables = new TableIdentities(kernel, ({ family, table }) => {
-      this.known.forget(family, table);
+    this.#tables = new TableIdentities(kernel, ({ family, table }, generation) => {
+      this.known.forgetBefore(family, table, generation);
     });
+    this.#handles = new HandleLookup(kernel, this.#tables, known, expressions);
   }
 
   get portId(): number {
@@ -118,8 +120,8 @@ export class NetlinkTransactions {
     const needed = neededHandles(changes);
     if (needed.size === 0) return;
     // Handles that are known of a table that was made anew meanwhile are forgotten here.
-    if (typeof this.#generationOf(tablesOf([...needed.keys()])) === 'number') {
-      await this.#lookUp(needed);
+    if (typeof this.#handles.generationOf(tablesOf([...needed.keys()])) === 'number') {
+      await this.#handles.find(needed);
     }
   }
 
@@ -147,10 +149,10 @@ export class NetlinkTransactions {
       if (yielding.isDue) await yielding.pause();
     }
     const tables = tablesOf(rules);
-    const generation = this.#generationOf(tables);
+    const generation = this.#handles.generationOf(tables);
     if (typeof generation === 'string') return generation;
     const identities = new Map(tables.map((one) => [tableKey(one), this.#tables.of(one)]));
-    const missing = await this.#lookUp(neededHandles(changes));
+    const missing = await this.#handles.find(neededHandles(changes));
     if (missing !== undefined) return missing;
     const known = {
       expressions: (rule: Rule) => bytes.get(rule),
@@ -158,25 +160,6 @@ export class NetlinkTransactions {
     };
     const operations = await yielding.run(operationsOf(changes, known));
     return typeof operations === 'string' ? operations : { operations, identities };
-  }
-
-  async #lookUp(needed: ReadonlyMap<Rule, number>): Promise<string | undefined> {
-    const sought: { rule: Rule; expressions: Buffer }[] = [];
-    for (const [rule, count] of needed) {
-      if (this.known.of(rule).length >= count) continue;
-      const expressions = this.expressions(rule);
-      if (expressions === undefined) return 'a rule of an unknown kind';
-      sought.push({ rule, expressions });
-    }
-    if (sought.length === 0) return undefined;
-    try {
-      const found = await this.kernel.findHandles(sought);
-      for (const [rule, handles] of found) this.known.set(rule, handles);
-      return undefined;
-    } catch (error) {
-      if (error instanceof NetlinkError) return messageOf(error);
-      throw error;
-    }
   }
 
   /** Never rejects: a failure is handed to those who wait. */
@@ -205,7 +188,7 @@ export class NetlinkTransactions {
     const operations = together.flatMap((one) => one.operations);
     const tables = tablesOf(operations.map(({ rule }) => rule));
     for (let attempt = 1; ; attempt += 1) {
-      const generation = this.#generationOf(tables);
+      const generation = this.#handles.generationOf(tables);
       if (typeof generation === 'string') return generation;
       const isSame = together.every(({ identities }) =>
         tables.every((one) => {
@@ -230,15 +213,6 @@ export class NetlinkTransactions {
         'nf_tables refuses a change by netlink',
       );
       return refusedWith(code);
-    }
-  }
-
-  #generationOf(tables: readonly TableName[]): number | string {
-    try {
-      return this.#tables.generation(tables);
-    } catch (error) {
-      if (error instanceof NetlinkError) return messageOf(error);
-      throw error;
     }
   }
 
@@ -287,8 +261,4 @@ export class NetlinkTransactions {
       else this.known.set(rule, others.length === 0 ? [handle] : []);
     }
   }
-}
-
-function tablesOf(rules: readonly Rule[]): TableName[] {
-  return [...new Map(rules.map((rule) => [tableKey(rule), rule])).values()];
 }

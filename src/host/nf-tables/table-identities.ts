@@ -4,7 +4,7 @@
  * rules, which each transaction of any program makes one higher. The kernel refuses one that names another number.
  */
 import type { Family } from '../../core/address.js';
-import { type Table, tables } from '../../core/rules/rule.js';
+import { type Rule, type Table, tables } from '../../core/rules/rule.js';
 import { NetlinkError } from '../netlink/socket/netlink-error.js';
 import type { NftSocket } from './nft-socket.js';
 
@@ -16,14 +16,20 @@ export interface TableName {
 /** `4 filter` */
 export const tableKey = ({ family, table }: TableName): string => `${family} ${table}`;
 
+export function tablesOf(rules: readonly Rule[]): TableName[] {
+  return [...new Map(rules.map((rule) => [tableKey(rule), rule])).values()];
+}
+
 export class TableIdentities {
   readonly #handles = new Map<string, bigint>();
   #generation: number | undefined;
 
-  /** @param changed called for a table whose rules have other handles than before */
+  /**
+   * @param changed called for a table whose rules have other handles than before, with a generation in which that was so
+   */
   constructor(
     private readonly socket: Pick<NftSocket, 'generation' | 'tableHandle'>,
-    private readonly changed: (table: TableName) => void,
+    private readonly changed: (table: TableName, generation: number) => void,
   ) {}
 
   /**
@@ -77,6 +83,6 @@ export class TableIdentities {
     if (this.#handles.get(key) === handle) return;
     if (handle === undefined) this.#handles.delete(key);
     else this.#handles.set(key, handle);
-    this.changed(name);
+    this.changed(name, this.socket.generation());
   }
 }

@@ -36,10 +36,11 @@ t.test('who, in which families, and the numbers of rules', async (t) => {
     generation({ pid: 30364, program: 'nft' }),
   );
   t.same(first, {
-    ...{ portId: 17, pid: 30361, program: 'iptables' },
+    ...{ generation: 7, portId: 17, pid: 30361, program: 'iptables' },
     ...{ families: [4], added: [], tableDeleted: false },
   });
   t.same(second, {
+    generation: 7,
     portId: 0xfffff001,
     pid: 30362,
     program: 'iptables-nft-re',

@@ -1,45 +1,9 @@
 import t from 'tap';
-import type { HandledRule } from '../../../src/codec/nf-tables/nft-messages.js';
-import type { RuleBatch } from '../../../src/codec/nf-tables/rule-batch.js';
-import type { Family } from '../../../src/core/address.js';
-import type { InterfaceName } from '../../../src/core/names.js';
-import { makeRule, type Rule, type Table } from '../../../src/core/rules/rule.js';
-import type { RuleChange } from '../../../src/core/rules/rule-set.js';
+import type { RuleBatch, RuleDeletion } from '../../../src/codec/nf-tables/rule-batch.js';
+import { makeRule } from '../../../src/core/rules/rule.js';
 import { RestoreBackend } from '../../../src/host/iptables/restore-backend.js';
 import { NetlinkBackend } from '../../../src/host/nf-tables/netlink-backend.js';
-import { FakeFirewall } from '../../fakes/fake-firewall.js';
-import { FakeNft } from '../../fakes/fake-nft.js';
-import { RecordingLog } from '../../fakes/recording-log.js';
-
-function accept(bridge: string, family: Family = 4, table: Table = 'filter'): Rule {
-  return makeRule(family, table, 'DOCKER', { inInterface: bridge as InterfaceName }, 'ACCEPT');
-}
-const append = (rule: Rule): RuleChange => ({ op: 'append', rule });
-const remove = (rule: Rule): RuleChange => ({ op: 'delete', rule });
-
-async function makeHost() {
-  const kernel = new FakeFirewall();
-  const nft = new FakeNft(kernel);
-  const learnt: Rule[] = [];
-  const unknown = new Set<string>();
-  const learning = {
-    family4: true,
-    follow: (family: Family) => family === 6 || learning.family4,
-    expressions: (rule: Rule) => (unknown.has(rule.text) ? undefined : Buffer.from(rule.text)),
-    learn: async (rules: readonly Rule[]) => {
-      learnt.push(...rules);
-      for (const { text } of rules) unknown.delete(text);
-    },
-  };
-  const log = new RecordingLog();
-  const make = (enabled = true, most?: number) =>
-    new NetlinkBackend(new RestoreBackend(kernel, log), learning, log, enabled, () => nft, most);
-  for (const family of [4, 6] as const) {
-    await kernel.restore(family, '*nat\n-N DOCKER\nCOMMIT\n*filter\n-N DOCKER\nCOMMIT\n');
-  }
-  kernel.restores.length = 0;
-  return { kernel, nft, learnt, unknown, learning, log, backend: make(), make };
-}
+import { accept, append, makeHost, remove } from '../../fakes/netlink-host.js';
 
 t.test(
   'rules are written without iptables, and deleted by the handles of their echoes',
@@ -133,90 +97,30 @@ t.test('only rules of tables that exist are learnt ahead', async (t) => {
   t.same(learnt, [accept('a')]);
 });
 
-t.test('another program changes rules', async (t) => {
-  const { kernel, nft, backend } = await makeHost();
-  await backend.commit(4, [append(accept('a')), append(accept('b'))]);
-  nft.meanwhile = () => void kernel.tables(4).get('filter')?.get('DOCKER')?.rules.unshift('-j X');
-  await backend.commit(4, [append(accept('c'))]);
-  t.equal(kernel.restores.length, 0, 'ERESTART: asked, and sent again');
-  t.same(kernel.rules('filter', 'DOCKER').length, 4);
-
-  const chain = () => kernel.tables(4).get('filter')?.get('DOCKER')?.rules ?? [];
-  chain().splice(3, 1);
-  nft.generation();
-  await nft.findHandles([]);
-  chain().push(accept('c').text);
-  await backend.commit(4, [remove(accept('c')), append(accept('c'))]);
-  t.equal(kernel.restores.length, 0, 'made anew by others: found by its bytes');
-
-  chain().splice(1, 1);
-  const gone = backend.commit(4, [remove(accept('a')), append(accept('d'))]);
-  await t.rejects(gone, { message: /-D DOCKER -i a/ }, 'ENOENT: iptables does not find it either');
-  t.notOk(kernel.rules('filter', 'DOCKER').includes(accept('d').text), 'all or nothing');
-  await backend.commit(4, [remove(accept('b')), append(accept('d'))]);
-  t.equal(kernel.restores.length, 1, 'handles are looked up again after a refusal');
-
-  kernel.flushRuleset();
-  await kernel.restore(4, '*filter\n-N DOCKER\n-A DOCKER -i x -j DROP\nCOMMIT\n');
-  const anew = backend.commit(4, [remove(accept('d'))]);
-  await t.rejects(anew, { message: /-D DOCKER -i d/ }, 'the handle would name another rule');
-  t.same(kernel.rules('filter', 'DOCKER'), ['-i x -j DROP']);
-});
-
 t.test('iptables-restore cannot write, and deletes what netlink has written', async (t) => {
-  const { kernel, nft, unknown, backend } = await makeHost();
+  const { kernel, nft, restore, unknown, backend } = await makeHost();
   const rules = ['a', 'b', 'c'].map((name) => accept(name));
   await backend.commit(4, rules.map(append));
-  const deleted: HandledRule[] = [];
+  restore.noteTransaction({ pid: 1, added: [], tableDeleted: false, generation: 7 });
+  const deleted: RuleDeletion[] = [];
   kernel.deletesByHandle = () => true;
-  kernel.deleteRules = async (_family, handled) => void deleted.push(...handled);
+  kernel.deleteRules = async (deletions, generation) => {
+    t.equal(generation, 7);
+    deleted.push(...deletions);
+    return true;
+  };
   unknown.add(accept('d').text);
   await backend.commit(4, [append(accept('d')), ...rules.slice(0, 2).map(remove)]);
   t.equal(backend.counts.lastRestore, 'a rule of an unknown kind');
   t.match(kernel.restores, [{ text: '*filter\n-A DOCKER -i d -j ACCEPT\nCOMMIT\n' }]);
-  const chain = { table: 'filter', chain: 'DOCKER' };
   const handles = await nft.findHandles(
     rules.map((rule) => ({ rule, expressions: Buffer.from(rule.text) })),
   );
   t.same(
     deleted,
-    rules.slice(0, 2).map((rule) => ({ ...chain, handle: handles.get(rule)?.[0] })),
+    rules.slice(0, 2).map((rule) => ({ op: 'delete', rule, handle: handles.get(rule)?.[0] })),
     'by the handles of the echoes',
   );
-});
-
-t.test('others copy a rule: the topmost copy is deleted, whoever has written it', async (t) => {
-  const { kernel, backend } = await makeHost();
-  await backend.commit(4, [append(accept('a')), append(accept('b'))]);
-  kernel.tables(4).get('filter')?.get('DOCKER')?.rules.unshift(accept('b').text);
-  await backend.read(4);
-  await backend.commit(4, [remove(accept('b'))]);
-  t.equal(kernel.restores.length, 0);
-  t.same(kernel.rules('filter', 'DOCKER'), [accept('a').text, accept('b').text]);
-});
-
-t.test('a rule between its copies is found by its bytes', async (t) => {
-  const { kernel, backend } = await makeHost();
-  const a = accept('a');
-  await backend.commit(4, [append(a), append(accept('b')), append(a)]);
-  const insert: RuleChange = { op: 'insert', rule: a, position: 2, below: accept('b') };
-  await backend.commit(4, [insert]);
-  await backend.commit(4, [remove(a), remove(a)]);
-  t.equal(kernel.restores.length, 0);
-  t.same(kernel.rules('filter', 'DOCKER'), [accept('b').text, a.text]);
-});
-
-t.test('a table is made anew between the look-up and the transaction', async (t) => {
-  const { kernel, nft, backend } = await makeHost();
-  await backend.commit(4, [append(accept('a'))]);
-  nft.meanwhile = () => {
-    kernel.flushRuleset();
-    const chains = kernel.tables(4).get('filter');
-    chains?.set('DOCKER', { policy: '-', rules: ['-i x -j DROP', accept('a').text] });
-  };
-  await backend.commit(4, [remove(accept('a'))]);
-  t.equal(backend.counts.lastRestore, 'a table was made anew');
-  t.same(kernel.rules('filter', 'DOCKER'), ['-i x -j DROP'], 'by its text');
 });
 
 t.test('faults of the kernel', async (t) => {

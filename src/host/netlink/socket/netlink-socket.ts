@@ -14,7 +14,6 @@ import { RawNetlinkSocket } from 'netlink';
 import {
   controlType,
   errnoOf,
-  flag,
   formatRequest,
   type NetlinkFrame,
   type NetlinkRequest,
@@ -31,21 +30,16 @@ export interface Reply {
 }
 
 interface Pending {
-  /** The requests; more than one are a transaction, whose last request with NLM_F_ACK is answered last. */
-  readonly requests: readonly NetlinkRequest[];
+  readonly request: NetlinkRequest;
   readonly timeoutMs: number;
   readonly resolve: (replies: Reply[]) => void;
   readonly reject: (error: Error) => void;
 }
 
 interface InFlight extends Pending {
-  readonly first: number;
-  /** Sequence number of the request whose answer is the last. */
   readonly sequence: number;
   readonly timer: NodeJS.Timeout;
   readonly replies: Reply[];
-  /** Why a transaction fails, as an errno; 0 if it does not. */
-  errno: number;
 }
 
 const defaultTimeoutMs = 10_000;
@@ -76,17 +70,14 @@ export class NetlinkSocket {
    * @throws {NetlinkError} with the kernel's reason, or `ETIMEDOUT`
    */
   request(request: NetlinkRequest, timeoutMs = defaultTimeoutMs): Promise<Reply[]> {
-    return this.#enqueue([request], timeoutMs);
-  }
-
-  /**
-   * Requests that the kernel takes together, or none of them (nfnetlink batches). The last but the
-   * frame's end asks for an acknowledgement.
-   *
-   * @throws {NetlinkError} with the first reason
-   */
-  async transaction(requests: readonly NetlinkRequest[]): Promise<void> {
-    await this.#enqueue(requests, defaultTimeoutMs);
+    return new Promise((resolve, reject) => {
+      if (this.#closed) {
+        reject(new NetlinkError('ECANCELED', 'netlink socket closed (ECANCELED)'));
+        return;
+      }
+      this.#queue.push({ request, timeoutMs, resolve, reject });
+      if (this.#current === undefined) this.#sendNext();
+    });
   }
 
   /** Requests that wait are rejected. */
@@ -99,33 +90,19 @@ export class NetlinkSocket {
     this.#raw.close();
   }
 
-  #enqueue(requests: readonly NetlinkRequest[], timeoutMs: number): Promise<Reply[]> {
-    return new Promise((resolve, reject) => {
-      if (this.#closed) {
-        reject(new NetlinkError('ECANCELED', 'netlink socket closed (ECANCELED)'));
-        return;
-      }
-      this.#queue.push({ requests, timeoutMs, resolve, reject });
-      if (this.#current === undefined) this.#sendNext();
-    });
-  }
-
   #sendNext(): void {
     const pending = this.#queue.shift();
     if (pending === undefined || this.#closed) return;
-    const { requests, timeoutMs } = pending;
-    if (this.#sequence + requests.length > 0xffffffff) this.#sequence = 0;
-    const first = this.#sequence + 1;
-    this.#sequence += requests.length;
+    const { request, timeoutMs } = pending;
+    if (this.#sequence === 0xffffffff) this.#sequence = 0;
+    this.#sequence += 1;
+    const sequence = this.#sequence;
     const timer = setTimeout(() => {
       this.#fail(new NetlinkError('ETIMEDOUT', `no answer after ${timeoutMs} ms (ETIMEDOUT)`));
     }, timeoutMs);
-    const acknowledged = requests.findLastIndex(({ flags }) => (flags & flag.ack) !== 0);
-    const sequence = first + Math.max(0, acknowledged);
-    this.#current = { ...pending, first, sequence, timer, replies: [], errno: 0 };
+    this.#current = { ...pending, sequence, timer, replies: [] };
     this.#raw.ref();
-    const bytes = requests.map((request, index) => formatRequest(request, first + index));
-    this.#raw.send(Buffer.concat(bytes), undefined, (error) => {
+    this.#raw.send(formatRequest(request, sequence), undefined, (error) => {
       if (error !== undefined && this.#current?.sequence === sequence) this.#fail(error);
     });
   }
@@ -137,17 +114,13 @@ export class NetlinkSocket {
   #take(frame: NetlinkFrame): void {
     const current = this.#current;
     // A late reply to a request that timed out has that one's sequence number.
-    if (current === undefined) return;
-    if (frame.sequence < current.first || frame.sequence > current.sequence) return;
+    if (current === undefined || frame.sequence !== current.sequence) return;
     if (frame.type !== controlType.error && frame.type !== controlType.done) {
       current.replies.push({ type: frame.type, body: frame.body });
       return;
     }
-    current.errno ||= errnoOf(frame.body);
-    // The frame of a transaction is answered only if it fails, and maybe nothing else then.
-    const last = frame.sequence === current.sequence || frame.sequence === current.first;
-    if (!last) return;
-    if (current.errno !== 0) this.#fail(NetlinkError.fromErrno(current.errno));
+    const errno = errnoOf(frame.body);
+    if (errno !== 0) this.#fail(NetlinkError.fromErrno(errno));
     else this.#finish()?.resolve(current.replies);
   }
 
