@@ -23,6 +23,7 @@ import { type HostReading, readHost, recover } from './driver/recover.js';
 import { deadEndpoints, hostConcerns } from './driver/repair/concerns.js';
 import { SelfRepair } from './driver/repair/self-repair.js';
 import { GenerationChoice } from './driver/rules/generation-choice.js';
+import { ContainerRoutes } from './driver/state/container-routes.js';
 import { HostRoutes } from './driver/state/host-routes.js';
 import { KeyedLocks } from './driver/state/locks.js';
 import { Registry } from './driver/state/registry.js';
@@ -38,9 +39,10 @@ import { Monitor } from './host/monitor.js';
 import { ConntrackNetlink } from './host/netlink/conntrack.js';
 import { HostRoutesNetlink } from './host/netlink/host-routes.js';
 import { LinksNetlink } from './host/netlink/links.js';
+import { SandboxRoutesNetlink } from './host/netlink/sandbox-routes.js';
 import { ShapingNetlink } from './host/netlink/shaping.js';
 import { garbageCollector } from './host/process/garbage.js';
-import { loadLibc } from './host/process/libc.js';
+import { type Libc, loadLibc } from './host/process/libc.js';
 import { loadModule } from './host/process/modules.js';
 import { ProcessFiles } from './host/process/processes.js';
 import { inheritedSocket } from './host/process/systemd.js';
@@ -101,7 +103,9 @@ async function start(
   const choice = new GenerationChoice(config.firewallGeneration, config.ip6tables);
   const hub = new TelemetryHub();
   const ring = keepEvents(hub);
-  const { world, reading, firewall } = await buildWorld(config, log, choice, processes, hub);
+  const { world, reading, firewall } = await buildWorld(
+    ...([config, log, choice, processes, hub, libc] as const),
+  );
   const concerns = hostConcerns(world);
   opened.add('the connection to the process that holds ports', () => world.hostPorts.detach());
   opened.add('the iptables commands that wait', () => firewall?.commands.close());
@@ -224,6 +228,7 @@ async function buildWorld(
   choice: GenerationChoice,
   processes: ProcessFiles,
   telemetry: TelemetryHub,
+  libc: Libc,
 ): Promise<{
   world: World & { hostPorts: ProxySupervisor; conntrack: ConntrackNetlink };
   reading: HostReading;
@@ -247,6 +252,7 @@ async function buildWorld(
     links,
     shaping: new ShapingNetlink(),
     hostRoutes: new HostRoutes(new HostRoutesNetlink(), registry),
+    containerRoutes: new ContainerRoutes(new SandboxRoutesNetlink(libc), registry, log),
     removals: new Removals(links, log),
     strayFlows: new StrayFlows(hostPorts, conntrack, log),
     sandboxes: new SandboxFiles(),

@@ -2,7 +2,7 @@
 
 import { DriverError, wrapError } from '../core/errors.js';
 import { type NetworkId, shortId } from '../core/names.js';
-import { defaultRoutesOf, routesInContainer } from '../core/network/container-routes.js';
+import { defaultRoutesOf, routesByEngine } from '../core/network/container-routes.js';
 import { endpointLabel } from '../core/network/endpoint.js';
 import type { PublishRequest } from '../core/options/port-options.js';
 import type { AskedEndpoint, AskedNetwork } from './front-end.js';
@@ -100,9 +100,10 @@ export class BridgeDriver implements NetworkDriver {
       saveEndpoint(this.world, state).catch((error) => {
         this.world.log.error({ endpoint: endpointId, error }, 'recording a join failed');
       });
+      this.world.containerRoutes.addSoon(state);
       const network = state.network.spec;
       const { gateway, gatewayIpv6 } = defaultRoutesOf(state.spec, network);
-      const routes = routesInContainer(state.spec, network);
+      const routes = routesByEngine(state.spec, network);
       return {
         interface: state.spec.veth.container,
         prefix: network.containerPrefix,
@@ -169,6 +170,7 @@ export class BridgeDriver implements NetworkDriver {
       try {
         await inSandbox(this.world, state, async () => {
           await release(this.world, state);
+          if (release === leaveNetwork) await this.world.containerRoutes.removeOf(state);
           await giveBack(this.world, state);
         });
       } catch (error) {

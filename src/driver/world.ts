@@ -15,6 +15,7 @@ import type {
   Zones,
 } from './host.js';
 import type { DriverSettings } from './settings.js';
+import type { ContainerRoutes } from './state/container-routes.js';
 import type { HostRoutes } from './state/host-routes.js';
 import type { KeyedLocks } from './state/locks.js';
 import type { Registry } from './state/registry.js';
@@ -30,6 +31,7 @@ export interface World {
   readonly links: Links;
   readonly shaping: Shaping;
   readonly hostRoutes: HostRoutes;
+  readonly containerRoutes: ContainerRoutes;
   readonly sandboxes: Sandboxes;
   readonly processes: Processes;
   readonly sysctls: Sysctls;

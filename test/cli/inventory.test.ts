@@ -5,10 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import { dispatch } from '../../src/cli/dispatch.js';
-import { listening } from '../../src/cli/inventory/view.js';
 import type { Terminal } from '../../src/cli/terminal.js';
-import type { OpenSocket } from '../../src/codec/proc-net.js';
-import type { IpAddress } from '../../src/core/address.js';
 import { recordVersion } from '../../src/host/records/read-record.js';
 import type { Inventory, InventoryPort } from '../../src/operator/inventory/inventory.js';
 import { documentOf, documentsOf, itemsOf } from '../process/documents.js';
@@ -41,7 +38,11 @@ const port = (
   since: by === 'docker' ? null : '2026-11-26T19:02:40.131Z',
 });
 const limits = { down: { rate: 1e7, burst: 32_768 }, up: null };
-const common = { network, ipv6: null, limits, phase: 'ready', sandbox: null } as const;
+const routes = { inside: ['blackhole 10.0.0.0/8', 'default via 172.20.0.9 metric 50'], host: [] };
+const common = {
+  ...{ network, ipv6: null, limits, routes, publishFrom: null, sandbox: null },
+  phase: 'ready' as const,
+};
 const inventory: Inventory = {
   networks: [
     {
@@ -62,6 +63,7 @@ const inventory: Inventory = {
     },
     {
       ...{ ...common, id: other, ipv4: '172.20.0.3/16', mac: '02:42:ac:14:00:03', veth: 'vethb' },
+      publishFrom: ['192.0.2.0/24', 'dev:wg0'],
       ports: [port('0.0.0.0', 9229, 'operator')],
     },
   ],
@@ -151,34 +153,15 @@ t.test('ps and find', async (t) => {
   const { out: text } = await run(['find', 'vetha', ...dir]);
   t.match(text, /bridge +br-51e0, MTU 1400\n/);
   t.match(text, /ports +127\.0\.0\.1:443\/tcp -> :80, by dnat/);
-  const ps = await run(['ps', '--columns', 'veth,ports,limits', '--no-header', ...dir]);
-  t.match(ps.out, /^vetha +3 +10mbit\/- *\nvethb +1 +10mbit\/- *\n$/);
+  t.match(text, /routes inside +blackhole 10.0.0.0\/8\n +default via 172.20.0.9 metric 50\n/);
+  const from = await run(['ports', '--columns', 'host-port,from', '--no-header', ...dir]);
+  t.match(from.out, /\n0.0.0.0:9229 +192.0.2.0\/24, dev:wg0\n/);
+  const ps = await run(['ps', '--columns', 'veth,ports,limits,routes', '--no-header', ...dir]);
+  t.match(
+    ps.out,
+    /^vetha +3 +10mbit\/- +blackhole 10.0.0.0\/8, default.* 50 *\nvethb +1 +10mbit\/- .*\n$/,
+  );
   t.equal((await run(['ps', '--network', 'none', ...dir])).code, 3);
-});
-
-t.test('who listens inside', async (t) => {
-  const asked = port('0.0.0.0', 80);
-  const at = (...addresses: string[]) => {
-    const sockets = addresses.map(
-      (address, index): OpenSocket => ({
-        protocol: 'tcp',
-        address: address as IpAddress,
-        port: 80,
-        inode: String(index),
-      }),
-    );
-    const programOf = () => ({ pid: 7, name: 'nginx' });
-    return listening({ sockets, interfaces: new Map(), programOf }, asked);
-  };
-  t.match(at('0.0.0.0'), { state: 'yes', program: { name: 'nginx' } });
-  t.match(at('::'), { state: 'yes' });
-  t.match(at('172.20.0.2'), { state: 'yes' });
-  t.match(at('::ffff:172.20.0.2'), { state: 'yes' });
-  t.match(at('127.0.0.1'), { state: 'loopback', on: [{ address: '127.0.0.1', port: 80 }] });
-  t.match(at('::1', '127.0.0.1'), { state: 'loopback' });
-  t.match(at('172.21.0.9'), { state: 'other-address' });
-  t.match(at(), { state: 'no', program: null });
-  t.match(listening(undefined, asked), { state: 'unknown' });
 });
 
 t.test('without a daemon its records are read, and nothing is changed in them', async (t) => {

@@ -28,6 +28,8 @@ const common = {
   phase: 'ready',
   sandbox: null,
   limits: { down: null, up: null },
+  routes: { inside: [], host: [] },
+  publishFrom: null,
 } as const;
 const view = new InventoryView(
   {

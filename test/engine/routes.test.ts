@@ -43,7 +43,39 @@ labTest('routes inside of containers', { skip: SKIP_BUILT_IN }, async (t, lab) =
   ]);
   await lab.docker('restart', 'plain');
   t.strictSame(await routesIn('plain'), plain, 'a container that starts again has them');
-  await lab.docker('rm', '-f', 'plain', 'own');
+  const added =
+    'tsbridge.gateways=10.66.0.254;10.66.0.253@70,driver-opt=tsbridge.routes=10.7.0.0/24 via 10.66.0.7 metric 50;' +
+    '10.0.0.0/8 blackhole;10.6.0.0/24 unreachable metric 9';
+  await lab.run({ name: 'metrics', network: `name=app,driver-opt=${added}` });
+  const metrics = [
+    local.replace('10.66.0.2', '10.66.0.4'),
+    '10.7.0.0/24 via 10.66.0.7 dev eth0 proto 201 metric 50 onlink',
+    'blackhole 10.0.0.0/8 proto 201',
+    'default via 10.66.0.253 dev eth0 proto 201 metric 70 onlink',
+    'default via 10.66.0.254 dev eth0',
+    'unreachable 10.6.0.0/24 proto 201 metric 9',
+  ];
+  const complete = (what: string) =>
+    until(what, async () => {
+      const routes = await routesIn('metrics');
+      return routes.length === metrics.length ? routes : undefined;
+    });
+  t.strictSame(await complete('routes that the daemon adds'), metrics);
+  await lab.exec(['ip', 'route', 'flush', 'proto', '201'], await lab.container('metrics'));
+  t.notSame(await routesIn('metrics'), metrics);
+  await lab.killTsbridge('SIGKILL');
+  await lab.spawnTsbridge();
+  t.strictSame(await complete('a daemon that starts to put them right'), metrics);
+  await lab.docker('restart', 'metrics');
+  t.strictSame(await complete('those of a container that starts again'), metrics);
+  // What leads to no interface would stay in a container that goes on.
+  await lab.docker('network', 'create', '-d', 'tsbridge', '--subnet', '192.168.67.0/24', 'other');
+  await lab.docker('network', 'connect', 'other', 'metrics');
+  await lab.docker('network', 'disconnect', 'app', 'metrics');
+  const other = (await routesIn('metrics')).filter((line) => !line.includes('192.168.67.'));
+  t.strictSame(other, [], 'none of them is left');
+  await lab.docker('rm', '-f', 'plain', 'own', 'metrics');
+  await lab.docker('network', 'rm', 'other');
   await lab.docker('network', 'rm', 'app');
 });
 

@@ -22,6 +22,7 @@ import { GenerationChoice } from '../../src/driver/rules/generation-choice.js';
 import { IptablesFirewall } from '../../src/driver/rules/iptables-firewall.js';
 import { PortMaps } from '../../src/driver/rules/port-maps.js';
 import type { DriverSettings } from '../../src/driver/settings.js';
+import { ContainerRoutes } from '../../src/driver/state/container-routes.js';
 import { HostRoutes } from '../../src/driver/state/host-routes.js';
 import { KeyedLocks } from '../../src/driver/state/locks.js';
 import { Registry } from '../../src/driver/state/registry.js';
@@ -36,6 +37,7 @@ import { FakeHostPorts } from './fake-host-ports.js';
 import { FakeLinks } from './fake-links.js';
 import { FakeMapTables } from './fake-map-tables.js';
 import { FakeRoutes } from './fake-routes.js';
+import { FakeSandboxRoutes } from './fake-sandboxes.js';
 import { FakeShaping } from './fake-shaping.js';
 import { Faults } from './faults.js';
 import { plain } from './plain-front-end.js';
@@ -146,6 +148,7 @@ export interface FakeHost {
   readonly links: FakeLinks;
   readonly shaping: FakeShaping;
   readonly routes: FakeRoutes;
+  readonly sandboxRoutes: FakeSandboxRoutes;
   readonly firewall: FakeFirewall;
   readonly sysctls: FakeSysctls;
   readonly conntrack: FakeConntrack;
@@ -183,6 +186,7 @@ export function makeHost(): FakeHost {
     links,
     shaping: new FakeShaping(links, faults),
     routes: new FakeRoutes(links, faults),
+    sandboxRoutes: new FakeSandboxRoutes(faults),
     firewall: new FakeFirewall(),
     sysctls: new FakeSysctls(faults),
     conntrack: new FakeConntrack(faults),
@@ -218,6 +222,10 @@ export function makeHost(): FakeHost {
       links,
       shaping: interpose('shaping', host.shaping),
       hostRoutes: new HostRoutes(interpose('routes', host.routes), registry),
+      containerRoutes: new ContainerRoutes(host.sandboxRoutes, registry, log, {
+        attempts: 20,
+        pauseMs: 1,
+      }),
       sandboxes: host.sandboxes,
       processes: host.processes,
       sysctls: interpose('sysctls', host.sysctls),

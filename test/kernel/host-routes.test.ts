@@ -6,6 +6,9 @@ const { setTimeout } = await import('node:timers/promises');
 const { default: t } = await import('tap');
 const { HostRoutesNetlink } = await import('../../src/host/netlink/host-routes.js');
 const { Monitor } = await import('../../src/host/monitor.js');
+const { SandboxRoutesNetlink } = await import('../../src/host/netlink/sandbox-routes.js');
+const { loadLibc } = await import('../../src/host/process/libc.js');
+const { planContainerRoutes } = await import('../../src/core/network/container-routes.js');
 const { RecordingLog } = await import('../fakes/recording-log.js');
 const { parseCidr, parseIp } = await import('../../src/core/address.js');
 const { routeText } = await import('../../src/core/network/routes.js');
@@ -101,4 +104,80 @@ t.test('the removal of ours is heard, and no route of others', async (t) => {
   run('ip', ['route', 'del', '10.9.0.0/24']);
   for (let wait = 0; wait < 100 && heard.length === 0; wait += 1) await setTimeout(100);
   t.strictSame(heard, ['routes'], 'one report passes the filter');
+});
+
+t.test('routes inside of a sandbox, as soon as the interface is up there', async (t) => {
+  const libc = loadLibc();
+  const inside = new SandboxRoutesNetlink(libc);
+  t.teardown(() => inside.close());
+  run('mount', ['-t', 'tmpfs', 'tmpfs', '/run']);
+  run('ip', ['netns', 'add', 'box']);
+  run('ip', ['link', 'add', 'veth-h', 'up', 'type', 'veth', 'peer', 'name', 'veth-c']);
+  const [box, host] = ['/run/netns/box', 'veth-h' as never];
+  const ip = (...args: readonly string[]) => run('ip', ['-n', 'box', ...args]);
+  const shownInside = () => [
+    ...lines(ip('route', 'show', 'proto', '201')),
+    ...lines(ip('-6', 'route', 'show', 'proto', '201')),
+  ];
+  const desired = [
+    { ...route('0.0.0.0/0', { via: '10.5.0.1' }), metric: 100 },
+    { ...route('10.9.0.0/24', { via: '10.5.0.9' }), metric: 50 },
+    { ...route('10.8.0.0/24'), metric: 4_294_967_295 },
+    { ...route('10.0.0.0/8'), refusal: 'blackhole' },
+    { ...route('10.1.0.0/16'), refusal: 'unreachable', metric: 3 },
+    { ...route('fd00:1::/64'), refusal: 'prohibit' },
+    { ...route('::/0', { via: 'fd00:5::1' }), metric: 7 },
+  ] as const;
+  const repair = async () => {
+    const observed = await inside.observe(box, host);
+    const steps = planContainerRoutes(desired, observed ?? []);
+    if (observed !== undefined) await inside.apply(box, host, steps);
+    return observed && steps.length;
+  };
+  t.equal(inside.obstacle(), undefined);
+  t.equal(await repair(), undefined, 'the interface is not there');
+  run('ip', ['link', 'set', 'veth-c', 'netns', 'box']);
+  t.equal(await repair(), undefined, 'it is not up');
+  ip('link', 'set', 'veth-c', 'name', 'eth0');
+  ip('address', 'add', '10.5.0.2/24', 'dev', 'eth0');
+  ip('address', 'add', 'fd00:5::2/64', 'dev', 'eth0', 'nodad');
+  ip('link', 'set', 'eth0', 'up');
+  t.equal(await repair(), desired.length);
+  const all = [
+    '10.8.0.0/24 dev eth0 scope link metric 4294967295',
+    '10.9.0.0/24 via 10.5.0.9 dev eth0 metric 50 onlink',
+    'blackhole 10.0.0.0/8',
+    'default via 10.5.0.1 dev eth0 metric 100 onlink',
+    'unreachable 10.1.0.0/16 metric 3',
+    'default via fd00:5::1 dev eth0 metric 7 onlink',
+    'prohibit fd00:1::/64 dev lo metric 1024',
+  ];
+  t.strictSame(shownInside(), all);
+  t.equal(await repair(), 0, 'all of it is found again');
+  ip('route', 'replace', '10.9.0.0/24', 'via', '10.5.0.8', 'metric', '50', 'proto', '201');
+  ip('route', 'del', 'blackhole', '10.0.0.0/8');
+  ip('-6', 'route', 'flush', 'proto', '201');
+  ip('route', 'add', '10.7.0.0/24', 'via', '10.5.0.9', 'proto', '201');
+  t.equal(await repair(), 5);
+  t.strictSame(shownInside(), all.toSpliced(0, 0, '10.7.0.0/24 via 10.5.0.9 dev eth0'));
+  const refused = { ...route('10.6.0.0/24', { via: '10.5.0.9' }), metric: 5 };
+  ip('route', 'add', '10.6.0.0/24', 'via', '10.5.0.8', 'metric', '5');
+  await t.rejects(inside.apply(box, host, [{ kind: 'add', route: refused }]), {
+    code: 'route-exists',
+    message: /add the route 10.6.0.0\/24 via 10.5.0.9 metric 5 inside .*EEXIST.*not ours/,
+  });
+  await inside.apply(box, host, [
+    { kind: 'remove', route: desired[3] },
+    { kind: 'remove', route: desired[3] },
+  ]);
+  t.notOk(shownInside().includes('blackhole 10.0.0.0/8'));
+  t.strictSame(shown(), [], 'nothing of it is on the host');
+  t.equal(await inside.observe('/run/netns/none', host), undefined);
+  t.equal(await inside.observe(box, 'veth-none' as never), undefined);
+  const forbidden = () => {
+    throw new Error('operation not permitted (EPERM)');
+  };
+  const unit = new SandboxRoutesNetlink({ ...libc, setNetworkNamespace: forbidden });
+  t.teardown(() => unit.close());
+  t.match(unit.obstacle(), /may not enter containers \(operation not permitted .*CAP_SYS_ADMIN/);
 });

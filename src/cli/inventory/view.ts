@@ -65,6 +65,8 @@ export class InventoryView {
 
   endpointItem(endpoint: InventoryEndpoint): EndpointItem {
     const { id, mac, veth, limits, ports, phase, ipv4, ipv6 } = endpoint;
+    // A daemon of an earlier version leaves it out.
+    const { routes = { inside: [], host: [] } } = endpoint;
     const counters = this.host.counters?.get(veth);
     const network = this.networkOf(endpoint);
     const inside = this.#inside(endpoint);
@@ -81,6 +83,7 @@ export class InventoryView {
       received: counters ? { bytes: counters.sentBytes, packets: counters.sentPackets } : null,
       sent: counters ? { bytes: counters.receivedBytes, packets: counters.receivedPackets } : null,
       limits,
+      routes: { inside: [...routes.inside], host: [...routes.host] },
       ports: ports.length,
       state: phase,
     };
@@ -117,6 +120,7 @@ export class InventoryView {
       publishedBy: by,
       // A daemon of an earlier version leaves it out.
       publishedSince: since ?? null,
+      publishFrom: endpoint.publishFrom ? [...endpoint.publishFrom] : null,
       reach: null,
       listening: listening(this.#inside(endpoint), port),
     };

@@ -69,6 +69,8 @@ const portItem = object({
   path: { enum: ['dnat', 'proxy', 'none'] },
   publishedBy: { enum: ['docker', 'operator'] },
   publishedSince: stringOrNull,
+  /** Who reaches it, beside the host itself (tsbridge.publish_from); null: everybody. */
+  publishFrom: { anyOf: [lines, { type: 'null' }] },
   listening: object({
     state: { enum: ['yes', 'loopback', 'other-address', 'no', 'unknown'] },
     on: list(object({ address: string, port: amount })),
@@ -97,6 +99,8 @@ const endpointItem = object({
   received: traffic,
   sent: traffic,
   limits: limitsObject,
+  /** What options ask for, as `ip route` has it: inside of the container, and on the host to the container. */
+  routes: object({ inside: lines, host: lines }),
   ports: amount,
   state: { enum: ['creating', 'created', 'ready', 'removing'] },
 });

@@ -22,11 +22,13 @@ const ifla = {
   address: 1,
   name: 3,
   mtu: 4,
+  link: 5,
   master: 10,
   queueLength: 13,
   linkInfo: 18,
   namespaceFd: 28,
   extMask: 29,
+  linkNamespace: 37,
 } as const;
 const info = { kind: 1, data: 2, slaveKind: 4, slaveData: 5 } as const;
 const vethPeer = 1;
@@ -255,4 +257,16 @@ export function parseLink(type: number, body: Buffer): LinkReply | undefined {
     hairpin: on(portHairpin),
     isolated: on(portIsolated),
   };
+}
+
+const shownOfPeers: ReadonlySet<number> = new Set([ifla.link, ifla.linkNamespace]);
+
+/** The other end of a veth, of an answer about one end; undefined if it has none. */
+export function parseLinkedTo(
+  body: Buffer,
+): { readonly index: number; readonly isElsewhere: boolean } | undefined {
+  const attributes = readAttributes(body.subarray(16), shownOfPeers);
+  const index = readU32(attributes, ifla.link);
+  // The kernel names the namespace of the other end only if it is not this one's.
+  return index ? { index, isElsewhere: attributes.has(ifla.linkNamespace) } : undefined;
 }

@@ -3,7 +3,12 @@ import type { Cidr, Ipv4Address, MacAddress } from '../address.js';
 import { addressBytes, macFromBytes, macFromIpv4 } from '../address.js';
 import { type EndpointId, type NetworkId, shortId, type VethNames } from '../names.js';
 import type { GivenLimits } from './limits.js';
-import { type ContainerRoute, type NetworkSpec, networkLabel } from './network.js';
+import {
+  type ContainerGateway,
+  type ContainerRoute,
+  type NetworkSpec,
+  networkLabel,
+} from './network.js';
 import type { Passage } from './passage.js';
 
 export interface EndpointSpec {
@@ -21,6 +26,10 @@ export interface EndpointSpec {
   readonly containerRoutes?: readonly ContainerRoute[];
   /** Whether the container gets a default route, in place of the network's setting; absent: that applies. */
   readonly defaultRoute?: boolean;
+  /** Next hops of default routes in place of the network's; absent: those apply. */
+  readonly gateways?: readonly ContainerGateway[];
+  /** Metric of default routes that have none of their own, in place of the network's; absent: that applies. */
+  readonly routeMetric?: number;
   /** Prefixes that the host routes to the container; absent: none. */
   readonly hostRoutes?: readonly Cidr[];
   /** Values of the endpoint that count in place of the network's; absent: those of the network apply. */

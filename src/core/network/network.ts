@@ -62,6 +62,21 @@ export interface ContainerRoute {
   readonly destination: Cidr;
   /** The next hop; absent: the destination is on the link. */
   readonly via?: IpAddress;
+  /** Of several routes to a destination the least counts; absent: 0, and for IPv6 the kernel's 1024. */
+  readonly metric?: number;
+  /** What becomes of packets in place of being sent; absent: they are sent. */
+  readonly refusal?: RouteRefusal;
+}
+
+/** `blackhole` drops without a word, the others answer that there is no way, or none that is allowed. */
+export const routeRefusals = ['blackhole', 'unreachable', 'prohibit'] as const;
+export type RouteRefusal = (typeof routeRefusals)[number];
+
+/** The next hop of a default route of containers. */
+export interface ContainerGateway {
+  readonly address: IpAddress;
+  /** As that of a {@link ContainerRoute}. */
+  readonly metric?: number;
 }
 
 /** Who may reach containers at their own addresses: a prefix, or what comes in by an interface of the host. */
@@ -118,6 +133,10 @@ export interface NetworkSpec extends Families {
   readonly containerRoutes?: readonly ContainerRoute[];
   /** Whether containers get a default route, unless their endpoints say otherwise; absent: they do. */
   readonly defaultRoute?: boolean;
+  /** Next hops of containers' default routes, unless their endpoints have others; absent: the gateway that IPAM chose. */
+  readonly gateways?: readonly ContainerGateway[];
+  /** Metric of containers' default routes that have none of their own, unless their endpoints have another; absent: none. */
+  readonly routeMetric?: number;
   /** Who may reach containers at their own addresses, at every port; absent: whom Docker's rules let pass. */
   readonly acceptFrom?: readonly AcceptedSource[];
   /** What a routing daemon of the host may tell others; absent: the subnet. */

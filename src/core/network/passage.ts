@@ -114,6 +114,14 @@ export function parsePublishFrom(text: string): Parsed<PublishFrom> {
   return { value: sources };
 }
 
+/** What {@link parsePublishFrom} has read, a word each; `loopback` if the host alone is in it. */
+export function publishFromWords(sources: readonly Source[]): string[] {
+  if (sources.length === 0) return ['loopback'];
+  return sources.map((each) =>
+    each.from === 'interface' ? `dev:${each.name}` : cidrText(each.cidr),
+  );
+}
+
 /** Networks joined with `,`. */
 export function parseNetworks(text: string): Parsed<readonly Cidr[]> {
   const networks: Cidr[] = [];

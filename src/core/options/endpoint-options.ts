@@ -9,10 +9,15 @@ import {
   parseMac,
 } from '../address.js';
 import { parseEndpointId, shortId, vethNames } from '../names.js';
+import { gatewayClash, gatewaysOf } from '../network/container-routes.js';
 import { defaultMac, type EndpointSpec } from '../network/endpoint.js';
 import { familyIn, isManaged, type NetworkSpec } from '../network/network.js';
 import { Problems, show, showId } from '../problems.js';
-import { containerRouteOptions, readContainerRoutes } from './container-route-options.js';
+import {
+  containerRouteOptions,
+  readContainerRoutes,
+  refuseGatewayClash,
+} from './container-route-options.js';
 import { hostRoutesOption, readHostRoutes } from './host-route-options.js';
 import type { EndpointInput } from './input.js';
 import { limitOptions, readLimits, refuseLimits } from './limit-options.js';
@@ -66,6 +71,7 @@ function readEndpoint(
   const portIsolation = new OptionReader(input.options, problems).boolean(labels.portIsolation);
   const hostRoutes = readHostRoutes(input.options, network, { ipv4, ipv6 }, problems);
   const routes = readContainerRoutes(input.options, network, problems);
+  refuseGatewayClash(gatewayClash(gatewaysOf({ ipv4, ipv6, ...routes }, network)), problems);
   if (id === undefined) return undefined;
   const spec = {
     id,

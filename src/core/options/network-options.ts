@@ -7,12 +7,13 @@ import {
   type NetworkId,
   parseNetworkId,
 } from '../names.js';
+import { gatewayClash, gatewaysOfAll } from '../network/container-routes.js';
 import type { GivenLimits } from '../network/limits.js';
 import type { Families, NetworkSpec } from '../network/network.js';
 import type { Passage } from '../network/passage.js';
 import { Problems, show, showId } from '../problems.js';
 import { refuseAcceptFrom } from './accept-from-options.js';
-import { readContainerRoutes } from './container-route-options.js';
+import { readContainerRoutes, refuseGatewayClash } from './container-route-options.js';
 import { refuseAnnounce, refuseRemoteRoutes } from './host-route-options.js';
 import type { NetworkInput } from './input.js';
 import { readLimits, refuseLimits } from './limit-options.js';
@@ -106,7 +107,8 @@ function readNetwork(
     const context = { internal, unmanaged: given.unmanaged, ...families, ruleFamilies };
     refusePassage(read.passage, context, problems);
   }
-  const routes = readContainerRoutes(read.generic, families, problems);
+  const scope = { ...families, internal: read.internal };
+  const routes = readContainerRoutes(read.generic, scope, problems);
   const { acceptFrom, unmanaged } = read.labels;
   const segment = unmanaged ? 'unmanaged' : 'bridge';
   refuseAcceptFrom(
@@ -117,6 +119,7 @@ function readNetwork(
   if (id === undefined) return undefined;
   const asked = { ...buildSpec(id, read, families, mtu, defaults), ...routes, ruleFamilies };
   const spec = read.labels.unmanaged ? onUnmanaged(asked, read.labels) : asked;
+  refuseGatewayClash(gatewayClash(gatewaysOfAll(spec)), problems);
   return { spec, warnings: [...read.warnings, ...warningsOf(spec)] };
 }
 

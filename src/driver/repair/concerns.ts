@@ -2,6 +2,7 @@
 import { DeadWatch } from '../orphans/dead-endpoints.js';
 import type { World } from '../world.js';
 import type { Concern, SignListener } from './concern.js';
+import { ContainerRouteConcern } from './container-routes.js';
 import { LimitConcern } from './limits.js';
 import { LinkConcern } from './links.js';
 import { PortMapConcern } from './port-map.js';
@@ -18,6 +19,7 @@ export function hostConcerns(world: World): readonly Concern[] {
     new LinkConcern(world),
     new LimitConcern(world),
     new RouteConcern(world),
+    new ContainerRouteConcern(world),
     new SettingConcern(world),
     new ZoneConcern(world),
     // Last: all else is done then if the proxy process cannot be asked.

@@ -48,6 +48,7 @@ export async function createEndpoint(
   }
   for (const warning of warnings) world.log.warn({ endpoint: shortId(spec.id) }, warning);
   refuseUnheld(world, network.spec, spec.passage);
+  world.containerRoutes.refuseOfEndpoint(spec, network.spec);
   await makeRoom(world, network, spec);
   const state = await register(world, network, spec, {
     frontEnd: frontEnd.name,

@@ -58,6 +58,7 @@ export async function createNetwork(
   conflictsWith(spec, [...others, ...world.registry.examined], frontEnd.words);
   for (const warning of warnings) world.log.warn({ network: shortId(spec.id) }, warning);
   refuseUnheld(world, spec, spec.passage);
+  world.containerRoutes.refuseOfNetwork(spec);
   const kept = { frontEnd: frontEnd.name, input, ...(caller && { engine: caller }) };
   const { observed, state } = await register(world, spec, kept);
   try {

@@ -27,7 +27,7 @@ const advice: Readonly<Record<string, string>> = {
 };
 
 /** Errors of a removal that are none: the route is gone, or its interface, and the route with it. */
-const gone: readonly string[] = ['ESRCH', 'ENODEV', 'ENOENT'];
+export const gone: readonly string[] = ['ESRCH', 'ENODEV', 'ENOENT'];
 
 export class HostRoutesNetlink implements Routes {
   readonly #socket = new NetlinkSocket(netlinkProtocol.route);
@@ -79,7 +79,7 @@ export class HostRoutesNetlink implements Routes {
 }
 
 /** A kernel without IPv6 has no list of its routes. */
-function noSuchFamily(error: unknown): WireRoute[] {
+export function noSuchFamily(error: unknown): WireRoute[] {
   if (error instanceof NetlinkError && /^(EOPNOTSUPP|ENOTSUP|EAFNOSUPPORT)$/.test(error.code)) {
     return [];
   }

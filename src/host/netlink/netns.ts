@@ -77,7 +77,8 @@ export async function moveIntoNamespace(libc: Libc, request: MoveRequest): Promi
   }
 }
 
-function openNamespace(path: string): number {
+/** @throws if it is not there, or is the daemon's own namespace */
+export function openNamespace(path: string): number {
   // Without O_NONBLOCK, a path that leads to a pipe would block the daemon.
   const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   const [namespace, own] = [fstatSync(fd), statSync('/proc/thread-self/ns/net')];

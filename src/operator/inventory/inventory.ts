@@ -3,8 +3,15 @@
  * gets them elsewhere. Answers are made in pieces, so that thousands of ports never hold up a call of the engine.
  */
 import { cidrText, familyOf, type IpAddress, isLoopback } from '../../core/address.js';
+import {
+  containerRouteText,
+  routesByDriver,
+  routesByEngine,
+} from '../../core/network/container-routes.js';
 import type { NetworkSpec } from '../../core/network/network.js';
 import { familiesOf } from '../../core/network/network.js';
+import { passageOf, publishFromWords } from '../../core/network/passage.js';
+import { routesOfEndpoint, routeText } from '../../core/network/routes.js';
 import type { PortBinding, Protocol } from '../../core/ports/port.js';
 import { isLeased } from '../../driver/state/leased.js';
 import type { Phase } from '../../driver/state/records.js';
@@ -57,6 +64,10 @@ export interface InventoryEndpoint {
    * no limit.
    */
   readonly limits: { readonly down: InventoryLimit | null; readonly up: InventoryLimit | null };
+  /** Routes inside of the container that options ask for, and those of the host to it; as `ip route` has them. */
+  readonly routes: { readonly inside: readonly string[]; readonly host: readonly string[] };
+  /** Who reaches its published ports, beside the host itself; null: everybody. */
+  readonly publishFrom: readonly string[] | null;
   readonly phase: Phase;
   /** Path of the container's network namespace; null: no container has joined. */
   readonly sandbox: string | null;
@@ -85,7 +96,9 @@ export function describeNetwork(state: NetworkState): InventoryNetwork {
 }
 
 function describeEndpoint(state: EndpointState): Omit<InventoryEndpoint, 'ports'> {
-  const { spec, record } = state;
+  const { spec, record, network } = state;
+  const { publishFrom = 'everywhere' } = passageOf(network.spec, spec);
+  const inside = [...routesByEngine(spec, network.spec), ...routesByDriver(spec, network.spec)];
   const { down = null, up = null } = limitsOfEndpoint(state);
   return {
     id: spec.id,
@@ -95,6 +108,11 @@ function describeEndpoint(state: EndpointState): Omit<InventoryEndpoint, 'ports'
     mac: spec.mac,
     veth: spec.veth.host,
     limits: { down, up },
+    routes: {
+      inside: inside.map(containerRouteText),
+      host: routesOfEndpoint(spec, network.spec).map(routeText),
+    },
+    publishFrom: publishFrom === 'everywhere' ? null : publishFromWords(publishFrom),
     phase: record.phase,
     sandbox: record.sandboxKey ?? null,
   };

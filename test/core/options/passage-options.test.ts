@@ -1,5 +1,5 @@
 import t from 'tap';
-import { passageOf } from '../../../src/core/network/passage.js';
+import { passageOf, publishFromWords } from '../../../src/core/network/passage.js';
 import { parseEndpoint } from '../../../src/core/options/endpoint-options.js';
 import { parseNetwork } from '../../../src/core/options/network-options.js';
 import { endpointInput, messageFrom, networkInput, networkSpec } from '../../fakes/inputs.js';
@@ -23,6 +23,12 @@ t.test('values of a network', async (t) => {
       { from: 'network', cidr: four('192.0.2.7', 32) },
     ],
   });
+  const { publishFrom } = passageIn('publish_from', 'dev:eth1,192.0.2.7,loopback') ?? {};
+  t.strictSame(publishFromWords(publishFrom === 'everywhere' ? [] : (publishFrom ?? [])), [
+    'dev:eth1',
+    '192.0.2.7/32',
+  ]);
+  t.strictSame(publishFromWords([]), ['loopback']);
   t.strictSame(
     passageIn('publish_from', '192.0.2.0/24; dev:wg0'),
     passageIn('publish_from', '192.0.2.0/24,dev:wg0'),

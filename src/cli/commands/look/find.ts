@@ -99,6 +99,10 @@ function matchOf(
   return ports.some(({ hostPort }) => hostPort === port) ? 'port' : undefined;
 }
 
+/** A row each, the title with the first one only. */
+const several = (title: string, values: readonly string[]): [string, string][] =>
+  values.map((value, index) => [index === 0 ? title : '', value]);
+
 function titleOf({ endpoint, network }: FoundItem): string {
   const name = network.name ?? network.id.slice(0, 12);
   return endpoint === null ? `network ${name}` : `${containerText(endpoint)} on network ${name}`;
@@ -137,6 +141,8 @@ function rowsOf({ network, endpoint, ports }: FoundItem): [string, string][] {
     ['addresses', addresses.join(', ') || 'none'],
     ['MAC address', mac],
     ['interfaces', `${veth} on the host, ${inside ?? '(not known)'} in the container`],
+    ...several('routes inside', endpoint.routes.inside),
+    ...several('routes to it', endpoint.routes.host),
     ['traffic', traffic],
     ...ports.map(({ host, protocol, to, path, listening }, index): [string, string] => [
       index === 0 ? 'ports' : '',

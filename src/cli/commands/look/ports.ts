@@ -77,6 +77,15 @@ const columns: readonly Column<PortRow>[] = [
     cell: ({ reach }) => reachText(reach),
   },
   {
+    key: 'from',
+    title: 'FROM',
+    about:
+      'with tsbridge.publish_from: who may reach it, beside the host itself; left out while all ports are for everybody',
+    rank: 2,
+    ifFilled: true,
+    cell: ({ publishFrom }) => publishFrom?.join(', ') ?? '',
+  },
+  {
     key: 'address',
     title: 'ADDRESS',
     about: 'address of the container',

@@ -64,6 +64,14 @@ const columns: readonly Column<EndpointItem>[] = [
     cell: ({ limits }) => limitsText(limits),
   },
   {
+    key: 'routes',
+    title: 'ROUTES',
+    about: 'inside of the container, as options ask for them; left out while no endpoint has any',
+    rank: 7,
+    ifFilled: true,
+    cell: ({ routes }) => routes.inside.join(', '),
+  },
+  {
     key: 'ports',
     title: 'PORTS',
     about: 'how many are published there',

@@ -28,6 +28,9 @@ const sequence = 1;
 /** Called with each datagram, whose bytes the next one overwrites. The dump goes on when its promise resolves. */
 export type DatagramReader = (datagram: Buffer) => void | Promise<void>;
 
+/** Opens the socket of a dump, in whichever namespace. */
+export type DumpOpener = (protocol: number) => NetlinkDescriptor;
+
 /**
  * Answers with false if the table changed during the dump: entries may be missing or come twice.
  *
@@ -37,8 +40,9 @@ export async function readDump(
   protocol: number,
   request: NetlinkRequest,
   read: DatagramReader,
+  open: DumpOpener = openNetlink,
 ): Promise<boolean> {
-  const fd = openNetlink(protocol);
+  const fd = open(protocol);
   try {
     await sendNetlink(fd, formatRequest(request, sequence));
     return await readDatagrams(fd, read);
@@ -78,15 +82,17 @@ export async function collectDump<Item>(
   protocol: number,
   request: NetlinkRequest,
   parse: (type: number, body: Buffer) => Item | undefined,
+  open: DumpOpener = openNetlink,
 ): Promise<Item[]> {
   for (let attempt = 1; attempt <= attempts; attempt += 1) {
     const items: Item[] = [];
-    const whole = await readDump(protocol, request, (datagram) => {
+    const take = (datagram: Buffer): void => {
       for (const { type, start, end } of messagesIn(datagram)) {
         const item = parse(type, datagram.subarray(start, end));
         if (item !== undefined) items.push(item);
       }
-    });
+    };
+    const whole = await readDump(protocol, request, take, open);
     if (whole) return items;
   }
   throw new NetlinkError('EINTR', 'changed again and again while it was read (EINTR)');

@@ -1,0 +1,34 @@
+/** Keeps the routes inside of containers that the driver has added. */
+import type { World } from '../world.js';
+import type { Concern, Occasion } from './concern.js';
+import type { Signs } from './signs.js';
+
+type RoutedWorld = Pick<World, 'containerRoutes' | 'registry'>;
+
+/** The kernel tells nobody outside of a container of what becomes of its routes. */
+const pollMs = 60_000;
+
+export class ContainerRouteConcern implements Concern {
+  readonly name = 'container-routes';
+  readonly signs = ['start', 'links'] as const;
+  readonly poll = {
+    intervalMs: pollMs,
+    differs: async () => (await this.differences()).length > 0,
+  };
+
+  constructor(private readonly world: RoutedWorld) {}
+
+  differences(): Promise<string[]> {
+    return this.world.containerRoutes.repair(true, this.world.registry.endpoints());
+  }
+
+  repair(occasion: Occasion, { links }: Signs): Promise<string[]> {
+    const { containerRoutes, registry } = this.world;
+    // A poll tells of no link, and is about all of them.
+    const touched =
+      links === 'any' || links.size === 0 || occasion === 'start' || occasion === 'request'
+        ? registry.endpoints()
+        : [...new Set([...links].flatMap((name) => registry.endpointWith(name) ?? []))];
+    return containerRoutes.repair(false, touched);
+  }
+}

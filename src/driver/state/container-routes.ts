@@ -1,0 +1,149 @@
+/**
+ * Adds the routes inside of containers that their engine cannot add: behind it, since they need the interface that it moves
+ * there. Each sandbox has one change at a time.
+ */
+import { setTimeout } from 'node:timers/promises';
+import { background } from '../../background.js';
+import { DriverError, ErrorList, wrapError } from '../../core/errors.js';
+import { shortId } from '../../core/names.js';
+import {
+  containerRouteText,
+  describeContainerRouteStep,
+  gatewaysOfAll,
+  planContainerRoutes,
+  routesByDriver,
+  survivesLink,
+} from '../../core/network/container-routes.js';
+import type { ContainerRoute, NetworkSpec } from '../../core/network/network.js';
+import type { SandboxRoutes } from '../host/sandbox-routes.js';
+import type { Log } from '../host.js';
+import { KeyedLocks } from './locks.js';
+import type { EndpointState, Registry } from './registry.js';
+
+/** How long the engine is given to bring the interface up, after the answer to its Join. */
+const patience = { attempts: 500, pauseMs: 10 } as const;
+
+export class ContainerRoutes {
+  readonly #turns = new KeyedLocks<string>();
+
+  constructor(
+    private readonly routes: SandboxRoutes,
+    private readonly registry: Registry,
+    private readonly log: Log,
+    private readonly wait: { readonly attempts: number; readonly pauseMs: number } = patience,
+  ) {}
+
+  /** @throws {DriverError} `options-invalid` if the network asks for routes that this daemon could not add */
+  refuseOfNetwork(network: NetworkSpec): void {
+    const asked = (network.containerRoutes ?? []).filter(
+      ({ metric, refusal }) => metric !== undefined || refusal !== undefined,
+    );
+    const defaults = gatewaysOfAll(network).filter(({ metric }) => metric !== undefined);
+    if (asked.length + defaults.length > 0) this.#refuse();
+  }
+
+  /** As {@link refuseOfNetwork}, for an endpoint. */
+  refuseOfEndpoint(...[endpoint, network]: Parameters<typeof routesByDriver>): void {
+    if (routesByDriver(endpoint, network).length > 0) this.#refuse();
+  }
+
+  #refuse(): void {
+    const obstacle = this.routes.obstacle();
+    if (obstacle === undefined) return;
+    throw new DriverError(
+      'options-invalid',
+      'routes in containers that have a metric or let nothing pass, tsbridge.metric and tsbridge.gateways with metrics are ' +
+        `added by the daemon, not by the engine: ${obstacle}, or leave them out`,
+    );
+  }
+
+  /** Adds them as soon as the engine has brought the interface up. The engine does so after the call that begins this. */
+  addSoon(state: EndpointState): void {
+    if (wantedOf(state).length === 0) return;
+    background(this.log, 'adding routes inside of a container', () => this.#whenUp(state));
+  }
+
+  async #whenUp(state: EndpointState): Promise<void> {
+    const { sandboxKey } = state.record;
+    for (let attempt = 0; attempt < this.wait.attempts; attempt += 1) {
+      if (!this.#isJoined(state) || state.record.sandboxKey !== sandboxKey) return;
+      if ((await this.#ensure(state, false)) !== undefined) return;
+      await setTimeout(this.wait.pauseMs);
+    }
+    this.log.warn(
+      { endpoint: shortId(state.spec.id), sandbox: sandboxKey },
+      `the container's interface did not come up: it has no routes ${wantedOf(state).map(containerRouteText).join(', ')} yet`,
+    );
+  }
+
+  /**
+   * Adds what is missing in the containers of these endpoints; goes on past failures.
+   *
+   * @returns what was done, or with `dryRun` would be
+   */
+  async repair(dryRun: boolean, states: readonly EndpointState[]): Promise<string[]> {
+    const done: string[] = [];
+    const errors = new ErrorList();
+    for (const state of states) {
+      if (wantedOf(state).length === 0) continue;
+      await errors.attempt(async () => {
+        done.push(...((await this.#ensure(state, dryRun)) ?? []));
+      });
+    }
+    if (errors.failed) {
+      const failure = new Error(errors.message);
+      throw wrapError('repairing routes inside of containers', failure, 'route-failed');
+    }
+    return done;
+  }
+
+  /**
+   * Removes what would stay in a container that leaves the network and goes on, except what another endpoint of it asks for.
+   * The other routes go with the interface.
+   */
+  async removeOf(state: EndpointState): Promise<void> {
+    const { sandboxKey } = state.record;
+    const surviving = wantedOf(state).filter(survivesLink);
+    if (sandboxKey === undefined || sandboxKey === '' || surviving.length === 0) return;
+    await this.#turns.exclusive(sandboxKey, async () => {
+      const others = this.registry
+        .endpoints()
+        .filter((other) => other.record.sandboxKey === sandboxKey && this.#isJoined(other))
+        .flatMap((other) => wantedOf(other).map(containerRouteText));
+      const steps = surviving
+        .filter((route) => !others.includes(containerRouteText(route)))
+        .map((route) => ({ kind: 'remove', route }) as const);
+      // A container that ends takes its routes along, and one that goes on can do with them: no failure of the call.
+      await this.routes.apply(sandboxKey, state.spec.veth.host, steps).catch((error) => {
+        this.log.warn(
+          { endpoint: shortId(state.spec.id), error },
+          'removing routes inside of a container failed',
+        );
+      });
+    });
+  }
+
+  /** undefined: the interface is not there yet, or not any more. */
+  async #ensure(state: EndpointState, dryRun: boolean): Promise<string[] | undefined> {
+    const { sandboxKey } = state.record;
+    if (sandboxKey === undefined || sandboxKey === '') return undefined;
+    const { host } = state.spec.veth;
+    return this.#turns.exclusive(sandboxKey, async () => {
+      if (!this.#isJoined(state)) return undefined;
+      const observed = await this.routes.observe(sandboxKey, host);
+      if (observed === undefined) return undefined;
+      const steps = planContainerRoutes(wantedOf(state), observed);
+      if (!dryRun && steps.length > 0) await this.routes.apply(sandboxKey, host, steps);
+      return steps.map((step) => describeContainerRouteStep(host, step));
+    });
+  }
+
+  #isJoined(state: EndpointState): boolean {
+    const { phase } = state.record;
+    const current = this.registry.endpoint(state.spec.id) === state;
+    return current && phase === 'ready' && state.left !== true;
+  }
+}
+
+const wantedOf = ({ spec, network }: EndpointState): readonly ContainerRoute[] =>
+  routesByDriver(spec, network.spec);

@@ -1,0 +1,214 @@
+/**
+ * Routes inside of containers with our protocol number, by rtnetlink. A socket that is opened in a sandbox stays there, and
+ * the daemon is back in its own namespace before anything is awaited.
+ */
+import { closeSync, openSync } from 'node:fs';
+import { getLinkRequest, parseLink, parseLinkedTo } from '../../codec/netlink/link-messages.js';
+import {
+  addOwnRouteRequest,
+  listOwnRoutesRequest,
+  parseOwnRoute,
+  removeOwnRouteRequest,
+  type WireRoute,
+} from '../../codec/netlink/own-route-messages.js';
+import { codeOf, DriverError, messageOf } from '../../core/errors.js';
+import type { InterfaceName } from '../../core/names.js';
+import {
+  type ContainerRouteStep,
+  describeContainerRouteStep,
+  type ObservedContainerRoute,
+} from '../../core/network/container-routes.js';
+import type { ContainerRoute } from '../../core/network/network.js';
+import type { SandboxRoutes } from '../../driver/host/sandbox-routes.js';
+import type { Libc } from '../process/libc.js';
+import { gone, noSuchFamily } from './host-routes.js';
+import { openNamespace } from './netns.js';
+import { insideNamespace } from './setns.js';
+import { collectDump } from './socket/dump.js';
+import { openNetlink } from './socket/netlink-calls.js';
+import { NetlinkError } from './socket/netlink-error.js';
+import { NetlinkSocket, netlinkProtocol } from './socket/netlink-socket.js';
+
+/** What an administrator can do about an error of the kernel, by the error's code. */
+const advice: Readonly<Record<string, string>> = {
+  EEXIST:
+    'the container has a route to it with that metric that is not ours: remove it there, or give this one another metric',
+  ENETUNREACH: 'the next hop is in none of the subnets of the interface',
+  EHOSTUNREACH: 'the next hop is in none of the subnets of the interface',
+};
+
+/** Errors of opening a sandbox that is not there any more: `EINVAL` is what a file says that is no namespace. */
+const noSandbox: readonly string[] = ['ENOENT', 'ENOTDIR', 'ENXIO', 'EINVAL'];
+
+/** The veth's end in the sandbox. */
+interface Inside {
+  readonly fd: number;
+  readonly socket: NetlinkSocket;
+  readonly index: number;
+}
+
+export class SandboxRoutesNetlink implements SandboxRoutes {
+  readonly #own = new NetlinkSocket(netlinkProtocol.route);
+
+  constructor(private readonly libc: Libc) {}
+
+  close(): void {
+    this.#own.close();
+  }
+
+  /** Enters the namespace that it is in, which changes nothing and takes the same right as any other. */
+  obstacle(): string | undefined {
+    const fd = openSync('/proc/thread-self/ns/net', 'r');
+    try {
+      this.libc.setNetworkNamespace(fd);
+      return undefined;
+    } catch (error) {
+      return (
+        `the daemon may not enter containers (${messageOf(error)}): give it CAP_SYS_ADMIN as docs/options.md says under ` +
+        '"Routes inside of containers"'
+      );
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  observe(
+    sandbox: string,
+    host: InterfaceName,
+  ): Promise<readonly ObservedContainerRoute[] | undefined> {
+    return this.#inside(sandbox, host, async ({ fd, index }) => {
+      const open = () => insideNamespace(this.libc, fd, () => openNetlink(netlinkProtocol.route));
+      const lists = await Promise.all(
+        ([4, 6] as const).map((family) =>
+          collectDump(
+            netlinkProtocol.route,
+            listOwnRoutesRequest(family),
+            parseOwnRoute,
+            open,
+          ).catch(noSuchFamily),
+        ),
+      );
+      return lists.flat().map((route) => observedOf(route, index));
+    });
+  }
+
+  async apply(
+    sandbox: string,
+    host: InterfaceName,
+    steps: readonly ContainerRouteStep[],
+  ): Promise<void> {
+    await this.#inside(sandbox, host, async ({ socket, index }) => {
+      for (const step of steps) await applyStep(socket, index, host, step);
+    });
+  }
+
+  async #inside<T>(
+    sandbox: string,
+    host: InterfaceName,
+    work: (inside: Inside) => Promise<T>,
+  ): Promise<T | undefined> {
+    const peer = await this.#peerOf(host);
+    if (peer === undefined) return undefined;
+    let fd: number;
+    try {
+      fd = openNamespace(sandbox);
+    } catch (error) {
+      if (noSandbox.includes(String(codeOf(error)))) return undefined;
+      throw error;
+    }
+    let socket: NetlinkSocket | undefined;
+    try {
+      socket = insideNamespace(this.libc, fd, () => new NetlinkSocket(netlinkProtocol.route));
+      const isThere = await isUp(socket, peer);
+      return isThere ? await work({ fd, socket, index: peer.index }) : undefined;
+    } catch (error) {
+      if (noSandbox.includes(String(codeOf(error)))) return undefined;
+      throw error;
+    } finally {
+      socket?.close();
+      closeSync(fd);
+    }
+  }
+
+  /** The index of the other end, if that is in another namespace; and the host's end's own. */
+  async #peerOf(host: InterfaceName): Promise<Peer | undefined> {
+    try {
+      const [reply] = await this.#own.request(getLinkRequest(host));
+      const linked = reply && parseLinkedTo(reply.body);
+      const own = reply && parseLink(reply.type, reply.body)?.index;
+      if (linked === undefined || !linked.isElsewhere || own === undefined) return undefined;
+      return { index: linked.index, host: own };
+    } catch (error) {
+      if (error instanceof NetlinkError && error.code === 'ENODEV') return undefined;
+      throw error;
+    }
+  }
+}
+
+interface Peer {
+  readonly index: number;
+  readonly host: number;
+}
+
+/** Indexes are those of a namespace, so that another interface of the sandbox may have this one. */
+async function isUp(socket: NetlinkSocket, peer: Peer): Promise<boolean> {
+  try {
+    const [reply] = await socket.request(getLinkRequest(peer.index));
+    const link = reply && parseLink(reply.type, reply.body);
+    if (reply === undefined || link?.kind !== 'veth') return false;
+    return link.up && parseLinkedTo(reply.body)?.index === peer.host;
+  } catch (error) {
+    if (error instanceof NetlinkError && error.code === 'ENODEV') return false;
+    throw error;
+  }
+}
+
+async function applyStep(
+  socket: NetlinkSocket,
+  index: number,
+  host: InterfaceName,
+  step: ContainerRouteStep,
+): Promise<void> {
+  const wire = wireOf(step.route, index);
+  try {
+    await socket.request(
+      step.kind === 'add' ? addOwnRouteRequest(wire) : removeOwnRouteRequest(wire),
+    );
+  } catch (error) {
+    const code = error instanceof NetlinkError ? error.code : '';
+    if (step.kind === 'remove' && gone.includes(code)) return;
+    const hint = advice[code] === undefined ? '' : `: ${advice[code]}`;
+    throw new DriverError(
+      code === 'EEXIST' ? 'route-exists' : 'route-failed',
+      `${describeContainerRouteStep(host, step)}: ${messageOf(error)}${hint}`,
+      { cause: error },
+    );
+  }
+}
+
+function wireOf(
+  route: ContainerRoute & Partial<Pick<ObservedContainerRoute, 'isOwnLink'>>,
+  index: number,
+): WireRoute {
+  const { destination, via, metric, refusal, isOwnLink = true } = route;
+  return {
+    type: refusal ?? 'unicast',
+    destination,
+    ...(via === undefined ? {} : { via }),
+    ...(refusal === undefined && isOwnLink ? { out: index } : {}),
+    ...(metric === undefined ? {} : { metric }),
+  };
+}
+
+function observedOf(
+  { type, destination, via, out, metric }: WireRoute,
+  index: number,
+): ObservedContainerRoute {
+  return {
+    destination,
+    ...(via === undefined ? {} : { via }),
+    ...(metric === undefined ? {} : { metric }),
+    ...(type === 'unicast' ? {} : { refusal: type }),
+    isOwnLink: out === index,
+  };
+}
