@@ -109,16 +109,6 @@ export function networkOf(cidr: Cidr): Cidr {
   return { family: cidr.family, address, prefixLength: cidr.prefixLength };
 }
 
-/** The address of an IPv4 subnet that every host in it takes for its own; undefined where there is none. */
-export function broadcastOf({ family, address, prefixLength }: Cidr): IpAddress | undefined {
-  if (family === 6 || prefixLength > 30) return undefined;
-  const bytes = addressBytes(address).map((byte, at) => {
-    const own = Math.min(8, Math.max(0, prefixLength - 8 * at));
-    return byte | (0xff >> own);
-  });
-  return addressFromBytes(bytes);
-}
-
 export function contains(cidr: Cidr, address: IpAddress): boolean {
   if (cidr.family !== familyOf(address)) return false;
   if (cidr.family === 4) {

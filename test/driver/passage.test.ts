@@ -3,8 +3,18 @@ import t from 'tap';
 import type { GenerationName } from '../../src/core/generations/generation.js';
 import type { EngineName } from '../../src/core/names.js';
 import { repairRules } from '../../src/driver/repair/rules.js';
+import { CalledDriver } from '../fakes/called-driver.js';
 import { type FakeHost, makeHost, stateOf } from '../fakes/fake-host.js';
-import { endpoint, id, ids, network, networkId, publish, start } from '../fakes/one-container.js';
+import {
+  bridge,
+  endpoint,
+  id,
+  ids,
+  network,
+  networkId,
+  publish,
+  start,
+} from '../fakes/one-container.js';
 import { OperatedHost } from '../fakes/operator.js';
 
 const generic = 'com.docker.network.generic';
@@ -239,6 +249,26 @@ t.test('where rules could not hold anything back, it is refused', async (t) => {
     code: 'options-invalid',
     message: /publish_from cannot be kept for ports on ::: no IPv6 rules.*-p 0\.0\.0\.0:PORT:PORT/,
   });
+});
+
+t.test('what closes a family that the network lacks goes with the last container', async (t) => {
+  const host = makeHost();
+  const { world } = host.boot({ ip6tables: true }, 'docker28');
+  const driver = new CalledDriver(world, Promise.resolve());
+  await driver.createNetwork(network());
+  const closed = () => host.firewall.rules('mangle', 'TSBRIDGE-EGRESS-DROP', 6);
+  const options = { 'tsbridge.egress_allow': 'none' };
+  await driver.createEndpoint(endpoint(4, id('e')));
+  t.strictSame(closed(), []);
+  await driver.createEndpoint({ ...endpoint(2), options });
+  await driver.createEndpoint({ ...endpoint(3, id('d')), options });
+  t.strictSame(closed(), [`-i ${bridge} -j DROP`]);
+  await driver.deleteEndpoint(ids());
+  t.strictSame(closed(), [`-i ${bridge} -j DROP`], 'another one has a list');
+  t.strictSame(await repairRules(world, 'dry-run'), []);
+  await driver.deleteEndpoint(ids(networkId, id('d')));
+  t.strictSame(closed(), []);
+  t.strictSame(await repairRules(world, 'dry-run'), []);
 });
 
 t.test('an address that the host does not have is told, and written all the same', async (t) => {

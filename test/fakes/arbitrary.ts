@@ -58,6 +58,7 @@ const matchesOf = (family: Family): fc.Arbitrary<Matches> =>
           outInterface: maybeNot(interfaces),
           localSource: fc.constant(true as const),
           localDestination: fc.constant(true as const),
+          hostDestination: fc.constant(true as const),
           established: fc.constant(true as const),
         },
         { requiredKeys: [] },
@@ -71,7 +72,11 @@ const matchesOf = (family: Family): fc.Arbitrary<Matches> =>
         ),
       ),
     )
-    .filter(([{ localSource, localDestination }]) => !(localSource && localDestination))
+    // Two conditions of one module are two matches, which iptables does not print as it takes them.
+    .filter(
+      ([{ localSource, localDestination, hostDestination }]) =>
+        [localSource, localDestination, hostDestination].filter(Boolean).length < 2,
+    )
     .map(([where, what]) => ({ ...where, ...what }) as Matches);
 
 /** A rule of chain DOCKER, of table filter or nat, which the kernel takes. */

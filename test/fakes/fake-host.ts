@@ -212,7 +212,7 @@ export function makeHost(): FakeHost {
       ...changes,
     };
     const registry = new Registry();
-    const choice = new GenerationChoice(generation, false);
+    const choice = new GenerationChoice(generation, settings.ip6tables === true);
     const rules = { userlandProxy: settings.userlandProxy };
     const backend = makeBackend(host.firewall, interpose, log);
     const maps = interpose('maps', host.maps);

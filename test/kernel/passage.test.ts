@@ -47,6 +47,9 @@ for (const [name, { link, four, six }] of Object.entries(places)) {
 }
 // One more address of the host, with which containers leave.
 ip('addr', 'add', '192.0.2.11/24', 'dev', 'lan0');
+// Further addresses of the host in the subnet of the container.
+ip('addr', 'add', '10.5.0.77/32', 'dev', 'lo');
+ip('addr', 'add', 'fd00:5::77/128', 'dev', 'lo', 'nodad');
 ip('netns', 'add', 'container');
 ip('-n', 'container', 'link', 'set', 'lo', 'up');
 
@@ -205,8 +208,9 @@ for (const { variant, generation } of cases) {
       const refused = await asked(
         'container',
         ...['tcp/9001@192.0.2.2', 'tcp/7000@10.5.0.1', 'tcp/7000@192.0.2.1'],
+        ...['tcp/7000@10.5.0.77', 'tcp/7000@fd00:5::77', 'tcp/7000@fd00:5::1'],
       );
-      t.same(refused, Array(3).fill('timeout'), `${title}: opens no other connections`);
+      t.same(refused, Array(6).fill('timeout'), `${title}: opens no other connections`);
     };
 
     await createContainer(daemon, options, true);

@@ -7,7 +7,6 @@
  * chain has no effect, and a rule that is repaired belongs where it is put.
  */
 import {
-  broadcastOf,
   type Cidr,
   type Family,
   familyOf,
@@ -123,15 +122,17 @@ export function endpointPassageRules(
   const passage = passageOf(network, endpoint);
   const address = (family === 4 ? endpoint.ipv4 : endpoint.ipv6)?.address;
   const own = familyIn(network, family);
-  if (address === undefined || own === undefined) return [];
-  const container = hostCidr(address);
   const { egressIp, egressAllow, publishFrom } = passage;
+  const isNetworkHeld = isHeld(network.passage?.egressAllow);
+  if (own === undefined)
+    return closedFamily(network, family, !isNetworkHeld && isHeld(egressAllow));
+  if (address === undefined) return [];
+  const container = hostCidr(address);
   const rules: PlacedRule[] = [];
   if (typeof egressIp === 'object' && egressIp[family] !== undefined) {
     rules.push(source(network, container, { snat: egressIp[family] }));
   }
   const sent: Matches = { source: container, inInterface: network.bridge };
-  const isNetworkHeld = isHeld(network.passage?.egressAllow);
   if (egressAllow === 'any' && isNetworkHeld) rules.push(spare(family, 'TSBRIDGE-EGRESS', sent));
   if (isHeld(egressAllow)) {
     for (const each of egressAllow) rules.push(...allowed(sent, each, family));
@@ -144,6 +145,14 @@ export function endpointPassageRules(
     }
   }
   return rules;
+}
+
+/**
+ * Of a family that the network does not have, no address tells whose a packet is. So one container with a list closes it
+ * for the network's bridge; the rule is that of all such containers.
+ */
+function closedFamily({ bridge }: NetworkSpec, family: Family, isClosed: boolean): PlacedRule[] {
+  return isClosed ? egressDrops({ inInterface: bridge }, family, undefined) : [];
 }
 
 /** Rules of a port with a host side: those that guard it ({@link guardRules}), and the source of what the container sends. */
@@ -265,8 +274,8 @@ function allowed(
 }
 
 /**
- * Drops what leaves the network, and what the host takes for its own: the bridge's address and the subnet's broadcast
- * address. What stays inside is let pass, and so are the messages by which IPv6 finds neighbours.
+ * Drops what leaves the network, and what the host takes for its own, whichever addresses it has in the subnet. What stays
+ * inside is let pass, and so are the messages by which IPv6 finds neighbours.
  *
  * @param own undefined: the network does not have the family, so that nothing of it may leave
  */
@@ -274,17 +283,14 @@ function egressDrops(sent: Matches, family: Family, own: NetworkFamily | undefin
   const dropped = (matches: Matches): PlacedRule =>
     drop(family, 'TSBRIDGE-EGRESS-DROP', { ...sent, ...matches });
   if (own === undefined) return [dropped({})];
-  const { subnet, bridgeAddress } = own;
-  const ofHost = bridgeAddress === undefined ? [] : [bridgeAddress.address, broadcastOf(subnet)];
+  const { subnet } = own;
   const neighbours = family === 6 ? [...linkNetworks, subnet] : [];
   return [
     ...neighbours.map((destination) =>
       spare(family, 'TSBRIDGE-EGRESS', { ...sent, destination, protocol: 'icmpv6' }),
     ),
     dropped({ destination: { not: subnet } }),
-    ...ofHost.flatMap((address) =>
-      address === undefined ? [] : [dropped({ destination: hostCidr(address) })],
-    ),
+    dropped({ hostDestination: true }),
   ];
 }
 

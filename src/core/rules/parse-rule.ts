@@ -68,6 +68,8 @@ function plainMatch(flag: string, value: string): Matches | undefined {
   const exact: Readonly<Record<string, Matches>> = {
     '--src-type LOCAL': { localSource: true },
     '--dst-type LOCAL': { localDestination: true },
+    '--dst-type LOCAL,BROADCAST': { hostDestination: true },
+    '--dst-type LOCAL,ANYCAST': { hostDestination: true },
     '--ctstate RELATED,ESTABLISHED': { established: true },
     '--ctstate DNAT': { translated: true },
   };

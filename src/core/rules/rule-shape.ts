@@ -55,6 +55,7 @@ export function shapeOf({ family, table, matches, target }: Rule): ShapedRule | 
   if (matches.protocol !== undefined) shape += ` -p ${matches.protocol}`;
   if (matches.localSource) shape += ' from-local';
   if (matches.localDestination) shape += ' to-local';
+  if (matches.hostDestination) shape += ' to-host';
   if (matches.mark !== undefined) shape += ` mark ${matches.mark}`;
   if (matches.established) shape += ' established';
   if (matches.translated) shape += ' translated';

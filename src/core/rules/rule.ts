@@ -71,6 +71,8 @@ export interface Matches {
   readonly destinationPort?: PortMatch;
   readonly localSource?: true;
   readonly localDestination?: true;
+  /** The host takes the packet in: by an address of its own, or one that it listens to beside (broadcast, anycast). */
+  readonly hostDestination?: true;
   readonly established?: true;
   /** The flow's destination was translated, by whatever rule. */
   readonly translated?: true;
@@ -132,7 +134,7 @@ export function makeRule(
   matches: Matches,
   target: Target,
 ): Rule {
-  return { family, table, chain, matches, target, text: ruleText(matches, target) };
+  return { family, table, chain, matches, target, text: ruleText(family, matches, target) };
 }
 
 /** A rule of {@link makeRule} with its place. */
@@ -147,7 +149,7 @@ export function place(
   return { place: where, rule: makeRule(family, table, chain, matches, target) };
 }
 
-function ruleText(matches: Matches, target: Target): RuleText {
+function ruleText(family: Family, matches: Matches, target: Target): RuleText {
   const words: string[] = [];
   option(words, '-s', matches.source, cidrText);
   option(words, '-d', matches.destination, cidrText);
@@ -157,6 +159,7 @@ function ruleText(matches: Matches, target: Target): RuleText {
   if (protocol !== undefined) words.push('-p', protocol === 'icmpv6' ? 'ipv6-icmp' : protocol);
   if (matches.localSource) words.push('-m addrtype --src-type LOCAL');
   if (matches.localDestination) words.push('-m addrtype --dst-type LOCAL');
+  if (matches.hostDestination) words.push(`-m addrtype --dst-type ${hostTypes[family]}`);
   if (matches.mark !== undefined) words.push(`-m mark --mark ${matches.mark}`);
   if (matches.established) words.push('-m conntrack --ctstate RELATED,ESTABLISHED');
   if (matches.translated) words.push('-m conntrack --ctstate DNAT');
@@ -170,6 +173,9 @@ function ruleText(matches: Matches, target: Target): RuleText {
   words.push('-j', targetText(target));
   return words.join(' ') as RuleText;
 }
+
+/** IPv6 has no broadcast, and the kernel refuses to match it; a router there has an anycast address in each subnet. */
+const hostTypes = { 4: 'LOCAL,BROADCAST', 6: 'LOCAL,ANYCAST' } as const;
 
 function option<T>(
   words: string[],

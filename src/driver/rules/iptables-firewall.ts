@@ -26,6 +26,7 @@ import type { PortMaps } from './port-maps.js';
 import { portLists } from './port-rules.js';
 import { RuleCommits, type RuleRequest } from './rule-commits.js';
 import { RuleRepair } from './rule-repair.js';
+import { withoutShared } from './shared-rules.js';
 
 /** Networks of a host have few kinds: the newest ones tell which rules come next. */
 const foreseenNetworks = 4;
@@ -40,7 +41,7 @@ export class IptablesFirewall implements Firewall {
     private readonly backend: RuleBackend,
     private readonly choice: GenerationChoice,
     settings: FirewallSettings,
-    registry: Registry,
+    private readonly registry: Registry,
     links: Pick<Links, 'find' | 'list'>,
     log: Log,
     /** Absent: no network has its ports in a map. */
@@ -98,10 +99,11 @@ export class IptablesFirewall implements Firewall {
   }
 
   removeEndpoint(network: NetworkSpec, endpoint: EndpointSpec): Promise<void> {
-    return this.#remove([
+    const rules = [
       ...this.#desired.ofEndpoint(network, endpoint),
       ...this.#desired.formerOfEndpoint(network, endpoint),
-    ]);
+    ];
+    return this.#remove(withoutShared(this.registry, network, endpoint, rules));
   }
 
   async preparePorts(

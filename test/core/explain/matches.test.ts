@@ -215,6 +215,7 @@ t.test('types of addresses', async (t) => {
   answers.give({ kind: 'address-type', family, address: destination, interface: 'eth1' }, 'LOCAL');
   const type = (rule: string, of = packet()) => asked(`-m addrtype ${rule}`, of, answers);
   t.equal(type('--dst-type LOCAL'), 'yes');
+  t.equal(type('--dst-type LOCAL,BROADCAST'), 'yes');
   t.equal(type('--dst-type UNICAST'), 'no');
   t.equal(type('! --src-type LOCAL,BROADCAST'), 'yes');
   t.equal(type('--dst-type LOCAL --limit-iface-in'), 'no');
@@ -232,6 +233,7 @@ t.test('types of addresses of IPv6 are told by the address itself, but for LOCAL
   t.equal(type('--dst-type LOCAL'), 'yes');
   t.equal(type('--dst-type LOCAL,MULTICAST'), 'no');
   t.equal(type('--dst-type ANYCAST'), 'no');
+  t.equal(type('--dst-type LOCAL,ANYCAST'), 'yes');
   t.equal(type('--dst-type UNSPEC'), 'no');
   t.equal(type('--dst-type UNICAST', packet6({ destination: ip('ff02::1') })), 'no');
   t.equal(type('--dst-type MULTICAST', packet6({ destination: ip('ff02::1') })), 'yes');

@@ -130,15 +130,14 @@ t.test('what containers may open connections to', async (t) => {
   const endpoint = endpointOf(network);
   t.same(texts(networkPassageRules(network, 4)), [
     '4 end mangle TSBRIDGE-EGRESS-DROP ! -d 10.5.0.0/24 -i br-x -j DROP',
-    '4 end mangle TSBRIDGE-EGRESS-DROP -d 10.5.0.1/32 -i br-x -j DROP',
-    '4 end mangle TSBRIDGE-EGRESS-DROP -d 10.5.0.255/32 -i br-x -j DROP',
+    '4 end mangle TSBRIDGE-EGRESS-DROP -i br-x -m addrtype --dst-type LOCAL,BROADCAST -j DROP',
   ]);
   t.same(texts(networkPassageRules(network, 6)), [
     '6 top mangle TSBRIDGE-EGRESS -d ff02::/16 -i br-x -p ipv6-icmp -j RETURN',
     '6 top mangle TSBRIDGE-EGRESS -d fe80::/10 -i br-x -p ipv6-icmp -j RETURN',
     '6 top mangle TSBRIDGE-EGRESS -d fd00:5::/64 -i br-x -p ipv6-icmp -j RETURN',
     '6 end mangle TSBRIDGE-EGRESS-DROP ! -d fd00:5::/64 -i br-x -j DROP',
-    '6 end mangle TSBRIDGE-EGRESS-DROP -d fd00:5::1/128 -i br-x -j DROP',
+    '6 end mangle TSBRIDGE-EGRESS-DROP -i br-x -m addrtype --dst-type LOCAL,ANYCAST -j DROP',
   ]);
   const from = '-i br-x';
   t.same(texts(endpointPassageRules(network, endpoint, 4)), [
@@ -165,11 +164,16 @@ t.test('what containers may open connections to', async (t) => {
   t.same(texts(endpointPassageRules(plain, alone, 4)), [
     '4 top mangle TSBRIDGE-EGRESS -s 10.5.0.2/32 -d 192.0.2.0/24 -i br-x -j RETURN',
     '4 end mangle TSBRIDGE-EGRESS-DROP -s 10.5.0.2/32 ! -d 10.5.0.0/24 -i br-x -j DROP',
-    '4 end mangle TSBRIDGE-EGRESS-DROP -s 10.5.0.2/32 -d 10.5.0.1/32 -i br-x -j DROP',
-    '4 end mangle TSBRIDGE-EGRESS-DROP -s 10.5.0.2/32 -d 10.5.0.255/32 -i br-x -j DROP',
+    '4 end mangle TSBRIDGE-EGRESS-DROP -s 10.5.0.2/32 -i br-x -m addrtype --dst-type LOCAL,BROADCAST -j DROP',
   ]);
-  const without = { ...four, ipv4: four.ipv4 && { ...four.ipv4, bridgeAddress: undefined } };
-  t.equal(networkPassageRules(without, 4).length, 1, 'no address of the bridge to keep away from');
+  t.same(
+    texts(endpointPassageRules(plain, alone, 6)),
+    ['6 end mangle TSBRIDGE-EGRESS-DROP -i br-x -j DROP'],
+    'a family that the network does not have is closed, as by a list of the network',
+  );
+  t.same(endpointPassageRules(plain, endpointOf(plain), 6), []);
+  t.same(endpointPassageRules(four, endpointOf(four), 6), [], 'the network has closed it');
+  t.same(endpointPassageRules(network, { ...alone, ipv6: undefined }, 6), []);
 });
 
 t.test('from where published ports are reached', async (t) => {

@@ -26,13 +26,14 @@ t.test('addresses, names and ports are values; all else is the shape', async (t)
       destinationPort: { first: port(8), last: port(9) },
       localSource: true,
       localDestination: true,
+      hostDestination: true,
       established: true,
     },
     { jump: 'DOCKER' },
   );
   t.equal(
     rule?.shape,
-    '4 nat -s/16 ! -d/32 ! -i -o -p tcp from-local to-local established --sport --dport: jump',
+    '4 nat -s/16 ! -d/32 ! -i -o -p tcp from-local to-local to-host established --sport --dport: jump',
   );
   t.same(rule?.values, [
     { kind: 'address', address: '10.1.0.0', prefixLength: 16 },

@@ -1,6 +1,7 @@
 import t from 'tap';
 import type { Cidr, IpAddress } from '../../../src/core/address.js';
 import type { Port } from '../../../src/core/ports/port.js';
+import { parseRule } from '../../../src/core/rules/parse-rule.js';
 import { type Matches, makeRule, place, type Target } from '../../../src/core/rules/rule.js';
 import type { RuleChange } from '../../../src/core/rules/rule-set.js';
 import { interfaceName } from '../../golden/golden.js';
@@ -49,6 +50,17 @@ const texts: readonly (readonly [Matches, Target, string])[] = [
 t.test('a rule has the text of iptables-save', async (t) => {
   for (const [matches, target, text] of texts) {
     t.equal(makeRule(4, 'filter', 'DOCKER', matches, target).text, text);
+  }
+});
+
+t.test('what the host takes in', async (t) => {
+  const rule = (family: 4 | 6) =>
+    makeRule(family, 'mangle', 'DOCKER', { hostDestination: true }, 'DROP');
+  t.equal(rule(4).text, '-m addrtype --dst-type LOCAL,BROADCAST -j DROP');
+  t.equal(rule(6).text, '-m addrtype --dst-type LOCAL,ANYCAST -j DROP');
+  for (const family of [4, 6] as const) {
+    t.same(parseRule(family, 'mangle', 'DOCKER', rule(family).text), rule(family));
+    t.equal(parseRule(family === 4 ? 6 : 4, 'mangle', 'DOCKER', rule(family).text), undefined);
   }
 });
 
