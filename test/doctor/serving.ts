@@ -96,6 +96,14 @@ export function faultsOfServing(host: DoctorHost): readonly Fault[] {
       undo: () => limit(1024),
     },
     {
+      code: 'trace-left',
+      make: () => {
+        const set = 'set alive { type nf_proto; flags timeout; }';
+        run('nft', ['-f', '-'], `table inet tsbridge-trace-7 { ${set}; }`);
+      },
+      undo: ['nft delete table inet tsbridge-trace-7'],
+    },
+    {
       ...{ code: 'kubernetes-present', says: /KUBE-FORWARD/ },
       make: ['iptables -N KUBE-FORWARD'],
       undo: ['iptables -X KUBE-FORWARD'],

@@ -7,13 +7,18 @@ import { inFreshNamespace, run } from '../process/netns.js';
 
 inFreshNamespace();
 const { default: t } = await import('tap');
+const { until } = await import('../lab/process.js');
 const { documentOf } = await import('../process/documents.js');
 
-const { begin, connect, makeRouter, node, playDaemon, start, tables } = await import(
+const { begin, connect, makeRouter, node, playDaemon, start, startTimed, tables } = await import(
   '../process/tracing.js'
 );
 
 t.setTimeout(240_000);
+const { TraceTable } = await import('../../src/host/trace/trace-table.js');
+const { leftTraces } = await import('../../src/host/trace/left-traces.js');
+const everyFirst = { replies: false, everyPacket: false, packetsPerSecond: 1_000 } as const;
+const unread = { read: () => undefined, gap: () => undefined };
 const [outside, inside] = await makeRouter();
 await playDaemon();
 
@@ -158,6 +163,50 @@ t.test('kill -9 at any moment leaves nothing', async (t) => {
     // The kernel closes the sockets of a process that was killed before its parent is told.
     t.strictSame(tables(), [], `kill ${kill}`);
   }
+});
+
+t.test('several ports, by a set', async (t) => {
+  const port = (number: number) =>
+    [
+      { is: 'protocol', protocol: 6 },
+      { is: 'port', port: number },
+    ] as const;
+  const wanted = { ...everyFirst, replies: true, filter: [port(8091), port(8092)] };
+  const table = await TraceTable.open(wanted, () => unread);
+  for (const number of [8091, 8092, 8093]) connect(outside, '192.0.2.1', number);
+  t.strictSame(await table.matched(), { asked: 2, answers: 2 });
+  await table.close();
+  t.strictSame(tables(), []);
+});
+
+t.test('without tables that have an owner, as before Linux 5.12', async (t) => {
+  const reader = startTimed();
+  await until('the table', () => reader.said().startsWith('ready') || undefined);
+  // Longer than the table lives by itself.
+  await sleep(2_500);
+  connect(outside, '192.0.2.1', 8080);
+  await until('reports', () => reader.said().includes('.') || undefined);
+  const [name = ''] = tables();
+  const met = () =>
+    /packets \d+/.exec(run('nft', ['list', 'chain', 'inet', name, 'marked']))?.[0] ?? 'nothing';
+  t.match(met(), /packets [1-9]/);
+  t.strictSame(await leftTraces(), [], 'it is in use');
+
+  reader.kill();
+  await until('the end of its time', async () => (await leftTraces()).includes(name) || undefined);
+  t.strictSame(tables(), [name], 'the kernel keeps it');
+  const before = met();
+  connect(outside, '192.0.2.1', 8080);
+  t.equal(met(), before, 'its rules match nothing');
+
+  const next = await TraceTable.open({ ...everyFirst, filter: [[]] }, () => unread, {
+    aliveMs: 500,
+  });
+  t.notOk(tables().includes(name), 'the next trace deletes it');
+  await sleep(1_000);
+  await t.rejects(next.renew(), { code: 'ENOENT' }, 'nobody renewed it');
+  await next.close();
+  t.strictSame(tables(), []);
 });
 
 type Line = { kind: string; packet?: PacketItem; summary?: SummaryItem };

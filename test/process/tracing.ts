@@ -54,6 +54,21 @@ export function start(words: readonly string[], before: readonly string[] = []):
   };
 }
 
+/** Starts `timed-trace.ts`. */
+export function startTimed(): { said(): string; kill(): void } {
+  const program = fileURLToPath(new URL('timed-trace.ts', import.meta.url));
+  const child = spawn(process.execPath, ['--import=tsx', program], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { PATH: process.env.PATH },
+  });
+  children.push(child);
+  let said = '';
+  child.stdout.on('data', (bytes) => {
+    said += bytes;
+  });
+  return { said: () => said, kill: () => void child.kill('SIGKILL') };
+}
+
 /** Starts a trace; resolves when the kernel traces packets. */
 export async function begin(...words: string[]): Promise<Running> {
   const before = new Set(tables());

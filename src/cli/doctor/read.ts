@@ -38,6 +38,7 @@ import { hasSocket } from '../../host/look/doctor/sockets.js';
 import { Containers } from '../../host/look/inside.js';
 import { readNativeTables } from '../../host/look/native-tables.js';
 import { readRuleSets } from '../../host/look/rule-sets.js';
+import { leftTraces } from '../../host/trace/left-traces.js';
 import type { Status } from '../../operator/status.js';
 import { AdminError } from '../admin-client.js';
 import type { NamesView } from '../inventory/names.js';
@@ -83,6 +84,7 @@ const words: Readonly<Partial<Record<Part, string>>> = {
   deaf: 'what listens in containers',
   udpFlows: 'tracked flows of UDP',
   proxyFiles: 'the files of the proxy process',
+  leftTraces: 'tables of ended traces',
   disk: 'the file system of the state folder',
   daemon: 'the daemon',
   engine: 'the engine',
@@ -121,9 +123,10 @@ export async function readHost(asking: Asking): Promise<Reading> {
     part('plugin', async () => ({ path: config.socket, isThere: await hasSocket(config.socket) })),
     part('kernel', readKernel),
     part('socketUnit', () => readSocketUnit()),
+    part('leftTraces', leftTraces),
   ]);
   const [daemon, engine, settingLines, conntrack, neighbours, disk, ufwIsOn, seen, ...more] = rest;
-  const [plugin, kernel, socketUnit] = more;
+  const [plugin, kernel, socketUnit, left] = more;
   const { rules, native, toSimulate } = ruleSets;
   const devices = ([4, 6] as const).flatMap((family) =>
     defaultDevices(routes ?? [], family, 'every table'),
@@ -159,7 +162,7 @@ export async function readHost(asking: Asking): Promise<Reading> {
       seen,
       own: ownSettings(config, rules),
     },
-    ...{ deaf, udpFlows, proxyFiles, kernel, socketUnit },
+    ...{ deaf, udpFlows, proxyFiles, kernel, socketUnit, leftTraces: left },
   });
   const packets = toSimulate && (await part('packets', () => simulate(facts, toSimulate)));
   return { facts: present({ ...facts, packets }), problems };

@@ -36,7 +36,7 @@ const listingMs = 1_000;
 /** Flows that are remembered so that their answers are known as such, at most. */
 const mostFlows = 10_000;
 
-/** @throws {NetlinkError} `EPERM` without CAP_NET_ADMIN @throws {KernelTooOld} */
+/** @throws {NetlinkError} `EPERM` without CAP_NET_ADMIN, or if somebody deletes the table that traces */
 export async function trace(options: TraceOptions): Promise<SummaryItem> {
   const gaps = { told: 0, seen: 0 };
   let packets: TracedPackets | undefined;
@@ -61,6 +61,7 @@ export async function trace(options: TraceOptions): Promise<SummaryItem> {
     while (reason === undefined) {
       // Ctrl-C ends the wait at once. Meanwhile the event loop reads the kernel's reports.
       await sleep(tickMs, undefined, { signal: options.end }).catch(() => undefined);
+      await table.renew();
       reason = options.end.aborted
         ? 'interrupted'
         : performance.now() >= deadline
@@ -78,7 +79,7 @@ export async function trace(options: TraceOptions): Promise<SummaryItem> {
     }
     return await session.summary(reason, before);
   } finally {
-    table.close();
+    await table.close();
   }
 }
 

@@ -1,7 +1,8 @@
 /**
- * The transaction that makes the table of `tsbridge trace` (its chains: core/trace/chains.ts). The kernel deletes the
- * table when the socket that made it closes, however its process ends (NFT_TABLE_F_OWNER, since Linux 5.12), and lets
- * no other process change it.
+ * The transaction that makes the table of `tsbridge trace` (its chains: core/trace/chains.ts). An owned table is deleted
+ * by the kernel when the socket that made it closes, however its process ends (NFT_TABLE_F_OWNER, since Linux 5.12), and
+ * no other process can change it. Of one that is not owned, rules match for as long as its set {@link aliveSet} has
+ * members, which go by themselves unless somebody renews them.
  */
 import { ipProtocols, tcpFlags } from '../../core/explain/packet.js';
 import {
@@ -15,6 +16,7 @@ import {
 } from '../../core/trace/chains.js';
 import {
   type Condition,
+  combined,
   type PacketFilter,
   type Pattern,
   possible,
@@ -32,11 +34,13 @@ import {
   u32Be,
 } from '../netlink/netlink-message.js';
 import * as nft from '../nft/nft-statements.js';
+import { batch, setRequests } from './nft-sets.js';
+import type { RuleBatch } from './rule-batch.js';
 
 const subsystem = 10;
 const message = {
-  ...{ batchBegin: 0x10, batchEnd: 0x11 },
   newTable: (subsystem << 8) | 0,
+  deleteTable: (subsystem << 8) | 2,
   newChain: (subsystem << 8) | 3,
   newRule: (subsystem << 8) | 6,
   getRule: (subsystem << 8) | 7,
@@ -44,7 +48,11 @@ const message = {
 const ownerFlag = 2;
 /** NFPROTO_INET; struct nfgenmsg. */
 const header = Buffer.from([1, 0, 0, 0]);
-const batchHeader = Buffer.from([0, 0, 0, subsystem]);
+
+/** The set of a table that nobody owns: without members, its rules match nothing, and whoever made it is gone. */
+export const aliveSet = 'alive';
+/** NFPROTO_IPV4, NFPROTO_IPV6: whichever of both a packet is of, it is there. */
+export const aliveKeys: readonly Uint8Array[] = [Uint8Array.of(2), Uint8Array.of(10)];
 
 export interface TraceTable {
   readonly name: string;
@@ -57,12 +65,22 @@ export interface TraceTable {
   readonly packetsPerSecond: number;
 }
 
-export function traceTableBatch(table: TraceTable): readonly NetlinkRequest[] {
-  const own = new TableRequests(table.name);
+/** Whose the table is: its socket's, or nobody's, so that its rules match for so many milliseconds unless it is renewed. */
+export type Owner = 'socket' | { readonly aliveMs: number };
+
+export function traceTableBatch(table: TraceTable, owner: Owner): RuleBatch {
+  return batch(traceTableRequests(table, owner));
+}
+
+export function traceTableRequests(table: TraceTable, owner: Owner): readonly NetlinkRequest[] {
+  const owned = owner === 'socket';
+  const own = new TableRequests(table.name, owned);
+  const alive = owned ? [] : nft.familyIsIn(own.set(aliveSet, aliveKeys, owner.aliveMs));
+  const begins = [nft.counter(), nft.limit(table.packetsPerSecond), nft.beginTrace()];
   const { syn, rst, all } = flagBits;
   const onlyFirst = table.everyPacket ? [] : [nft.protocolIs(ipProtocols.tcp, true)];
   own.chain(inner.marked);
-  own.rule(inner.marked, nft.counter(), nft.limit(table.packetsPerSecond), nft.beginTrace());
+  own.rule(inner.marked, alive, ...begins);
   own.chain(inner.asked);
   for (const each of onlyFirst) own.rule(inner.asked, each, nft.goTo(inner.marked));
   own.rule(
@@ -72,24 +90,29 @@ export function traceTableBatch(table: TraceTable): readonly NetlinkRequest[] {
   );
   if (table.replies) {
     own.chain(inner.answers);
-    own.rule(inner.answers, nft.counter(), nft.limit(table.packetsPerSecond), nft.beginTrace());
+    own.rule(inner.answers, alive, ...begins);
     own.chain(inner.replies);
     for (const each of onlyFirst) own.rule(inner.replies, each, nft.goTo(inner.answers));
     const answer = table.everyPacket ? [] : [nft.flagsAre(syn | rst, 0, true)];
     own.rule(inner.replies, ...answer, nft.goTo(inner.answers));
   }
   for (const chain of hookChains(table.replies)) own.chain(chain.name, chain);
-  const patterns = possible(table.filter);
+  const patterns = combined(possible(table.filter)).map((pattern) => ({
+    pattern,
+    conditions: pattern.map((each) => expressionsOf(each, own)),
+  }));
   for (const hook of entries) {
-    for (const pattern of patterns) {
+    for (const { pattern, conditions } of patterns) {
       if (!canBe(pattern, hook)) continue;
-      own.rule(startName(hook), ...pattern.map(asked), nft.goTo(inner.asked));
+      const asked = conditions.map((each) => each.asked);
+      own.rule(startName(hook), ...asked, nft.goTo(inner.asked));
     }
-    for (const pattern of table.replies ? patterns : []) {
-      own.rule(replyName(hook), nft.isReply(), ...pattern.map(answered), nft.goTo(inner.replies));
+    for (const { conditions } of table.replies ? patterns : []) {
+      const answered = conditions.map((each) => each.answered);
+      own.rule(replyName(hook), nft.isReply(), ...answered, nft.goTo(inner.replies));
     }
   }
-  return own.batch();
+  return own.all;
 }
 
 const flagBits = {
@@ -103,39 +126,68 @@ function canBe(pattern: Pattern, hook: (typeof entries)[number]): boolean {
   return !pattern.some(({ is }) => is === elsewhere);
 }
 
-function asked(condition: Condition): nft.Expression[] {
+interface ConditionExpressions {
+  /** Asks a packet of a flow's first direction. */
+  readonly asked: readonly nft.Expression[];
+  /** Asks an answer, by the flow's first packet. Empty: interfaces cannot be asked so, and the reader compares flows. */
+  readonly answered: readonly nft.Expression[];
+}
+
+function expressionsOf(condition: Condition, own: TableRequests): ConditionExpressions {
   switch (condition.is) {
     case 'family':
-      return nft.familyIs(condition.family);
+      return always(nft.familyIs(condition.family));
     case 'protocol':
-      return nft.protocolIs(condition.protocol);
+      return always(nft.protocolIs(condition.protocol));
     case 'source':
-    case 'destination':
-      return nft.addressIs(condition.is, condition.cidr, condition.not);
+    case 'destination': {
+      const { is, cidr, not } = condition;
+      return { asked: nft.addressIs(is, cidr, not), answered: nft.flowAddressIs(is, cidr, not) };
+    }
     case 'to-host':
-      return nft.goesToHost();
+      return { asked: nft.goesToHost(), answered: [] };
     case 'port':
-      return nft.portIs(condition.port);
+      return { asked: nft.portIs(condition.port), answered: nft.flowPortIs(condition.port) };
+    case 'ports': {
+      const set = own.set('ports', condition.ports.map(nft.portBytes));
+      return { asked: nft.portIsIn(set), answered: nft.flowPortIsIn(set) };
+    }
     case 'arrives':
-      return nft.arrivesBy(condition.interface);
+      return { asked: nft.arrivesBy(condition.interface), answered: [] };
     case 'made-here':
-      return [];
+      return { asked: [], answered: [] };
   }
 }
 
-/** Asks an answer for the condition, by the flow's first packet. Interfaces cannot be asked so: the reader compares flows. */
-function answered(condition: Condition): nft.Expression[] {
-  if (condition.is === 'family' || condition.is === 'protocol') return asked(condition);
-  if (condition.is === 'port') return nft.flowPortIs(condition.port);
-  return 'cidr' in condition ? nft.flowAddressIs(condition.is, condition.cidr, condition.not) : [];
-}
+const always = (expressions: readonly nft.Expression[]): ConditionExpressions => ({
+  ...{ asked: expressions, answered: expressions },
+});
 
 class TableRequests {
   readonly #requests: NetlinkRequest[];
 
-  constructor(private readonly name: string) {
-    const body = [attribute(1, text(name)), attribute(2, u32Be(ownerFlag))];
+  #sets = 0;
+
+  constructor(
+    private readonly name: string,
+    owned: boolean,
+  ) {
+    const body = [attribute(1, text(name)), attribute(2, u32Be(owned ? ownerFlag : 0))];
     this.#requests = [request(message.newTable, flag.create | flag.exclusive, ...body)];
+  }
+
+  get all(): readonly NetlinkRequest[] {
+    return this.#requests;
+  }
+
+  /** A set of these keys: `ports-2`, or of the name itself if its members go by themselves. */
+  set(word: string, keys: readonly Uint8Array[], timeoutMs?: number): nft.SetRef {
+    this.#sets += 1;
+    const id = this.#sets;
+    const name = timeoutMs === undefined ? `${word}-${id}` : word;
+    const timed = timeoutMs === undefined ? {} : { timeoutMs };
+    this.#requests.push(...setRequests({ table: this.name, name, id, keys, ...timed }));
+    return { name, id };
   }
 
   chain(name: string, hook?: HookChain): void {
@@ -157,22 +209,15 @@ class TableRequests {
     ];
     this.#requests.push(request(message.newRule, flag.create | flag.append, ...body));
   }
-
-  batch(): NetlinkRequest[] {
-    const last = this.#requests.length - 1;
-    return [
-      { type: message.batchBegin, flags: 0, body: batchHeader },
-      ...this.#requests.map((each, index) =>
-        index === last ? { ...each, flags: each.flags | flag.ack } : each,
-      ),
-      { type: message.batchEnd, flags: 0, body: batchHeader },
-    ];
-  }
 }
 
 function request(type: number, flags: number, ...body: readonly Buffer[]): NetlinkRequest {
   return { type, flags, body: Buffer.concat([header, ...body]) };
 }
+
+/** Deletes a table that nobody owns, with all that is in it. */
+export const deleteTraceTableBatch = (name: string): RuleBatch =>
+  batch([request(message.deleteTable, 0, attribute(1, text(name)))]);
 
 /** Asks for the rules of the table; {@link matchedPackets} reads the answers. */
 export function traceCountersRequest(name: string): NetlinkRequest {

@@ -35,7 +35,8 @@ const load = (from: keyof typeof base, offset: number, length: number) =>
     ...[number(1, register), number(2, base[from]), number(3, offset), number(4, length)],
   );
 
-const portBytes = (port: number) => Uint8Array.of(port >> 8, port & 0xff);
+/** As ports stand in packets and in sets. */
+export const portBytes = (port: number) => Uint8Array.of(port >> 8, port & 0xff);
 
 export function familyIs(family: Family): Expression[] {
   // NFPROTO_IPV4, NFPROTO_IPV6
@@ -89,6 +90,30 @@ export function flowPortIs(port: number): Expression[] {
 /** The packet goes against the direction of the flow's first one: `ct direction reply`. */
 export function isReply(): Expression[] {
   return [expression('ct', number(1, register), number(2, 1)), compare(Uint8Array.of(1))];
+}
+
+/** A set of the same table that is made in the same transaction. */
+export interface SetRef {
+  readonly name: string;
+  /** Of the set in the transaction. */
+  readonly id: number;
+}
+const lookUp = ({ name, id }: SetRef) =>
+  expression('lookup', attribute(1, text(name)), number(2, register), number(4, id));
+
+/** The packet goes to a port that is in the set. */
+export function portIsIn(set: SetRef): Expression[] {
+  return [load('transport', 2, 2), lookUp(set)];
+}
+
+/** The port to which the flow's first packet goes is in the set. */
+export function flowPortIsIn(set: SetRef): Expression[] {
+  return [loadFlow(flowKey.port), lookUp(set)];
+}
+
+/** The number of the packet's address family (NFPROTO_…) is in the set. */
+export function familyIsIn(set: SetRef): Expression[] {
+  return [loadMeta(metaKey.family), lookUp(set)];
 }
 
 export function portIs(port: number): Expression[] {

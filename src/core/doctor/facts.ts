@@ -275,6 +275,8 @@ export interface FactParts {
   readonly udpFlows: readonly TranslatedFlow[];
   /** Of each process that holds published ports; one, as a rule. */
   readonly proxyFiles: readonly ProxyFiles[];
+  /** Tables of traces that have ended: `tsbridge-trace-4711`. */
+  readonly leftTraces: readonly string[];
   /** As uname(1) tells it: `6.1.0-18-amd64`. */
   readonly kernel: string;
   /** Whether systemd will listen for the engine's calls from the next start of the host on. */

@@ -13,6 +13,8 @@ export type Condition =
   | { readonly is: 'to-host' }
   /** It goes to this port. */
   | { readonly is: 'port'; readonly port: number }
+  /** It goes to one of these ports. */
+  | { readonly is: 'ports'; readonly ports: readonly number[] }
   /** It comes by this interface. */
   | { readonly is: 'arrives'; readonly interface: string }
   /** A program of the host sends it. */
@@ -73,7 +75,7 @@ function costOf(condition: Condition): number {
   // Whether an address is the host's own is a look-up in the routing tables: 0.3 µs, as much as all other conditions.
   if (condition.is === 'to-host') return 4;
   if ('cidr' in condition) return condition.not ? 3 : 1;
-  return condition.is === 'port' ? 0 : 2;
+  return condition.is === 'port' || condition.is === 'ports' ? 0 : 2;
 }
 
 /** The filter without patterns that no packet can fit, each of the others {@link ordered}. */
@@ -97,4 +99,27 @@ export function protocolPatterns(protocol: number): PacketFilter {
       { is: 'protocol', protocol: ipProtocols.icmpv6 },
     ],
   ];
+}
+
+/**
+ * The same filter in fewer patterns: those that differ in their ports only are one, whose rule looks the port up in a set.
+ * The kernel asks each rule of every packet of the host; a container with many published ports has a pattern for each.
+ *
+ * @param filter of patterns that are {@link ordered}
+ */
+export function combined(filter: PacketFilter): PacketFilter {
+  const groups = new Map<string, { pattern: Pattern; ports: Set<number> }>();
+  for (const pattern of filter) {
+    const [port, ...more] = pattern.filter((each) => each.is === 'port');
+    const single = more.length === 0 ? port : undefined;
+    const key = JSON.stringify(pattern.map((each) => (each === single ? { is: 'ports' } : each)));
+    const known = groups.get(key) ?? { pattern, ports: new Set() };
+    if (single !== undefined) known.ports.add(single.port);
+    groups.set(key, known);
+  }
+  return [...groups.values()].map(({ pattern, ports }) =>
+    ports.size < 2
+      ? pattern
+      : pattern.map((each) => (each.is === 'port' ? { is: 'ports', ports: [...ports] } : each)),
+  );
 }

@@ -1,8 +1,12 @@
-/** Makes the table that traces packets for as long as this process lives, and hands on the kernel's reports of them. */
+/** Makes the table that traces packets for as long as this process reads, and hands on the kernel's reports of them. */
 import type { Socket } from 'node:net';
-import { formatRequest, messagesIn } from '../../codec/netlink/netlink-message.js';
+import { messagesIn } from '../../codec/netlink/netlink-message.js';
+import { renewBatch } from '../../codec/nf-tables/nft-sets.js';
 import { readTraceEvent, traceGroup } from '../../codec/nf-tables/nft-trace.js';
 import {
+  aliveKeys,
+  aliveSet,
+  deleteTraceTableBatch,
   matchedPackets,
   type TraceTable as Table,
   traceCountersRequest,
@@ -14,14 +18,15 @@ import type { TraceEvent } from '../../core/trace/event.js';
 import { collectDump } from '../netlink/socket/dump.js';
 import { openEvents } from '../netlink/socket/event-calls.js';
 import { NetlinkError } from '../netlink/socket/netlink-error.js';
-import { NftSocket } from '../nf-tables/nft-socket.js';
+import { NftSocket, type Verdict } from '../nf-tables/nft-socket.js';
+import { removeLeftTraces } from './left-traces.js';
 
 const netfilter = 12;
 
-/** The kernel cannot delete a table when its socket closes: before Linux 5.12. */
-export class KernelTooOld extends Error {
-  override readonly name = 'KernelTooOld';
-}
+/** For so long rules of a table match that nobody owns, unless it is renewed. */
+const usualAliveMs = 10_000;
+
+type Refusal = Extract<Verdict, { made: false }>;
 
 export interface TraceReader {
   read(event: TraceEvent): void;
@@ -32,6 +37,11 @@ export interface TraceReader {
 export class TraceTable {
   #events: Socket | undefined;
   #closed = false;
+  /** For how long the table is alive by itself; undefined: its socket owns it, or it is not made. */
+  #aliveMs: number | undefined;
+  #renewed = performance.now();
+  /** Transactions of our own since the table was made: they change nobody's rules. */
+  #renewals = 0;
 
   private constructor(
     private readonly socket: NftSocket,
@@ -40,44 +50,67 @@ export class TraceTable {
   ) {}
 
   /**
-   * Makes the table: packets are traced until {@link close} or the end of the process, however it ends.
+   * Makes the table: packets are traced until {@link close} or the end of the process, however it ends. On kernels that
+   * know no owner of a table (before 5.12) a table that its process leaves when it is killed matches nothing after 10 s,
+   * and the next trace deletes it.
    *
+   * @param timed as with such kernels; for tests
    * @throws {NetlinkError} `EPERM` without CAP_NET_ADMIN
-   * @throws {KernelTooOld}
    */
   static async open(
     wanted: Omit<Table, 'name'>,
     readerOf: (name: string) => TraceReader,
+    timed?: { readonly aliveMs: number },
   ): Promise<TraceTable> {
     const socket = new NftSocket();
     const name = `${tracePrefix}${socket.portId}`;
     const table = new TraceTable(socket, name, readerOf(name));
     try {
       table.#listen();
-      const requests = traceTableBatch({ ...wanted, name });
-      const bytes = Buffer.concat(requests.map(formatRequest));
-      const verdict = await socket.transaction({ bytes, last: requests.length - 2 }, false);
-      if (verdict.made) return table;
-      // The first request makes the table with a flag that older kernels refuse so.
-      if (verdict.index === 0 && verdict.code === 'EOPNOTSUPP') {
-        throw new KernelTooOld(
-          'the kernel is older than Linux 5.12: it has no tables that vanish with their maker',
-        );
-      }
-      throw new NetlinkError(
-        verdict.code,
-        `the kernel refuses the table that traces (${verdict.code})`,
-      );
+      await table.#make({ ...wanted, name }, timed);
+      return table;
     } catch (error) {
-      table.close();
+      await table.close();
       if (!(error instanceof NetlinkError) || error.code !== 'EPERM') throw error;
       throw new NetlinkError('EPERM', 'tracing needs root, or CAP_NET_ADMIN (EPERM)');
     }
   }
 
-  /** Asks for the kernel's generation, which is one more after each transaction. */
+  async #make(wanted: Table, timed: { readonly aliveMs: number } | undefined): Promise<void> {
+    if (timed === undefined) {
+      const verdict = await this.socket.transaction(traceTableBatch(wanted, 'socket'), false);
+      if (verdict.made) return;
+      if (!isWithoutOwner(verdict)) throw refused(verdict);
+    }
+    // Only such kernels leave tables behind.
+    await removeLeftTraces(this.socket);
+    const owner = timed ?? { aliveMs: usualAliveMs };
+    const verdict = await this.socket.transaction(traceTableBatch(wanted, owner), false);
+    if (!verdict.made) throw refused(verdict);
+    this.#aliveMs = owner.aliveMs;
+    this.#renewed = performance.now();
+  }
+
+  /**
+   * Keeps the table alive, where it needs that; to be called once a second at least.
+   *
+   * @throws {NetlinkError} if the table is gone
+   */
+  async renew(): Promise<void> {
+    const alive = this.#aliveMs;
+    if (alive === undefined || performance.now() - this.#renewed < alive / 5) return;
+    const verdict = await this.socket.transaction(
+      renewBatch(this.name, aliveSet, aliveKeys),
+      false,
+    );
+    if (!verdict.made) throw refused(verdict);
+    this.#renewals += 1;
+    this.#renewed = performance.now();
+  }
+
+  /** Asks for the kernel's generation, which is one more after each transaction; those that renew the table do not count. */
   generation(): number {
-    return this.socket.generation();
+    return this.socket.generation() - this.#renewals;
   }
 
   /** How many packets fitted the filter, and how many answers came; those above the limit are counted, too. */
@@ -88,11 +121,18 @@ export class TraceTable {
     return { asked: of(inner.marked), answers: of(inner.answers) };
   }
 
-  /** Closes the socket, upon which the kernel deletes the table. */
-  close(): void {
+  /** Closes the socket, upon which the kernel deletes the table; where it does not, deletes it first. */
+  async close(): Promise<void> {
     this.#closed = true;
     this.#events?.destroy();
-    this.socket.close();
+    try {
+      if (this.#aliveMs !== undefined) {
+        // Somebody else may have deleted it: then it is gone, too.
+        await this.socket.transaction(deleteTraceTableBatch(this.name), false);
+      }
+    } finally {
+      this.socket.close();
+    }
   }
 
   #listen(): void {
@@ -114,4 +154,13 @@ export class TraceTable {
       if (codeOf(reason) === 'ENOBUFS') this.#listen();
     });
   }
+}
+
+/** The first request makes the table with a flag that older kernels refuse: with EINVAL before 5.7. */
+function isWithoutOwner({ index, code }: Refusal): boolean {
+  return index === 0 && ['EOPNOTSUPP', 'EINVAL'].includes(code);
+}
+
+function refused({ code }: Refusal): NetlinkError {
+  return new NetlinkError(code, `the kernel refuses the table that traces (${code})`);
 }

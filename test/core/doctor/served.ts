@@ -118,6 +118,11 @@ export const faultsOfHost: Faults = [
     /leaves its table .*\(Linux 5\.12 does not\) \|/,
   ],
   ['kernel-without-features', { kernel: '4.19' }, /whole table \(Linux 5\.8 does not\); a killed/],
+  [
+    'trace-left',
+    { leftTraces: ['tsbridge-trace-7'] },
+    /^tsbridge-trace-7 \| .* \| nft delete table inet tsbridge-trace-7$/,
+  ],
   ['starts-after-docker', { socketUnit: 'disabled' }, /enable --now tsbridge\.socket$/],
   ['engine-stops-containers', engine({ liveRestore: false }), /systemctl reload docker$/],
   [

@@ -112,7 +112,7 @@ export const sound: FactParts = {
     },
   ],
   ...{ deaf: [], udpFlows: [], proxyFiles: [{ pid: 7, open: 30, most: 1024 }] },
-  ...{ kernel: '6.1.0-18-amd64', socketUnit: 'enabled' },
+  ...{ kernel: '6.1.0-18-amd64', leftTraces: [], socketUnit: 'enabled' },
   disk: { folder: '/var/lib/tsbridge', freeBytes: 2 ** 33, totalBytes: 2 ** 34, isMemory: false },
   daemon: {
     ...{ state: 'answers', recovery: 'serving', undone: [], degraded: [], forgotten: [] },

@@ -1,7 +1,13 @@
 import t from 'tap';
 import { type Cidr, parseCidr } from '../../../src/core/address.js';
 import { parseTraceDestination, parseTracePlace } from '../../../src/core/trace/ends.js';
-import { both, type Pattern, possible, protocolPatterns } from '../../../src/core/trace/pattern.js';
+import {
+  both,
+  combined,
+  type Pattern,
+  possible,
+  protocolPatterns,
+} from '../../../src/core/trace/pattern.js';
 
 const cidr = (text: string) => parseCidr(text) as Cidr;
 
@@ -67,4 +73,30 @@ t.test('ends as people type them', async (t) => {
   for (const typed of ['web:0', 'web:70000', 'web:80/icmp', 'web/quic', 'a b:80', '', ':']) {
     t.equal(parseTraceDestination(typed), undefined, typed);
   }
+});
+
+t.test('patterns that differ in their ports only are one', async (t) => {
+  const tcp = { is: 'protocol', protocol: 6 } as const;
+  const port = (number: number) => ({ is: 'port', port: number }) as const;
+  const toHost = { is: 'to-host' } as const;
+  const source = { is: 'source', cidr: cidr('10.0.0.0/8') } as const;
+  t.strictSame(
+    combined([
+      [tcp, port(80), toHost],
+      [source],
+      [tcp, port(81), toHost],
+      [tcp, port(80)],
+      [port(1), port(2)],
+      [source],
+    ]),
+    [
+      [tcp, { is: 'ports', ports: [80, 81] }, toHost],
+      [source],
+      [tcp, port(80)],
+      [port(1), port(2)],
+    ],
+  );
+  t.strictSame(possible([[toHost, { is: 'ports', ports: [1, 2] }]]), [
+    [{ is: 'ports', ports: [1, 2] }, toHost],
+  ]);
 });

@@ -60,7 +60,7 @@ export const traceCommand = command({
       'shown as lost at its hook.',
     'For that it makes a table of its own, which belongs to its socket: the kernel deletes it when the command ends, however that happens, and no chain of ' +
       'others is touched. Meanwhile each packet of the host takes about half a microsecond longer, a traced one more. What is above the rate passes unseen. Packets between two containers of one network are seen if br_netfilter hands them to the rules.',
-    'It needs Linux 5.12, and root. At its end it tells what the kernel dropped outside of rules meanwhile. With --json: one object a line.',
+    'It needs root. Before Linux 5.12 a table that a killed command leaves stays until the next trace; its rules match nothing after 10 s. At its end it tells what the kernel dropped outside of rules meanwhile. With --json: one object a line.',
   ],
   words,
   flags: { ...ownFlags, ...namesFlags, ...outputFlags, ...daemonFlags },
@@ -80,21 +80,19 @@ export const traceCommand = command({
     failed: 'the kernel refuses, as without root',
     usage: 'wrong command line, or a place that is not there',
     differs: 'a packet was dropped, rejected or lost',
-    unclear: 'no packet came that fits, or the kernel is older than 5.12',
+    unclear: 'no packet came that fits',
   },
   schema: 'trace',
   async run(line, terminal) {
     const { flags } = line;
     const call = await beginCall(line, terminal, 10_000);
     const end = terminal.interruption?.() ?? new AbortController().signal;
-    const [{ HostAnswers: Host }, { TraceResolver }, { trace }, { KernelTooOld }, { show }] =
-      await Promise.all([
-        import('../../../host/look/host-answers.js'),
-        import('../../trace/resolve.js'),
-        import('../../trace/session.js'),
-        import('../../../host/trace/trace-table.js'),
-        import('../../trace/show.js'),
-      ]);
+    const [{ HostAnswers: Host }, { TraceResolver }, { trace }, { show }] = await Promise.all([
+      import('../../../host/look/host-answers.js'),
+      import('../../trace/resolve.js'),
+      import('../../trace/session.js'),
+      import('../../trace/show.js'),
+    ]);
     const { view, warnings } = await known(call, namesSomething(line.words, flags));
     for (const warning of warnings) terminal.err(plain`tsbridge trace: ${warning}\n`);
     const host = await Host.open();
@@ -128,10 +126,6 @@ export const traceCommand = command({
       });
       tell({ kind: 'end', summary }, new Date());
       return exitOf(summary);
-    } catch (error) {
-      if (!(error instanceof KernelTooOld)) throw error;
-      terminal.err(plain`tsbridge trace: ${error.message}; tsbridge explain needs none\n`);
-      return 'unclear';
     } finally {
       host.close();
     }

@@ -8,7 +8,7 @@ const needed = [4, 18] as const;
 /** What later kernels have and tsbridge does otherwise, or not at all, before. */
 const later: readonly (readonly [readonly [number, number], string])[] = [
   [[5, 8], 'tracked flows are searched for in the whole table'],
-  [[5, 12], 'a killed tsbridge trace leaves its table until the next start'],
+  [[5, 12], 'a killed tsbridge trace leaves its table until the next one'],
 ];
 
 /** undefined: it does not begin with two numbers. */
@@ -78,6 +78,22 @@ export const hostChecks = [
       const evidence = `this is Linux ${kernel}: ${words.join('; ')}`;
       return [{ object: wholeHost, evidence, command: 'uname -a' }];
     },
+  }),
+  check({
+    code: 'trace-left',
+    severity: 'notice',
+    detects:
+      'The table of a tsbridge trace that was killed is still there, on a kernel before Linux 5.12.',
+    means:
+      'Its rules match nothing, and each packet of the host takes a fraction of a microsecond longer.',
+    remedy: 'The command deletes the table; so does the next tsbridge trace.',
+    needs: ['leftTraces'],
+    find: ({ leftTraces }) =>
+      leftTraces.map((name) => ({
+        object: name,
+        evidence: `nobody renews table inet ${name}`,
+        command: shell`nft delete table inet ${name}`,
+      })),
   }),
   check({
     code: 'starts-after-docker',

@@ -1,0 +1,55 @@
+/**
+ * Tables of traces that have ended and are still there. Only kernels before 5.12 leave them, if the command was killed:
+ * later ones delete the table with the socket of its maker.
+ */
+
+import { listTablesRequest, parseTable } from '../../codec/nf-tables/nft-rule-messages.js';
+import { memberCount, membersRequest } from '../../codec/nf-tables/nft-sets.js';
+import { aliveSet, deleteTraceTableBatch } from '../../codec/nf-tables/nft-trace-table.js';
+import { tracePrefix } from '../../core/trace/chains.js';
+import { collectDump } from '../netlink/socket/dump.js';
+import { NetlinkError } from '../netlink/socket/netlink-error.js';
+import type { NftSocket } from '../nf-tables/nft-socket.js';
+
+const netfilter = 12;
+
+/** The tables whose set has no members any more, which is the proof that nobody renews them. */
+export async function leftTraces(): Promise<string[]> {
+  const tables = await listed();
+  const found: string[] = [];
+  for (const { family, name } of tables) {
+    if (family !== 'inet' || !name.startsWith(tracePrefix)) continue;
+    if ((await membersOf(name)) === 0) found.push(name);
+  }
+  return found;
+}
+
+/** A kernel without nf_tables answers nfnetlink so: it has no tables. */
+const without: ReadonlySet<string> = new Set(['EINVAL', 'EOPNOTSUPP', 'EPROTONOSUPPORT']);
+
+async function listed(): Promise<NonNullable<ReturnType<typeof parseTable>>[]> {
+  try {
+    return await collectDump(netfilter, listTablesRequest, parseTable);
+  } catch (error) {
+    if (error instanceof NetlinkError && without.has(error.code)) return [];
+    throw error;
+  }
+}
+
+/** undefined: the table has no such set, since its socket owns it; or it is gone. */
+async function membersOf(table: string): Promise<number | undefined> {
+  try {
+    const counts = await collectDump(netfilter, membersRequest(table, aliveSet), memberCount);
+    return counts.reduce((sum, count) => sum + count, 0);
+  } catch (error) {
+    if (error instanceof NetlinkError && error.code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/** Deletes them. One that another process deletes meanwhile is no failure: all that matters is that it is gone. */
+export async function removeLeftTraces(socket: Pick<NftSocket, 'transaction'>): Promise<void> {
+  for (const name of await leftTraces()) {
+    await socket.transaction(deleteTraceTableBatch(name), false);
+  }
+}
