@@ -74,6 +74,52 @@ t.test('routes are made, listed and removed, and those of others are not ours', 
   t.match(run('ip', ['route', 'show', '10.1.0.0/24']), /via 10.5.0.9/, 'not ours, so it stays');
 });
 
+t.test(
+  'routes of other types and with other metrics are listed as they are, and removed',
+  async (t) => {
+    const ours = ['proto', '201'];
+    for (const type of ['blackhole', 'unreachable', 'prohibit', 'throw', 'local']) {
+      for (const prefix of ['10.9.0.0/24', 'fd00:9::/64']) {
+        const device = type === 'local' ? ['dev', 'br-r', 'table', 'main'] : [];
+        run('ip', ['route', 'add', type, prefix, ...device, ...ours]);
+      }
+      t.match(await listed(), [
+        new RegExp(`^${type} 10.9.0.0/24`),
+        new RegExp(`^${type} fd00:9::/64`),
+      ]);
+      await t.rejects(kernel.add(route('10.9.0.0/24', { via: '10.5.0.7' })), {
+        code: 'route-exists',
+      });
+      for (const each of await kernel.list()) await kernel.remove(each);
+      t.strictSame(await listed(), [], type);
+      t.notMatch(`${run('ip', ['route'])}${run('ip', ['-6', 'route'])}`, /10.9.0.0|fd00:9:/);
+    }
+    const wanted = [
+      route('10.9.0.0/24', { via: '10.5.0.7', device: 'br-r' }),
+      route('fd00:9::/64', { via: 'fd00:5::7', device: 'br-r' }),
+    ];
+    for (const each of wanted) {
+      const { address, prefixLength } = each.destination;
+      const words = ['via', String(each.via), 'dev', 'br-r', 'metric', '50'];
+      run('ip', ['route', 'add', `${address}/${prefixLength}`, ...words, ...ours]);
+      await kernel.add(each);
+    }
+    const texts = wanted.map(routeText);
+    t.strictSame(
+      await listed(),
+      texts.flatMap((text) => [text, `${text} metric 50`]),
+    );
+    for (const each of wanted) await kernel.remove({ ...each, device: each.device });
+    t.strictSame(
+      await listed(),
+      texts.map((text) => `${text} metric 50`),
+      'not the other one',
+    );
+    for (const each of await kernel.list()) await kernel.remove(each);
+    t.strictSame(shown(), []);
+  },
+);
+
 t.test('what the kernel refuses is said with what to do', async (t) => {
   await t.rejects(kernel.add(route('10.1.0.0/24', { via: '10.5.0.7' })), {
     code: 'route-exists',

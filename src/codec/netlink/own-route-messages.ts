@@ -8,7 +8,7 @@ import {
   familyOfNumber,
   type IpAddress,
 } from '../../core/address.js';
-import { routeProtocol } from '../../core/network/routes.js';
+import { otherRouteTypes, routeProtocol } from '../../core/network/routes.js';
 import type { FilterInstruction } from '../nf-tables/nft-event-filter.js';
 import {
   attribute,
@@ -35,9 +35,9 @@ const onLink = 4;
 const headerBytes = 12;
 const at = { family: 0, prefix: 1, table: 4, protocol: 5, scope: 6, type: 7, flags: 8 } as const;
 
-/** rtm_type: RTN_UNICAST and three that let nothing pass. */
-export const routeTypes = { unicast: 1, blackhole: 6, unreachable: 7, prohibit: 8 } as const;
-export type RouteType = keyof typeof routeTypes;
+/** rtm_type: RTN_UNICAST to RTN_THROW. */
+const routeTypes = ['unicast', ...otherRouteTypes] as const;
+type RouteType = (typeof routeTypes)[number];
 
 /** A route of the main table, with indexes in place of interfaces' names. */
 export interface WireRoute {
@@ -74,7 +74,7 @@ function bodyOf(route: WireRoute, routeScope: number): Buffer {
   header[at.table] = mainTable;
   header[at.protocol] = routeProtocol;
   header[at.scope] = routeScope;
-  header[at.type] = routeTypes[route.type];
+  header[at.type] = routeTypes.indexOf(route.type) + 1;
   const parts: Buffer[] = [header];
   if (destination.prefixLength > 0) {
     parts.push(attribute(rta.destination, addressBytes(destination.address)));
@@ -100,9 +100,7 @@ export function parseOwnRoute(type: number, body: Buffer): WireRoute | undefined
   if (type !== rtm.newRoute || body.length < headerBytes) return undefined;
   if (body[at.table] !== mainTable || body[at.protocol] !== routeProtocol) return undefined;
   const family = familyOfNumber(body[at.family]);
-  const kind = (Object.keys(routeTypes) as RouteType[]).find(
-    (name) => routeTypes[name] === body[at.type],
-  );
+  const kind = routeTypes[(body[at.type] ?? 0) - 1];
   if (family === undefined || kind === undefined) return undefined;
   const attributes = readAttributes(body.subarray(headerBytes), read);
   const addressOf = (type: number): IpAddress | undefined => {

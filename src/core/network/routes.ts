@@ -21,9 +21,26 @@ export interface HostRoute {
   readonly source?: IpAddress;
 }
 
+/** Types of routes (rtm_type) beside `unicast`, as `ip route` names them: such a route leads to no other host. */
+export const otherRouteTypes = [
+  'local',
+  'broadcast',
+  'anycast',
+  'multicast',
+  'blackhole',
+  'unreachable',
+  'prohibit',
+  'throw',
+] as const;
+export type OtherRouteType = (typeof otherRouteTypes)[number];
+
 /** A route with our protocol number as the kernel shows it. */
 export interface ObservedHostRoute extends Omit<HostRoute, 'device'> {
   readonly device: string | undefined;
+  /** Absent: unicast. We make no other one. */
+  readonly type?: OtherRouteType;
+  /** Absent: the one that the kernel takes if none is given, as for all of ours. */
+  readonly metric?: number;
 }
 
 export type RouteStep =
@@ -88,13 +105,39 @@ export function planRoutes(
   ];
 }
 
+/** Without those that are one route of the kernel: of these, the one that says most of it. */
 function unique(routes: readonly HostRoute[]): HostRoute[] {
-  return [...new Map(routes.map((route) => [routeText(route), route])).values()];
+  const byHop = new Map<string, HostRoute[]>();
+  for (const route of routes) {
+    const { destination, via } = route;
+    const key = routeText(via === undefined ? { destination } : { destination, via });
+    const known = byHop.get(key) ?? [];
+    byHop.set(key, known);
+    const at = known.findIndex((other) => canBeOne(route, other));
+    const other = known[at];
+    if (other === undefined) known.push(route);
+    else if (routeText(route).length > routeText(other).length) known[at] = route;
+  }
+  return [...byHop.values()].flat();
+}
+
+/** Whether the kernel may have one route for both: what one of them leaves open, the other one can say. */
+export function canBeOne(one: HostRoute, other: HostRoute): boolean {
+  const agree = (a: string | undefined, b: string | undefined) =>
+    a === undefined || b === undefined || a === b;
+  return (
+    sameCidr(one.destination, other.destination) &&
+    one.via === other.via &&
+    agree(one.device, other.device) &&
+    agree(one.source, other.source)
+  );
 }
 
 /** Whether the kernel's route is the wanted one; it always names an interface. */
 export function isAsWanted(wanted: HostRoute, observed: ObservedHostRoute): boolean {
   return (
+    observed.type === undefined &&
+    observed.metric === undefined &&
     sameCidr(wanted.destination, observed.destination) &&
     wanted.via === observed.via &&
     (wanted.device === undefined || wanted.device === observed.device) &&
@@ -103,12 +146,17 @@ export function isAsWanted(wanted: HostRoute, observed: ObservedHostRoute): bool
 }
 
 /** `10.9.0.0/24 via 192.0.2.7 dev eth0`, as `ip route` has it. */
-export function routeText({ destination, via, device, source }: ObservedHostRoute | HostRoute) {
+export function routeText(
+  route: Omit<ObservedHostRoute, 'device'> & { readonly device?: string | undefined },
+): string {
+  const { destination, via, device, source, type, metric } = route;
   return [
+    ...(type === undefined ? [] : [type]),
     cidrText(destination),
     ...(via === undefined ? [] : [`via ${via}`]),
     ...(device === undefined ? [] : [`dev ${device}`]),
     ...(source === undefined ? [] : [`src ${source}`]),
+    ...(metric === undefined ? [] : [`metric ${metric}`]),
   ].join(' ');
 }
 

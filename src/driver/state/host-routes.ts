@@ -5,6 +5,7 @@
 import { sameCidr } from '../../core/address.js';
 import { DriverError, ErrorList, wrapError } from '../../core/errors.js';
 import {
+  canBeOne,
   describeRouteStep,
   type HostRoute,
   isAsWanted,
@@ -126,8 +127,8 @@ export class HostRoutes {
       const desired = this.#desired();
       const errors = new ErrorList();
       for (const route of routes) {
-        const still = [...desired.routes, ...desired.making].map(routeText);
-        if (still.includes(routeText(route))) continue;
+        const still = [...desired.routes, ...desired.making];
+        if (still.some((other) => canBeOne(route, other))) continue;
         await errors.attempt(() => this.routes.remove({ ...route, device: route.device }));
       }
       if (errors.failed) throw new DriverError('route-failed', errors.message);

@@ -70,7 +70,9 @@ export class HostRoutesNetlink implements Routes {
       const out = route.device === undefined ? undefined : linkIndex(route.device);
       // The routes of an interface go with it.
       if (route.device !== undefined && out === undefined) return;
-      await this.#socket.request(removeOwnRouteRequest(wireOf(route, out)));
+      // Without a metric the kernel would remove the first route to the destination, whatever its metric.
+      const ofIpv6 = route.destination.family === 6 ? { metric: ipv6Metric } : {};
+      await this.#socket.request(removeOwnRouteRequest({ ...ofIpv6, ...wireOf(route, out) }));
     } catch (error) {
       if (error instanceof NetlinkError && gone.includes(error.code)) return;
       throw failed(`removing the route to ${routeText(route)}`, error);
@@ -87,22 +89,30 @@ export function noSuchFamily(error: unknown): WireRoute[] {
 }
 
 function wireOf(route: HostRoute | ObservedHostRoute, out: number | undefined): WireRoute {
-  const { destination, via, source } = route;
+  const { destination, via, source, type, metric }: Omit<ObservedHostRoute, 'device'> = route;
   return {
-    type: 'unicast',
+    type: type ?? 'unicast',
     destination,
     ...(via === undefined ? {} : { via }),
     ...(out === undefined ? {} : { out }),
     ...(source === undefined ? {} : { source }),
+    ...(metric === undefined ? {} : { metric }),
   };
 }
 
-function observedOf({ destination, via, out, source }: WireRoute): ObservedHostRoute {
+/** The metric that the kernel gives a route of IPv6 that comes without one (IP6_RT_PRIO_USER); of IPv4, 0. */
+const ipv6Metric = 1024;
+
+function observedOf(route: WireRoute): ObservedHostRoute {
+  const { type, destination, via, out, source, metric = 0 } = route;
+  const isUsual = metric === (destination.family === 6 ? ipv6Metric : 0);
   return {
     destination,
     device: out === undefined ? undefined : linkName(out),
     ...(via === undefined ? {} : { via }),
     ...(source === undefined ? {} : { source }),
+    ...(type === 'unicast' ? {} : { type }),
+    ...(isUsual ? {} : { metric }),
   };
 }
 

@@ -18,7 +18,7 @@ import {
   describeContainerRouteStep,
   type ObservedContainerRoute,
 } from '../../core/network/container-routes.js';
-import type { ContainerRoute } from '../../core/network/network.js';
+import { type ContainerRoute, routeRefusals } from '../../core/network/network.js';
 import type { SandboxRoutes } from '../../driver/host/sandbox-routes.js';
 import type { Libc } from '../process/libc.js';
 import { gone, noSuchFamily } from './host-routes.js';
@@ -88,7 +88,7 @@ export class SandboxRoutesNetlink implements SandboxRoutes {
           ).catch(noSuchFamily),
         ),
       );
-      return lists.flat().map((route) => observedOf(route, index));
+      return lists.flat().flatMap((route) => observedOf(route, index));
     });
   }
 
@@ -200,15 +200,20 @@ function wireOf(
   };
 }
 
+/** None for a type that is never a container's. */
 function observedOf(
   { type, destination, via, out, metric }: WireRoute,
   index: number,
-): ObservedContainerRoute {
-  return {
-    destination,
-    ...(via === undefined ? {} : { via }),
-    ...(metric === undefined ? {} : { metric }),
-    ...(type === 'unicast' ? {} : { refusal: type }),
-    isOwnLink: out === index,
-  };
+): ObservedContainerRoute[] {
+  const refusal = routeRefusals.find((each) => each === type);
+  if (type !== 'unicast' && refusal === undefined) return [];
+  return [
+    {
+      destination,
+      ...(via === undefined ? {} : { via }),
+      ...(metric === undefined ? {} : { metric }),
+      ...(refusal === undefined ? {} : { refusal }),
+      isOwnLink: out === index,
+    },
+  ];
 }

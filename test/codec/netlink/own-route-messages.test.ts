@@ -70,6 +70,7 @@ t.test('a route that was written is read as it was', async (t) => {
     unicast('10.5.0.0/24', { out: 3, source: ip('10.5.0.1') }),
     unicast('0.0.0.0/0', { via: ip('10.5.0.1') }),
     { ...unicast('fd00:9::/64'), type: 'unreachable' as const },
+    { ...unicast('10.9.0.0/24'), type: 'throw' as const },
   ]) {
     const { type, body } = addOwnRouteRequest(route);
     t.strictSame(parseOwnRoute(type, body), route);
@@ -85,7 +86,7 @@ t.test('a route that was written is read as it was', async (t) => {
   t.equal(parseOwnRoute(24, changed(5, 3)), undefined, 'of somebody else');
   t.equal(parseOwnRoute(24, changed(4, 255)), undefined, 'of another table');
   t.equal(parseOwnRoute(24, changed(0, 28)), undefined, 'of another family');
-  t.equal(parseOwnRoute(24, changed(7, 3)), undefined, 'of a type that is never ours');
+  t.equal(parseOwnRoute(24, changed(7, 11)), undefined, 'of a type that no route has');
 });
 
 /** What the kernel's interpreter of classic BPF does with these few instructions. */

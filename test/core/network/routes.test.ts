@@ -2,6 +2,7 @@ import t from 'tap';
 import { hostCidr, parseCidr, parseIp } from '../../../src/core/address.js';
 import type { InterfaceName } from '../../../src/core/names.js';
 import {
+  canBeOne,
   describeRouteStep,
   type HostRoute,
   type ObservedHostRoute,
@@ -61,6 +62,40 @@ t.test('what is missing is added, what nobody asks for is removed', async (t) =>
   t.equal(plan([direct], ['10.5.0.0/24 dev br-0']).length, 2, 'with another source');
   t.equal(plan([direct], ['10.5.0.0/24 dev br-1 src 10.5.0.1']).length, 2, 'by another interface');
 });
+
+t.test('routes of other types and with other metrics are not the wanted ones', async (t) => {
+  const [blackhole] = [{ ...seen('10.9.0.0/24'), type: 'blackhole' as const }];
+  const behind = { ...seen('10.9.0.0/24 via 192.0.2.7'), metric: 50 };
+  t.strictSame(
+    planRoutes([route('10.9.0.0/24 via 192.0.2.7')], [blackhole, behind]).map(describeRouteStep),
+    [
+      'remove the route to blackhole 10.9.0.0/24',
+      'remove the route to 10.9.0.0/24 via 192.0.2.7 metric 50',
+      'add the route to 10.9.0.0/24 via 192.0.2.7',
+    ],
+  );
+});
+
+t.test(
+  'what can be one route of the kernel is added once, with all that is known of it',
+  async (t) => {
+    t.strictSame(
+      plan(
+        [
+          '10.9.0.0/24 via 10.5.0.2',
+          '10.9.0.0/24 via 10.5.0.2 dev br-0',
+          '10.9.0.0/24 via 10.5.0.2',
+        ],
+        [],
+      ),
+      ['add the route to 10.9.0.0/24 via 10.5.0.2 dev br-0'],
+    );
+    t.equal(plan(['10.9.0.0/24 dev br-0', '10.9.0.0/24 dev br-1'], []).length, 2);
+    t.ok(canBeOne(route('10.9.0.0/24 dev br-0'), route('10.9.0.0/24 dev br-0 src 10.5.0.1')));
+    t.notOk(canBeOne(route('10.9.0.0/24 dev br-0'), route('10.9.0.0/24 via 10.5.0.2 dev br-0')));
+    t.notOk(canBeOne(route('10.9.0.0/24 dev br-0'), route('10.9.0.0/16 dev br-0')));
+  },
+);
 
 t.test('routes of a network', async (t) => {
   const labels = { 'tsbridge.remote_routes': '10.9.0.0/24 via 192.0.2.7; fd00:9::/64 via fe80::7' };

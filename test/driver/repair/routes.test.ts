@@ -141,6 +141,32 @@ t.test('two that ask for one route', async (t) => {
   t.strictSame(await new RouteConcern(world).differences(), []);
 });
 
+t.test('a route that one names by its next hop and another one with the bridge', async (t) => {
+  const memory = makeHost();
+  const { driver, world } = await start(memory);
+  const hop = labels({ 'tsbridge.remote_routes': '10.88.0.0/24 via 10.5.0.2' });
+  const other = id('other');
+  const route = [`10.88.0.0/24 via 10.5.0.2 dev ${bridge}`];
+  await driver.createNetwork(network());
+  await driver.createEndpoint(behind);
+  await driver.join(ids(), '/ns');
+  await driver.createNetwork(network(6, other, hop));
+  t.strictSame(memory.routes.dump(), route);
+  await driver.deleteEndpoint(ids());
+  t.strictSame(memory.routes.dump(), route, 'the network still asks for it');
+  await driver.createEndpoint(behind);
+  await driver.join(ids(), '/ns');
+  await driver.deleteNetwork(ids(other).networkId);
+  t.strictSame(memory.routes.dump(), route, 'the container still asks for it');
+  await driver.createNetwork(network(6, other, hop));
+  memory.routes.lose('10.88.0.0/24');
+  t.strictSame(await new RouteConcern(world).repair('quiet'), [`add the route to ${route}`]);
+  t.strictSame(memory.routes.dump(), route);
+  await driver.deleteEndpoint(ids());
+  await driver.deleteNetwork(ids(other).networkId);
+  t.strictSame(memory.routes.dump(), []);
+});
+
 t.test('with a record that cannot be read nothing is removed', async (t) => {
   const { memory } = await routed();
   memory.store.records.set('network x', { kind: 'network', id: 'x', text: '{' });
