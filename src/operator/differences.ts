@@ -19,14 +19,14 @@ export interface Differences {
     readonly family: Family;
     readonly changes: readonly RuleDifference[];
   }[];
-  /** Of links, settings, zones and ports: a line each, by the concern's name. */
+  /** Of the map of ports, links, limits, routes, settings, zones and ports: a line each, by the concern's name. */
   readonly others: readonly { readonly concern: string; readonly lines: readonly string[] }[];
 }
 
 /** @throws {DriverError} why recovery failed, or the host could not be read */
 export async function differencesOf(
   { rules }: Pick<World, 'rules'>,
-  concerns: readonly Concern[],
+  concerns: readonly Pick<Concern, 'name' | 'differences'>[],
   recovered: Promise<void>,
 ): Promise<Differences> {
   await recovered;

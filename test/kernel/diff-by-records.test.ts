@@ -39,7 +39,9 @@ const hostNow = () =>
   [
     run('iptables-save', []).replace(/^#.*\n|\[\d+:\d+\]/gm, ''),
     run('ip', ['-o', 'address']),
+    run('ip', ['route']),
     readFileSync(forwarding, 'utf8'),
+    run('nft', ['list', 'table', 'ip', 'tsbridge']).replace(/packets \d+ bytes \d+/g, ''),
   ].join('\n');
 const forwarding = '/proc/sys/net/ipv4/ip_forward';
 
@@ -65,6 +67,18 @@ t.test('by the records: nothing, then each thing that somebody has changed', asy
   const port = { Proto: 6, IP: '', Port: 80, HostIP: '', HostPort: 18_080, HostPortEnd: 18_080 };
   const Options = { 'com.docker.network.portmap': [port] };
   await must('ProgramExternalConnectivity', { ...ids, Options });
+  const mapped = { NetworkID: '2'.repeat(64), EndpointID: '2123456789abcdef'.repeat(4) };
+  await must('CreateNetwork', {
+    NetworkID: mapped.NetworkID,
+    Options: { 'com.docker.network.generic': { 'tsbridge.port_rules': 'map' } },
+    IPv4Data: [{ AddressSpace: 'LocalDefault', Pool: '10.2.0.0/24', Gateway: '10.2.0.1/24' }],
+    IPv6Data: [],
+  });
+  await must('CreateEndpoint', { ...mapped, Interface: { Address: '10.2.0.2/24' }, Options: {} });
+  await must('Join', { ...mapped, SandboxKey: '/run/docker/netns/c2' });
+  const beside = { ...port, HostPort: 18_081, HostPortEnd: 18_081 };
+  const mappedPorts = { 'com.docker.network.portmap': [beside] };
+  await must('ProgramExternalConnectivity', { ...mapped, Options: mappedPorts });
   t.match(await diff(), { code: 0, out: 'Nothing differs.\n', err: '' }, 'by the daemon');
   await daemon.kill('SIGTERM');
 
@@ -73,6 +87,9 @@ t.test('by the records: nothing, then each thing that somebody has changed', asy
   t.match(sound.err, /compared with its records, without sockets and zones.*does not run/);
 
   run('iptables', ['-t', 'nat', '-F', 'DOCKER']);
+  run('nft', ['flush', 'map', 'ip', 'tsbridge', 'ports']);
+  // A route with the daemon's number that no network asks for.
+  run('ip', ['route', 'add', '10.99.0.0/24', 'via', '10.2.0.2', 'proto', '201']);
   run('ip', ['address', 'del', '10.1.0.1/24', 'dev', bridge]);
   run('sysctl', ['-qw', 'net.ipv4.ip_forward=0']);
   const before = hostNow();
@@ -84,8 +101,10 @@ t.test('by the records: nothing, then each thing that somebody has changed', asy
     const { concern, table, chain } = item as Record<string, unknown>;
     return [concern, table, chain].filter((part) => part !== null).join(' ');
   });
-  t.strictSame(concerns, ['rules nat DOCKER', 'links', 'settings']);
+  t.strictSame(concerns, ['rules nat DOCKER', 'port-map', 'links', 'routes', 'settings']);
   t.match(JSON.stringify(items), /--dport 18080.*10\.1\.0\.2:80.*10\.1\.0\.1\/24.*ip_forward/);
+  const lost = 'ports 0.0.0.0 . tcp . 18081 : 10.2.0.2 . 80';
+  t.match(items[1], { lines: [`+add to table ip tsbridge: ${lost}`] });
   t.equal(hostNow(), before, 'nothing was changed');
 
   const again = await Daemon.start(folder);

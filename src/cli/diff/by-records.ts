@@ -5,16 +5,22 @@
 import type { Config } from '../../config/config.js';
 import type { Family } from '../../core/address.js';
 import type { RuleSet } from '../../core/rules/rule-set.js';
-import type { Log, RuleBackend, StoredRecord } from '../../driver/host.js';
+import type { Log, MapTables, RuleBackend, StoredRecord } from '../../driver/host.js';
 import { LimitConcern } from '../../driver/repair/limits.js';
 import { LinkConcern } from '../../driver/repair/links.js';
+import { mapDifferences } from '../../driver/repair/port-map.js';
+import { RouteConcern } from '../../driver/repair/routes.js';
 import { SettingConcern } from '../../driver/repair/sysctls.js';
 import { GenerationChoice } from '../../driver/rules/generation-choice.js';
 import { IptablesFirewall } from '../../driver/rules/iptables-firewall.js';
 import { noRules } from '../../driver/rules/no-rules.js';
+import { PortMaps } from '../../driver/rules/port-maps.js';
+import { HostRoutes } from '../../driver/state/host-routes.js';
 import { KeyedLocks } from '../../driver/state/locks.js';
+import { HostRoutesNetlink } from '../../host/netlink/host-routes.js';
 import { LinksNetlink } from '../../host/netlink/links.js';
 import { ShapingNetlink } from '../../host/netlink/shaping.js';
+import { PortMapTables } from '../../host/nf-tables/port-map-tables.js';
 import { SysctlFiles } from '../../host/sysctl.js';
 import { type Differences, differencesOf } from '../../operator/differences.js';
 import { registryOfRecords } from '../records.js';
@@ -48,15 +54,22 @@ export async function differencesByRecords(
   const { userlandProxy, bridgeAcceptFwmark } = config;
   const ruleSettings = { userlandProxy, bridgeAcceptFwmark };
   const rules = new IptablesFirewall(backend, choice, ruleSettings, registry, links, silent);
+  const writes = (family: Family): boolean => choice.writes(family);
   const world = {
     ...{ registry, links, rules, settings: config, log: silent },
+    mappedPorts: new PortMaps(readOnlyMaps(), backend, writes, registry, silent),
+    hostRoutes: new HostRoutes(new HostRoutesNetlink(), registry),
     sysctls: new SysctlFiles(config.sysctlDir),
     shaping: new ShapingNetlink(),
     networkLocks: new KeyedLocks<string>(),
     endpointLocks: new KeyedLocks<string>(),
     loadModule: async () => undefined,
   };
-  const concerns = [new LinkConcern(world), new LimitConcern(world), new SettingConcern(world)];
+  const concerns = [
+    { name: 'port-map', differences: () => mapDifferences(world) },
+    ...[new LinkConcern(world), new LimitConcern(world)],
+    ...[new RouteConcern(world), new SettingConcern(world)],
+  ];
   const differences = await differencesOf(world, concerns, Promise.resolve());
   return { differences, unreadable: registry.unreadable.all().map(({ reason }) => reason) };
 }
@@ -66,6 +79,14 @@ function isKept(record: StoredRecord): boolean {
   if (record.kind === 'publication' || !('value' in record)) return true;
   const { phase } = record.value as { readonly phase?: unknown };
   return phase !== 'creating' && phase !== 'removing';
+}
+
+const refuse = (): Promise<never> => Promise.reject(new Error('nothing is changed here'));
+
+/** What the map needs to be read: no socket is opened, and nothing has to be asked of iptables. */
+function readOnlyMaps(): MapTables {
+  const tables = new PortMapTables(() => undefined, new Set(), silent);
+  return { obstacle: () => undefined, read: (family) => tables.read(family), commit: refuse };
 }
 
 function readOnly(found: (family: Family) => RuleSet | undefined): RuleBackend {
@@ -78,7 +99,7 @@ function readOnly(found: (family: Family) => RuleSet | undefined): RuleBackend {
     supports: (family) => found(family) !== undefined,
     // A copy, since the caller may change it.
     read: async (family) => rulesOf(family).copy(),
-    commit: () => Promise.reject(new Error('nothing is changed here')),
+    commit: refuse,
     engineStarted: () => {},
     foresee: () => {},
     problems: () => [],

@@ -12,18 +12,25 @@ import type { Concern, Occasion } from './concern.js';
 import { repairRulesRunning } from './rules.js';
 import type { Signs } from './signs.js';
 
+/** What a repair would do to the tables, a line each. */
+export async function mapDifferences({
+  mappedPorts,
+}: Pick<World, 'mappedPorts'>): Promise<string[]> {
+  const lines: string[] = [];
+  for (const family of [4, 6] as const) {
+    lines.push(...(await mappedPorts.repair(family, 'nothing')).lines);
+  }
+  return lines;
+}
+
 export class PortMapConcern implements Concern {
   readonly name = 'port-map';
   readonly signs = ['start', 'rules'] as const;
 
   constructor(private readonly world: World) {}
 
-  async differences(): Promise<string[]> {
-    const lines: string[] = [];
-    for (const family of [4, 6] as const) {
-      lines.push(...(await this.world.mappedPorts.repair(family, 'nothing')).lines);
-    }
-    return lines;
+  differences(): Promise<string[]> {
+    return mapDifferences(this.world);
   }
 
   async repair(occasion: Occasion, { families }: Signs): Promise<string[] | 'too-early'> {
