@@ -123,7 +123,7 @@ function describeSocket(line: string): string {
 const IPV4 = /^iptables-\w+-restore --noflush /;
 const IPV6 = /^ip6tables-\w+-restore --noflush /;
 /** Of each as many as wait. */
-const SPARES = [IPV4, IPV4, IPV6, IPV6, /^nft -f -$/];
+const SPARES = [IPV4, IPV4, IPV6, IPV6];
 
 /** Programs that come and go with every command the lab itself runs. */
 const PASSING = /^(nsenter|ip|ss|runc|docker|ip6?tables|ip6?tables-save|xtables)\b(?!-)/;

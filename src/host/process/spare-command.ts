@@ -4,8 +4,7 @@
  * for iptables-restore and a few rules).
  *
  * Only for commands that read their input before they read the host's rules. Both iptables-restore do
- * (iptables 1.8.9: the cache of rules is read, and the lock taken, at a line `*TABLE`), and so does
- * `nft -f -` (1.0.6).
+ * (iptables 1.8.9: the cache of rules is read, and the lock taken, at a line `*TABLE`).
  */
 import {
   type CommandOptions,
