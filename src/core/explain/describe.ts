@@ -2,9 +2,9 @@
 import type { IpAddress } from '../address.js';
 import type { Alternative, Explanation } from './explain.js';
 import { commonEnd, refusedAnyway } from './explain.js';
-import type { End, Stage } from './journey.js';
 import { ownerIn } from './owners.js';
 import { ipProtocols, type Packet } from './packet.js';
+import type { End, Stage } from './stages.js';
 import type { Step } from './walk.js';
 
 /** `hooks`: only rules that decided something, at each hook; `rules`: every rule that the packet met. */
@@ -43,11 +43,12 @@ export function headline(packet: Packet): string {
 }
 
 function arrival({ inInterface, known }: Packet): string {
-  const isAnswer = known?.direction === 'reply';
+  const isAnswer = typeof known === 'object' && known.direction === 'reply';
   if (inInterface === undefined) {
     return isAnswer ? 'an answer of this host' : 'sent by a program on this host';
   }
-  const first = known === undefined ? 'first packet of a flow' : 'of a flow that is there already';
+  const first =
+    typeof known !== 'object' ? 'first packet of a flow' : 'of a flow that is there already';
   return `${isAnswer ? 'an answer' : first}, arrives on ${inInterface}`;
 }
 
@@ -99,6 +100,7 @@ const knownWords = {
 function routeWords(route: Extract<Stage, { kind: 'route' }>['route']): string {
   if (route.to === 'host') return 'to this host itself';
   if (route.to === 'nowhere') return `nowhere: ${route.words}`;
+  if (route.to === 'unknown') return `not known: ${route.words}`;
   const by = route.gateway === undefined ? '' : ` by ${route.gateway}`;
   return `out of ${route.outInterface}${by}`;
 }

@@ -65,6 +65,7 @@ export type SetPacket = Pick<
 /** Whether frames that come by this interface pass the rules as frames of a bridge (br_netfilter). */
 export interface BridgedQuestion {
   readonly kind: 'bridged';
+  readonly family: Family;
   readonly interface: string;
 }
 
@@ -93,7 +94,9 @@ export type RouteAnswer =
   | { readonly to: 'host' }
   | { readonly to: 'interface'; readonly outInterface: string; readonly gateway?: IpAddress }
   /** `words` is a phrase with the reason: `no route`. */
-  | { readonly to: 'nowhere'; readonly words: string };
+  | { readonly to: 'nowhere'; readonly words: string }
+  /** `words` is a phrase: what nobody can say. */
+  | { readonly to: 'unknown'; readonly words: string };
 
 export const addressTypes = [
   'UNSPEC',

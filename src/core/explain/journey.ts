@@ -4,50 +4,12 @@ import { translatedBy } from './flow-translation.js';
 import { type Hook, manipulationAt, trackingPriority, tracksAt } from './hooks.js';
 import type { NativeChain, NativeTable } from './native/native-table.js';
 import { walkNative } from './native/native-walk.js';
-import { beginsFlow, type FlowState, newFlow, type Packet } from './packet.js';
+import { beginsFlow, newFlow, type Packet } from './packet.js';
 import type { RuleTable } from './rule-table.js';
+import type { End, Stage } from './stages.js';
 import { type Entry, leadsElsewhere, nameOf, placeWords, stationsAt } from './stations.js';
 import type { Manipulation } from './targets.js';
-import { type Choices, type Step, type TableVerdict, walkTable } from './walk.js';
-
-/** Who holds a table: iptables of one variant, or nft itself. */
-export type TableVariant = RuleTable['variant'] | NativeTable['variant'];
-
-/** One station of the journey, in order. */
-export type Stage =
-  | {
-      readonly kind: 'table';
-      readonly hook: Hook;
-      /** `filter`; of a native one with the family, `inet firewalld`. */
-      readonly table: string;
-      readonly variant: TableVariant;
-      readonly steps: readonly Step[];
-      /** As the table left it, if it changed it. */
-      readonly packetAfter?: Packet;
-    }
-  | {
-      readonly kind: 'tracking';
-      readonly hook: Hook;
-      readonly state: FlowState | 'invalid';
-      /** The flow was there before the packet: no chain of type nat is asked. */
-      readonly known?: true;
-    }
-  /** The kernel gives the packet the addresses that were chosen for its flow's first packet. */
-  | { readonly kind: 'translation'; readonly hook: Hook; readonly packetAfter: Packet }
-  | { readonly kind: 'route'; readonly route: RouteAnswer };
-
-/** Where the journey ends. */
-export type End =
-  | { readonly kind: 'host' }
-  | { readonly kind: 'sent'; readonly outInterface: string }
-  | {
-      readonly kind: 'dropped' | 'rejected';
-      readonly hook: Hook;
-      readonly table: string;
-      readonly variant: TableVariant;
-    }
-  | { readonly kind: 'lost'; readonly words: string }
-  | { readonly kind: 'unknown'; readonly words: string };
+import { type Choices, type TableVerdict, walkTable } from './walk.js';
 
 export interface Journey {
   readonly stages: readonly Stage[];
@@ -89,18 +51,25 @@ class Way {
   }
 
   fromOutside(): End {
-    return this.#hook('PREROUTING') ?? this.#routed(this.#route());
+    const { bridged, destination } = this.packet;
+    const before = this.#hook('PREROUTING');
+    if (before !== undefined) return before;
+    // A frame goes on to the port that the bridge has for it, unless it is for another address now.
+    if (bridged !== true || this.packet.destination !== destination)
+      return this.#routed(this.#route());
+    this.packet = { ...this.packet, outInterface: this.packet.inInterface as string };
+    return this.#passed();
   }
 
   /** A packet that no rule sends elsewhere leaves by the route that was found first. */
   fromHost(): End {
     const first = this.#route();
-    if (first.to === 'nowhere') return { kind: 'lost', words: first.words };
+    if (!isWay(first)) return endOf(first);
     this.#leaves(first);
     const ended = this.#hook('OUTPUT');
     if (ended !== undefined) return ended;
     const route = this.#isRoutedAgain ? this.#route() : first;
-    if (route.to === 'nowhere') return { kind: 'lost', words: route.words };
+    if (!isWay(route)) return endOf(route);
     this.#leaves(route);
     const left = this.#hook('POSTROUTING');
     if (left !== undefined) return left;
@@ -119,14 +88,19 @@ class Way {
   }
 
   #routed(route: RouteAnswer): End {
-    if (route.to === 'nowhere') return { kind: 'lost', words: route.words };
+    if (!isWay(route)) return endOf(route);
     if (route.to === 'host') return this.#delivered();
     this.#leaves(route);
     // The kernel counts the hop before it asks chain FORWARD.
     if (this.packet.ttl <= 1) return { kind: 'lost', words: 'its time to live is used up' };
-    this.packet = { ...this.packet, ttl: this.packet.ttl - 1 };
-    const forwarded = this.#hook('FORWARD') ?? this.#hook('POSTROUTING');
-    return forwarded ?? this.#sent(route.outInterface);
+    const { bridged: _, ...packet } = this.packet;
+    this.packet = { ...packet, ttl: packet.ttl - 1 };
+    return this.#passed();
+  }
+
+  #passed(): End {
+    const ended = this.#hook('FORWARD') ?? this.#hook('POSTROUTING');
+    return ended ?? this.#sent(this.packet.outInterface as string);
   }
 
   #delivered(): End {
@@ -137,7 +111,7 @@ class Way {
     return { kind: 'sent', outInterface };
   }
 
-  #leaves(route: RouteAnswer): void {
+  #leaves(route: RouteWay): void {
     const outInterface = route.to === 'interface' ? route.outInterface : 'lo';
     this.packet = { ...this.packet, outInterface };
   }
@@ -158,8 +132,10 @@ class Way {
   /** undefined: the packet goes on. */
   #hook(hook: Hook): End | undefined {
     for (const station of stationsAt(hook, this.tables, this.packet.family)) {
-      if (station === 'tracking') this.#track(hook);
-      else if (station === 'translation') this.#translate(hook);
+      if (station === 'tracking') {
+        const end = this.#track(hook);
+        if (end !== undefined) return end;
+      } else if (station === 'translation') this.#translate(hook);
       else {
         const isOrdered = station.length === 1 || station.every(({ chain }) => chain === undefined);
         const end = isOrdered ? this.#inOrder(hook, station) : this.#tied(hook, station);
@@ -212,20 +188,32 @@ class Way {
   }
 
   /** The packet keeps the entry that it has, e.g. from chain OUTPUT when it comes back by `lo`. */
-  #track(hook: Hook): void {
-    if (this.packet.flow !== 'none') return;
+  #track(hook: Hook): End | undefined {
+    if (this.packet.flow !== 'none') return undefined;
     const { known, ...packet } = this.packet;
+    if (known === 'unknown') {
+      const isFirst = this.choices.take('conntrack', ['no flow has these addresses and ports yet']);
+      if (!isFirst) {
+        return {
+          kind: 'unknown',
+          words: 'the flow that is there already decides, and is not known',
+        };
+      }
+      this.packet = packet;
+      return this.#track(hook);
+    }
     if (known !== undefined) {
       this.packet = { ...packet, flow: known };
       for (const manipulation of ['source', 'destination'] as const) {
         this.#translated.add(manipulation);
       }
       this.stages.push({ kind: 'tracking', hook, state: known.state, known: true });
-      return;
+      return undefined;
     }
     const isNew = beginsFlow(this.packet);
     if (isNew) this.packet = { ...this.packet, flow: newFlow(this.packet) };
     this.stages.push({ kind: 'tracking', hook, state: isNew ? 'new' : 'invalid' });
+    return undefined;
   }
 
   #translate(hook: Hook): void {
@@ -281,4 +269,14 @@ class Way {
     if (typeof flow === 'string' || flow.state !== 'new') return false;
     return !this.#translated.has(manipulationAt(hook));
   }
+}
+
+type RouteWay = Exclude<RouteAnswer, { to: 'nowhere' | 'unknown' }>;
+
+function isWay(route: RouteAnswer): route is RouteWay {
+  return route.to === 'host' || route.to === 'interface';
+}
+
+function endOf({ to, words }: Exclude<RouteAnswer, RouteWay>): End {
+  return { kind: to === 'unknown' ? 'unknown' : 'lost', words };
 }

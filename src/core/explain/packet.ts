@@ -69,6 +69,8 @@ export interface Packet extends Tuple {
   readonly inInterface?: string;
   /** Absent until it is routed. */
   readonly outInterface?: string;
+  /** It is a frame that a bridge passes from one of its ports to another; br_netfilter shows it to the rules. */
+  readonly bridged?: true;
   /** User id of the program on the host that sends it, if that is known. */
   readonly uid?: number;
   /**
@@ -76,8 +78,11 @@ export interface Packet extends Tuple {
    * `untracked`: a rule has said NOTRACK.
    */
   readonly flow: Flow | 'none' | 'untracked';
-  /** The entry that connection tracking has for the packet already, when it comes to look; absent: it has none. */
-  readonly known?: Flow;
+  /**
+   * The entry that connection tracking has for the packet already, when it comes to look; absent: it has none; `unknown`:
+   * nobody can say whether it has one.
+   */
+  readonly known?: Flow | 'unknown';
 }
 
 /** What a question has to say of a packet; the rest is assumed as {@link firstPacket} does. */

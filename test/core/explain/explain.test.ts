@@ -230,7 +230,7 @@ t.test('a target that is not known decides nothing', async (t) => {
 
 t.test('the simulation goes on when its question is answered', async (t) => {
   t.match(explain([], packet(), new Answers()), { question: { kind: 'route' } });
-  t.match(new Unanswered({ kind: 'bridged', interface: 'br0' }), { message: /br0/ });
+  t.match(new Unanswered({ kind: 'bridged', family: 4, interface: 'br0' }), { message: /br0/ });
   const broken = new Answers();
   broken.ask = () => {
     throw new TypeError('a fault of the program');

@@ -267,8 +267,8 @@ t.test('sets, routes back, bridges, users', async (t) => {
   t.match(asked('-m rpfilter --loose', packet(), answers), /answer to 198.51.100.9/);
   t.equal(asked('-m rpfilter --validmark', packet({ mark: 7 }), answers), 'no');
   t.equal(asked('-m rpfilter', made(), answers), 'yes');
-  answers.give({ kind: 'bridged', interface: 'eth0' }, false);
-  answers.give({ kind: 'bridged', interface: 'br0' }, true);
+  answers.give({ kind: 'bridged', family: 4, interface: 'eth0' }, false);
+  answers.give({ kind: 'bridged', family: 4, interface: 'br0' }, true);
   t.equal(asked('-m physdev --physdev-is-bridged', packet(), answers), 'no');
   t.equal(asked('-m physdev ! --physdev-in veth1', packet(), answers), 'yes');
   t.match(

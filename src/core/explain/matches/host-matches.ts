@@ -96,12 +96,25 @@ export const rpfilter: Match = (options, packet, answers) => {
   return flags.includes('--invert') ? !reached : reached;
 };
 
-/** Of a packet that no bridge has passed on, none of these holds. */
-export const physdev: Match = (options, { inInterface }, answers) => {
-  const bridged =
-    inInterface !== undefined && answers.ask({ kind: 'bridged', interface: inInterface });
+/** Of a packet that no bridge passes on, none of these holds; by which ports of its bridge a frame goes, nobody says. */
+export const physdev: Match = (
+  options,
+  { family, bridged, inInterface, outInterface },
+  answers,
+) => {
+  const came =
+    bridged === true ||
+    (inInterface !== undefined && answers.ask({ kind: 'bridged', family, interface: inInterface }));
+  const passes = bridged === true && outInterface !== undefined;
   return every(
-    options.map((option) => (bridged ? notUnderstood(option) : asWritten(option, false))),
+    options.map((option) => {
+      if (!came) return asWritten(option, false);
+      if (option.flag === '--physdev-is-in') return asWritten(option, true);
+      if (option.flag === '--physdev-is-bridged' || option.flag === '--physdev-is-out') {
+        return asWritten(option, passes);
+      }
+      return notUnderstood(option);
+    }),
   );
 };
 

@@ -1,0 +1,158 @@
+/** How a host routes a packet, by its rules, tables and settings as they were read: what `ip route get` would have said. */
+import type { Family, IpAddress } from '../../address.js';
+import type { RouteAnswer, RouteQuestion } from '../facts.js';
+import { refusalWords } from './refusals.js';
+import {
+  type FoundEntry,
+  hasOwnRules,
+  lookUp,
+  type RouteError,
+  type RouteKey,
+  type Routing,
+  waysFor,
+} from './routing.js';
+
+/** Settings of the kernel for IPv4 that routing depends on. */
+export interface RoutingSettings {
+  /** The setting of one interface, `rp_filter` of `eth0`; of `all`, too. 0 for one that is not there. */
+  of(device: string, name: string): number;
+}
+
+export interface RoutedHost {
+  readonly routing: Readonly<Record<Family, Routing>>;
+  readonly settings: RoutingSettings;
+  /** Whether the interface has an address of IPv4. */
+  hasAddress(device: string): boolean;
+}
+
+export function routePacket(host: RoutedHost, question: RouteQuestion): RouteAnswer {
+  const { family, inInterface, tos } = question;
+  const key: RouteKey = {
+    ...question,
+    inInterface: inInterface ?? 'lo',
+    // As the question is put to the kernel.
+    tos: family === 4 ? tos & 0xfc : 0,
+  };
+  if (isMulticast(question.destination)) {
+    return { to: 'unknown', words: `where ${question.destination}, a multicast address, is sent` };
+  }
+  const found =
+    family === 6
+      ? lookUp(host.routing[6], key)
+      : inInterface === undefined
+        ? sent4(host, key)
+        : received4(host, key);
+  return answerOf(found, key, question);
+}
+
+function answerOf(found: FoundEntry, key: RouteKey, question: RouteQuestion): RouteAnswer {
+  if (found.kind === 'unknown') return { to: 'unknown', words: found.words };
+  if (found.kind === 'error') {
+    return { to: 'nowhere', words: refusalWords(found.code, question) ?? found.code };
+  }
+  const { entry } = found;
+  const received = question.inInterface !== undefined;
+  const isOwn = entry.type === 'local' || entry.type === 'anycast';
+  if (isOwn || (received && entry.type === 'broadcast')) return { to: 'host' };
+  const [way] = waysFor(entry, key);
+  const sendable = entry.type === 'unicast' || entry.type === 'broadcast';
+  if (way === undefined || !sendable) {
+    return { to: 'nowhere', words: `the route says ${entry.type}` };
+  }
+  const { device, gateway } = way;
+  return { to: 'interface', outInterface: device, ...(gateway === undefined ? {} : { gateway }) };
+}
+
+const refused = (code: RouteError): FoundEntry => ({ kind: 'error', code });
+
+/** As `ip_route_output_key_hash_rcu`: a source that is not the host's own is refused. */
+function sent4({ routing }: RoutedHost, key: RouteKey): FoundEntry {
+  const { source } = key;
+  if (source !== undefined && !isOwn(routing[4], source)) return refused('EINVAL');
+  return lookUp(routing[4], key);
+}
+
+/** As `ip_route_input_slow`. */
+function received4(host: RoutedHost, key: RouteKey): FoundEntry {
+  const { routing, settings } = host;
+  const { source, destination, inInterface: device } = key;
+  if (source === undefined || isNobodys(source)) return refused('EINVAL');
+  if (destination.startsWith('0.')) return refused('EINVAL');
+  const isLocalnet = [source, destination].some((address) => address.startsWith('127.'));
+  if (isLocalnet && !isOn(settings, device, 'route_localnet')) return refused('EINVAL');
+  const found = lookUp(routing[4], key);
+  const forwards = settings.of(device, 'forwarding') !== 0;
+  if (found.kind !== 'route') {
+    return found.kind === 'error' && !forwards ? refused('EHOSTUNREACH') : found;
+  }
+  const { entry } = found;
+  const isForHost = entry.type === 'local' || entry.type === 'broadcast';
+  if (!isForHost && !forwards) return refused('EHOSTUNREACH');
+  if (!isForHost && entry.type !== 'unicast') return refused('EINVAL');
+  const out = isForHost ? undefined : waysFor(entry, key)[0]?.device;
+  return wrongSource(host, { ...key, source }, out) ?? found;
+}
+
+/**
+ * As `fib_validate_source`; undefined: the source may be behind the interface.
+ *
+ * @param out the interface that the packet would leave by; undefined: it is for the host
+ */
+function wrongSource(
+  host: RoutedHost,
+  key: RouteKey & { readonly source: IpAddress },
+  out: string | undefined,
+): FoundEntry | undefined {
+  const { settings, hasAddress } = host;
+  const routing = host.routing[4];
+  const device = key.inInterface;
+  const filter = Math.max(settings.of('all', 'rp_filter'), settings.of(device, 'rp_filter'));
+  const acceptsOwn = isOn(settings, device, 'accept_local');
+  const redirects = isOn(settings, device, 'send_redirects');
+  if (filter === 0 && (device !== out || !redirects)) {
+    if (acceptsOwn) return undefined;
+    const isPlain = !hasOwnRules(routing) && !hasOwnLocalRoutes(routing);
+    if (isPlain) return isOwn(routing, key.source) ? refused('EINVAL') : undefined;
+  }
+  const back = lookUp(routing, {
+    ...key,
+    ...{ source: key.destination, destination: key.source, inInterface: out ?? 'lo' },
+    mark: isOn(settings, device, 'src_valid_mark') ? key.mark : 0,
+  });
+  if (back.kind === 'unknown') return back;
+  const strict = filter === 0 ? undefined : refused('EINVAL');
+  if (back.kind === 'error') return strict;
+  const { type, ways } = back.entry;
+  if (type !== 'unicast' && (type !== 'local' || !acceptsOwn)) return refused('EINVAL');
+  if (ways.some((way) => way.device === device)) return undefined;
+  return filter === 1 || !hasAddress(device) ? strict : undefined;
+}
+
+/** A setting that holds if it is set for all interfaces, or for this one. */
+function isOn(settings: RoutingSettings, device: string, name: string): boolean {
+  return settings.of('all', name) !== 0 || settings.of(device, name) !== 0;
+}
+
+function hasOwnLocalRoutes({ entries }: Routing): boolean {
+  return entries.some(({ table, protocol }) => table === 'local' && protocol !== 'kernel');
+}
+
+function isOwn(routing: Routing, address: IpAddress): boolean {
+  const rules = [
+    { priority: 0, inverted: false, action: { kind: 'table', table: 'local' } },
+  ] as const;
+  const key = { destination: address, inInterface: 'lo', mark: 0, tos: 0, protocol: 0 };
+  const found = lookUp({ ...routing, rules }, { ...key, sourcePort: 0, destinationPort: 0 });
+  return found.kind === 'route' && found.entry.type === 'local';
+}
+
+function isMulticast(address: IpAddress): boolean {
+  if (address.includes(':')) return address.startsWith('ff');
+  const [first = ''] = address.split('.');
+  return Number(first) >= 224 && Number(first) < 240;
+}
+
+/** Addresses that no packet comes from. */
+function isNobodys(source: IpAddress): boolean {
+  return isMulticast(source) || source === '255.255.255.255' || source.startsWith('0.');
+}

@@ -1,0 +1,46 @@
+/** Stations that a packet has passed, and where its journey ends. */
+import type { RouteAnswer } from './facts.js';
+import type { Hook } from './hooks.js';
+import type { NativeTable } from './native/native-table.js';
+import type { FlowState, Packet } from './packet.js';
+import type { RuleTable } from './rule-table.js';
+import type { Step } from './walk.js';
+
+/** Who holds a table: iptables of one variant, or nft itself. */
+export type TableVariant = RuleTable['variant'] | NativeTable['variant'];
+
+/** One station of the journey, in order. */
+export type Stage =
+  | {
+      readonly kind: 'table';
+      readonly hook: Hook;
+      /** `filter`; of a native one with the family, `inet firewalld`. */
+      readonly table: string;
+      readonly variant: TableVariant;
+      readonly steps: readonly Step[];
+      /** As the table left it, if it changed it. */
+      readonly packetAfter?: Packet;
+    }
+  | {
+      readonly kind: 'tracking';
+      readonly hook: Hook;
+      readonly state: FlowState | 'invalid';
+      /** The flow was there before the packet: no chain of type nat is asked. */
+      readonly known?: true;
+    }
+  /** The kernel gives the packet the addresses that were chosen for its flow's first packet. */
+  | { readonly kind: 'translation'; readonly hook: Hook; readonly packetAfter: Packet }
+  | { readonly kind: 'route'; readonly route: RouteAnswer };
+
+/** Where the journey ends. */
+export type End =
+  | { readonly kind: 'host' }
+  | { readonly kind: 'sent'; readonly outInterface: string }
+  | {
+      readonly kind: 'dropped' | 'rejected';
+      readonly hook: Hook;
+      readonly table: string;
+      readonly variant: TableVariant;
+    }
+  | { readonly kind: 'lost'; readonly words: string }
+  | { readonly kind: 'unknown'; readonly words: string };
