@@ -10,7 +10,7 @@ export const packageUsers: Readonly<Record<string, readonly string[]>> = {
   '@prometheus-io/client': ['operator/metrics/library'],
   pino: ['log'],
   'ipaddr.js': ['core/address', 'operator/diags/anonymise'],
-  'modern-tar': ['cli/commands/look/diags'],
+  'modern-tar': ['cli/commands/look/diags', 'cli/explain/bundle/archive'],
   'string-width': ['cli/output/fit'],
   // Types only.
   'json-schema-to-ts': ['cli/schemas/schema'],

@@ -1,9 +1,9 @@
 /** Explanations as items of the command's answer. */
 import { describe, headline } from '../../core/explain/describe.js';
 import { commonEnd, type Explanation, refusedAnyway } from '../../core/explain/explain.js';
-import type { Stage } from '../../core/explain/journey.js';
 import { ownerIn } from '../../core/explain/owners.js';
 import type { Packet } from '../../core/explain/packet.js';
+import type { Stage } from '../../core/explain/stages.js';
 import type { ExplainItem } from '../schemas/explain.js';
 
 export function itemOf(

@@ -133,7 +133,7 @@ export class Resolver {
   async #interfaceTo(address: IpAddress): Promise<string> {
     const route = await this.host.routeTo(address);
     if (route.to === 'interface') return route.outInterface;
-    const why = route.to === 'nowhere' ? route.words : 'it is one of its own';
+    const why = route.to === 'host' ? 'it is one of its own' : route.words;
     throw new UsageError(
       `the host has no way to ${address} (${why}): name an interface, ${address}%eth0`,
     );

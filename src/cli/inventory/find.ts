@@ -1,6 +1,7 @@
 /** Whom to ask for names: the daemon, the engine, what was known last, or the engine's files. */
 import type { Config } from '../../config/config.js';
 import type { EndpointId, NetworkId } from '../../core/names.js';
+import type { Names } from '../../operator/names/names.js';
 import { type NamesView, noNamesView } from './names.js';
 
 interface Asking {
@@ -12,7 +13,10 @@ interface Asking {
 export async function namesFor({ config, noNames }: Asking): Promise<NamesView> {
   if (noNames) return noNamesView;
   const { findNames } = await import('../find-names.js');
-  const names = await findNames(config);
+  return namesView(await findNames(config));
+}
+
+export function namesView(names: Names): NamesView {
   const { from, asOf, stale } = names;
   return {
     state: { from, asOf, stale },

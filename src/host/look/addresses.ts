@@ -1,157 +1,22 @@
-/** The host's interfaces and addresses of one moment, as `ip -json` prints them. */
+/** Reads the host's interfaces and addresses. */
+import { HostAddresses } from '../../codec/host-addresses.js';
 import { parseIpJson } from '../../codec/ip-json.js';
-import {
-  type Cidr,
-  contains,
-  type Family,
-  familyOf,
-  type IpAddress,
-  parseCidr,
-  parseIp,
-} from '../../core/address.js';
-import { type AddressType, addressTypes } from '../../core/explain/facts.js';
 import { runCommand } from '../process/exec.js';
-
-interface OwnAddress {
-  readonly address: IpAddress;
-  readonly prefixLength: number;
-  readonly scope: string;
-  /** true: the interface had another address of the same network before this one. */
-  readonly secondary: boolean;
-}
-
-interface Interface {
-  readonly name: string;
-  readonly index: number;
-  readonly addresses: readonly OwnAddress[];
-}
-
-interface LocalRoute {
-  readonly cidr: string;
-  readonly type: AddressType;
-  readonly device: string;
-}
 
 const limits = { timeoutMs: 10_000 };
 
-export class HostAddresses {
-  readonly #byName: ReadonlyMap<string, Interface>;
-  readonly #byIndex: ReadonlyMap<number, string>;
-
-  private constructor(
-    private readonly interfaces: readonly Interface[],
-    private readonly local: readonly LocalRoute[],
-  ) {
-    this.#byName = new Map(interfaces.map((each) => [each.name, each]));
-    this.#byIndex = new Map(interfaces.map(({ name, index }) => [index, name]));
-  }
-
-  /** @throws {CommandError} if `ip` cannot be run */
-  static async read(): Promise<HostAddresses> {
-    const list = ['address', 'show'];
-    const local = ['route', 'show', 'table', 'local'];
-    const [addresses, four, six] = await Promise.all([
-      ipJson(list),
-      ipJson(['-4', ...local]),
-      ipJson(['-6', ...local]),
-    ]);
-    return new HostAddresses(addresses.map(readInterface), [...four, ...six].flatMap(readLocal));
-  }
-
-  indexOf(name: string): number | undefined {
-    return this.#byName.get(name)?.index;
-  }
-
-  nameOf(index: number): string | undefined {
-    return this.#byIndex.get(index);
-  }
-
-  isOwn(address: IpAddress): boolean {
-    return this.typeOf(address) === 'LOCAL';
-  }
-
-  /**
-   * The type of an address by the table of local routes; one that is not in it is another host's.
-   *
-   * @param device if given, only the addresses of this interface count
-   */
-  typeOf(address: IpAddress, device?: string): AddressType {
-    const found = this.local.find(({ cidr, device: of }) => {
-      const parsed = parseCidr(cidr);
-      return (
-        (device === undefined || of === device) && parsed !== undefined && contains(parsed, address)
-      );
-    });
-    return found?.type ?? 'UNICAST';
-  }
-
-  /** Each interface with its addresses of global scope, `192.0.2.1/24`. */
-  byInterface(): { readonly name: string; readonly addresses: readonly string[] }[] {
-    return this.interfaces.map(({ name, addresses }) => ({
-      name,
-      addresses: addresses
-        .filter(({ scope }) => scope === 'global')
-        .map(({ address, prefixLength }) => `${address}/${prefixLength}`),
-    }));
-  }
-
-  /** All networks that the host is in. */
-  networks(): Cidr[] {
-    return this.interfaces.flatMap(({ addresses }) =>
-      addresses.map(({ address, prefixLength }) => ({
-        family: familyOf(address),
-        address,
-        prefixLength,
-      })),
-    );
-  }
-
-  /** The networks that an interface is in, with its own address. */
-  addressesOf(name: string, family: Family): readonly OwnAddress[] {
-    const addresses = this.#byName.get(name)?.addresses ?? [];
-    return addresses.filter(({ address }) => familyOf(address) === family);
-  }
-
-  /**
-   * The address that the kernel takes of an interface (`inet_select_addr`): one of the network of `toward`, else
-   * the first; of an interface that has none, e.g. `lo`, the first of another interface.
-   */
-  sourceOn(name: string, family: Family, toward?: IpAddress): IpAddress | undefined {
-    if (family === 6 && toward !== undefined && this.isOwn(toward)) return toward;
-    const usable = ({ scope, secondary }: OwnAddress) => scope === 'global' && !secondary;
-    const here = this.addressesOf(name, family).filter(usable);
-    const near = here.find(
-      ({ address, prefixLength }) =>
-        toward !== undefined && contains({ family, address, prefixLength }, toward),
-    );
-    const elsewhere = this.interfaces.flatMap((other) => this.addressesOf(other.name, family));
-    return (near ?? here[0] ?? elsewhere.find(usable))?.address;
-  }
+/** @throws {CommandError} if `ip` cannot be run */
+export async function readHostAddresses(): Promise<HostAddresses> {
+  const local = ['route', 'show', 'table', 'local'];
+  const [addresses, four, six] = await Promise.all([
+    ipJson(['address', 'show']),
+    ipJson(['-4', ...local]),
+    ipJson(['-6', ...local]),
+  ]);
+  return HostAddresses.of(addresses, [...four, ...six]);
 }
 
 async function ipJson(args: readonly string[]): Promise<readonly Record<string, unknown>[]> {
   const { stdout } = await runCommand('ip', ['-json', ...args], limits);
   return parseIpJson(stdout);
-}
-
-function readInterface(entry: Record<string, unknown>): Interface {
-  const addresses = (entry.addr_info ?? []) as Record<string, unknown>[];
-  return {
-    name: String(entry.ifname),
-    index: Number(entry.ifindex),
-    addresses: addresses.flatMap(({ local, prefixlen, scope, secondary }) => {
-      const address = parseIp(String(local));
-      if (address === undefined) return [];
-      const length = Number(prefixlen);
-      return { address, prefixLength: length, scope: String(scope), secondary: secondary === true };
-    }),
-  };
-}
-
-function readLocal({ dst, type, dev }: Record<string, unknown>): LocalRoute[] {
-  const text = String(dst);
-  const cidr = text.includes('/') ? text : `${text}/${text.includes(':') ? 128 : 32}`;
-  const named = String(type ?? 'local').toUpperCase();
-  const known = addressTypes.find((each) => each === named);
-  return known === undefined ? [] : [{ cidr, type: known, device: String(dev) }];
 }

@@ -1,97 +1,164 @@
-/** Answers the simulation's questions from this host, as it is now. Nothing is changed. */
+/** Answers the simulation's questions, from this host as it is now or from what was read of another one. Nothing is changed. */
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { contains, type IpAddress } from '../../core/address.js';
+import type { HostAddresses } from '../../codec/host-addresses.js';
+import { contains, type Family, type IpAddress } from '../../core/address.js';
 import type {
   AnswerOf,
   Question,
   ReversePathQuestion,
   RouteAnswer,
   RouteQuestion,
+  SetQuestion,
 } from '../../core/explain/facts.js';
 import type { Packet } from '../../core/explain/packet.js';
+import { noForwarding6 } from '../../core/explain/routes/refusals.js';
 import { RouteLookups } from '../netlink/route-lookup.js';
-import { HostAddresses } from './addresses.js';
+import { readHostAddresses } from './addresses.js';
 import { isInSet } from './ip-sets.js';
 
-export class HostAnswers {
-  readonly #routes: RouteLookups;
+/** Where the answers come from. */
+export interface AnswerSources {
+  /** Addresses of the same moment. */
+  readonly addresses: HostAddresses;
+  lookup(question: RouteQuestion): Promise<RouteAnswer>;
+  /** undefined: nobody can say. */
+  isInSet(question: SetQuestion): Promise<boolean | undefined>;
+  /** For which families a bridge shows its frames to iptables, by a setting of its own; undefined: it is no bridge. */
+  bridge(name: string): Promise<readonly Family[] | undefined>;
+  /** The text of a file below /proc/sys, without white space around it; undefined: there is none. */
+  setting(path: string): Promise<string | undefined>;
+  close(): void;
+}
 
-  private constructor(readonly addresses: HostAddresses) {
-    this.#routes = new RouteLookups(addresses);
+export class HostAnswers {
+  readonly addresses: HostAddresses;
+
+  constructor(private readonly sources: AnswerSources) {
+    this.addresses = sources.addresses;
   }
 
+  /** Of this host. */
   static async open(): Promise<HostAnswers> {
-    return new HostAnswers(await HostAddresses.read());
+    const addresses = await readHostAddresses();
+    const routes = new RouteLookups(addresses);
+    return new HostAnswers({
+      addresses,
+      lookup: (question) => routes.lookup(question),
+      isInSet,
+      bridge: readBridge,
+      setting: (path) => textOf(`/proc/sys/${path}`),
+      close: () => routes.close(),
+    });
   }
 
   async answer(question: Question): Promise<AnswerOf[Question['kind']]> {
     switch (question.kind) {
       case 'route':
-        return this.#routes.lookup(question);
+        return this.#route(question);
       case 'address-type':
         return this.addresses.typeOf(question.address, question.interface);
       case 'interface-address':
         return this.addresses.sourceOn(question.interface, question.family, question.toward);
       case 'set':
-        return isInSet(question);
+        return this.sources.isInSet(question);
       case 'bridged':
-        return isBridged(question.interface);
+        return (await this.#shownFrames(question.interface))?.includes(question.family) === true;
       case 'reverse-path':
         return this.#returnsBy(question);
     }
   }
 
   /**
-   * The bridge that carries the packet as a frame from one of its ports to another, past all rules of iptables;
-   * undefined if rules see it.
+   * The packet as it is within one bridge, from one of its ports to another: `past` is the bridge that carries it past all
+   * rules of iptables; where br_netfilter shows it to them, it is a frame there.
    */
-  async bridgePast({ inInterface, family, destination }: Packet): Promise<string | undefined> {
-    if (inInterface === undefined || !isBridge(inInterface)) return undefined;
-    if (this.addresses.isOwn(destination)) return undefined;
+  async onBridge(packet: Packet): Promise<{ readonly past?: string; readonly packet: Packet }> {
+    const { inInterface, family, destination } = packet;
+    if (inInterface === undefined || this.addresses.isOwn(destination)) return { packet };
+    const shown = await this.#shownFrames(inInterface);
+    if (shown === undefined) return { packet };
     const near = this.addresses
       .addressesOf(inInterface, family)
       .some((own) => contains({ family, ...own }, destination));
-    return near && !(await isBridged(inInterface)) ? inInterface : undefined;
+    if (!near) return { packet };
+    if (!shown.includes(family)) return { past: inInterface, packet };
+    return { packet: { ...packet, bridged: true } };
   }
 
   /** By which interface the host would send to an address. */
   async routeTo(destination: IpAddress): Promise<RouteAnswer> {
     const family = destination.includes(':') ? 6 : 4;
     const nothing = { mark: 0, tos: 0, protocol: 0, sourcePort: 0, destinationPort: 0 };
-    return this.#routes.lookup({ kind: 'route', family, destination, ...nothing });
+    return this.sources.lookup({ kind: 'route', family, destination, ...nothing });
   }
 
   /** Why the host does not route a packet that came by an interface; undefined: it does. */
   async noRouteFor(question: Omit<RouteQuestion, 'kind' | 'tos'>): Promise<string | undefined> {
-    const answer = await this.#routes.lookup({ kind: 'route', tos: 0, ...question });
+    const answer = await this.#route({ kind: 'route', tos: 0, ...question });
     return answer.to === 'nowhere' ? answer.words : undefined;
   }
 
   close(): void {
-    this.#routes.close();
+    this.sources.close();
   }
 
-  async #returnsBy(question: ReversePathQuestion): Promise<boolean> {
+  /** The kernel has a route of IPv6 for what it does not forward, too: it looks at the setting afterwards. */
+  async #route(question: RouteQuestion): Promise<RouteAnswer> {
+    const found = await this.sources.lookup(question);
+    const { family, inInterface } = question;
+    if (family === 4 || inInterface === undefined || found.to !== 'interface') return found;
+    const [all, forced] = await Promise.all([
+      this.sources.setting('net/ipv6/conf/all/forwarding'),
+      this.sources.setting(`net/ipv6/conf/${inInterface}/force_forwarding`),
+    ]);
+    return all === '0' && forced !== '1' ? { to: 'nowhere', words: noForwarding6 } : found;
+  }
+
+  async #returnsBy(question: ReversePathQuestion): Promise<boolean | undefined> {
     const { family, source, destination, inInterface, mark, loose } = question;
     const ports = { tos: 0, protocol: 0, sourcePort: 0, destinationPort: 0 };
     const own = this.addresses.isOwn(destination) ? { source: destination } : {};
-    const back = await this.#routes.lookup({
+    const back = await this.sources.lookup({
       kind: 'route',
       ...{ family, destination: source, mark, ...ports, ...own },
     });
+    if (back.to === 'unknown') return undefined;
     return back.to === 'interface' && (loose || back.outInterface === inInterface);
   }
+
+  /** For which families br_netfilter shows frames of the interface to iptables; undefined: it is no bridge. */
+  async #shownFrames(name: string): Promise<readonly Family[] | undefined> {
+    const own = await this.sources.bridge(name);
+    if (own === undefined) return undefined;
+    const families: Family[] = [];
+    for (const [family, program] of programs) {
+      const ofAll = await this.sources.setting(`net/bridge/bridge-nf-call-${program}`);
+      if (ofAll === '1' || own.includes(family)) families.push(family);
+    }
+    return families;
+  }
 }
+
+const programs = [
+  [4, 'iptables'],
+  [6, 'ip6tables'],
+] as const;
 
 export function isBridge(name: string): boolean {
   return existsSync(`/sys/class/net/${name}/bridge`);
 }
 
-/** Whether it is a bridge, and br_netfilter hands its frames to iptables. */
-async function isBridged(name: string): Promise<boolean> {
-  if (!isBridge(name)) return false;
-  const setting = '/proc/sys/net/bridge/bridge-nf-call-iptables';
-  const value = await readFile(setting, 'utf8').catch(() => '0');
-  return value.trim() === '1';
+async function readBridge(name: string): Promise<readonly Family[] | undefined> {
+  if (!isBridge(name)) return undefined;
+  const calls = await Promise.all(
+    programs.map(([, program]) => textOf(`/sys/class/net/${name}/bridge/nf_call_${program}`)),
+  );
+  return programs.flatMap(([family], index) => (calls[index] === '1' ? [family] : []));
+}
+
+/** undefined: the file is not there. */
+async function textOf(path: string): Promise<string | undefined> {
+  const text = await readFile(path, 'utf8').catch(() => undefined);
+  return text?.trim();
 }

@@ -36,10 +36,31 @@ export async function readNativeTables(chains: readonly NativeChain[]): Promise<
 }
 
 async function listed(family: string, name: string): Promise<NativeTable | undefined> {
+  const { json, text } = await listings(family, name);
+  return readNativeTable(json, text);
+}
+
+/** The two listings of each native table that has one of the chains. @throws {CommandError} */
+export async function readNativeListings(
+  chains: readonly NativeChain[],
+): Promise<readonly Listings[]> {
+  const names = new Map(chains.map((chain) => [`${chain.family} ${chain.table}`, chain]));
+  const found: Listings[] = [];
+  for (const { family, table } of names.values()) found.push(await listings(family, table));
+  return found;
+}
+
+/** As `nft -jn list table` and `nft -a list table` print a table. */
+export interface Listings {
+  readonly json: string;
+  readonly text: string;
+}
+
+async function listings(family: string, name: string): Promise<Listings> {
   const list = ['list', 'table', family, name];
   const [json, text] = await Promise.all([
     runCommand('nft', ['-jn', ...list], limits),
     runCommand('nft', ['-a', ...list], limits),
   ]);
-  return readNativeTable(json.stdout, text.stdout);
+  return { json: json.stdout, text: text.stdout };
 }

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { readTables } from '../../codec/iptables/iptables-words.js';
 import { wholeLines } from '../../codec/iptables/save-lines.js';
 import type { Family } from '../../core/address.js';
+import { messageOf } from '../../core/errors.js';
 import type { RuleTable } from '../../core/explain/rule-table.js';
 import { CommandError, runCommand } from '../process/exec.js';
 
@@ -37,15 +38,46 @@ export async function readRuleSets(family: Family): Promise<RuleSets> {
     hasLegacy(family).then((has) =>
       has ? saved(`${programs[family]}-legacy-save`, family, 'legacy', warnings) : [],
     ),
-    nativeChains(family, warnings),
+    nativeChains(family).catch((error: unknown) => {
+      warnings.push(
+        `nft could not be run, so tables of its own are not known: ${messageOf(error)}`,
+      );
+      return [];
+    }),
   ]);
+  return { tables: [...nft, ...legacy], native: notShown(native, family, nft), warnings };
+}
+
+/** Native chains that iptables does not show, of both families. @throws {Error} if nft or iptables cannot be asked */
+export async function readNativeChains(): Promise<NativeChain[]> {
+  const chains: NativeChain[] = [];
+  for (const family of [4, 6] as const) {
+    const warnings: string[] = [];
+    const nft = await saved(`${programs[family]}-nft-save`, family, 'nft', warnings);
+    chains.push(...notShown(await nativeChains(family), family, nft));
+  }
+  return chains;
+}
+
+function notShown(
+  native: readonly NativeChain[],
+  family: Family,
+  nft: readonly RuleTable[],
+): NativeChain[] {
   const shown = new Set(nft.map(({ name }) => name));
   const own = family === 4 ? 'ip' : 'ip6';
-  return {
-    tables: [...nft, ...legacy],
-    native: native.filter(({ family: of, table }) => of !== own || !shown.has(table)),
-    warnings,
-  };
+  return native.filter(({ family: of, table }) => of !== own || !shown.has(table));
+}
+
+/** @param text of iptables-save */
+export function tablesIn(text: string, family: Family, variant: RuleTable['variant']): RuleTable[] {
+  return readTables(wholeLines(text), family, variant);
+}
+
+/** The text of iptables-legacy-save; empty if the kernel has made no table for it, which the program would do. */
+export async function readLegacyText(family: Family): Promise<string> {
+  if (!(await hasLegacy(family))) return '';
+  return (await runCommand(`${programs[family]}-legacy-save`, ['-c'], limits)).stdout;
 }
 
 async function saved(
@@ -56,7 +88,7 @@ async function saved(
 ): Promise<RuleTable[]> {
   try {
     const { stdout } = await runCommand(program, ['-c'], limits);
-    return readTables(wholeLines(stdout), family, variant);
+    return tablesIn(stdout, family, variant);
   } catch (error) {
     if (!(error instanceof CommandError)) throw error;
     warnings.push(`${program} could not be run, so its rules are not known: ${error.message}`);
@@ -77,22 +109,16 @@ interface ListedChain {
   readonly policy?: string;
 }
 
-async function nativeChains(family: Family, warnings: string[]): Promise<NativeChain[]> {
+async function nativeChains(family: Family): Promise<NativeChain[]> {
   const families = ['inet', family === 4 ? 'ip' : 'ip6'];
-  try {
-    const { stdout } = await runCommand('nft', ['-j', 'list', 'chains'], limits);
-    const { nftables } = JSON.parse(stdout) as { nftables: { chain?: ListedChain }[] };
-    return nftables.flatMap(({ chain }) =>
-      chain?.hook !== undefined && families.includes(chain.family)
-        ? {
-            ...{ family: chain.family, table: chain.table, chain: chain.name, hook: chain.hook },
-            policy: chain.policy === 'drop' ? 'drop' : 'accept',
-          }
-        : [],
-    );
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    warnings.push(`nft could not be run, so tables of its own are not known: ${why}`);
-    return [];
-  }
+  const { stdout } = await runCommand('nft', ['-j', 'list', 'chains'], limits);
+  const { nftables } = JSON.parse(stdout) as { nftables: { chain?: ListedChain }[] };
+  return nftables.flatMap(({ chain }) =>
+    chain?.hook !== undefined && families.includes(chain.family)
+      ? {
+          ...{ family: chain.family, table: chain.table, chain: chain.name, hook: chain.hook },
+          policy: chain.policy === 'drop' ? 'drop' : 'accept',
+        }
+      : [],
+  );
 }

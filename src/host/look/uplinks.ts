@@ -1,6 +1,6 @@
 /** Interfaces by which others reach this host. */
 import { existsSync } from 'node:fs';
-import { HostAddresses } from './addresses.js';
+import { readHostAddresses } from './addresses.js';
 
 export interface Uplink {
   readonly name: string;
@@ -14,7 +14,7 @@ export interface Uplink {
  * @throws {CommandError} if `ip` cannot be run
  */
 export async function readUplinks(): Promise<readonly Uplink[]> {
-  const all = (await HostAddresses.read()).byInterface();
+  const all = (await readHostAddresses()).byInterface();
   const outer = all.filter(
     ({ name, addresses }) =>
       name !== 'lo' && addresses.length > 0 && !existsSync(`/sys/class/net/${name}/bridge`),

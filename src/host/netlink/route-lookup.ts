@@ -1,6 +1,7 @@
 /** Asks the kernel how it would route a packet, and gives the answer in the form that the simulation of packets takes. */
 import { readFoundRoute, routeRequest } from '../../codec/netlink/route-question.js';
 import type { RouteAnswer, RouteQuestion } from '../../core/explain/facts.js';
+import { refusalWords } from '../../core/explain/routes/refusals.js';
 import { NetlinkError } from './socket/netlink-error.js';
 import { NetlinkSocket, netlinkProtocol } from './socket/netlink-socket.js';
 
@@ -9,15 +10,6 @@ export interface Interfaces {
   indexOf(name: string): number | undefined;
   nameOf(index: number): string | undefined;
 }
-
-/** What the kernel's refusals of a question mean, by their errno. */
-const refusals: Readonly<Record<string, string>> = {
-  ENETUNREACH: 'there is no route',
-  EHOSTUNREACH: 'the host does not forward, or the route says unreachable',
-  EINVAL: 'the source is refused: reverse path filter, or an address that nobody may send from',
-  EXDEV: 'the source is refused: reverse path filter',
-  EACCES: 'a route prohibits it',
-};
 
 /** Types of routes by which a packet leaves the host. */
 const sendable: ReadonlySet<string> = new Set(['unicast', 'broadcast', 'multicast']);
@@ -44,7 +36,8 @@ export class RouteLookups {
       if (route === undefined)
         return { to: 'nowhere', words: 'the kernel says nothing of a route' };
       const received = inInterface !== undefined;
-      if (route.type === 'local' || (received && route.type === 'broadcast')) return { to: 'host' };
+      const isOwn = route.type === 'local' || route.type === 'anycast';
+      if (isOwn || (received && route.type === 'broadcast')) return { to: 'host' };
       const outInterface = this.interfaces.nameOf(route.outInterface ?? 0);
       if (!sendable.has(route.type) || outInterface === undefined) {
         return { to: 'nowhere', words: `the route says ${route.type}` };
@@ -52,7 +45,7 @@ export class RouteLookups {
       const { gateway } = route;
       return { to: 'interface', outInterface, ...(gateway === undefined ? {} : { gateway }) };
     } catch (error) {
-      const words = error instanceof NetlinkError ? refusals[error.code] : undefined;
+      const words = error instanceof NetlinkError ? refusalWords(error.code, question) : undefined;
       if (words === undefined) throw error;
       return { to: 'nowhere', words };
     }

@@ -1,9 +1,12 @@
 /** Makes a bundle: files with what was found out, and a manifest that lists them, what was withheld, and what failed. */
 import { createHash } from 'node:crypto';
 import { messageOf } from '../../core/errors.js';
-import { allow, type Shape } from './allowed.js';
+import { type Allowed, allow, type Shape } from './allowed.js';
 import type { Anonymiser } from './anonymise.js';
+import { allowNative } from './native-rules.js';
 import { allowRules } from './rules-text.js';
+
+export type FileShape = Shape | 'rules' | 'native';
 
 /** One thing that is found out for a bundle. */
 export interface Part {
@@ -11,8 +14,8 @@ export interface Part {
   readonly name: string;
   /** The command, file or request that the part comes from. */
   readonly source: string;
-  /** What of it may be in the bundle; `rules`: it is text of iptables-save. */
-  readonly shape: Shape | 'rules';
+  /** What of it may be in the bundle; `rules`: it is text of iptables-save, `native`: tables of nft's own. */
+  readonly shape: FileShape;
   /** Reads the part. @throws if it cannot be found out, which the manifest then says */
   read(): Promise<unknown>;
 }
@@ -49,7 +52,7 @@ export interface Manifest {
 const rule =
   'Only what tsbridge has a list of is in this bundle. Left out: environment and labels of containers (but for the compose ' +
   'project and service), command lines (but for listed flags of dockerd), settings without an entry in tsbridge’s own table, ' +
-  'comments and patterns of rules, texts of errors.';
+  'comments and patterns of rules (but for the marks by which a program’s rules are known), texts of errors.';
 
 /** @returns the files, the manifest first */
 export async function bundle(
@@ -85,7 +88,7 @@ export async function bundle(
 
 function project(
   found: unknown,
-  shape: Part['shape'],
+  shape: FileShape,
   anonymiser: Anonymiser | undefined,
 ): { readonly text: string; readonly withheld: Readonly<Record<string, number>> } {
   if (shape === 'rules') {
@@ -93,9 +96,15 @@ function project(
     if (rules === undefined) throw new Unreadable('it has a line that is not understood');
     return { text: rules.text, withheld: rules.withheld === 0 ? {} : { text: rules.withheld } };
   }
-  const { value, withheld } = allow(found, shape, anonymiser?.name);
+  const { value, withheld } =
+    shape === 'native' ? native(found) : allow(found, shape, anonymiser?.name);
   if (value === undefined) throw new Unreadable('it has another form than is known');
   return { text: `${JSON.stringify(value, null, 1)}\n`, withheld: Object.fromEntries(withheld) };
+}
+
+function native(found: unknown): Allowed {
+  const { value, withheld = new Map<string, number>() } = allowNative(found) ?? {};
+  return { value, withheld };
 }
 
 /** A failure whose message is tsbridge's own, so that it may be in the manifest. */

@@ -1,4 +1,5 @@
 /** Makes text of iptables-save fit for a bundle: takes comments and patterns out, which people write. */
+import { markIn } from '../../core/explain/marks.js';
 
 const line =
   /^(?:\*[a-z]+|COMMIT|:[A-Za-z0-9_.-]+ (?:ACCEPT|DROP|-)(?: \[\d+:\d+\])?|(?:\[\d+:\d+\] )?-A [^"']*(?:"(?:[^"\\]|\\.)*"[^"']*)*)$/;
@@ -24,12 +25,23 @@ export function allowRules(saved: string): RulesText | undefined {
     if (each.startsWith('#') || each === '') continue;
     if (!line.test(each)) return undefined;
     kept.push(
-      each.replace(valueOrFreeText, (whole, option: string | undefined) => {
-        if (option === undefined) return whole;
-        withheld += 1;
-        return `${option} withheld`;
-      }),
+      each.replace(
+        valueOrFreeText,
+        (whole, option: string | undefined, value: string | undefined) => {
+          if (option === undefined || value === undefined) return whole;
+          const instead = option === '--comment' ? allowComment(value) : 'withheld';
+          if (instead !== value) withheld += 1;
+          return `${option} ${instead}`;
+        },
+      ),
     );
   }
   return { text: `${kept.join('\n')}\n`, withheld };
+}
+
+/** Of a comment, only the mark of a program that is known, by which one sees whose rule it is. */
+function allowComment(value: string): string {
+  const mark = markIn(value);
+  if (mark === undefined) return 'withheld';
+  return /^[A-Za-z0-9:_-]+$/.test(mark) ? mark : `"${mark}"`;
 }

@@ -96,17 +96,75 @@ export const linksShape: Shape = [
   {
     ...{ ifindex: 'number', ifname: 'word', flags: ['word'], mtu: 'number', operstate: 'word' },
     ...{ master: 'word', link_type: 'word', address: 'word', link_netnsid: 'number' },
-    linkinfo: { info_kind: 'word', info_slave_kind: 'word' },
-    addr_info: [{ family: 'word', local: 'word', prefixlen: 'number', scope: 'word' }],
+    linkinfo: {
+      ...{ info_kind: 'word', info_slave_kind: 'word' },
+      info_data: { nf_call_iptables: 'scalar', nf_call_ip6tables: 'scalar' },
+    },
+    addr_info: [
+      { family: 'word', local: 'word', prefixlen: 'number', scope: 'word', secondary: 'boolean' },
+    ],
   },
 ];
 
 export const routesShape: Shape = [
   {
-    ...{ type: 'word', dst: 'word', gateway: 'word', dev: 'word', protocol: 'word' },
-    ...{ scope: 'word', prefsrc: 'word', metric: 'number', table: 'word', flags: ['word'] },
+    ...{ type: 'word', dst: 'word', from: 'word', tos: 'scalar', gateway: 'word', dev: 'word' },
+    ...{ protocol: 'scalar', scope: 'scalar', prefsrc: 'word', metric: 'number', table: 'scalar' },
+    ...{ flags: ['word'], nexthops: [{ gateway: 'word', dev: 'word', flags: ['word'] }] },
   },
 ];
+
+/** `others` are the names of what else a rule asks for. */
+export const routingRulesShape: Shape = [
+  {
+    ...{ priority: 'number', not: 'word', src: 'word', srclen: 'number', dst: 'word' },
+    ...{ dstlen: 'number', iif: 'word', oif: 'word', fwmark: 'scalar', fwmask: 'scalar' },
+    ...{ tos: 'scalar', ipproto: 'scalar', sport: 'number', sport_start: 'number' },
+    ...{ sport_end: 'number', dport: 'number', dport_start: 'number', dport_end: 'number' },
+    ...{ table: 'scalar', action: 'word', goto: 'scalar', suppress_prefixlen: 'number' },
+    ...{ protocol: 'scalar', others: ['word'] },
+  },
+];
+
+/** Settings of the kernel for one interface, or `all`. */
+export const linkSettingsShape: Shape = [
+  {
+    name: 'word',
+    ipv4: {
+      ...{ rp_filter: 'number', forwarding: 'number', route_localnet: 'number' },
+      ...{ accept_local: 'number', send_redirects: 'number', src_valid_mark: 'number' },
+    },
+    ipv6: { force_forwarding: 'number' },
+  },
+];
+
+export const ipSetsShape: Shape = [
+  {
+    ...{ name: 'word', type: 'word', family: 'number', isUnread: 'boolean' },
+    entries: [{ entry: 'word', excluded: 'boolean' }],
+  },
+];
+
+export const inventoryShape: Shape = {
+  networks: [
+    {
+      ...{ id: 'word', bridge: 'word', subnets: ['word'], mtu: 'number', internal: 'boolean' },
+      ...{ phase: 'word', test: 'boolean' },
+    },
+  ],
+  endpoints: [
+    {
+      ...{ id: 'word', network: 'word', ipv4: 'word', ipv6: 'word', mac: 'word', veth: 'word' },
+      phase: 'word',
+      ports: [
+        {
+          ...{ protocol: 'word', hostIp: 'word', hostPort: 'number', containerIp: 'word' },
+          ...{ containerPort: 'number', path: 'word', by: 'word' },
+        },
+      ],
+    },
+  ],
+};
 
 export const versionsShape: Shape = {
   ...{ tsbridge: 'word', node: 'word', kernel: 'word', machine: 'word' },

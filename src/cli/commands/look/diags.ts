@@ -13,7 +13,6 @@ import { readVersion } from '../../../version.js';
 import { AdminError } from '../../admin-client.js';
 import { daemonText } from '../../daemon-text.js';
 import { reportCommand } from '../../define.js';
-import { diagsParts } from '../../diags-parts.js';
 import { joined, plain } from '../../output/fit.js';
 import type { DiagsItem } from '../../schemas/diags.js';
 import { flag, optional } from '../../table/entry.js';
@@ -25,7 +24,8 @@ export const diagsCommand = reportCommand({
   about: [
     'A .tar.gz that only its owner can read. manifest.json comes first: each file with its source, size and hash, what was ' +
       'withheld from it, and what could not be found out. Only what is on a list of tsbridge’s own is in it; environment, labels, ' +
-      'command lines and comments of rules are not. Look at it before you send it: --preview prints the manifest.',
+      'command lines and comments of rules are not, but for the marks by which one sees whose rules they are. Look at it before ' +
+      'you send it: --preview prints the manifest. tsbridge explain --from answers from it, on any other host.',
   ],
   words: {},
   flags: {
@@ -52,6 +52,10 @@ export const diagsCommand = reportCommand({
   schema: 'diags',
   timeoutMs: 60_000,
   async ask({ flags, config, request, timeoutMs }) {
+    const [{ diagsParts }, { readInventory }] = await Promise.all([
+      import('../../diags-parts.js'),
+      import('../../inventory/read.js'),
+    ]);
     const at = asOfNow();
     const version = await readVersion();
     const hidden = flags.anonymise ? { anonymiser: anonymiser(randomBytes(32)) } : {};
@@ -60,6 +64,7 @@ export const diagsCommand = reportCommand({
       config,
       (method, path) => request(method, path),
       async (path) => (await daemonText({ runtimeDir, timeoutMs }, path)).text,
+      () => readInventory({ config, request: (method, path) => request(method, path) }),
     );
     const { manifest, files } = await bundle(parts, { at, version, ...hidden });
     const name = `tsbridge-diags-${flags.anonymise ? 'host' : hostname()}-${at.replace(/[-:]|\.\d+/g, '')}.tar.gz`;

@@ -19,8 +19,6 @@ import {
 import { reportCommand } from '../../define.js';
 import { bridgedItem, itemOf } from '../../explain/items.js';
 import { unseen } from '../../explain/unseen.js';
-import { noNamesView } from '../../inventory/names.js';
-import { openInventory } from '../../inventory/open.js';
 import { joined, plain } from '../../output/fit.js';
 import type { ExplainItem } from '../../schemas/explain.js';
 import { flag, optional, required, several } from '../../table/entry.js';
@@ -68,6 +66,8 @@ export const explainCommand = reportCommand({
     'A flow that is there already is not asked about again: rules of nat hold for its first packet alone, and many rule sets ' +
       'accept all that is established. So the kernel is asked whether it tracks a flow with these very addresses and ports ' +
       '(--sport), and if so, both are told: what becomes of its packets, and of those of a new flow.',
+    'With --from, the same is said of the host that a bundle of tsbridge diags is from, when it was written. A bundle does not ' +
+      'have the flows that the kernel tracked: the answer is about a new one, and with --sport, both are told, as neither is known.',
     'It says what this host decides; what happens before and after it, in a cloud or a container, it cannot see.',
   ],
   words: {
@@ -84,6 +84,10 @@ export const explainCommand = reportCommand({
     reply: flag('also what becomes of the answer to the packet'),
     with: several(supposed, 'as if iptables had this rule, too; nothing is changed'),
     without: several(removed, 'as if iptables did not have this rule; nothing is changed'),
+    from: optional(
+      filePath,
+      'of the host that this bundle of tsbridge diags is from, instead of this one; nothing of this host is asked',
+    ),
     rules: flag('every rule that the packet meets, not only those that decide'),
     svg: optional(filePath, 'also draw its way, as a picture in this file'),
   },
@@ -98,13 +102,17 @@ export const explainCommand = reportCommand({
     { line: 'tsbridge explain web 1.1.1.1:443 --reply', does: 'and does the answer come back?' },
     { line: 'tsbridge explain host 127.0.0.1:8080', does: 'and from this host itself?' },
     {
+      line: 'tsbridge explain elsewhere :8080 --from ticket.tar.gz',
+      does: 'and on the host that the bundle is from?',
+    },
+    {
       line: 'tsbridge explain elsewhere :8080 --svg /root/way.svg',
       does: 'with a picture, for a ticket',
     },
   ],
   exits: {
     ok: 'it is let through, to this host or out of it',
-    failed: 'the rules or routes of this host could not be read',
+    failed: 'the rules or routes of the host could not be read, or the bundle is none',
     usage: 'wrong command line, or a place that is not there',
     differs: 'it is dropped, rejected or lost',
     unclear: 'it depends on what cannot be known here',
@@ -112,57 +120,50 @@ export const explainCommand = reportCommand({
   schema: 'explain',
   async ask(call) {
     const { words, flags } = call;
-    const [
-      { HostAnswers },
-      { knownFlow },
-      { readRuleSets },
-      { readNativeTables },
-      { Resolver },
-      { explainHere },
-    ] = await Promise.all([
-      import('../../../host/look/host-answers.js'),
-      import('../../../host/look/known-flow.js'),
-      import('../../../host/look/rule-sets.js'),
-      import('../../../host/look/native-tables.js'),
+    const [{ Resolver }, { explainHere }, { bundledHost, thisHost }] = await Promise.all([
       import('../../explain/resolve.js'),
       import('../../explain/ask-host.js'),
+      import('../../explain/sources.js'),
     ]);
     const named = [words.from, words.to.place].some((each) => each?.kind === 'container');
-    const { view, head } = named
-      ? await openInventory(call, { inside: false, counters: false })
-      : { view: undefined, head: withoutNames };
-    const host = await HostAnswers.open();
+    const source =
+      flags.from === undefined
+        ? await thisHost(call, named)
+        : await bundledHost(flags.from, flags.sport !== undefined);
+    const { answers, view, head } = source;
     try {
       const family = flags.ipv6 ? 6 : 4;
       const sourcePort = flags.sport ?? 40_000;
-      const packet = await new Resolver(host, view).packet({ ...words, family, sourcePort });
-      const bridge = await host.bridgePast(packet);
-      if (bridge !== undefined) {
-        const items = [bridgedItem(packet, bridge)];
+      const asked = await new Resolver(answers, view).packet({ ...words, family, sourcePort });
+      const { past, packet } = await answers.onBridge(asked);
+      if (past !== undefined) {
+        const items = [bridgedItem(packet, past)];
         await draw(items, flags.svg);
         return { ...head, items };
       }
-      const rules = await readRuleSets(packet.family);
-      const native = await readNativeTables(rules.native);
-      const tables = [...supposedTables(rules.tables, packet.family, flags), ...native.tables];
+      const rules = await source.rules(packet.family);
+      const tables = [...supposedTables(rules.tables, packet.family, flags), ...rules.native];
       const detail = flags.rules ? 'rules' : 'hooks';
-      const known = await knownFlow(packet);
+      const known = await source.knownFlow(packet);
       const item = async (of: ExplainItem['of'], each: Packet) => {
-        const explanation = await explainHere(tables, each, host);
-        const hidden = unseen(native.unread, explanation);
+        const explanation = await explainHere(tables, each, answers);
+        const hidden = unseen(rules.unread, explanation);
         return { explanation, item: itemOf(of, explanation, each, hidden, detail) };
       };
       const items: ExplainItem[] = [];
       const first = await item('packet', known === undefined ? packet : { ...packet, known });
-      items.push({ ...first.item, text: [...supposedWords(flags), ...first.item.text] });
-      if (known !== undefined) items.push((await item('new-flow', packet)).item);
+      const before = [...source.words, ...supposedWords(flags)];
+      items.push({ ...first.item, text: [...before, ...first.item.text] });
+      if (known !== undefined && known !== 'unknown') {
+        items.push((await item('new-flow', packet)).item);
+      }
       const answered = first.explanation.alternatives.map(answerTo).find((each) => each);
       if (flags.reply && answered !== undefined) items.push((await item('reply', answered)).item);
-      const warnings = [...head.warnings, ...rules.warnings, ...native.warnings];
+      const warnings = [...head.warnings, ...rules.warnings];
       await draw(items, flags.svg);
       return { ...head, warnings, items };
     } finally {
-      host.close();
+      answers.close();
     }
   },
   show: ({ items }) =>
@@ -214,9 +215,6 @@ function supposedTables(
     throw error;
   }
 }
-
-/** Stands in place of names where no container was named: neither the daemon nor the engine is asked then. */
-const withoutNames = { source: 'host', warnings: [], names: noNamesView.state } as const;
 
 /** Writes the picture of all items, if there is to be one. */
 async function draw(items: readonly ExplainItem[], file: string | undefined): Promise<void> {

@@ -1,0 +1,88 @@
+/** Files of a bundle as values: each is held to the list of what may be in it, by which it was written. */
+import { allow } from '../../../operator/diags/allowed.js';
+import { allowNative } from '../../../operator/diags/native-rules.js';
+import { allowRules } from '../../../operator/diags/rules-text.js';
+import { type Archive, BadBundle, parse } from './archive.js';
+import { type ExplainedFile, explainedFiles } from './files.js';
+
+/** What each file has, for sentences. */
+const contents: Readonly<Partial<Record<ExplainedFile, string>>> = {
+  'rules-ipv4.txt': 'rules of iptables are not known',
+  'rules-ipv6.txt': 'rules of ip6tables are not known',
+  'rules-ipv4-legacy.txt': 'rules of iptables-legacy are not known',
+  'rules-ipv6-legacy.txt': 'rules of ip6tables-legacy are not known',
+  'rules-native.json': 'tables that nft itself made are not known',
+  'ip-sets.json': 'ipsets are not known',
+  'names.json': 'names of containers are not known',
+  'inventory.json': 'networks and containers of tsbridge are not known',
+};
+
+export class BundleFiles {
+  readonly #missing = new Set<string>();
+
+  constructor(
+    private readonly path: string,
+    private readonly archive: Archive,
+  ) {}
+
+  /** What is not in the bundle of what was asked for, a sentence each. */
+  get missing(): string[] {
+    return [...this.#missing];
+  }
+
+  /** @throws {BadBundle} if it is not there */
+  required(name: ExplainedFile): unknown {
+    const text = this.archive.files.get(name);
+    if (text !== undefined) return this.#read(name, text);
+    const why = this.archive.failed.get(name) ?? 'an earlier version of tsbridge wrote it';
+    throw new BadBundle(`${this.path} has no ${name} (${why}): nothing can be explained from it`);
+  }
+
+  /** If it could not be read on the host, as if there were nothing. @throws {BadBundle} from an earlier version */
+  optional(name: ExplainedFile, nothing: unknown): unknown {
+    const why = this.archive.failed.get(name);
+    if (why === undefined || this.archive.files.has(name)) return this.required(name);
+    this.#missing.add(`${contents[name]}: ${name} is not in the bundle (${why})`);
+    return nothing;
+  }
+
+  /**
+   * Other addresses in place of the host's keep their first bits, not their order, so that a range of addresses or a
+   * short prefix means others than it did. @throws {BadBundle} if rules have one
+   */
+  refuseRanges(): void {
+    if (!this.archive.anonymised) return;
+    for (const [name, text] of this.archive.files) {
+      if (!name.startsWith('rules-')) continue;
+      if (!ranges.some((range) => range.test(text))) continue;
+      const words = `${this.path} is anonymised, and ${name} has ranges of addresses or prefixes below 8 bits`;
+      throw new BadBundle(`${words}: they mean others now; make a bundle without --anonymise`);
+    }
+  }
+
+  #read(name: ExplainedFile, text: string): unknown {
+    const shape = explainedFiles[name];
+    const refuse = (why: string) =>
+      new BadBundle(`${this.path} is no bundle of tsbridge diags: ${why}`);
+    const strange = refuse(`${name} has what tsbridge diags does not write`);
+    if (shape === 'rules') {
+      if (/[^\P{Cc}\n]/u.test(text) || allowRules(text)?.withheld !== 0) throw strange;
+      return text;
+    }
+    const value = parse(text, name, refuse);
+    const allowed = shape === 'native' ? allowNative(value) : allow(value, shape);
+    const isWhole = allowed?.value !== undefined && allowed.withheld.size === 0;
+    if (!isWhole || Array.isArray(value) !== Array.isArray(shape === 'native' ? [] : shape)) {
+      throw strange;
+    }
+    return allowed.value;
+  }
+}
+
+const ranges = [
+  /(?:\d{1,3}\.){3}\d{1,3}-(?:\d{1,3}\.){3}\d{1,3}/,
+  /[0-9a-f]:[0-9a-f:]*-[0-9a-f]+:/i,
+  /(?:\d{1,3}\.){3}\d{1,3}\/[1-7]\b/,
+  /"range": ?\[\s*"/,
+  /"len": ?[1-7]\b/,
+];

@@ -1,0 +1,58 @@
+/** The files of a bundle from which `tsbridge explain --from` answers: their names, and what may be in them. */
+import type { Shape } from '../../../operator/diags/allowed.js';
+import type { FileShape } from '../../../operator/diags/bundle.js';
+import {
+  inventoryShape,
+  ipSetsShape,
+  linkSettingsShape,
+  linksShape,
+  namesShape,
+  routesShape,
+  routingRulesShape,
+} from '../../../operator/diags/shapes.js';
+
+/** Settings of the kernel that networks depend on, below /proc/sys. */
+export const sysctls = [
+  'net/ipv4/ip_forward',
+  'net/ipv4/ip_local_port_range',
+  'net/ipv4/conf/all/rp_filter',
+  'net/ipv4/conf/all/route_localnet',
+  'net/ipv6/conf/all/forwarding',
+  'net/ipv6/conf/all/disable_ipv6',
+  'net/bridge/bridge-nf-call-iptables',
+  'net/bridge/bridge-nf-call-ip6tables',
+  'net/netfilter/nf_conntrack_max',
+] as const;
+
+/** Settings of single interfaces, by which they are routed. */
+export const linkSettings = {
+  ipv4: [
+    ...(['rp_filter', 'forwarding', 'route_localnet'] as const),
+    ...(['accept_local', 'send_redirects', 'src_valid_mark'] as const),
+  ],
+  ipv6: ['force_forwarding'],
+} as const;
+
+export const sysctlsShape: Shape = Object.fromEntries(
+  sysctls.map((path) => [path, ['word'] as const]),
+);
+
+export const explainedFiles = {
+  'rules-ipv4.txt': 'rules',
+  'rules-ipv6.txt': 'rules',
+  'rules-ipv4-legacy.txt': 'rules',
+  'rules-ipv6-legacy.txt': 'rules',
+  'rules-native.json': 'native',
+  'ip-sets.json': ipSetsShape,
+  'links.json': linksShape,
+  'link-settings.json': linkSettingsShape,
+  'sysctls.json': sysctlsShape,
+  'routes-ipv4.json': routesShape,
+  'routes-ipv6.json': routesShape,
+  'routing-rules-ipv4.json': routingRulesShape,
+  'routing-rules-ipv6.json': routingRulesShape,
+  'inventory.json': inventoryShape,
+  'names.json': namesShape,
+} as const satisfies Readonly<Record<string, FileShape>>;
+
+export type ExplainedFile = keyof typeof explainedFiles;

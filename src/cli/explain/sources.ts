@@ -1,0 +1,89 @@
+/** Where `tsbridge explain` has its knowledge from: this host as it is now, or a bundle. */
+import type { Family } from '../../core/address.js';
+import type { NativeTable } from '../../core/explain/native/native-table.js';
+import type { Flow, Packet } from '../../core/explain/packet.js';
+import type { RuleTable } from '../../core/explain/rule-table.js';
+import type { HostAnswers } from '../../host/look/host-answers.js';
+import type { NativeChain } from '../../host/look/rule-sets.js';
+import type { Call, CallFlags } from '../call.js';
+import { noNamesView } from '../inventory/names.js';
+import { openInventory } from '../inventory/open.js';
+import type { InventoryView } from '../inventory/view.js';
+import type { Report } from '../output/envelope.js';
+import type { Parameters } from '../table/entry.js';
+
+export interface Rules {
+  readonly tables: readonly RuleTable[];
+  readonly native: readonly NativeTable[];
+  /** Native chains that could not be read. */
+  readonly unread: readonly NativeChain[];
+  readonly warnings: readonly string[];
+}
+
+export interface ExplainSource {
+  readonly answers: HostAnswers;
+  /** undefined: nobody asked for names. */
+  readonly view: InventoryView | undefined;
+  readonly head: Pick<Report<never>, 'source' | 'warnings' | 'names'>;
+  /** What the reader has to know first, a line each. */
+  readonly words: readonly string[];
+  rules(family: Family): Promise<Rules>;
+  /** The flow that the packet belongs to already. */
+  knownFlow(packet: Packet): Promise<Flow | 'unknown' | undefined>;
+}
+
+/** @param named a place of the question is a container */
+export async function thisHost<Words extends Parameters, Flags extends Parameters>(
+  call: Call<Words, Flags & CallFlags>,
+  named: boolean,
+): Promise<ExplainSource> {
+  const [{ HostAnswers }, { knownFlow }, { readRuleSets }, { readNativeTables }] =
+    await Promise.all([
+      import('../../host/look/host-answers.js'),
+      import('../../host/look/known-flow.js'),
+      import('../../host/look/rule-sets.js'),
+      import('../../host/look/native-tables.js'),
+    ]);
+  const { view, head } = named
+    ? await openInventory(call, { inside: false, counters: false })
+    : { view: undefined, head: withoutNames };
+  return {
+    ...{ view, head, words: [] },
+    answers: await HostAnswers.open(),
+    async rules(family) {
+      const { tables, native: chains, warnings } = await readRuleSets(family);
+      const native = await readNativeTables(chains);
+      return {
+        ...{ tables, native: native.tables, unread: native.unread },
+        warnings: [...warnings, ...native.warnings],
+      };
+    },
+    knownFlow,
+  };
+}
+
+/** Stands in place of names where no container was named: neither the daemon nor the engine is asked then. */
+const withoutNames = { source: 'host', warnings: [], names: noNamesView.state } as const;
+
+/**
+ * @param ofOneFlow the question is about one port that the packet comes from, so that an earlier flow may have had it
+ * @throws {BadBundle}
+ */
+export async function bundledHost(path: string, ofOneFlow: boolean): Promise<ExplainSource> {
+  const { openBundle } = await import('./bundle/host.js');
+  const { answers, view, at, warnings, tables } = await openBundle(path);
+  const words = `As of ${at}, by a bundle${ofOneFlow ? '' : ', of a new flow: it does not have the flows that were there'}.`;
+  return {
+    ...{ answers, view, words: [words, ''] },
+    head: { source: 'bundle', warnings, names: view.names.state },
+    async rules(family) {
+      const all = tables(family);
+      return {
+        tables: all.filter((table): table is RuleTable => table.variant !== 'native'),
+        native: all.filter((table): table is NativeTable => table.variant === 'native'),
+        ...{ unread: [], warnings: [] },
+      };
+    },
+    knownFlow: async () => (ofOneFlow ? 'unknown' : undefined),
+  };
+}
