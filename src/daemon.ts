@@ -26,6 +26,7 @@ import { GenerationChoice } from './driver/rules/generation-choice.js';
 import { ContainerRoutes } from './driver/state/container-routes.js';
 import { HostRoutes } from './driver/state/host-routes.js';
 import { KeyedLocks } from './driver/state/locks.js';
+import { NeighbourProxies } from './driver/state/neighbour-proxies.js';
 import { Registry } from './driver/state/registry.js';
 import { Removals } from './driver/state/removals.js';
 import { StrayFlows } from './driver/state/stray-flows.js';
@@ -39,6 +40,7 @@ import { Monitor } from './host/monitor.js';
 import { ConntrackNetlink } from './host/netlink/conntrack.js';
 import { HostRoutesNetlink } from './host/netlink/host-routes.js';
 import { LinksNetlink } from './host/netlink/links.js';
+import { NeighboursNetlink } from './host/netlink/neighbours.js';
 import { SandboxRoutesNetlink } from './host/netlink/sandbox-routes.js';
 import { ShapingNetlink } from './host/netlink/shaping.js';
 import { garbageCollector } from './host/process/garbage.js';
@@ -252,6 +254,7 @@ async function buildWorld(
     links,
     shaping: new ShapingNetlink(),
     hostRoutes: new HostRoutes(new HostRoutesNetlink(), registry),
+    neighbourProxies: new NeighbourProxies(new NeighboursNetlink(), sysctls, registry),
     containerRoutes: new ContainerRoutes(new SandboxRoutesNetlink(libc), registry, log),
     removals: new Removals(links, log),
     strayFlows: new StrayFlows(hostPorts, conntrack, log),

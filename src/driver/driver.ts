@@ -121,6 +121,7 @@ export class BridgeDriver implements NetworkDriver {
   async #addRoutes(state: EndpointState): Promise<void> {
     try {
       await this.world.hostRoutes.addOfEndpoint(state);
+      await this.world.neighbourProxies.addOf(state);
     } catch (error) {
       throw wrapError(`joining endpoint ${labelOf(state)}`, error, 'route-failed');
     }

@@ -18,6 +18,7 @@ import type { DriverSettings } from './settings.js';
 import type { ContainerRoutes } from './state/container-routes.js';
 import type { HostRoutes } from './state/host-routes.js';
 import type { KeyedLocks } from './state/locks.js';
+import type { NeighbourProxies } from './state/neighbour-proxies.js';
 import type { Registry } from './state/registry.js';
 import type { Removals } from './state/removals.js';
 import type { StrayFlows } from './state/stray-flows.js';
@@ -32,6 +33,7 @@ export interface World {
   readonly shaping: Shaping;
   readonly hostRoutes: HostRoutes;
   readonly containerRoutes: ContainerRoutes;
+  readonly neighbourProxies: NeighbourProxies;
   readonly sandboxes: Sandboxes;
   readonly processes: Processes;
   readonly sysctls: Sysctls;

@@ -25,6 +25,7 @@ import type { DriverSettings } from '../../src/driver/settings.js';
 import { ContainerRoutes } from '../../src/driver/state/container-routes.js';
 import { HostRoutes } from '../../src/driver/state/host-routes.js';
 import { KeyedLocks } from '../../src/driver/state/locks.js';
+import { NeighbourProxies } from '../../src/driver/state/neighbour-proxies.js';
 import { Registry } from '../../src/driver/state/registry.js';
 import { Removals } from '../../src/driver/state/removals.js';
 import { StrayFlows } from '../../src/driver/state/stray-flows.js';
@@ -36,6 +37,7 @@ import { FakeFirewall } from './fake-firewall.js';
 import { FakeHostPorts } from './fake-host-ports.js';
 import { FakeLinks } from './fake-links.js';
 import { FakeMapTables } from './fake-map-tables.js';
+import { FakeNeighbours } from './fake-neighbours.js';
 import { FakeRoutes } from './fake-routes.js';
 import { FakeSandboxRoutes } from './fake-sandboxes.js';
 import { FakeShaping } from './fake-shaping.js';
@@ -149,6 +151,7 @@ export interface FakeHost {
   readonly shaping: FakeShaping;
   readonly routes: FakeRoutes;
   readonly sandboxRoutes: FakeSandboxRoutes;
+  readonly neighbours: FakeNeighbours;
   readonly firewall: FakeFirewall;
   readonly sysctls: FakeSysctls;
   readonly conntrack: FakeConntrack;
@@ -186,6 +189,7 @@ export function makeHost(): FakeHost {
     links,
     shaping: new FakeShaping(links, faults),
     routes: new FakeRoutes(links, faults),
+    neighbours: new FakeNeighbours(faults),
     sandboxRoutes: new FakeSandboxRoutes(faults),
     firewall: new FakeFirewall(),
     sysctls: new FakeSysctls(faults),
@@ -222,6 +226,9 @@ export function makeHost(): FakeHost {
       links,
       shaping: interpose('shaping', host.shaping),
       hostRoutes: new HostRoutes(interpose('routes', host.routes), registry),
+      neighbourProxies: new NeighbourProxies(
+        ...([interpose('neighbours', host.neighbours), host.sysctls, registry] as const),
+      ),
       containerRoutes: new ContainerRoutes(host.sandboxRoutes, registry, log, {
         attempts: 20,
         pauseMs: 1,
@@ -265,6 +272,7 @@ export function stateOf(host: FakeHost) {
     links: [...host.links.links.keys()].sort(),
     limits: host.shaping.dump(),
     routes: host.routes.dump(),
+    proxies: host.neighbours.dump(),
     rules: host.firewall.dump(),
     maps: host.maps.dump(),
     ports: [...host.hostPorts.held.keys()].sort(),

@@ -2,6 +2,7 @@
 import { inFreshNamespace, run } from '../process/netns.js';
 
 inFreshNamespace();
+const { writeFileSync } = await import('node:fs');
 const { setTimeout } = await import('node:timers/promises');
 const { default: t } = await import('tap');
 const { HostRoutesNetlink } = await import('../../src/host/netlink/host-routes.js');
@@ -9,6 +10,7 @@ const { Monitor } = await import('../../src/host/monitor.js');
 const { SandboxRoutesNetlink } = await import('../../src/host/netlink/sandbox-routes.js');
 const { loadLibc } = await import('../../src/host/process/libc.js');
 const { planContainerRoutes } = await import('../../src/core/network/container-routes.js');
+const { NeighboursNetlink } = await import('../../src/host/netlink/neighbours.js');
 const { RecordingLog } = await import('../fakes/recording-log.js');
 const { parseCidr, parseIp } = await import('../../src/core/address.js');
 const { routeText } = await import('../../src/core/network/routes.js');
@@ -226,4 +228,54 @@ t.test('routes inside of a sandbox, as soon as the interface is up there', async
   const unit = new SandboxRoutesNetlink({ ...libc, setNetworkNamespace: forbidden });
   t.teardown(() => unit.close());
   t.match(unit.obstacle(), /may not enter containers \(operation not permitted .*CAP_SYS_ADMIN/);
+});
+
+t.test('the host answers neighbours for a container', async (t) => {
+  const neighbours = new NeighboursNetlink();
+  t.teardown(() => neighbours.close());
+  t.equal(await neighbours.uplink(), undefined);
+  run('ip', ['netns', 'add', 'lan']);
+  run('ip', ['link', 'add', 'up0', 'up', 'type', 'veth', 'peer', 'name', 'lan0']);
+  run('ip', ['link', 'set', 'lan0', 'netns', 'lan']);
+  const at = (namespace: string, ...args: string[]) => run('ip', ['-n', namespace, ...args]);
+  at('lan', 'address', 'add', 'fd00:6::99/64', 'dev', 'lan0', 'nodad');
+  at('lan', 'link', 'set', 'lan0', 'up');
+  run('ip', ['address', 'add', 'fd00:6::1/64', 'dev', 'up0', 'nodad']);
+  run('ip', ['route', 'add', 'default', 'via', 'fd00:6::99']);
+  t.equal(await neighbours.uplink(), 'up0');
+  // The container's subnet is a part of what the LAN takes for its own link.
+  run('ip', ['address', 'add', 'fd00:6:0:0:c::1/80', 'dev', 'br-r', 'nodad']);
+  run('ip', ['link', 'set', 'veth-h', 'master', 'br-r']);
+  at('box', 'address', 'add', 'fd00:6:0:0:c::2/80', 'dev', 'eth0', 'nodad');
+  at('box', '-6', 'route', 'replace', 'default', 'via', 'fd00:6:0:0:c::1', 'metric', '1');
+  for (const name of ['conf/all/forwarding', 'conf/up0/proxy_ndp']) {
+    writeFileSync(`/proc/sys/net/ipv6/${name}`, '1');
+  }
+  writeFileSync('/proc/sys/net/ipv6/neigh/up0/proxy_delay', '0');
+  const script = `
+    const socket = require('node:net').connect({ host: 'fd00:6:0:0:c::2', port: 9, timeout: 3000 });
+    socket.on('error', (error) => console.log(error.code));
+    socket.on('timeout', () => socket.destroy(Object.assign(new Error(), { code: 'timeout' })));`;
+  const connect = () =>
+    run('ip', ['netns', 'exec', 'lan', process.execPath, '--eval', script]).trim();
+  t.match(connect(), /timeout|EHOSTUNREACH/, 'nobody answers for it');
+  const proxy = { address: parseIp('fd00:6:0:0:c::2') as never, device: 'up0' };
+  await neighbours.addProxy(proxy);
+  await neighbours.addProxy(proxy);
+  t.equal(connect(), 'ECONNREFUSED', 'by the container');
+  run('ip', ['neigh', 'add', 'proxy', 'fd00:6::77', 'dev', 'up0']);
+  t.strictSame(
+    [...(await neighbours.proxies())].sort((a, b) => (a.address < b.address ? -1 : 1)),
+    [
+      { address: 'fd00:6::77', device: 'up0', isOurs: false },
+      { address: 'fd00:6::c:0:0:2', device: 'up0', isOurs: true },
+    ],
+  );
+  t.match(run('ip', ['-6', 'neigh', 'show', 'proxy']), /fd00:6::c:0:0:2 dev up0 +proxy proto 201/);
+  await neighbours.removeProxy(proxy);
+  await neighbours.removeProxy(proxy);
+  t.equal((await neighbours.proxies()).length, 1);
+  await t.rejects(neighbours.addProxy({ ...proxy, device: 'none' }), {
+    message: 'answering for fd00:6::c:0:0:2 dev none: there is no interface none',
+  });
 });

@@ -79,6 +79,9 @@ export interface ContainerGateway {
   readonly metric?: number;
 }
 
+/** `tsbridge.ndp_proxy`: the interface, or the one of the host's default route. */
+export type NdpProxy = InterfaceName | 'uplink';
+
 /** Who may reach containers at their own addresses: a prefix, or what comes in by an interface of the host. */
 export type AcceptedSource = Cidr | { readonly interface: InterfaceName };
 
@@ -141,6 +144,8 @@ export interface NetworkSpec extends Families {
   readonly acceptFrom?: readonly AcceptedSource[];
   /** What a routing daemon of the host may tell others; absent: the subnet. */
   readonly announce?: Announcement;
+  /** Where the host answers neighbours for containers' IPv6 addresses; absent: nowhere. */
+  readonly ndpProxy?: NdpProxy;
   /** What may pass, and with which source address; absent: as Docker's rules say. */
   readonly passage?: Passage;
 }

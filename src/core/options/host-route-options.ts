@@ -8,10 +8,12 @@ import {
   parseIp,
   sameCidr,
 } from '../address.js';
+import { parseInterfaceName } from '../names.js';
 import {
   type Announcement,
   type Families,
   familyIn,
+  type NdpProxy,
   type NetworkSpec,
   type RemoteRoute,
 } from '../network/network.js';
@@ -22,6 +24,7 @@ import { type OptionMap, OptionReader } from './option-reader.js';
 export const hostRouteOptions = {
   remoteRoutes: 'tsbridge.remote_routes',
   announce: 'tsbridge.announce',
+  ndpProxy: 'tsbridge.ndp_proxy',
 } as const;
 
 export const hostRoutesOption = 'tsbridge.host_routes';
@@ -51,8 +54,55 @@ export function readRemoteRoutes(read: OptionReader): readonly RemoteRoute[] | u
   });
 }
 
-/** Adds a problem for each route that cannot be: of the network's own subnet, or twice to one destination. */
-export function refuseRemoteRoutes(
+/** `uplink`, or the name of an interface; undefined if the option is not given. */
+export function readNdpProxy(read: OptionReader): NdpProxy | undefined {
+  return read.parsed(
+    hostRouteOptions.ndpProxy,
+    (text) => (text === 'uplink' ? text : parseInterfaceName(text)),
+    "not an interface name: use that of the host's interface on which neighbours ask, or uplink",
+  );
+}
+
+/** The parts of a network's request that its host routes have to fit. */
+interface HostRoutedNetwork {
+  readonly families: Families;
+  readonly internal: boolean;
+  readonly labels: {
+    readonly unmanaged: boolean;
+    readonly remoteRoutes: readonly RemoteRoute[] | undefined;
+    readonly announce: Announcement | undefined;
+    readonly ndpProxy: NdpProxy | undefined;
+  };
+}
+
+/** Adds a problem for each option that makes routes of the host, or answers there, and cannot go with the network. */
+export function refuseHostRoutes(
+  { families, internal, labels }: HostRoutedNetwork,
+  problems: Problems,
+): void {
+  const { unmanaged, remoteRoutes = [], announce, ndpProxy } = labels;
+  refuseRemoteRoutes(remoteRoutes, families, problems);
+  if (announce !== undefined && announce !== 'subnet' && unmanaged) {
+    problems.add(
+      `${hostRouteOptions.announce}=${announce} cannot go with tsbridge.bridge=unmanaged: containers have addresses ` +
+        'of the LAN, which others know without a route: leave it out',
+    );
+  }
+  if (ndpProxy === undefined) return;
+  const why = unmanaged
+    ? 'tsbridge.bridge=unmanaged: containers of the LAN answer for themselves; leave it out'
+    : internal
+      ? '--internal, where nothing passes: leave it out'
+      : families.ipv6 === undefined
+        ? 'a network without IPv6: add --ipv6 and an IPv6 --subnet, or leave it out'
+        : undefined;
+  if (why !== undefined) {
+    problems.add(`${hostRouteOptions.ndpProxy}=${ndpProxy} cannot go with ${why}`);
+  }
+}
+
+/** Routes of the network's own subnet, or twice to one destination. */
+function refuseRemoteRoutes(
   routes: readonly RemoteRoute[],
   families: Families,
   problems: Problems,
@@ -71,19 +121,6 @@ export function refuseRemoteRoutes(
       problems.add(`${what}: there is another route to ${cidrText(destination)}; leave one out`);
     }
   }
-}
-
-/** Adds a problem if the way of announcing cannot go with the kind of bridge. */
-export function refuseAnnounce(
-  announce: Announcement | undefined,
-  unmanaged: boolean,
-  problems: Problems,
-): void {
-  if (announce === undefined || announce === 'subnet' || !unmanaged) return;
-  problems.add(
-    `${hostRouteOptions.announce}=${announce} cannot go with tsbridge.bridge=unmanaged: containers have addresses ` +
-      'of the LAN, which others know without a route: leave it out',
-  );
 }
 
 /** The prefixes that the host routes to the container; undefined if none are given. */

@@ -16,6 +16,7 @@ import {
   gatewayModes,
   type LanFirewall,
   lanFirewalls,
+  type NdpProxy,
   type PortRules,
   portRuleKinds,
   type RemoteRoute,
@@ -23,7 +24,7 @@ import {
 import { type Problems, show } from '../problems.js';
 import { acceptFromOptions, readAcceptFrom } from './accept-from-options.js';
 import { containerRouteOptions } from './container-route-options.js';
-import { hostRouteOptions, readRemoteRoutes } from './host-route-options.js';
+import { hostRouteOptions, readNdpProxy, readRemoteRoutes } from './host-route-options.js';
 import { limitOptions } from './limit-options.js';
 import {
   type OptionMap,
@@ -104,6 +105,7 @@ export interface NetworkLabels {
   readonly lanFirewall: LanFirewall | undefined;
   readonly remoteRoutes: readonly RemoteRoute[] | undefined;
   readonly announce: Announcement | undefined;
+  readonly ndpProxy: NdpProxy | undefined;
   readonly acceptFrom: readonly AcceptedSource[] | undefined;
   readonly enableIpv4: boolean | undefined;
   readonly enableIpv6: boolean | undefined;
@@ -153,6 +155,7 @@ export function readLabels(options: OptionMap, problems: Problems): NetworkLabel
     lanFirewall: oneOf(read, labels.lanFirewall, 'firewall', lanFirewalls),
     remoteRoutes: readRemoteRoutes(read),
     acceptFrom: readAcceptFrom(read),
+    ndpProxy: readNdpProxy(read),
     announce: oneOf(read, labels.announce, 'way of announcing', announcements),
     enableIpv4: read.boolean(wellKnown.enableIpv4),
     enableIpv6: read.boolean(wellKnown.enableIpv6),

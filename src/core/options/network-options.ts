@@ -14,7 +14,7 @@ import type { Passage } from '../network/passage.js';
 import { Problems, show, showId } from '../problems.js';
 import { refuseAcceptFrom } from './accept-from-options.js';
 import { readContainerRoutes, refuseGatewayClash } from './container-route-options.js';
-import { refuseAnnounce, refuseRemoteRoutes } from './host-route-options.js';
+import { refuseHostRoutes } from './host-route-options.js';
 import type { NetworkInput } from './input.js';
 import { readLimits, refuseLimits } from './limit-options.js';
 import { labels, type NetworkLabels, readLabels, unknownLabels } from './network-labels.js';
@@ -100,8 +100,7 @@ function readNetwork(
   const mtu = readMtu(read.labels.mtu, families.ipv6 !== undefined, problems);
   const ruleFamilies = readRuleFamilies(read.labels, defaults, problems);
   if (read.limits !== undefined) refuseLimits(read.limits, {}, mtu, problems);
-  refuseRemoteRoutes(read.labels.remoteRoutes ?? [], families, problems);
-  refuseAnnounce(read.labels.announce, read.labels.unmanaged, problems);
+  refuseHostRoutes({ ...read, families }, problems);
   if (read.passage !== undefined) {
     const { internal, labels: given } = read;
     const context = { internal, unmanaged: given.unmanaged, ...families, ruleFamilies };
@@ -256,6 +255,7 @@ function buildSpec(
     ...(given.remoteRoutes === undefined ? {} : { remoteRoutes: given.remoteRoutes }),
     ...(given.acceptFrom === undefined ? {} : { acceptFrom: given.acceptFrom }),
     ...(given.announce === undefined ? {} : { announce: given.announce }),
+    ...(given.ndpProxy === undefined ? {} : { ndpProxy: given.ndpProxy }),
     ...(read.passage === undefined ? {} : { passage: read.passage }),
   };
 }

@@ -5,6 +5,7 @@ import type { Concern, SignListener } from './concern.js';
 import { ContainerRouteConcern } from './container-routes.js';
 import { LimitConcern } from './limits.js';
 import { LinkConcern } from './links.js';
+import { NeighbourConcern } from './neighbours.js';
 import { PortMapConcern } from './port-map.js';
 import { PortConcern } from './ports.js';
 import { RouteConcern } from './routes.js';
@@ -20,6 +21,7 @@ export function hostConcerns(world: World): readonly Concern[] {
     new LimitConcern(world),
     new RouteConcern(world),
     new ContainerRouteConcern(world),
+    new NeighbourConcern(world),
     new SettingConcern(world),
     new ZoneConcern(world),
     // Last: all else is done then if the proxy process cannot be asked.

@@ -80,8 +80,8 @@ export class HostRoutesNetlink implements Routes {
   }
 }
 
-/** A kernel without IPv6 has no list of its routes. */
-export function noSuchFamily(error: unknown): WireRoute[] {
+/** A kernel without IPv6 has no list of its routes or neighbours. */
+export function noSuchFamily(error: unknown): never[] {
   if (error instanceof NetlinkError && /^(EOPNOTSUPP|ENOTSUP|EAFNOSUPPORT)$/.test(error.code)) {
     return [];
   }

@@ -1,0 +1,126 @@
+/** Makes and keeps the host's answers for containers' addresses (`tsbridge.ndp_proxy`), one change at a time. */
+import { DriverError, ErrorList, wrapError } from '../../core/errors.js';
+import {
+  answeringSysctls,
+  describeProxyStep,
+  type NeighbourProxy,
+  planProxies,
+  proxiesOf,
+  proxyText,
+} from '../../core/network/neighbour-proxies.js';
+import type { Neighbours } from '../host/neighbours.js';
+import type { Sysctls } from '../host.js';
+import { KeyedLocks } from './locks.js';
+import type { EndpointState, Registry } from './registry.js';
+
+export class NeighbourProxies {
+  readonly #turns = new KeyedLocks<'proxies'>();
+  /** Whether the host may have entries of ours; undefined: nobody has looked yet. */
+  #mayHave: boolean | undefined;
+
+  constructor(
+    private readonly neighbours: Neighbours,
+    private readonly sysctls: Sysctls,
+    private readonly registry: Registry,
+  ) {}
+
+  /** The endpoint has joined: the host answers for it from now on. */
+  async addOf(state: EndpointState): Promise<void> {
+    if (!isAsked(state)) return;
+    await this.#turns.exclusive('proxies', async () => {
+      this.#mayHave = true;
+      for (const proxy of await this.#of([state])) await this.#add(proxy);
+    });
+  }
+
+  /** Of an endpoint that is not desired any more; what another one asks for stays. */
+  async removeOf(state: EndpointState): Promise<void> {
+    if (!isAsked(state)) return;
+    await this.#turns.exclusive('proxies', async () => {
+      const kept = new Set((await this.#desired()).map(proxyText));
+      for (const proxy of await this.#of([state])) {
+        if (!kept.has(proxyText(proxy))) await this.neighbours.removeProxy(proxy);
+      }
+    });
+  }
+
+  /**
+   * Adds what is missing, and removes what nobody asks for; goes on past failures.
+   *
+   * @returns what was done, or with `dryRun` would be: `answer for fd00:5::2 on eth0`
+   */
+  async repair(dryRun: boolean): Promise<string[]> {
+    // Most hosts have no such entry, and one look has shown that.
+    if (this.#mayHave === false && !this.registry.endpoints().some(isAsked)) return [];
+    return this.#turns.exclusive('proxies', async () => {
+      const observed = await this.neighbours.proxies();
+      const desired = await this.#desired();
+      this.#mayHave = desired.length > 0 || observed.some(({ isOurs }) => isOurs);
+      const done: string[] = [];
+      const errors = new ErrorList();
+      for (const step of planProxies(desired, observed)) {
+        // A network whose record cannot be read may ask for it: while there is one, none is removed.
+        if (step.kind === 'remove' && this.registry.unreadable.all().length > 0) continue;
+        await errors.attempt(async () => {
+          if (!dryRun) {
+            if (step.kind === 'add') await this.#add(step.proxy);
+            else await this.neighbours.removeProxy(step.proxy);
+          }
+          done.push(describeProxyStep(step));
+        });
+      }
+      for (const device of new Set(desired.map((proxy) => proxy.device))) {
+        await errors.attempt(async () => {
+          done.push(...(await this.#answer(device, dryRun)));
+        });
+      }
+      if (errors.failed) {
+        throw wrapError('repairing neighbours', new Error(errors.message), 'route-failed');
+      }
+      return done;
+    });
+  }
+
+  async #add(proxy: NeighbourProxy): Promise<void> {
+    await this.neighbours.addProxy(proxy);
+    await this.#answer(proxy.device, false);
+  }
+
+  /** The kernel answers for nobody on an interface until it is told to. */
+  async #answer(device: string, dryRun: boolean): Promise<string[]> {
+    const done: string[] = [];
+    for (const { path, value } of answeringSysctls(device)) {
+      const there = await this.sysctls.read(path);
+      if (there === value) continue;
+      if (there === undefined) {
+        throw new DriverError(
+          'route-failed',
+          `answering neighbours on ${device}: there is no /proc/sys/${path}; is IPv6 switched on there?`,
+        );
+      }
+      if (!dryRun) await this.sysctls.write(path, value);
+      done.push(`set ${path} to ${value}`);
+    }
+    return done;
+  }
+
+  #desired(): Promise<NeighbourProxy[]> {
+    return this.#of(
+      this.registry.endpoints().filter((state) => {
+        const { phase } = state.record;
+        return phase === 'ready' && state.network.record.phase === 'ready';
+      }),
+    );
+  }
+
+  async #of(states: readonly EndpointState[]): Promise<NeighbourProxy[]> {
+    const asking = states.filter(isAsked);
+    if (asking.length === 0) return [];
+    const byUplink = asking.some(({ network }) => network.spec.ndpProxy === 'uplink');
+    const uplink = byUplink ? await this.neighbours.uplink() : undefined;
+    return asking.flatMap(({ spec, network }) => proxiesOf(spec, network.spec, uplink));
+  }
+}
+
+const isAsked = ({ spec, network }: EndpointState): boolean =>
+  network.spec.ndpProxy !== undefined && spec.ipv6 !== undefined;

@@ -1,0 +1,81 @@
+/** Entries of proxy NDP in the daemon's namespace, by rtnetlink. */
+import {
+  addProxyRequest,
+  listProxiesRequest,
+  parseProxy,
+  removeProxyRequest,
+} from '../../codec/netlink/neighbour-messages.js';
+import { readFoundRoute, routeRequest } from '../../codec/netlink/route-question.js';
+import { parseIp } from '../../core/address.js';
+import { DriverError, messageOf } from '../../core/errors.js';
+import {
+  type NeighbourProxy,
+  type ObservedProxy,
+  proxyText,
+} from '../../core/network/neighbour-proxies.js';
+import type { Neighbours } from '../../driver/host/neighbours.js';
+import { gone, noSuchFamily } from './host-routes.js';
+import { collectDump } from './socket/dump.js';
+import { linkIndex, linkName } from './socket/event-calls.js';
+import { NetlinkError } from './socket/netlink-error.js';
+import { NetlinkSocket, netlinkProtocol } from './socket/netlink-socket.js';
+
+/** A packet to where only the default route leads: 2000::/3 has the internet's addresses, and this is nobody's. */
+const outward = { mark: 0, tos: 0, protocol: 0, sourcePort: 0, destinationPort: 0 } as const;
+const somewhere = parseIp('2000::1');
+
+export class NeighboursNetlink implements Neighbours {
+  readonly #socket = new NetlinkSocket(netlinkProtocol.route);
+
+  close(): void {
+    this.#socket.close();
+  }
+
+  async uplink(): Promise<string | undefined> {
+    if (somewhere === undefined) return undefined;
+    try {
+      const [reply] = await this.#socket.request(
+        routeRequest({ ...outward, family: 6, destination: somewhere }),
+      );
+      const route = reply && readFoundRoute(reply.type, reply.body);
+      return route?.type === 'unicast' ? linkName(route.outInterface ?? 0) : undefined;
+    } catch (error) {
+      if (error instanceof NetlinkError) return undefined;
+      throw error;
+    }
+  }
+
+  async proxies(): Promise<readonly ObservedProxy[]> {
+    const { route } = netlinkProtocol;
+    const found = await collectDump(route, listProxiesRequest(), parseProxy).catch(noSuchFamily);
+    return found.flatMap((each) => {
+      const device = linkName(each.interface);
+      return device === undefined ? [] : [{ address: each.address, device, isOurs: each.isOurs }];
+    });
+  }
+
+  async addProxy({ address, device }: NeighbourProxy): Promise<void> {
+    try {
+      const index = linkIndex(device);
+      if (index === undefined) throw new Error(`there is no interface ${device}`);
+      await this.#socket.request(addProxyRequest(address, index));
+    } catch (error) {
+      throw failed(`answering for ${proxyText({ address, device })}`, error);
+    }
+  }
+
+  async removeProxy({ address, device }: NeighbourProxy): Promise<void> {
+    const index = linkIndex(device);
+    // The entries of an interface go with it.
+    if (index === undefined) return;
+    try {
+      await this.#socket.request(removeProxyRequest(address, index));
+    } catch (error) {
+      if (error instanceof NetlinkError && gone.includes(error.code)) return;
+      throw failed(`answering no more for ${proxyText({ address, device })}`, error);
+    }
+  }
+}
+
+const failed = (action: string, error: unknown): DriverError =>
+  new DriverError('route-failed', `${action}: ${messageOf(error)}`, { cause: error });

@@ -1,0 +1,99 @@
+/** Answers for containers' IPv6 addresses on the uplink, on a host in memory. */
+import t from 'tap';
+import { NeighbourConcern } from '../../../src/driver/repair/neighbours.js';
+import { type FakeHost, makeHost } from '../../fakes/fake-host.js';
+import { endpoint, ids, network, networkId, start } from '../../fakes/one-container.js';
+
+const asked = {
+  ...network(5, networkId, {
+    'com.docker.network.enable_ipv6': true,
+    'com.docker.network.generic': { 'tsbridge.ndp_proxy': 'uplink' },
+  }),
+  ipv6Data: [{ pool: 'fd00:5::/64', gateway: 'fd00:5::1/64' }],
+};
+const dual = { ...endpoint(), addressIpv6: 'fd00:5::2/64' };
+const entry = 'fd00:5::2 dev eth0';
+
+async function joined(memory: FakeHost = makeHost()) {
+  memory.sysctls.values.set('net/ipv6/conf/eth0/proxy_ndp', '0');
+  memory.sysctls.values.set('net/ipv6/neigh/eth0/proxy_delay', '80');
+  const { driver, world } = await start(memory);
+  await driver.createNetwork(asked);
+  await driver.createEndpoint(dual);
+  t.strictSame(memory.neighbours.dump(), []);
+  await driver.join(ids(), '/ns');
+  return { memory, driver, world, concern: new NeighbourConcern(world) };
+}
+
+t.test('a container is answered for while it is joined', async (t) => {
+  const { memory, driver, concern } = await joined();
+  t.strictSame(memory.neighbours.dump(), [entry]);
+  t.equal(memory.sysctls.values.get('net/ipv6/conf/eth0/proxy_ndp'), '1');
+  t.equal(memory.sysctls.values.get('net/ipv6/neigh/eth0/proxy_delay'), '0');
+  t.notOk(await concern.poll.differs());
+  await driver.leave(ids());
+  await driver.deleteEndpoint(ids());
+  t.strictSame(memory.neighbours.dump(), []);
+});
+
+t.test('what others take away comes back, and what nobody asks for goes', async (t) => {
+  const { memory, concern } = await joined();
+  memory.neighbours.entries.clear();
+  memory.sysctls.values.set('net/ipv6/conf/eth0/proxy_ndp', '0');
+  await memory.neighbours.addProxy({ address: 'fd00::9' as never, device: 'eth0' });
+  const steps = [
+    'answer for fd00:5::2 on eth0',
+    'answer for fd00::9 on eth0 no more',
+    'set net/ipv6/conf/eth0/proxy_ndp to 1',
+  ];
+  t.ok(await concern.poll.differs());
+  t.strictSame(await concern.differences(), steps);
+  t.strictSame(memory.neighbours.dump(), ['fd00::9 dev eth0'], 'a comparison changes nothing');
+  t.strictSame(await concern.repair('quiet'), steps.slice(0, 2));
+  t.strictSame(memory.neighbours.dump(), [entry]);
+  memory.neighbours.defaultRoute = 'eth1';
+  memory.neighbours.devices.add('eth1');
+  memory.sysctls.values.set('net/ipv6/conf/eth1/proxy_ndp', '0');
+  memory.sysctls.values.set('net/ipv6/neigh/eth1/proxy_delay', '80');
+  await concern.repair('quiet');
+  t.strictSame(memory.neighbours.dump(), ['fd00:5::2 dev eth1'], 'it follows the default route');
+});
+
+t.test(
+  'a start: an interface that is not there yet, and records that cannot be read',
+  async (t) => {
+    const { memory } = await joined();
+    memory.neighbours.entries.clear();
+    memory.neighbours.devices.clear();
+    const { world } = await start(memory);
+    const concern = new NeighbourConcern(world);
+    t.equal(await concern.repair('start'), 'too-early');
+    await t.rejects(concern.repair('quiet'), {
+      code: 'route-failed',
+      message: 'repairing neighbours: there is no interface eth0',
+    });
+    memory.neighbours.devices.add('eth0');
+    await memory.neighbours.addProxy({ address: 'fd00::9' as never, device: 'eth0' });
+    memory.store.records.set('network x', { kind: 'network', id: 'x', text: '{' });
+    await start(memory);
+    t.strictSame(memory.neighbours.dump(), ['fd00::9 dev eth0', entry].sort());
+  },
+);
+
+t.test('what fails fails the call; where nobody asks, the kernel is asked once', async (t) => {
+  const memory = makeHost();
+  const { driver, world } = await start(memory);
+  await driver.createNetwork(asked);
+  await driver.createEndpoint(dual);
+  await t.rejects(driver.join(ids(), '/ns'), {
+    message:
+      /joining endpoint .*there is no \/proc\/sys\/net\/ipv6\/conf\/eth0\/proxy_ndp; is IPv6/,
+  });
+  await driver.deleteEndpoint(ids());
+  t.strictSame(memory.neighbours.dump(), []);
+  const concern = new NeighbourConcern(world);
+  await concern.repair('quiet');
+  await concern.repair('request');
+  const lists = memory.faults.calls.filter((call) => call === 'neighbours.proxies');
+  t.equal(lists.length, 2, 'at the start, and once after the failed call');
+});
