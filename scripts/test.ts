@@ -45,7 +45,7 @@ async function runTap(command: readonly [string, ...string[]]) {
 async function runAgain(part: string, results: TapResults): Promise<void> {
   const files = results.failedFiles();
   say(`${part}, a second time: ${files.join(' ')}`);
-  const flags = ['--disable-coverage', '--timeout=1800', '--jobs=1'];
+  const flags = ['--disable-coverage', '--timeout=900', '--jobs=1'];
   const again = await runTap(['npx', 'tap', 'run', ...flags, ...files]);
   for (const file of files) {
     const second = again.results.files.get(file);
