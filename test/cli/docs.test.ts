@@ -121,7 +121,7 @@ t.test(
   },
 );
 
-/** Most of it is compared with what a real engine makes of it by test/engine/commands.test.ts. */
+/** Most of it is compared with what a real engine makes of it by test/lab/checks/every-command.ts. */
 const observing = [
   ...['status', 'ports', 'ps', 'find', 'top', 'diff', 'publish'],
   ...['diags', 'gc', 'events', 'logs', 'metrics', 'health'],

@@ -4,17 +4,17 @@
  */
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import type { DoctorItem } from '../../src/cli/schemas/doctor.js';
-import type { DropItem } from '../../src/cli/schemas/drops.js';
-import type { ExplainItem } from '../../src/cli/schemas/explain.js';
-import type { PortItem } from '../../src/cli/schemas/inventory.js';
-import type { PacketItem, SummaryItem } from '../../src/cli/schemas/trace.js';
-import { type Said, tsbridge } from '../lab/command-line.js';
-import { DRIVER, labTest, SKIP_BUILT_IN, type Test } from '../lab/fixture.js';
-import { ADDRESSES, type Lab } from '../lab/lab.js';
-import { until } from '../lab/process.js';
-import { SUITES } from '../lab/suites.js';
-import { documentOf, itemsOf } from '../process/documents.js';
+import type { DoctorItem } from '../../../src/cli/schemas/doctor.js';
+import type { DropItem } from '../../../src/cli/schemas/drops.js';
+import type { ExplainItem } from '../../../src/cli/schemas/explain.js';
+import type { PortItem } from '../../../src/cli/schemas/inventory.js';
+import type { PacketItem, SummaryItem } from '../../../src/cli/schemas/trace.js';
+import { documentOf, itemsOf } from '../../process/documents.js';
+import { type Said, tsbridge } from '../command-line.js';
+import { DRIVER, labTest, SKIP_BUILT_IN, type Test } from '../fixture.js';
+import { ADDRESSES, type Lab } from '../lab.js';
+import { until } from '../process.js';
+import { type EngineVersion, SUITES } from '../suites.js';
 
 /** What the machine is like, and no fault of networks: where the lab keeps its state, and how full that is. */
 const ofTheLab = ['state-in-memory', 'disk-nearly-full', 'disk-full'].map(
@@ -42,7 +42,7 @@ const others: readonly Others[] = [
 ];
 
 const textOf = (file: string) =>
-  readFileSync(fileURLToPath(new URL(`../fixtures/others/${file}`, import.meta.url)), 'utf8');
+  readFileSync(fileURLToPath(new URL(`../../fixtures/others/${file}`, import.meta.url)), 'utf8');
 
 /** Loads the rules as their program would. The answer takes them away again. */
 async function load(lab: Lab, { file }: Others): Promise<() => Promise<unknown>> {
@@ -145,7 +145,7 @@ async function checkClosed(t: Test, lab: Lab): Promise<void> {
   );
 }
 
-for (const version of ['20.10', '28.5'] as const) {
+export function checkBesideOthers(version: EngineVersion): void {
   const options = { suite: SUITES[version], skip: SKIP_BUILT_IN } as const;
   labTest(
     `what commands say beside rules of other programs, on ${version}`,

@@ -4,15 +4,15 @@
  */
 
 import { writeFileSync } from 'node:fs';
-import type { EndpointItem, PortItem } from '../../src/cli/schemas/inventory.js';
-import { type Said, tsbridge } from '../lab/command-line.js';
-import { DRIVER, labTest, SKIP_BUILT_IN, type Test } from '../lab/fixture.js';
-import type { Lab } from '../lab/lab.js';
-import { until } from '../lab/process.js';
-import { whileStopped } from '../lab/strike.js';
-import { SUITES } from '../lab/suites.js';
-import { documentedOutputs, labelsOf, skeleton } from '../process/documented.js';
-import { type Document, documentOf, itemsOf } from '../process/documents.js';
+import type { EndpointItem, PortItem } from '../../../src/cli/schemas/inventory.js';
+import { documentedOutputs, labelsOf, skeleton } from '../../process/documented.js';
+import { type Document, documentOf, itemsOf } from '../../process/documents.js';
+import { type Said, tsbridge } from '../command-line.js';
+import { DRIVER, labTest, SKIP_BUILT_IN, type Test } from '../fixture.js';
+import type { Lab } from '../lab.js';
+import { until } from '../process.js';
+import { whileStopped } from '../strike.js';
+import { type EngineVersion, SUITES } from '../suites.js';
 
 const show = process.env.SHOW_OUTPUT !== undefined;
 
@@ -199,7 +199,7 @@ async function missingRule(t: Test, lab: Lab, documented: boolean): Promise<void
 const line = (msg: string, network: string) =>
   JSON.stringify({ level: 'info', time: '2026-11-26T19:02:34.529Z', network, msg });
 
-for (const version of ['20.10', '28.5'] as const) {
+export function checkEveryCommand(version: EngineVersion): void {
   const options = { suite: SUITES[version], skip: SKIP_BUILT_IN, liveRestore: true } as const;
   labTest(`every command, whatever runs, on ${version}`, options, async (t, lab) => {
     await lab.docker('network', 'create', '-d', DRIVER, 'shop');
