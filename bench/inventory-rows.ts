@@ -15,6 +15,7 @@ import type { NetworkSpec } from '../src/core/network/network.js';
 import { DesiredRules } from '../src/driver/rules/desired-rules.js';
 import { GenerationChoice } from '../src/driver/rules/generation-choice.js';
 import { DockerEngine } from '../src/host/docker/docker-engine.js';
+import { noLag } from '../src/operator/metrics/lag.js';
 import { Metrics } from '../src/operator/metrics/metrics.js';
 import { type Names, namesOf, readNamesDocument } from '../src/operator/names/names.js';
 import { DockerApi } from '../test/fakes/docker-api.js';
@@ -189,7 +190,9 @@ function metricsOf(
       return [...counts].map(([table, count]) => ({ family: 4, table, count }));
     },
     droppedPackets: async () => undefined,
-    conntrackDeletions: () => ({ flows: 0, filters: 0 }),
+    conntrackDeletions: () => ({}),
+    traces: async () => 0,
+    loopLag: () => noLag,
     links: async () => links,
     detail,
   });

@@ -16,6 +16,7 @@ import type { Libc } from '../host/process/libc.js';
 import { openFilesOf } from '../host/process/open-files.js';
 import { notifyWatchdog, watchdogPeriod } from '../host/process/systemd.js';
 import type { StateLock } from '../host/records/state-lock.js';
+import { countTraces } from '../host/trace/trace-tables.js';
 import { EventRing } from '../operator/events/ring.js';
 import { defaultHealthTiming, Health } from '../operator/health.js';
 import type { EngineQuestions, MetricSources } from '../operator/metrics/sources.js';
@@ -133,6 +134,8 @@ function sourcesOf(parts: ObservingParts, health: Health): MetricSources {
     pending: () => repairs.pending(),
     drift: () => operator.drift,
     longestStallMs: () => stalls.longestMs(),
+    loopLag: () => stalls.lag(),
+    traces: () => countTraces().catch(() => undefined),
     async proxy() {
       const status = await world.hostPorts.stats(proxyPatienceMs).catch(() => undefined);
       return status && { ...status, openFiles: await openFilesOf(status.pid) };

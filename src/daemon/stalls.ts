@@ -1,9 +1,12 @@
-/** The longest time for which the event loop was held up; no call is served in such a time. */
+/** How late the event loop comes to its work, and the longest time for which it was held up: no call is served in such a time. */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { addLag, type LagTotals, noLag } from '../operator/metrics/lag.js';
 
 export interface Stalls {
   /** Since {@link watchStalls} began, in milliseconds; 0 if nothing was late. */
   longestMs(): number;
+  /** Since {@link watchStalls} began. */
+  lag(): LagTotals;
   stop(): void;
 }
 
@@ -13,10 +16,32 @@ const everyMs = 20;
 export function watchStalls(): Stalls {
   const histogram = monitorEventLoopDelay({ resolution: everyMs });
   histogram.enable();
+  let totals = noLag;
+  /** In nanoseconds, from one turn of the timer to the next. */
+  let longest = 0;
+  /** Takes what was measured since the last time. */
+  const take = (): void => {
+    if (histogram.count === 0) return;
+    longest = Math.max(longest, histogram.max);
+    totals = addLag(
+      totals,
+      {
+        ...{ count: histogram.count, mean: histogram.mean },
+        percentile: (percent) => histogram.percentile(percent),
+      },
+      everyMs,
+    );
+    histogram.reset();
+  };
   return {
     longestMs() {
-      const late = histogram.max / 1e6 - everyMs;
-      return histogram.count === 0 ? 0 : Math.max(0, Math.round(late * 10) / 10);
+      take();
+      const late = longest / 1e6 - everyMs;
+      return Math.max(0, Math.round(late * 10) / 10);
+    },
+    lag() {
+      take();
+      return totals;
     },
     stop: () => histogram.disable(),
   };

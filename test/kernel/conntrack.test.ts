@@ -95,7 +95,7 @@ for (const removesByFilter of [true, false]) {
     t.match(tracked('ipv4')[0], /dport=5354/);
     t.equal(tracked('ipv6').length, 1, 'of the other family nothing goes');
     t.strictSame(
-      conntrack.deletions,
+      conntrack.deletions.port,
       removesByFilter ? { flows: 0, filters: 1 } : { flows: 2, filters: 0 },
     );
     await conntrack.removeUdpFlowsTo([{ family: 6, port: port(5353) }]);

@@ -16,7 +16,7 @@ const { begin, connect, makeRouter, node, playDaemon, start, startTimed, tables 
 
 t.setTimeout(240_000);
 const { TraceTable } = await import('../../src/host/trace/trace-table.js');
-const { leftTraces } = await import('../../src/host/trace/left-traces.js');
+const { leftTraces } = await import('../../src/host/trace/trace-tables.js');
 const everyFirst = { replies: false, everyPacket: false, packetsPerSecond: 1_000 } as const;
 const unread = { read: () => undefined, gap: () => undefined };
 const [outside, inside] = await makeRouter();

@@ -38,7 +38,7 @@ import { hasSocket } from '../../host/look/doctor/sockets.js';
 import { Containers } from '../../host/look/inside.js';
 import { readNativeTables } from '../../host/look/native-tables.js';
 import { readRuleSets } from '../../host/look/rule-sets.js';
-import { leftTraces } from '../../host/trace/left-traces.js';
+import { leftTraces } from '../../host/trace/trace-tables.js';
 import type { Status } from '../../operator/status.js';
 import { AdminError } from '../admin-client.js';
 import type { NamesView } from '../inventory/names.js';

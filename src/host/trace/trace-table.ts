@@ -19,7 +19,7 @@ import { collectDump } from '../netlink/socket/dump.js';
 import { openEvents } from '../netlink/socket/event-calls.js';
 import { NetlinkError } from '../netlink/socket/netlink-error.js';
 import { NftSocket, type Verdict } from '../nf-tables/nft-socket.js';
-import { removeLeftTraces } from './left-traces.js';
+import { removeLeftTraces } from './trace-tables.js';
 
 const netfilter = 12;
 

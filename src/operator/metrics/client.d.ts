@@ -14,10 +14,6 @@ declare module '@prometheus-io/client/lib/gauge.js' {
 declare module '@prometheus-io/client/lib/histogram.js' {
   export { Histogram as default } from '@prometheus-io/client';
 }
-declare module '@prometheus-io/client/lib/metrics/eventLoopLag.js' {
-  const add: import('./library.js').StandardMetrics;
-  export default add;
-}
 declare module '@prometheus-io/client/lib/metrics/heapSizeAndUsed.js' {
   const add: import('./library.js').StandardMetrics;
   export default add;

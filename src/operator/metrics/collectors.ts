@@ -37,4 +37,33 @@ export class Collectors {
       },
     });
   }
+
+  /**
+   * A histogram without labels, whose totals another part of the daemon keeps. The library's own one only counts what it is
+   * told one by one; its registry takes everything that has these fields.
+   *
+   * @param bounds of the buckets, ascending, without the last one, which has no bound
+   */
+  histogram(
+    name: string,
+    help: string,
+    bounds: readonly number[],
+    read: () => { readonly upTo: readonly number[]; readonly count: number; readonly sum: number },
+  ): void {
+    const head = { name, help, type: 'histogram', labelNames: [] as string[], aggregator: 'sum' };
+    const get = async () => {
+      const { upTo, count, sum } = read();
+      const bucket = (le: number | string, value: number) => ({
+        ...{ metricName: `${name}_bucket`, labels: { le }, value },
+      });
+      const values = [
+        ...bounds.map((bound, at) => bucket(bound, upTo[at] ?? 0)),
+        bucket('+Inf', count),
+        { metricName: `${name}_sum`, labels: {}, value: sum },
+        { metricName: `${name}_count`, labels: {}, value: count },
+      ];
+      return { ...head, values };
+    };
+    this.registry.registerMetric({ ...head, get, reset: () => undefined } as never);
+  }
 }

@@ -7,6 +7,7 @@ import type { EndpointState } from '../../driver/state/registry.js';
 import { Yielding } from '../../yielding.js';
 import { reasons } from '../problems.js';
 import { Collectors, type Labels, type Sample } from './collectors.js';
+import { lagBounds } from './lag.js';
 import type { Registry } from './library.js';
 import { addEndpoints, addNetworks } from './per-object.js';
 import { addProxy } from './proxy.js';
@@ -82,6 +83,16 @@ function addDaemon(add: Collectors, sources: MetricSources): void {
     'The longest time since the start in which the daemon could do nothing else.',
     () => sources.longestStallMs() / 1_000,
   );
+  add.histogram(
+    'tsbridge_event_loop_lag_seconds',
+    'How late the daemon came to its work, by a timer of 20 ms.',
+    lagBounds,
+    () => sources.loopLag(),
+  );
+  add.gauge('tsbridge_trace_active', 'Runs of tsbridge trace on this host.', [], async () => {
+    const running = await sources.traces();
+    return running === undefined ? [] : [[{}, running]];
+  });
   add.gauge('tsbridge_names_stale', '1 if names of containers are not up to date.', [], () => {
     const names = sources.names?.();
     return names === undefined ? [] : [[{}, Number(names.stale || names.from === 'none')]];

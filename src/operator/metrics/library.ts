@@ -2,7 +2,6 @@
 import Counter from '@prometheus-io/client/lib/counter.js';
 import Gauge from '@prometheus-io/client/lib/gauge.js';
 import Histogram from '@prometheus-io/client/lib/histogram.js';
-import eventLoopLag from '@prometheus-io/client/lib/metrics/eventLoopLag.js';
 import heap from '@prometheus-io/client/lib/metrics/heapSizeAndUsed.js';
 import memory from '@prometheus-io/client/lib/metrics/osMemoryHeap.js';
 import mostDescriptors from '@prometheus-io/client/lib/metrics/processMaxFileDescriptors.js';
@@ -13,18 +12,15 @@ import Registry from '@prometheus-io/client/lib/registry.js';
 export { Counter, Gauge, Histogram, Registry };
 
 /** A group of metrics that every Node.js program has under the same names. */
-export type StandardMetrics = (
-  registry: Registry,
-  settings?: { readonly eventLoopMonitoringPrecision?: number },
-) => void;
+export type StandardMetrics = (registry: Registry) => void;
 
-/** In milliseconds; as `daemon/stalls.ts`. */
-const precision = 20;
-
-/** `process_*` and `nodejs_*`, as dashboards of others expect them. */
+/**
+ * `process_*` and `nodejs_*`, as dashboards of others expect them, without those of the event loop: of percentiles that
+ * somebody else has made nothing can be calculated over time or over several daemons.
+ */
 export function addStandardMetrics(registry: Registry): void {
-  const groups = [startTime, openDescriptors, mostDescriptors, memory, heap, eventLoopLag];
-  for (const add of groups) add(registry, { eventLoopMonitoringPrecision: precision });
+  const groups = [startTime, openDescriptors, mostDescriptors, memory, heap];
+  for (const add of groups) add(registry);
   // The library's own one needs OpenTelemetry.
   const cpu = new Counter({
     name: 'process_cpu_seconds_total',

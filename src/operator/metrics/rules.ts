@@ -41,13 +41,11 @@ export function addRules(
   add.counter(
     'tsbridge_conntrack_deletions_total',
     'Deletions of tracked connections: single flows, or filters, of which the kernel does not say how many they removed.',
-    ['by'],
-    () => {
-      const { flows, filters: byFilter } = sources.conntrackDeletions();
-      return [
-        [{ by: 'flow' }, flows],
-        [{ by: 'filter' }, byFilter],
-      ];
-    },
+    ['by', 'why'],
+    () =>
+      Object.entries(sources.conntrackDeletions()).flatMap(([why, { flows, filters }]) => [
+        [{ by: 'flow', why }, flows],
+        [{ by: 'filter', why }, filters],
+      ]),
   );
 }

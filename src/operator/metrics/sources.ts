@@ -4,6 +4,7 @@ import type { DesiredCount } from '../../driver/firewall.js';
 import type { Registry as Known } from '../../driver/state/registry.js';
 import type { Names } from '../names/names.js';
 import type { Problem } from '../problems.js';
+import type { LagTotals } from './lag.js';
 
 /** The parts of the daemon that know what metrics show; each is asked at a scrape. */
 export interface MetricSources {
@@ -30,7 +31,13 @@ export interface MetricSources {
   desiredRules(): Promise<readonly DesiredCount[]>;
   /** Totals by reason; undefined: the kernel's counters cannot be read. */
   droppedPackets(): Promise<ReadonlyMap<DropReason, number> | undefined>;
-  conntrackDeletions(): { readonly flows: number; readonly filters: number };
+  /** By why flows are deleted: words of the code. */
+  conntrackDeletions(): Readonly<
+    Record<string, { readonly flows: number; readonly filters: number }>
+  >;
+  /** How many `tsbridge trace` run on this host; undefined: the kernel does not tell. */
+  traces(): Promise<number | undefined>;
+  loopLag(): LagTotals;
   /** Counters of the host's links, by their names. */
   links(): Promise<ReadonlyMap<string, LinkTotals>>;
   /** Whether there are series for each network and endpoint: --metrics-per-network, --metrics-per-endpoint. */

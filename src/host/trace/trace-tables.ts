@@ -1,5 +1,5 @@
 /**
- * Tables of traces that have ended and are still there. Only kernels before 5.12 leave them, if the command was killed:
+ * The tables of traces, and those of them that are still there although their traces have ended. Only kernels before 5.12 leave them, if the command was killed:
  * later ones delete the table with the socket of its maker.
  */
 
@@ -15,13 +15,24 @@ const netfilter = 12;
 
 /** The tables whose set has no members any more, which is the proof that nobody renews them. */
 export async function leftTraces(): Promise<string[]> {
-  const tables = await listed();
   const found: string[] = [];
-  for (const { family, name } of tables) {
-    if (family !== 'inet' || !name.startsWith(tracePrefix)) continue;
+  for (const name of await traceTables()) {
     if ((await membersOf(name)) === 0) found.push(name);
   }
   return found;
+}
+
+/** How many traces run. */
+export async function countTraces(): Promise<number> {
+  const [all, left] = await Promise.all([traceTables(), leftTraces()]);
+  return all.filter((name) => !left.includes(name)).length;
+}
+
+async function traceTables(): Promise<string[]> {
+  const tables = await listed();
+  return tables.flatMap(({ family, name }) =>
+    family === 'inet' && name.startsWith(tracePrefix) ? name : [],
+  );
 }
 
 /** A kernel without nf_tables answers nfnetlink so: it has no tables. */
