@@ -96,7 +96,7 @@ export class Namespaces {
     });
     this.kill();
     await gone;
-    removeCgroups(this.name);
+    removeCgroups(this.name, 20_000);
     rmSync(this.directory, { recursive: true, force: true });
   }
 
@@ -134,7 +134,8 @@ export function sweep(): void {
     rmSync(join(tmpdir(), name), { recursive: true, force: true });
   }
   const groups = cgroupFolders().flatMap((folder) => readdirSync(folder));
-  for (const name of new Set(groups.filter(dead))) removeCgroups(name);
+  // One whose last process has not ended yet is for the next lab: it is no fault of this one.
+  for (const name of new Set(groups.filter(dead))) removeCgroups(name, 0);
 }
 
 /** The roots of the cgroup hierarchies: one with v2, one a controller with v1. */
@@ -144,18 +145,23 @@ function cgroupFolders(): string[] {
   return [CGROUPS, ...inside.map((entry) => join(CGROUPS, entry.name))];
 }
 
-function removeCgroups(name: string): void {
+/** @param patienceMs how long the last process of a cgroup may take to end; nothing is thrown for 0 */
+function removeCgroups(name: string, patienceMs: number): void {
+  const end = performance.now() + patienceMs;
   const remove = (folder: string): void => {
     for (const entry of readdirSync(folder, { withFileTypes: true })) {
       if (entry.isDirectory()) remove(join(folder, entry.name));
     }
-    // rmdir: the files in a cgroup go with it. Busy for a moment while its last process ends.
-    for (let attempt = 0; ; attempt += 1) {
+    // rmdir: the files in a cgroup go with it. Busy while its last process ends.
+    for (;;) {
       try {
         rmdirSync(folder);
         return;
       } catch (error) {
-        if (attempt === 20) throw error;
+        if (performance.now() > end) {
+          if (patienceMs === 0) return;
+          throw error;
+        }
         Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
       }
     }
