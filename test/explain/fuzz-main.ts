@@ -2,7 +2,7 @@
 import { parseArgs } from 'node:util';
 import { newSeed, Random } from '../fuzz/random.js';
 import { inFreshNamespace } from '../process/netns.js';
-import type { Difference } from './fuzz.js';
+import type { Course, Difference } from './fuzz.js';
 
 inFreshNamespace();
 
@@ -43,6 +43,7 @@ const sender = new RawSender();
 const traces = { nft: new NftTrace(), legacy: new LegacyTrace() };
 startTracing();
 let [packets, differences, shown] = [0, 0, 0];
+const courses = new Map<Course, number>();
 const perRound = Number(values['per-set']);
 for (let seed = Number(values.seed); packets < Number(values.packets); seed += 1) {
   const fuzz = new ExplainFuzz(new Random(seed), scenes[family], host, sender, traces, rules);
@@ -58,7 +59,11 @@ for (let seed = Number(values.seed); packets < Number(values.packets); seed += 1
     if (values['show-rules']) console.log(found.rules.replace(/^#.*\n/gm, ''));
   }
   packets += perRound;
+  for (const [course, count] of fuzz.courses) {
+    courses.set(course, (courses.get(course) ?? 0) + count);
+  }
 }
 console.log(`${packets} packets of IPv${family} (${rules}), ${differences} differences`);
+console.log([...courses].map(([course, count]) => `${count} ${course}`).join(', '));
 for (const each of [traces.nft, traces.legacy, sender, host]) each.close();
 process.exitCode = differences === 0 ? 0 : 1;

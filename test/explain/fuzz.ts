@@ -33,10 +33,21 @@ export interface Difference {
   readonly simulated: readonly string[];
 }
 
+/** Where packets went: by rules of which hooks the kernel and the simulation have led them. */
+export type Course =
+  | 'made here'
+  | 'for the host'
+  | 'forwarded'
+  | 'ended before routing'
+  | 'answers';
+
 /** Source ports, or identifiers of echoes, in turn: each packet begins a flow. */
 let port = 20_000;
 
 export class ExplainFuzz {
+  /** How many packets went where; each answer counts as one, too. */
+  readonly courses = new Map<Course, number>();
+
   constructor(
     private readonly random: Random,
     private readonly scene: Scene,
@@ -83,16 +94,22 @@ export class ExplainFuzz {
     for (let count = 0; count < packets; count += 1) {
       const packet = this.#packet();
       const [way] = (await pass(packet))?.alternatives ?? [];
+      if (way !== undefined) this.#count(courseOf(packet, way));
       // What has left by an interface is answered there. No program of this host waits for TCP's: the kernel would
       // reset the connection, by a packet that is traced, too.
       const isReset = packet.inInterface === undefined && packet.protocol === ipProtocols.tcp;
-      // What native rules ask of the status of an answered flow is unknown to the simulation, and so no difference.
-      const isAnswered = way?.end.kind === 'sent' && !isReset && native.length === 0;
+      const isAnswered = way?.end.kind === 'sent' && !isReset && !isTied;
       const answer = isAnswered ? answerTo(way) : undefined;
-      if (answer !== undefined) await pass(answer);
+      if (answer === undefined) continue;
+      await pass(answer);
+      this.#count('answers');
     }
     if (native.length > 0) run('nft', ['-f', '-'], withoutNative(this.scene));
     return differences;
+  }
+
+  #count(course: Course): void {
+    this.courses.set(course, (this.courses.get(course) ?? 0) + 1);
   }
 
   #pass(packet: Packet): void {
@@ -146,6 +163,13 @@ export class ExplainFuzz {
       tos: random.pick([0, 0, 0x10, 0x20]),
     });
   }
+}
+
+function courseOf({ inInterface }: Packet, { stages, end }: Journey): Course {
+  if (inInterface === undefined) return 'made here';
+  const hooks = stages.flatMap((stage) => (stage.kind === 'route' ? [] : [stage.hook]));
+  if (hooks.includes('FORWARD') || end.kind === 'sent') return 'forwarded';
+  return hooks.includes('INPUT') || end.kind === 'host' ? 'for the host' : 'ended before routing';
 }
 
 /** Events come a moment later if the kernel has put the packet off. */

@@ -45,8 +45,11 @@ export function matchHolds(
   }
 }
 
-/** Bits of a new flow's status that it can have, and those that it has not yet: expected, seen-reply, assured. */
-const knownStatus = 8n | 16n | 32n | 1n | 2n | 4n;
+/**
+ * Bits of the status that are known: all of a new flow, which is neither expected nor assured nor has seen a reply; else
+ * IPS_CONFIRMED, IPS_SRC_NAT and IPS_DST_NAT, and of an established one IPS_SEEN_REPLY.
+ */
+const knownStatus = { new: 1n | 2n | 4n | 8n | 16n | 32n, related: 56n, established: 58n } as const;
 
 /** The status has bits of which nothing is known, so it can be asked for some of them alone. */
 function statusHolds(
@@ -57,10 +60,11 @@ function statusHolds(
   if (typeof flow === 'string') return false;
   const asked = bitsOf(elements);
   const isBits = operator === 'in' || operator === '!';
-  if (!isBits || asked === undefined || flow.state !== 'new')
-    return unknown(`all of “${words}” holds`);
+  if (!isBits || asked === undefined) return unknown(`all of “${words}” holds`);
   const any = (BigInt(statusBits(flow)) & asked) !== 0n;
-  if (!any && (asked & ~knownStatus) !== 0n) return unknown(`all of “${words}” holds`);
+  if (!any && (asked & ~knownStatus[flow.state]) !== 0n) {
+    return unknown(`all of “${words}” holds`);
+  }
   return any === (operator === 'in');
 }
 

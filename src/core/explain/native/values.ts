@@ -93,9 +93,13 @@ function stateBit({ flow }: Packet): number {
   return flow === 'untracked' ? 64 : stateBits[flow.state];
 }
 
-/** What is known of a new flow's status: IPS_CONFIRMED, IPS_SRC_NAT, IPS_DST_NAT. */
-export function statusBits({ confirmed, sourceTranslated, destinationTranslated }: Flow): number {
-  return (confirmed ? 8 : 0) | (sourceTranslated ? 16 : 0) | (destinationTranslated ? 32 : 0);
+/** What is known of a flow's status: IPS_SEEN_REPLY, IPS_CONFIRMED, IPS_SRC_NAT, IPS_DST_NAT. */
+export function statusBits(flow: Flow): number {
+  const { state, confirmed, sourceTranslated, destinationTranslated } = flow;
+  const seen = state === 'established' ? 2 : 0;
+  return (
+    seen | (confirmed ? 8 : 0) | (sourceTranslated ? 16 : 0) | (destinationTranslated ? 32 : 0)
+  );
 }
 
 const tupleFields: Readonly<Record<string, keyof Tuple>> = {

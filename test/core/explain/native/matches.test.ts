@@ -1,6 +1,6 @@
 /** What rules of nft's own ask of a packet, as `nft -jn` lists them. */
 import t from 'tap';
-import type { Packet } from '../../../../src/core/explain/packet.js';
+import { newFlow, type Packet } from '../../../../src/core/explain/packet.js';
 import { type Answering, explainedBy, ip, made, nativeTable, packet, packet6 } from '../host.js';
 
 const accept = { accept: null };
@@ -35,6 +35,12 @@ function holds(
   const { alternatives } = explainedBy([nativeTable(chains, { more })], of, answering);
   if (alternatives.length > 1) return '?';
   return alternatives[0]?.end.kind === 'dropped' ? 'yes' : 'no';
+}
+
+/** A packet of a flow that is there already. */
+function known(state: 'established' | 'related'): Packet {
+  const of = packet();
+  return { ...of, known: { ...newFlow(of), state, confirmed: true } };
 }
 
 const rows: readonly (readonly [string, unknown, Packet?])[] = [
@@ -112,6 +118,13 @@ const rows: readonly (readonly [string, unknown, Packet?])[] = [
   ['?', match(ct('status'), 512, 'in')],
   ['?', match(ct('status'), 32)],
   ['no', match(ct('status'), 32, '!'), packet({ tcpFlags: 1 })],
+  ['yes', match(ct('status'), 2, 'in'), known('established')],
+  ['yes', match(ct('status'), [2, 512], 'in'), known('established')],
+  ['yes', match(ct('status'), 8, 'in'), known('established')],
+  ['no', match(ct('status'), 32, 'in'), known('established')],
+  ['?', match(ct('status'), 4, 'in'), known('established')],
+  ['yes', match(ct('status'), 32, '!'), known('related')],
+  ['?', match(ct('status'), 2, 'in'), known('related')],
   ['yes', match(ct('direction'), 0)],
   ['yes', match(ct('mark'), 0)],
   ['no', match(ct('mark'), 0), packet({ tcpFlags: 1 })],
