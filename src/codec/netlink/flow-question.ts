@@ -22,7 +22,9 @@ const protocolPart = { number: 1, sourcePort: 2, destinationPort: 3 } as const;
 /** CTA_PROTO_ICMP_ID, _TYPE and _CODE, and those of ICMPv6. */
 const echoPart = { 4: { id: 4, type: 5, code: 6 }, 6: { id: 7, type: 8, code: 9 } } as const;
 /** IPS_… of linux/netfilter/nf_conntrack_common.h. */
-const status = { expected: 1, seenReply: 2, confirmed: 8, source: 16, destination: 32 } as const;
+const status = {
+  ...{ expected: 1, seenReply: 2, assured: 4, confirmed: 8, source: 16, destination: 32 },
+} as const;
 
 export type FlowQuestion = Pick<Packet, 'family' | 'protocol' | 'icmp'> & Tuple;
 
@@ -83,6 +85,8 @@ export function readFlowAnswer(type: number, body: Buffer, asked: FlowQuestion):
     sourceTranslated: (bits & status.source) !== 0,
     destinationTranslated: (bits & status.destination) !== 0,
     confirmed: (bits & status.confirmed) !== 0,
+    // The packet itself can make it so, before it comes to a rule.
+    ...((bits & status.assured) === 0 ? {} : { assured: true }),
   };
 }
 

@@ -1,7 +1,7 @@
 /** Makes the packet with which a simulated packet is answered when it has arrived. */
 import { turned } from './flow-translation.js';
 import type { Journey } from './journey.js';
-import type { Flow, Packet } from './packet.js';
+import type { Flow, Packet, Tuple } from './packet.js';
 
 /** The type of ICMP message that answers an echo, by its own. */
 const echoAnswers: Readonly<Record<number, number>> = { 8: 0, 128: 129 };
@@ -16,10 +16,7 @@ export function answerTo({ end, packet }: Pick<Journey, 'end' | 'packet'>): Pack
   const answer = turned(packet);
   const isTcp = packet.protocol === 6;
   const type = packet.icmp && echoAnswers[packet.icmp.type];
-  const known: Flow | undefined =
-    flow === 'untracked'
-      ? undefined
-      : { ...flow, state: 'established', direction: 'reply', confirmed: true, answer };
+  const known = flow === 'untracked' ? undefined : answeredFlow(flow, answer);
   return {
     ...rest,
     ...answer,
@@ -30,5 +27,16 @@ export function answerTo({ end, packet }: Pick<Journey, 'end' | 'packet'>): Pack
     ...{ ttl: 64, mark: 0, flow: 'none' },
     ...(known === undefined ? {} : { known }),
     ...(end.kind === 'sent' ? { inInterface: end.outInterface } : {}),
+  };
+}
+
+/** Of a flow without an answer so far, the first one makes it no assured one. */
+function answeredFlow(flow: Flow, answer: Tuple): Flow {
+  const { assured, ...rest } = flow;
+  const still = flow.state === 'established' ? assured : false;
+  return {
+    ...rest,
+    ...{ state: 'established', direction: 'reply', confirmed: true, answer },
+    ...(still === undefined ? {} : { assured: still }),
   };
 }

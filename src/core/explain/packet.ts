@@ -48,6 +48,8 @@ export interface Flow {
   readonly destinationTranslated: boolean;
   /** The flow's first packet has passed the last hook. */
   readonly confirmed: boolean;
+  /** IPS_ASSURED: packets have passed in both directions for a while; absent: nobody can say. */
+  readonly assured?: boolean;
 }
 
 export interface Packet extends Tuple {
@@ -134,6 +136,7 @@ export function newFlow({ source, destination, sourcePort, destinationPort }: Tu
     sourceTranslated: false,
     destinationTranslated: false,
     confirmed: false,
+    assured: false,
   };
 }
 

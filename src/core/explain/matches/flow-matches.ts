@@ -25,15 +25,18 @@ function inState({ values: [list = ''] }: RuleOption, packet: Packet): Truth {
 }
 
 /** Bits of the status that rules can ask for. */
-function inStatus(list: string, { state, confirmed }: Flow): Truth {
-  const wanted = list.split(',');
-  if (wanted.includes('CONFIRMED') && confirmed) return true;
+function inStatus(list: string, { state, confirmed, assured }: Flow): Truth {
+  const wanted = new Set(list.split(','));
+  if (wanted.has('CONFIRMED') && confirmed) return true;
   // A new flow has none of the others.
   if (state === 'new') return false;
-  if (wanted.includes('SEEN_REPLY') && state === 'established') return true;
-  return wanted.includes('ASSURED') || wanted.includes('SEEN_REPLY') || wanted.includes('EXPECTED')
-    ? unknown(`the flow is ${list}`)
-    : false;
+  if (wanted.has('SEEN_REPLY') && state === 'established') return true;
+  if (wanted.has('ASSURED') && assured === true) return true;
+  const isOpen =
+    (wanted.has('ASSURED') && assured === undefined) ||
+    wanted.has('SEEN_REPLY') ||
+    wanted.has('EXPECTED');
+  return isOpen ? unknown(`the flow is ${list}`) : false;
 }
 
 const numbers: Readonly<Record<string, number>> = { tcp: 6, udp: 17, icmp: 1, sctp: 132 };

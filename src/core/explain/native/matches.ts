@@ -46,10 +46,10 @@ export function matchHolds(
 }
 
 /**
- * Bits of the status that are known: all of a new flow, which is neither expected nor assured nor has seen a reply; else
- * IPS_CONFIRMED, IPS_SRC_NAT and IPS_DST_NAT, and of an established one IPS_SEEN_REPLY.
+ * Bits of the status that are known: IPS_CONFIRMED, IPS_SRC_NAT and IPS_DST_NAT; of an established flow IPS_SEEN_REPLY, too;
+ * and of a new one that it is neither expected nor assured and has not seen a reply.
  */
-const knownStatus = { new: 1n | 2n | 4n | 8n | 16n | 32n, related: 56n, established: 58n } as const;
+const knownStatus = { new: 63n, related: 56n, established: 58n } as const;
 
 /** The status has bits of which nothing is known, so it can be asked for some of them alone. */
 function statusHolds(
@@ -62,7 +62,8 @@ function statusHolds(
   const isBits = operator === 'in' || operator === '!';
   if (!isBits || asked === undefined) return unknown(`all of “${words}” holds`);
   const any = (BigInt(statusBits(flow)) & asked) !== 0n;
-  if (!any && (asked & ~knownStatus[flow.state]) !== 0n) {
+  const known = knownStatus[flow.state] | (flow.assured === undefined ? 0n : 4n);
+  if (!any && (asked & ~known) !== 0n) {
     return unknown(`all of “${words}” holds`);
   }
   return any === (operator === 'in');

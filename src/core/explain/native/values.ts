@@ -93,13 +93,16 @@ function stateBit({ flow }: Packet): number {
   return flow === 'untracked' ? 64 : stateBits[flow.state];
 }
 
-/** What is known of a flow's status: IPS_SEEN_REPLY, IPS_CONFIRMED, IPS_SRC_NAT, IPS_DST_NAT. */
+/** What is known of a flow's status: IPS_SEEN_REPLY, _ASSURED, _CONFIRMED, _SRC_NAT, _DST_NAT. */
 export function statusBits(flow: Flow): number {
-  const { state, confirmed, sourceTranslated, destinationTranslated } = flow;
-  const seen = state === 'established' ? 2 : 0;
-  return (
-    seen | (confirmed ? 8 : 0) | (sourceTranslated ? 16 : 0) | (destinationTranslated ? 32 : 0)
-  );
+  const bits: readonly (readonly [number, boolean])[] = [
+    [2, flow.state === 'established'],
+    [4, flow.assured === true],
+    [8, flow.confirmed],
+    [16, flow.sourceTranslated],
+    [32, flow.destinationTranslated],
+  ];
+  return bits.reduce((all, [bit, isSet]) => (isSet ? all | bit : all), 0);
 }
 
 const tupleFields: Readonly<Record<string, keyof Tuple>> = {

@@ -38,9 +38,11 @@ function holds(
 }
 
 /** A packet of a flow that is there already. */
-function known(state: 'established' | 'related'): Packet {
+function known(state: 'established' | 'related', assured?: boolean): Packet {
   const of = packet();
-  return { ...of, known: { ...newFlow(of), state, confirmed: true } };
+  const { assured: _, ...flow } = newFlow(of);
+  const sure = assured === undefined ? {} : { assured };
+  return { ...of, known: { ...flow, state, confirmed: true, ...sure } };
 }
 
 const rows: readonly (readonly [string, unknown, Packet?])[] = [
@@ -123,6 +125,8 @@ const rows: readonly (readonly [string, unknown, Packet?])[] = [
   ['yes', match(ct('status'), 8, 'in'), known('established')],
   ['no', match(ct('status'), 32, 'in'), known('established')],
   ['?', match(ct('status'), 4, 'in'), known('established')],
+  ['yes', match(ct('status'), 4, 'in'), known('established', true)],
+  ['no', match(ct('status'), 4, 'in'), known('established', false)],
   ['yes', match(ct('status'), 32, '!'), known('related')],
   ['?', match(ct('status'), 2, 'in'), known('related')],
   ['yes', match(ct('direction'), 0)],
