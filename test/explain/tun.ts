@@ -1,28 +1,66 @@
 /** Interfaces whose frames come from this process: what is written to one arrives on the host. */
-import { closeSync, openSync, writeSync } from 'node:fs';
+import { closeSync, constants, openSync, readSync, writeSync } from 'node:fs';
 import koffi from 'koffi';
 
 /** TUNSETIFF with struct ifreq. */
 const setInterface = 0x400454ca;
-/** IFF_TUN, IFF_NO_PI */
-const plainIp = 0x1001;
+/** IFF_TUN, IFF_TAP; IFF_NO_PI */
+const [plainIp, plainFrames] = [0x1001, 0x1002];
 
 export class Tun {
   readonly #fd: number;
 
   /** Made in the namespace that the thread is in; gone when it is closed. */
   constructor(readonly name: string) {
-    const ioctl = koffi.load(null).func('int ioctl(int fd, ulong request, void *argument)');
-    this.#fd = openSync('/dev/net/tun', 'r+');
-    const request = Buffer.alloc(40);
-    request.write(name, 0, 15, 'latin1');
-    request.writeUInt16LE(plainIp, 16);
-    if (ioctl(this.#fd, setInterface, request) !== 0) throw new Error(`no interface ${name}`);
+    this.#fd = openInterface(name, plainIp);
   }
 
   /** The kernel has passed it through all hooks when this returns. */
   receive(packet: Buffer): void {
     writeSync(this.#fd, packet);
+  }
+
+  close(): void {
+    closeSync(this.#fd);
+  }
+}
+
+function openInterface(name: string, flags: number): number {
+  const ioctl = koffi.load(null).func('int ioctl(int fd, ulong request, void *argument)');
+  const fd = openSync('/dev/net/tun', constants.O_RDWR | constants.O_NONBLOCK);
+  const request = Buffer.alloc(40);
+  request.write(name, 0, 15, 'latin1');
+  request.writeUInt16LE(flags, 16);
+  if (ioctl(fd, setInterface, request) !== 0) throw new Error(`no interface ${name}`);
+  return fd;
+}
+
+/** An interface whose Ethernet frames come from this process, and go to it. */
+export class Tap {
+  readonly #fd: number;
+  readonly #bytes = Buffer.alloc(2_000);
+
+  constructor(readonly name: string) {
+    this.#fd = openInterface(name, plainFrames);
+  }
+
+  /** The kernel has passed it through all hooks when this returns. */
+  receive(frame: Buffer): void {
+    writeSync(this.#fd, frame);
+  }
+
+  /** The frames that the kernel has sent by the interface since the last call. */
+  sent(): Buffer[] {
+    const frames: Buffer[] = [];
+    for (;;) {
+      try {
+        const length = readSync(this.#fd, this.#bytes);
+        frames.push(Buffer.from(this.#bytes.subarray(0, length)));
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code === 'EAGAIN') return frames;
+        throw error;
+      }
+    }
   }
 
   close(): void {

@@ -10,29 +10,15 @@ import { inFreshNamespace, run } from '../process/netns.js';
 inFreshNamespace();
 const { default: t } = await import('tap');
 const { packTar, unpackTar } = await import('modern-tar');
-const { dispatch } = await import('../../src/cli/dispatch.js');
 const { makeRouter } = await import('../explain/router.js');
+const { said: saidIn } = await import('../explain/said.js');
 
 const folder = mkdtempSync(join(tmpdir(), 'tsbridge-bundle-'));
 t.teardown(() => rmSync(folder, { recursive: true }));
 const bundle = join(folder, 'ticket.tar.gz');
 
-async function said(...args: string[]) {
-  const texts = { out: '', err: '' };
-  const where = [`--runtime-dir=${folder}`, `--state-dir=${folder}`];
-  const code = await dispatch([...args, ...where], {
-    environment: {},
-    out: (text) => {
-      texts.out += text;
-    },
-    err: (text) => {
-      texts.err += text;
-    },
-  });
-  return { code, ...texts };
-}
+const said = (...args: string[]) => saidIn(folder, ...args);
 
-const here = (name: string, ...rule: string[]) => run(name, rule);
 /** What makes routes, rules and sets differ: each line is a command. */
 const more = [
   'ip link add eth1 type veth peer name out1',
@@ -138,7 +124,10 @@ t.test('a bundle explains what its host does', async (t) => {
   makeRouter();
   for (const line of more) {
     const [file = '', ...args] = line.split(' ');
-    here(file, ...args.map((each) => each.replaceAll('\u00a0', ' ')));
+    run(
+      file,
+      args.map((each) => each.replaceAll('\u00a0', ' ')),
+    );
   }
   run('nft', ['-f', '-'], native);
   const written = await said('diags', '--out', bundle);
@@ -204,9 +193,13 @@ const digestOf = (text: string) => createHash('sha256').update(text).digest('hex
 
 t.test('containers by their names, as the bundle has them', async (t) => {
   const [network, endpoint, container] = ['a', 'e', 'c'].map((digit) => digit.repeat(64));
+  const port = {
+    ...{ protocol: 'tcp', hostIp: '0.0.0.0', hostPort: 8081, path: 'proxy', by: 'docker' },
+    ...{ containerIp: '172.20.0.2', containerPort: 80 },
+  };
   const inventory = {
     networks: [{ id: network, bridge: 'br-1', subnets: ['172.20.0.0/16'], phase: 'ready' }],
-    endpoints: [{ id: endpoint, network, ipv4: '172.20.0.2/16', ipv6: null, ports: [] }],
+    endpoints: [{ id: endpoint, network, ipv4: '172.20.0.2/16', ipv6: null, ports: [port] }],
   };
   const names = {
     ...{ from: 'docker', asOf: '2026-11-27T10:00:00Z', stale: false },
@@ -223,6 +216,12 @@ t.test('containers by their names, as the bundle has them', async (t) => {
   );
   const { code, out } = await said('explain', 'web@shop', 'elsewhere:53/udp', '--from', path);
   t.match({ code, out }, { code: 0, out: /172\.20\.0\.2 -> .*:53\/udp, .* arrives on br-1/ });
+  const proxied = await said('explain', 'elsewhere', ':8081', '--from', path);
+  t.match(proxied, {
+    code: 0,
+    out: /TAKEN by this host itself[\s\S]*THE USERLAND PROXY, if it holds[\s\S]*172\.20\.0\.1 -> 172\.20\.0\.2:80\/tcp, sent by a program[\s\S]*SENT out of br-1/,
+  });
+  t.notMatch(await said('explain', 'elsewhere', ':8082', '--from', path), { out: /PROXY/ });
   t.match(await said('explain', 'db', 'elsewhere:53', '--from', path), {
     code: 2,
     err: /no container db/,

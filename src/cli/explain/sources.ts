@@ -5,6 +5,7 @@ import type { Flow, Packet } from '../../core/explain/packet.js';
 import type { RuleTable } from '../../core/explain/rule-table.js';
 import type { HostAnswers } from '../../host/look/host-answers.js';
 import type { NativeChain } from '../../host/look/rule-sets.js';
+import type { Inventory, InventoryPort } from '../../operator/inventory/inventory.js';
 import type { Call, CallFlags } from '../call.js';
 import { noNamesView } from '../inventory/names.js';
 import { openInventory } from '../inventory/open.js';
@@ -28,6 +29,8 @@ export interface ExplainSource {
   /** What the reader has to know first, a line each. */
   readonly words: readonly string[];
   rules(family: Family): Promise<Rules>;
+  /** Published ports; none if nobody knows them. */
+  ports(): Promise<readonly InventoryPort[]>;
   /** The flow that the packet belongs to already. */
   knownFlow(packet: Packet): Promise<Flow | 'unknown' | undefined>;
 }
@@ -58,6 +61,12 @@ export async function thisHost<Words extends Parameters, Flags extends Parameter
         warnings: [...warnings, ...native.warnings],
       };
     },
+    async ports() {
+      const { readInventory } = await import('../inventory/read.js');
+      const none: Pick<Inventory, 'endpoints'> = { endpoints: [] };
+      const { endpoints } = await readInventory(call).catch(() => none);
+      return endpoints.flatMap((endpoint) => endpoint.ports);
+    },
     knownFlow,
   };
 }
@@ -84,6 +93,7 @@ export async function bundledHost(path: string, ofOneFlow: boolean): Promise<Exp
         ...{ unread: [], warnings: [] },
       };
     },
+    ports: async () => view.endpoints().flatMap((endpoint) => endpoint.ports),
     knownFlow: async () => (ofOneFlow ? 'unknown' : undefined),
   };
 }

@@ -43,9 +43,10 @@ const way = object({
 export const explainItem = object({
   /**
    * `packet`: the one that was asked about. `new-flow`: the same, if it were not of a flow that is there already.
-   * `reply`: what answers the first (`--reply`).
+   * `proxied`: what the userland proxy sends to the container for it, if it holds the port. `reply`: what answers the
+   * first (`--reply`).
    */
-  of: { enum: ['packet', 'new-flow', 'reply'] },
+  of: { enum: ['packet', 'new-flow', 'proxied', 'reply'] },
   packet: object({
     family: { enum: [4, 6] },
     protocol: amount,
@@ -66,7 +67,7 @@ export type ExplainItem = ItemOf<typeof explainItem>;
 
 export const explainSchema: DocumentSchema = {
   about:
-    "What becomes of a packet by everybody's rules on this host, and why: one item; more if a flow is there already, or with --reply.",
+    "What becomes of a packet by everybody's rules on this host, and why: one item; more if a flow is there already, for what the userland proxy carries on, or with --reply.",
   item: explainItem,
   names: true,
 };

@@ -18,6 +18,7 @@ import {
 } from '../../../core/explain/supposed.js';
 import { reportCommand } from '../../define.js';
 import { bridgedItem, itemOf } from '../../explain/items.js';
+import type { Rules } from '../../explain/sources.js';
 import { unseen } from '../../explain/unseen.js';
 import { joined, plain } from '../../output/fit.js';
 import type { ExplainItem } from '../../schemas/explain.js';
@@ -66,6 +67,8 @@ export const explainCommand = reportCommand({
     'A flow that is there already is not asked about again: rules of nat hold for its first packet alone, and many rule sets ' +
       'accept all that is established. So the kernel is asked whether it tracks a flow with these very addresses and ports ' +
       '(--sport), and if so, both are told: what becomes of its packets, and of those of a new flow.',
+    'What comes to a published port and is taken by this host itself, the userland proxy carries on: the connection that it makes to ' +
+      'the container is told, too.',
     'With --from, the same is said of the host that a bundle of tsbridge diags is from, when it was written. A bundle does not ' +
       'have the flows that the kernel tracked: the answer is about a new one, and with --sport, both are told, as neither is known.',
     'It says what this host decides; what happens before and after it, in a cloud or a container, it cannot see.',
@@ -120,11 +123,13 @@ export const explainCommand = reportCommand({
   schema: 'explain',
   async ask(call) {
     const { words, flags } = call;
-    const [{ Resolver }, { explainHere }, { bundledHost, thisHost }] = await Promise.all([
-      import('../../explain/resolve.js'),
-      import('../../explain/ask-host.js'),
-      import('../../explain/sources.js'),
-    ]);
+    const [{ Resolver }, { explainHere }, { bundledHost, thisHost }, { secondConnection }] =
+      await Promise.all([
+        import('../../explain/resolve.js'),
+        import('../../explain/ask-host.js'),
+        import('../../explain/sources.js'),
+        import('../../explain/second-connection.js'),
+      ]);
     const named = [words.from, words.to.place].some((each) => each?.kind === 'container');
     const source =
       flags.from === undefined
@@ -134,34 +139,40 @@ export const explainCommand = reportCommand({
     try {
       const family = flags.ipv6 ? 6 : 4;
       const sourcePort = flags.sport ?? 40_000;
-      const asked = await new Resolver(answers, view).packet({ ...words, family, sourcePort });
+      const resolver = new Resolver(answers, view);
+      const asked = await resolver.packet({ ...words, family, sourcePort });
       const { past, packet } = await answers.onBridge(asked);
       if (past !== undefined) {
         const items = [bridgedItem(packet, past)];
         await draw(items, flags.svg);
         return { ...head, items };
       }
-      const rules = await source.rules(packet.family);
-      const tables = [...supposedTables(rules.tables, packet.family, flags), ...rules.native];
-      const detail = flags.rules ? 'rules' : 'hooks';
-      const known = await source.knownFlow(packet);
+      const warnings = new Set(head.warnings);
+      const read = new Map<Family, Rules>();
       const item = async (of: ExplainItem['of'], each: Packet) => {
+        const rules = read.get(each.family) ?? (await source.rules(each.family));
+        read.set(each.family, rules);
+        for (const warning of rules.warnings) warnings.add(warning);
+        const tables = [...supposedTables(rules.tables, each.family, flags), ...rules.native];
         const explanation = await explainHere(tables, each, answers);
         const hidden = unseen(rules.unread, explanation);
+        const detail = flags.rules ? 'rules' : 'hooks';
         return { explanation, item: itemOf(of, explanation, each, hidden, detail) };
       };
       const items: ExplainItem[] = [];
+      const known = await source.knownFlow(packet);
       const first = await item('packet', known === undefined ? packet : { ...packet, known });
       const before = [...source.words, ...supposedWords(flags)];
       items.push({ ...first.item, text: [...before, ...first.item.text] });
       if (known !== undefined && known !== 'unknown') {
         items.push((await item('new-flow', packet)).item);
       }
+      const second = await secondConnection(first.explanation, source.ports, resolver);
+      if (second !== undefined) items.push((await item('proxied', second)).item);
       const answered = first.explanation.alternatives.map(answerTo).find((each) => each);
       if (flags.reply && answered !== undefined) items.push((await item('reply', answered)).item);
-      const warnings = [...head.warnings, ...rules.warnings];
       await draw(items, flags.svg);
-      return { ...head, warnings, items };
+      return { ...head, warnings: [...warnings], items };
     } finally {
       answers.close();
     }
@@ -179,6 +190,7 @@ export const explainCommand = reportCommand({
 const titles: Readonly<Record<ExplainItem['of'], readonly string[]>> = {
   packet: [],
   'new-flow': ['', 'AN EXISTING FLOW DECIDES. The first packet of a new one:', ''],
+  proxied: ['', 'THE USERLAND PROXY, if it holds the port, makes a connection of its own:', ''],
   reply: ['', 'The answer:', ''],
 };
 
