@@ -41,6 +41,7 @@ import { ConntrackNetlink } from './host/netlink/conntrack.js';
 import { HostRoutesNetlink } from './host/netlink/host-routes.js';
 import { LinksNetlink } from './host/netlink/links.js';
 import { NeighboursNetlink } from './host/netlink/neighbours.js';
+import { RefusedConnectionsNetlink } from './host/netlink/refused-connections.js';
 import { SandboxRoutesNetlink } from './host/netlink/sandbox-routes.js';
 import { ShapingNetlink } from './host/netlink/shaping.js';
 import { garbageCollector } from './host/process/garbage.js';
@@ -263,6 +264,7 @@ async function buildWorld(
     sysctls,
     loadModule,
     conntrack,
+    refusedConnections: new RefusedConnectionsNetlink(),
     zones: new Firewalld(log),
     ...makeRules(firewall, telemetry, { choice, settings, registry, links, log }),
     hostPorts,

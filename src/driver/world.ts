@@ -2,6 +2,7 @@
 import type { PortAllocator } from '../core/ports/allocator.js';
 import type { Firewall, MappedPorts } from './firewall.js';
 import type { FrontEnds } from './front-end.js';
+import type { RefusedConnections } from './host/refused-connections.js';
 import type {
   Conntrack,
   HostPorts,
@@ -38,6 +39,7 @@ export interface World {
   readonly processes: Processes;
   readonly sysctls: Sysctls;
   readonly conntrack: Conntrack;
+  readonly refusedConnections: RefusedConnections;
   readonly zones: Zones;
   /** Tries to load it. Whether that worked shows in the settings below /proc/sys that it brings. */
   readonly loadModule: (name: 'br_netfilter') => Promise<void>;

@@ -3,10 +3,12 @@
 import type { Family } from '../../src/core/address.js';
 import { DriverError, messageOf } from '../../src/core/errors.js';
 import type { GenerationName } from '../../src/core/generations/generation.js';
+import type { RefusedFlows, TrackedFlow } from '../../src/core/generations/refused-flows.js';
 import type { InterfaceName } from '../../src/core/names.js';
 import { PortAllocator } from '../../src/core/ports/allocator.js';
 import { parseEphemeralPorts } from '../../src/core/ports/ephemeral.js';
 import { FrontEnds } from '../../src/driver/front-end.js';
+import type { RefusedConnections } from '../../src/driver/host/refused-connections.js';
 import type {
   Conntrack,
   Processes,
@@ -75,6 +77,19 @@ export class FakeConntrack implements Conntrack {
   }
   async removeFlowsOf(addresses: Parameters<Conntrack['removeFlowsOf']>[0]): Promise<void> {
     this.removed.push(...addresses);
+  }
+}
+
+/** Connections of this host, of which it ends those that are refused. */
+export class FakeRefusedConnections implements RefusedConnections {
+  flows: readonly TrackedFlow[] = [];
+  readonly ended: TrackedFlow[] = [];
+  constructor(private readonly faults: Faults) {}
+  async end(refused: RefusedFlows): Promise<number> {
+    this.faults.check('refused.end');
+    const gone = this.flows.filter((flow) => refused.judge(flow, () => false) === 'refused');
+    this.ended.push(...gone);
+    return gone.length;
   }
 }
 
@@ -155,6 +170,7 @@ export interface FakeHost {
   readonly firewall: FakeFirewall;
   readonly sysctls: FakeSysctls;
   readonly conntrack: FakeConntrack;
+  readonly refusedConnections: FakeRefusedConnections;
   readonly zones: FakeZones;
   readonly sandboxes: FakeSandboxes;
   readonly processes: FakeProcesses;
@@ -194,6 +210,7 @@ export function makeHost(): FakeHost {
     firewall: new FakeFirewall(),
     sysctls: new FakeSysctls(faults),
     conntrack: new FakeConntrack(faults),
+    refusedConnections: new FakeRefusedConnections(faults),
     zones: new FakeZones(faults),
     sandboxes: new FakeSandboxes(),
     processes: new FakeProcesses(),
@@ -237,6 +254,7 @@ export function makeHost(): FakeHost {
       processes: host.processes,
       sysctls: interpose('sysctls', host.sysctls),
       conntrack: interpose('conntrack', host.conntrack),
+      refusedConnections: host.refusedConnections,
       zones: interpose('zones', host.zones),
       hostPorts: interpose('hostPorts', host.hostPorts),
       store: interpose('store', host.store),

@@ -9,6 +9,7 @@ import {
   type Ipv4Address,
 } from '../../core/address.js';
 import type { TranslatedFlow } from '../../core/doctor/facts.js';
+import type { TrackedFlow } from '../../core/generations/refused-flows.js';
 import { type Port, protocolNumber } from '../../core/ports/port.js';
 import {
   type Attributes,
@@ -52,14 +53,7 @@ export type NarrowFilter =
   /** Compares the tuple of the replies: it has the container's own address, whatever NAT did. */
   | { readonly kind: 'reply-source' | 'reply-destination'; readonly address: Ipv4Address };
 
-export interface Flow {
-  readonly family: Family;
-  readonly protocol: number;
-  /** Ports of the first packet; undefined for protocols without ports. */
-  readonly sourcePort: number | undefined;
-  readonly destinationPort: number | undefined;
-  readonly replySource: IpAddress;
-  readonly replyDestination: IpAddress;
+export interface Flow extends TrackedFlow {
   /** What names the flow to the kernel: its tuple, zone and id, as received. */
   readonly key: Buffer;
 }
@@ -123,20 +117,26 @@ export function parseFlow(type: number, body: Buffer): Flow | undefined {
   if (family === undefined) return undefined;
   const attributes = readAttributes(body.subarray(4));
   const original = readNested(attributes, cta.original);
-  const reply = readNested(readNested(attributes, cta.reply), tuple.ip);
+  const addresses = readNested(original, tuple.ip);
+  const replied = readNested(attributes, cta.reply);
+  const reply = readNested(replied, tuple.ip);
   const protocol = readNested(original, tuple.protocol);
   const number = readU8(protocol, protocolPart.number);
+  const source = readIp(addresses, ipOf[family].source);
+  const destination = readIp(addresses, ipOf[family].destination);
   const replySource = readIp(reply, ipOf[family].source);
   const replyDestination = readIp(reply, ipOf[family].destination);
-  if (number === undefined || replySource === undefined || replyDestination === undefined) {
-    return undefined;
-  }
+  if (number === undefined || source === undefined || destination === undefined) return undefined;
+  if (replySource === undefined || replyDestination === undefined) return undefined;
   return {
     family,
     protocol: number,
+    source,
+    destination,
     sourcePort: readPort(protocol, protocolPart.sourcePort),
     destinationPort: readPort(protocol, protocolPart.destinationPort),
     replySource,
+    replySourcePort: readPort(readNested(replied, tuple.protocol), protocolPart.sourcePort),
     replyDestination,
     key: Buffer.concat([
       nested(cta.original, attributes.get(cta.original) ?? Buffer.alloc(0)),

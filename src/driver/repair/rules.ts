@@ -5,6 +5,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Family } from '../../core/address.js';
 import { messageOf } from '../../core/errors.js';
+import { RefusedFlows } from '../../core/generations/refused-flows.js';
 import { shortId } from '../../core/names.js';
 import type { Port } from '../../core/ports/port.js';
 import type { Rule } from '../../core/rules/rule.js';
@@ -55,9 +56,28 @@ async function followUp(world: World, changes: readonly RuleChange[]): Promise<v
   try {
     await forgetAstray(world, changes);
     await forgetStrays(world, changes);
+    if (changes.some(isGuard)) await endRefused(world);
   } catch (error) {
-    world.log.warn({ error: messageOf(error) }, 'forgetting UDP flows after a repair failed');
+    world.log.warn({ error: messageOf(error) }, 'forgetting connections after a repair failed');
   }
+}
+
+/** Ends connections that began while the rules were gone, and that options of the passage would have refused. */
+async function endRefused({
+  registry,
+  refusedConnections,
+  log,
+}: Pick<World, 'registry' | 'refusedConnections' | 'log'>): Promise<void> {
+  const refused = new RefusedFlows(
+    registry.endpoints().map(({ network, spec, record }) => {
+      const { opened } = record;
+      const bindings = hostPortsOf(record);
+      return { network: network.spec, endpoint: spec, bindings, opened };
+    }),
+  );
+  if (refused.isEmpty) return;
+  const connections = await refusedConnections.end(refused);
+  if (connections > 0) log.warn({ connections }, 'ended connections that rules would have refused');
 }
 
 /** UDP flows that began while the rules were gone lead to the proxy's sockets: they are forgotten. */
@@ -65,11 +85,16 @@ async function forgetStrays(
   world: Pick<World, 'registry' | 'strayFlows'>,
   changes: readonly RuleChange[],
 ): Promise<void> {
-  if (!changes.some(canTranslateUdp)) return;
+  if (!changes.some((change) => canTranslateUdp(change) || isGuard(change))) return;
   const published = world.registry
     .endpoints()
     .map(({ spec, record }) => ({ endpoint: spec.id, bindings: hostPortsOf(record) }));
   await world.strayFlows.forget(published);
+}
+
+/** Whether a rule was missing that keeps others from ports, or the way to it: all of these are in table mangle. */
+function isGuard(change: RuleChange): boolean {
+  return change.op !== 'delete' && 'rule' in change && change.rule.table === 'mangle';
 }
 
 /** Whether the change can have led UDP datagrams to containers that went elsewhere before. */

@@ -225,12 +225,12 @@ function openDeletions(): RequestBatches | undefined {
   }
 }
 
-function isUnsupported(error: unknown): boolean {
+export function isUnsupported(error: unknown): boolean {
   return unsupported.includes(String(codeOf(error)));
 }
 
 /** How many flows the kernel tracks in this namespace; 0 also if it does not track. */
-function trackedFlows(): number {
+export function trackedFlows(): number {
   try {
     return Number(readFileSync(countFile, 'utf8'));
   } catch {

@@ -25,6 +25,29 @@ t.test('flows to UDP ports are forgotten when their rules have come back', async
   t.same(host.conntrack.removed, [], 'nothing was missing');
 });
 
+t.test('connections that began without their guards end with the repair', async (t) => {
+  const { host, world } = await start({ 'tsbridge.publish_from': '192.0.2.0/24' });
+  const flow = (source: string) => ({
+    ...{ family: 4 as const, protocol: 6, source: source as never, sourcePort: 999 },
+    ...{ destination: '192.0.2.1' as never, destinationPort: 8080 },
+    ...{ replySource: '10.5.0.2' as never, replySourcePort: 80, replyDestination: source as never },
+  });
+  const [friend, stranger] = [flow('192.0.2.7'), flow('198.51.100.7')];
+  host.refusedConnections.flows = [friend, stranger];
+  await repairRules(world, 'running');
+  t.same(host.refusedConnections.ended, [], 'nothing was missing');
+  host.firewall.flush();
+  await repairRules(world, 'dry-run');
+  t.same(host.refusedConnections.ended, []);
+  await repairRules(world, 'running');
+  t.same(host.refusedConnections.ended, [stranger]);
+  t.match(host.logged.at(-1), { fields: { connections: 1 } });
+  host.firewall.flush();
+  host.faults.plan('refused.end', 'the kernel does not answer');
+  t.ok((await repairRules(world, 'running')).length > 0, 'the rules are there all the same');
+  t.match(host.logged.at(-1), { level: 'warn', fields: { error: 'the kernel does not answer' } });
+});
+
 t.test('a chain is made only when it has been quiet', async (t) => {
   const { host, world } = await start();
   const before = host.firewall.dump();

@@ -21,8 +21,8 @@ import {
 } from '../../../codec/netlink/netlink-message.js';
 import { NetlinkError } from './netlink-error.js';
 
-/** NETLINK_ROUTE and NETLINK_NETFILTER. */
-export const netlinkProtocol = { route: 0, netfilter: 12 } as const;
+/** NETLINK_ROUTE, NETLINK_SOCK_DIAG and NETLINK_NETFILTER. */
+export const netlinkProtocol = { route: 0, socketDiag: 4, netfilter: 12 } as const;
 
 export interface Reply {
   readonly type: number;
