@@ -1,6 +1,7 @@
 /** Reads what the page tells: from the daemon or its records, from the host, and from what other commands find out. */
 import { hostname } from 'node:os';
 import { messageOf } from '../../core/errors.js';
+import type { HostInterfaces } from '../../host/look/uplinks.js';
 import type { PageEvent, PageFacts, PagePort } from '../../operator/page/facts.js';
 import type { TopologyUplink } from '../../operator/picture/topology.js';
 import type { Call, CallFlags } from '../call.js';
@@ -39,7 +40,7 @@ type AnyCall = Call<Parameters, CallFlags>;
 
 export async function readPage(call: AnyCall, wishes: PageWishes): Promise<PageFacts> {
   const { args, terminal, at, version } = wishes;
-  const [opened, doctor, status, uplinks, told] = await Promise.all([
+  const [opened, doctor, status, interfaces, told] = await Promise.all([
     openInventory(call, { inside: true, counters: false }),
     ask<DoctorItem>(doctorCommand, args, terminal),
     ask<unknown>(
@@ -47,7 +48,7 @@ export async function readPage(call: AnyCall, wishes: PageWishes): Promise<PageF
       args.filter((each) => each !== '--no-names'),
       terminal,
     ),
-    uplinksOf(),
+    interfacesOf(),
     eventsOf(call),
   ]);
   const { view, head } = opened;
@@ -55,6 +56,7 @@ export async function readPage(call: AnyCall, wishes: PageWishes): Promise<PageF
   const reached = await reachOf(wishes, view.ports(endpoints), view);
   const items = endpoints.map((endpoint) => view.endpointItem(endpoint));
   const { networks, containers, ports } = pageInventory(view.networks(), items, reached.items);
+  const ways = wishes.ways ? await withWays(ports, args, terminal) : { ports, left: 0 };
   const checks = doctor.document.checks as { notDone?: readonly { code: string }[] } | undefined;
   return {
     ...{ at, version, networks, containers },
@@ -63,12 +65,16 @@ export async function readPage(call: AnyCall, wishes: PageWishes): Promise<PageF
     status: statusRows(status.items?.[0]),
     warnings: [
       ...head.warnings,
-      ...uplinks.problems,
+      ...interfaces.problems,
       ...reached.warnings,
+      ...(ways.left > 0 ? [`ways to ${ways.left} ports are left out: there are too many`] : []),
       ...(doctor.items === undefined ? [doctor.said] : []),
     ],
-    uplinks: local(uplinks.found, ports),
-    ports: wishes.ways ? await withWays(ports, args, terminal) : ports,
+    uplinks: local(interfaces.uplinks, ports),
+    bridges: interfaces.bridges.filter(
+      ({ name }) => !networks.some(({ bridge }) => bridge === name),
+    ),
+    ports: ways.ports,
     findings: doctor.items?.filter(({ followsFrom }) => followsFrom === null),
     notChecked: (checks?.notDone ?? []).map(({ code }) => code),
     events: told?.events,
@@ -97,12 +103,13 @@ async function reachOf(
   }
 }
 
-async function uplinksOf(): Promise<{ found: readonly TopologyUplink[]; problems: string[] }> {
+async function interfacesOf(): Promise<HostInterfaces & { problems: string[] }> {
   try {
-    const { readUplinks } = await import('../../host/look/uplinks.js');
-    return { found: await readUplinks(), problems: [] };
+    const { readInterfaces } = await import('../../host/look/uplinks.js');
+    return { ...(await readInterfaces()), problems: [] };
   } catch (error) {
-    return { found: [], problems: [`the interfaces could not be read: ${messageOf(error)}`] };
+    const problems = [`the interfaces could not be read: ${messageOf(error)}`];
+    return { uplinks: [], bridges: [], problems };
   }
 }
 

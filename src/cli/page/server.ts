@@ -3,7 +3,7 @@
  * stand still.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { answered } from '../../background.js';
 import { messageOf } from '../../core/errors.js';
 import { problemPage } from '../../operator/page/page.js';
@@ -32,6 +32,8 @@ export interface PageServing {
   /** Without a request for this long, and without a page that shows events, serving ends. */
   readonly idleMs: number;
   readonly end: AbortSignal;
+  /** Milliseconds after which a connection is closed over which nothing passes; a minute unless a test says otherwise. */
+  readonly stuckMs?: number;
   /** Called when it listens. @param url with the token; of a unix socket its path */
   ready(url: string): void;
 }
@@ -43,8 +45,10 @@ const mostStreams = 4;
 const mostWays = 2;
 const headersMs = 5_000;
 const requestMs = 10_000;
-/** Milliseconds after which a connection is closed over which nothing passes. */
-const stuckMs = 60_000;
+/** Milliseconds after which a connection is closed over which nothing passes, unless its answer is being worked out. */
+const usualStuckMs = 60_000;
+/** For so long an answer is worked out at most; each question that it takes has a limit of its own. */
+const workMs = 15 * 60_000;
 const heartbeatMs = 15_000;
 
 /** Ends when the signal does, or when nobody has asked for long. @throws {DriverError} `socket-unavailable` */
@@ -58,7 +62,14 @@ export async function servePage(serving: PageServing): Promise<void> {
     maxHeaderSize: 16 * 1024,
   });
   server.maxConnections = mostConnections;
-  server.on('connection', (socket) => socket.setTimeout(stuckMs, () => socket.destroy()));
+  const working = new WeakMap<Socket, number>();
+  const { stuckMs = usualStuckMs } = serving;
+  server.setTimeout(stuckMs, (socket) => {
+    const since = working.get(socket);
+    if (since === undefined || performance.now() - since > workMs) socket.destroy();
+    // It has fired, and would not do so again before something passes.
+    else socket.setTimeout(stuckMs);
+  });
   if ('path' in where) await listenOn(server, where);
   else await listen(server, where);
   const ended = new AbortController();
@@ -66,7 +77,7 @@ export async function servePage(serving: PageServing): Promise<void> {
   end.addEventListener('abort', stop, { once: true });
   if (end.aborted) stop();
   const port = 'path' in where ? undefined : (server.address() as AddressInfo).port;
-  const session = new Session(serving, new Access(port), ended);
+  const session = new Session(serving, new Access(port), ended, working);
   server.on('request', (request, response) => session.take(request, response));
   serving.ready('path' in where ? where.path : session.url(where.host, port));
   try {
@@ -103,6 +114,8 @@ class Session {
     private readonly serving: PageServing,
     private readonly access: Access,
     private readonly stop: AbortController,
+    /** Connections whose answers are being worked out, and since when. */
+    private readonly working: WeakMap<Socket, number>,
   ) {
     const { signal } = stop;
     this.ended = new Promise<void>((resolve) => {
@@ -142,10 +155,10 @@ class Session {
     }
     switch (decision.path) {
       case '/':
-        send(response, 200, await this.#pageNow());
+        send(response, 200, await this.#work(request, () => this.#pageNow()));
         return;
       case '/path':
-        await this.#way(decision.query, response);
+        await this.#way(request, response, decision.query);
         return;
       case '/events':
         await this.#follow(request, response, decision.query);
@@ -162,7 +175,21 @@ class Session {
     return this.#page;
   }
 
-  async #way(query: URLSearchParams, response: ServerResponse): Promise<void> {
+  /** The connection is not taken for one that stands still meanwhile. */
+  async #work<Answer>({ socket }: IncomingMessage, answer: () => Promise<Answer>): Promise<Answer> {
+    this.working.set(socket, performance.now());
+    try {
+      return await answer();
+    } finally {
+      this.working.delete(socket);
+    }
+  }
+
+  async #way(
+    request: IncomingMessage,
+    response: ServerResponse,
+    query: URLSearchParams,
+  ): Promise<void> {
     if (this.#ways >= mostWays) {
       const words = 'Other ways are being followed at the moment: try again.';
       send(response, 503, problemPage('Busy', words), { 'retry-after': '2' });
@@ -170,7 +197,8 @@ class Session {
     }
     this.#ways += 1;
     try {
-      const { status, html } = await this.serving.source.way(query);
+      const { source } = this.serving;
+      const { status, html } = await this.#work(request, () => source.way(query));
       send(response, status, html);
     } finally {
       this.#ways -= 1;

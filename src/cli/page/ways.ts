@@ -31,24 +31,54 @@ export async function wayOf(
 }
 
 /** Most ways in a page of a file: `explain` reads all rules of the host anew for each. */
-const mostWays = 10;
+const mostWays = 30;
 
-/** The ports with the ways to them; where there are many, those that are not reached come first. */
+export interface PortsWithWays {
+  readonly ports: readonly PagePort[];
+  /** How many ports have none, since there are too many. */
+  readonly left: number;
+}
+
+/**
+ * The ports with the ways to them. Ports of one container that are reached in the same manner have one way, which the first
+ * of them shows: the others lead to it. Where there are many, those that are not reached come first.
+ */
 export async function withWays(
   ports: readonly PagePort[],
   args: readonly string[],
   terminal: Terminal,
-): Promise<readonly PagePort[]> {
-  const isReached = ({ reach }: PagePort): boolean => reach?.startsWith('elsewhere,') === true;
-  const chosen = ports
-    .map((port, index) => ({ port, index }))
-    .sort((a, b) => Number(isReached(a.port)) - Number(isReached(b.port)) || a.index - b.index)
-    .slice(0, mostWays);
+): Promise<PortsWithWays> {
+  const groups = groupsOfWays(ports);
   const found = new Map<number, PathPicture>();
-  for (const { port, index } of chosen) {
-    const { from, destination, family } = port;
+  for (const [first = 0] of groups.slice(0, mostWays)) {
+    const { from, destination, family } = ports[first] as PagePort;
     const way = await wayOf({ from, to: destination, ipv6: family === 6 }, args, terminal);
-    if ('picture' in way) found.set(index, way.picture);
+    if ('picture' in way) found.set(first, way.picture);
   }
-  return ports.map((port, index) => ({ ...port, way: found.get(index) }));
+  const firstOf = new Map(groups.flatMap((group) => group.map((each) => [each, group[0] ?? 0])));
+  return {
+    ports: ports.map((port, index) => {
+      const first = firstOf.get(index) ?? index;
+      const shared = first !== index && found.has(first) ? { wayOf: first } : {};
+      return { ...port, way: found.get(index), ...shared };
+    }),
+    left: groups.slice(mostWays).flat().length,
+  };
+}
+
+/** Indexes of ports, those in a group have the same way but for their numbers. */
+export function groupsOfWays(ports: readonly PagePort[]): readonly (readonly number[])[] {
+  const groups = new Map<string, number[]>();
+  for (const [index, port] of ports.entries()) {
+    const { container, network, address, path, from, family, reach, label } = port;
+    const protocol = label.slice(label.lastIndexOf('/'));
+    const key = [container, network, address, path, from, family, reach, protocol].join('\0');
+    const known = groups.get(key);
+    if (known === undefined) groups.set(key, [index]);
+    else known.push(index);
+  }
+  const isReached = ([first = 0]: readonly number[]): boolean =>
+    ports[first]?.reach?.startsWith('elsewhere,') === true;
+  const all = [...groups.values()];
+  return [...all.filter((group) => !isReached(group)), ...all.filter(isReached)];
 }

@@ -8,16 +8,22 @@ export interface Uplink {
   readonly addresses: readonly string[];
 }
 
-/**
- * Interfaces with addresses that are no bridges, and `lo` as the last.
- *
- * @throws {CommandError} if `ip` cannot be run
- */
-export async function readUplinks(): Promise<readonly Uplink[]> {
+export interface HostInterfaces {
+  /** Interfaces with addresses that are no bridges, and `lo` as the last. */
+  readonly uplinks: readonly Uplink[];
+  /** Bridges, whoever made them; not all have addresses. */
+  readonly bridges: readonly Uplink[];
+}
+
+/** @throws {CommandError} if `ip` cannot be run */
+export async function readInterfaces(): Promise<HostInterfaces> {
   const all = (await readHostAddresses()).byInterface();
+  const isBridge = (name: string): boolean => existsSync(`/sys/class/net/${name}/bridge`);
   const outer = all.filter(
-    ({ name, addresses }) =>
-      name !== 'lo' && addresses.length > 0 && !existsSync(`/sys/class/net/${name}/bridge`),
+    ({ name, addresses }) => name !== 'lo' && addresses.length > 0 && !isBridge(name),
   );
-  return [...outer, { name: 'lo', addresses: ['this host only'] }];
+  return {
+    uplinks: [...outer, { name: 'lo', addresses: ['this host only'] }],
+    bridges: all.filter(({ name }) => isBridge(name)),
+  };
 }

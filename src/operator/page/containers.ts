@@ -29,10 +29,11 @@ proxy carries it. ${legend}</p>
 const folds = ({ containers, ports }: PageFacts): boolean =>
   containers.length > readable || ports.length > readable;
 
-function topologyOf({ host, uplinks, networks, containers, ports }: PageFacts): Topology {
+function topologyOf({ host, uplinks, bridges, networks, containers, ports }: PageFacts): Topology {
   return {
     title: `Interfaces, published ports, containers and networks of ${host}`,
     uplinks,
+    bridges,
     networks,
     containers: containers.map(({ name, project, endpoints }) => ({
       name,

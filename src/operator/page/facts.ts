@@ -42,6 +42,8 @@ export interface PagePort {
   readonly reach: string | undefined;
   /** The way of a packet to it, and the command that follows one. */
   readonly way: PathPicture | undefined;
+  /** Index of another port of the same container whose way is the same but for the numbers of the ports. */
+  readonly wayOf?: number;
   readonly from: string;
   readonly family: 4 | 6;
   readonly destination: string;
@@ -74,6 +76,8 @@ export interface PageFacts {
   /** What could not be found out, a sentence each. */
   readonly warnings: readonly string[];
   readonly uplinks: readonly TopologyUplink[];
+  /** Bridges of this host that are no network of tsbridge: the engine's own, or another program's. */
+  readonly bridges: readonly TopologyUplink[];
   readonly networks: readonly PageNetwork[];
   readonly containers: readonly PageContainer[];
   readonly ports: readonly PagePort[];

@@ -48,14 +48,28 @@ function portRow(
   withReach: boolean,
   served: boolean,
 ): PageRow {
-  const { label, container, to, network, path, listens, isHeard, by, reach, way } = port;
+  const {
+    label,
+    container,
+    to,
+    network,
+    path,
+    listens,
+    isHeard,
+    by,
+    reach,
+    way,
+    wayOf: same,
+  } = port;
   const name = containers[container]?.name ?? '–';
   const toWay =
     way !== undefined
       ? html`<a href="#way-${index}">${label}</a>`
-      : served
-        ? html`<a href="/path?${queryOf(port)}">${label}</a>`
-        : html`${label}`;
+      : same !== undefined
+        ? html`<a href="#way-${same}">${label}</a>`
+        : served
+          ? html`<a href="/path?${queryOf(port)}">${label}</a>`
+          : html`${label}`;
   return {
     id: `port-${index}`,
     cells: [

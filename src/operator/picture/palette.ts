@@ -81,6 +81,7 @@ function coloured(theme: Theme): readonly string[] {
     `svg rect.ground { fill: ${theme.ground}; stroke: none }`,
     `svg rect.network { fill: ${theme.network}; stroke: ${theme.link} }`,
     `svg rect.internal { fill: ${theme.internal}; stroke: ${theme.unsure} }`,
+    `svg rect.others { fill: ${theme.ground}; stroke: ${theme.edge}; stroke-dasharray: 3 3 }`,
     `svg rect.passed { fill: ${theme.passed}; stroke: ${theme.good} }`,
     `svg rect.refused { fill: ${theme.refused}; stroke: ${theme.bad} }`,
     `svg rect.unsure { fill: ${theme.internal}; stroke: ${theme.unsure} }`,

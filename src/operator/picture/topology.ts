@@ -37,6 +37,8 @@ export interface TopologyPort {
 export interface Topology {
   readonly title: string;
   readonly uplinks: readonly TopologyUplink[];
+  /** Bridges of others, without what is on them. */
+  readonly bridges?: readonly TopologyUplink[];
   readonly networks: readonly TopologyNetwork[];
   readonly containers: readonly TopologyContainer[];
   readonly ports: readonly TopologyPort[];
@@ -206,8 +208,11 @@ function uplinksOf(address: string, uplinks: Topology['uplinks'], local: number)
   );
 }
 
-/** Networks beyond {@link readable} share a box. */
-function networkBoxes({ networks, at }: Topology): {
+/** Bridges of others that have a box each, at most. */
+const mostOthers = 8;
+
+/** Networks beyond {@link readable} share a box; bridges of others come behind them. */
+function networkBoxes({ networks, bridges = [], at }: Topology): {
   readonly boxes: readonly LayerBox[];
   boxOf(network: number): number;
 } {
@@ -222,6 +227,16 @@ function networkBoxes({ networks, at }: Topology): {
     }));
   const rest = networks.length - shown;
   if (rest > 0) boxes.push({ title: `${rest} other networks`, lines: [], kind: 'network' });
+  const named = bridges.length <= mostOthers ? bridges : bridges.slice(0, mostOthers - 1);
+  boxes.push(
+    ...named.map(({ name, addresses }) => ({
+      title: name,
+      lines: ['bridge of others', ...addresses.slice(0, 2)],
+      kind: 'others',
+    })),
+  );
+  const left = bridges.length - named.length;
+  if (left > 0) boxes.push({ title: `${left} more bridges of others`, lines: [], kind: 'others' });
   return { boxes, boxOf: (network) => Math.min(network, shown) };
 }
 

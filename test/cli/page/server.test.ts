@@ -168,6 +168,20 @@ t.test('who says nothing, or only a little at a time, is let go', async (t) => {
   t.pass('both are closed by the server');
 });
 
+t.test('an answer may take longer than a connection may stand still', async (t) => {
+  const { ask } = await admitted(t, {
+    stuckMs: 150,
+    source: {
+      ...source,
+      page: async () => {
+        await new Promise((resolve) => setTimeout(resolve, 700));
+        return 'slowly made';
+      },
+    },
+  });
+  t.match(await ask('/'), { status: 200, body: 'slowly made' });
+});
+
 t.test('beyond so many connections there are no more', async (t) => {
   const { port, ask } = await admitted(t);
   const sockets = Array.from({ length: 30 }, () => connect(port, '127.0.0.1'));

@@ -38,6 +38,7 @@ export const facts: PageFacts = {
     { name: 'eth0', addresses: ['192.0.2.10/24'] },
     { name: 'lo', addresses: ['this host only'] },
   ],
+  bridges: [{ name: 'virbr0', addresses: ['192.168.122.1/24'] }],
   networks: [
     {
       ...{ name: 'shop', bridge: 'br-51e0', subnets: ['172.20.0.0/16'], mtu: 1500 },
