@@ -4,6 +4,7 @@ import type { AdminRoutes } from '../admin/server.js';
 import { Leases } from '../driver/leases.js';
 import type { NetworkDriver } from '../driver/network-driver.js';
 import type { GenerationChoice } from '../driver/rules/generation-choice.js';
+import { isLeftOfLease } from '../driver/state/leased.js';
 import type { World } from '../driver/world.js';
 import { optionsForAnother } from '../frontends/libnetwork/front-end.js';
 import { routes } from '../frontends/libnetwork/routes.js';
@@ -18,7 +19,10 @@ export function testRoutes(
   choice: Pick<GenerationChoice, 'writes'>,
 ): AdminRoutes {
   const { log, registry, removals, telemetry } = world;
-  const leases = new Leases({ driver, log, removed: () => removals.idle() });
+  const leases = new Leases({
+    ...{ driver, log, removed: () => removals.idle() },
+    isLeft: (network) => isLeftOfLease(registry.network(network)),
+  });
   opened.add('the networks of connectivity tests', () => leases.close());
   const calls = routes.flatMap(({ method, schema, prepare }) =>
     schema === undefined ? [] : [{ method, schema: schema.json, prepare }],

@@ -24,6 +24,8 @@ const mostEndpoints = 16;
 /** How often a removal that fails is tried again, and milliseconds before each attempt. */
 const removalAttempts = 5;
 const betweenAttemptsMs = 2_000;
+/** Milliseconds until what could not be removed is tried again, until it is gone or the daemon stops. */
+const laterMs = 30_000;
 
 /** The front end by which calls under a lease are parsed; its name is recorded with the networks. */
 export function leasedAs(frontEnd: FrontEnd): FrontEnd {
@@ -36,11 +38,15 @@ export interface LeaseParts {
   readonly log: Log;
   /** Resolves when links whose removal has begun are gone. */
   readonly removed: () => Promise<void>;
+  /** Whether a network under a lease is there that goes, as one of which not all could be undone when making it failed. */
+  readonly isLeft: (network: NetworkId) => boolean;
   readonly clock?: Clock;
 }
 
 export class Leases {
   readonly #open = new Map<string, Lease>();
+  /** Those that have ended, and whose networks could not be removed yet. */
+  readonly #left = new Set<Lease>();
   #closed = false;
 
   constructor(private readonly parts: LeaseParts) {}
@@ -51,7 +57,11 @@ export class Leases {
       const why = this.#closed ? 'the daemon stops' : `${mostLeases} tests run already`;
       throw new DriverError('network-busy', `no test can begin: ${why}; wait until one has ended`);
     }
-    const lease = new Lease(this.parts, () => this.#open.delete(lease.id));
+    const lease = new Lease(this.parts, (left) => {
+      this.#open.delete(lease.id);
+      if (left) this.#left.add(lease);
+      else this.#left.delete(lease);
+    });
     this.#open.set(lease.id, lease);
     return lease;
   }
@@ -70,6 +80,7 @@ export class Leases {
   async close(): Promise<void> {
     this.#closed = true;
     await Promise.all([...this.#open.values()].map((lease) => lease.end('the daemon stops')));
+    await Promise.all([...this.#left].map((lease) => lease.abandon()));
   }
 }
 
@@ -84,10 +95,12 @@ export class Lease implements NetworkDriver {
   #making = 0;
   #timer: unknown;
   #ending: Promise<string | undefined> | undefined;
+  #later: Promise<void> | undefined;
 
   constructor(
     private readonly parts: LeaseParts,
-    private readonly over: () => void,
+    /** Called at the end, and once more when everything is gone. @param left something could not be removed */
+    private readonly over: (left: boolean) => void,
   ) {
     this.#clock = parts.clock ?? systemClock;
     this.renew();
@@ -122,20 +135,44 @@ export class Lease implements NetworkDriver {
     const { log } = this.parts;
     log.info({ lease: this.id.slice(0, 12), networks: this.#networks.size, why }, 'a test ends');
     await Promise.allSettled(this.#calls);
-    try {
-      for (let attempt = 1; ; attempt += 1) {
-        const error = await this.#removeAll();
-        if (error === undefined) return undefined;
-        log.warn({ lease: this.id.slice(0, 12), attempt, error }, 'removing a test failed');
-        // The network stays on record with the front end of leases, so that the next start of the daemon removes it.
-        if (attempt === removalAttempts) return error;
-        await new Promise<void>((resolve) => {
-          this.#clock.setTimeout(resolve, betweenAttemptsMs);
-        });
+    for (let attempt = 1; ; attempt += 1) {
+      const error = await this.#removeAll();
+      if (error === undefined) {
+        this.over(false);
+        return undefined;
       }
-    } finally {
-      this.over();
+      log.warn({ lease: this.id.slice(0, 12), attempt, error }, 'removing a test failed');
+      if (attempt === removalAttempts) {
+        // The network stays on record with the front end of leases, so that the next start removes it at the latest.
+        this.over(true);
+        this.#tryLater();
+        return error;
+      }
+      await new Promise<void>((resolve) => {
+        this.#clock.setTimeout(resolve, betweenAttemptsMs);
+      });
     }
+  }
+
+  #tryLater(): void {
+    this.#timer = this.#clock.setTimeout(() => {
+      this.#later = this.#removeLater();
+      background(this.parts.log, 'removing what is left of a test', this.#later);
+    }, laterMs);
+  }
+
+  async #removeLater(): Promise<void> {
+    const error = await this.#removeAll();
+    if (error !== undefined) return this.#tryLater();
+    this.parts.log.info({ lease: this.id.slice(0, 12) }, 'what was left of a test is gone');
+    this.over(false);
+  }
+
+  /** What is left stays until the next start. */
+  async abandon(): Promise<void> {
+    // A removal that runs may put the next one off.
+    await this.#later;
+    this.#clock.clearTimeout(this.#timer);
   }
 
   async #removeAll(): Promise<string | undefined> {
@@ -168,6 +205,9 @@ export class Lease implements NetworkDriver {
         await this.parts.driver.createNetwork({ ...asked, frontEnd: leasedFrontEnd });
         // Not before: an engine's network can have the same id, and nothing under this lease may change that.
         this.#networks.add(networkId);
+      } catch (error) {
+        if (this.parts.isLeft(networkId)) this.#networks.add(networkId);
+        throw error;
       } finally {
         this.#making -= 1;
       }

@@ -6,7 +6,7 @@ import { Leases, leaseMs } from '../../src/driver/leases.js';
 import { forgetNetwork, forgottenCandidates } from '../../src/driver/orphans/forgotten-networks.js';
 import { Suspects } from '../../src/driver/orphans/suspects.js';
 import { recover } from '../../src/driver/recover.js';
-import { isLeased } from '../../src/driver/state/leased.js';
+import { isLeased, isLeftOfLease } from '../../src/driver/state/leased.js';
 import { libnetwork } from '../../src/frontends/libnetwork/front-end.js';
 import { FakeClock } from '../fakes/fake-clock.js';
 import { type FakeHost, makeHost, stateOf } from '../fakes/fake-host.js';
@@ -39,7 +39,10 @@ async function start(host: FakeHost = makeHost()) {
   const driver = new BridgeDriver(world, recovered);
   const clock = new FakeClock();
   const removed = () => world.removals.idle();
-  const leases = new Leases({ driver, log: world.log, removed, clock });
+  const leases = new Leases({
+    ...{ driver, log: world.log, removed, clock },
+    isLeft: (network) => isLeftOfLease(world.registry.network(network)),
+  });
   // The first network makes the base rules, which stay.
   await driver.createNetwork(firstNetwork);
   return { host, world, driver, clock, leases, before: stateOf(host) };
@@ -181,7 +184,10 @@ t.test('what cannot be removed is told, after some attempts', async (t) => {
     },
   });
   const removed = () => world.removals.idle();
-  const leases = new Leases({ driver, log: world.log, removed, clock });
+  const leases = new Leases({
+    ...{ driver, log: world.log, removed, clock },
+    isLeft: (network) => isLeftOfLease(world.registry.network(network)),
+  });
   const lease = leases.begin();
   await lease.createNetwork(asked);
   const ended = lease.end('told so');
@@ -189,7 +195,35 @@ t.test('what cannot be removed is told, after some attempts', async (t) => {
   t.match(await ended, /the bridge is stuck/);
   t.strictSame(attempts, Array(5).fill(networkId));
   t.throws(() => leases.find(lease.id), { code: 'network-unknown' });
+  await clock.pass(30_000);
+  t.equal(attempts.length, 6, 'it is tried again later');
+  await leases.close();
+  await clock.pass(60_000);
+  t.equal(attempts.length, 6, 'until the daemon stops');
   t.equal(clock.pending, 0, 'no timer is left');
+});
+
+t.test('a network that can neither be made nor undone has an owner, and goes later', async (t) => {
+  const started = await start();
+  const { host, world, clock, leases } = started;
+  const { addNetwork } = world.rules;
+  world.rules.addNetwork = async (...args) => {
+    await addNetwork.apply(world.rules, args);
+    host.firewall.failures.push(...Array(100).fill('the kernel refuses'));
+    throw new Error('refused, and not undone');
+  };
+  const lease = leases.begin();
+  await t.rejects(lease.createNetwork(asked), { message: /refused, and not undone/ });
+  t.ok(world.registry.network(networkId), 'it is there');
+  const ended = lease.end('its command has gone');
+  for (let number = 1; number <= 5; number += 1) await clock.pass(2_000);
+  t.match(await ended, /the kernel refuses/);
+  host.firewall.failures.length = 0;
+  await clock.pass(30_000);
+  await leases.close();
+  t.equal(world.registry.network(networkId), undefined);
+  t.strictSame(stateOf(host), started.before);
+  t.equal(clock.pending, 0);
 });
 
 t.test('calls take things away before the end, too; and there is a limit to them', async (t) => {

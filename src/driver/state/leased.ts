@@ -12,3 +12,10 @@ export function isLeased({
 }): boolean {
   return record.frontEnd === leasedFrontEnd;
 }
+
+/** Whether it is a network under a lease that goes; undefined: none is there. */
+export function isLeftOfLease(
+  state: { readonly record: Pick<NetworkRecord, 'frontEnd' | 'phase'> } | undefined,
+): boolean {
+  return state !== undefined && isLeased(state) && state.record.phase === 'removing';
+}
