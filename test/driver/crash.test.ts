@@ -5,14 +5,17 @@
 import { isDeepStrictEqual } from 'node:util';
 import t from 'tap';
 import { forgetNetwork } from '../../src/driver/orphans/forgotten-networks.js';
+import { mapDifferences } from '../../src/driver/repair/port-map.js';
 import { repairRules } from '../../src/driver/repair/rules.js';
+import { usedBackend } from '../fakes/backends.js';
 import { Engine } from '../fakes/engine-calls.js';
 import { type FakeHost, makeHost, stateOf } from '../fakes/fake-host.js';
 import { Killer } from '../process/killer.js';
 
 /**
  * The container that all is about has limits both ways, one by its network, and one by its endpoint, and routes of the host:
- * of its network, to its address, and to a prefix behind it.
+ * of its network, to its address, and to a prefix behind it. With the backend in memory its ports are in a map; with the
+ * others they have rules, as those of the bystander always have.
  */
 const limitedNetwork = (engine: Engine, salt?: string) => ({
   ...engine.network(5, salt),
@@ -21,6 +24,7 @@ const limitedNetwork = (engine: Engine, salt?: string) => ({
       'tsbridge.rate_down': '10mbit',
       'tsbridge.remote_routes': '10.77.0.0/24 via 192.0.2.7',
       'tsbridge.announce': 'addresses',
+      ...(usedBackend() === 'memory' ? { 'tsbridge.port_rules': 'map' } : {}),
     },
   },
 });
@@ -148,6 +152,7 @@ for (const [index, [name, call]] of calls.entries()) {
       findings.same(stateOf(host), wanted, where);
       findings.same(allocated(engine), wanted.ports.length, `${where}: ports taken`);
       findings.same(await repairRules(engine.world), [], `${where}: to repair`);
+      findings.same(await mapDifferences(engine.world), [], `${where}: to repair in the map`);
       for (const [, next] of calls.slice(index + 1)) await next(engine);
       await engine.world.removals.idle();
       findings.same(stateOf(host), nothing, `${where}: and then all goes`);
@@ -195,6 +200,7 @@ for (const [index, [name, call]] of calls.entries()) {
     await forEachDeath(index, [0], async (host, where) => {
       host.links.links.clear();
       host.firewall.flush();
+      host.maps.tables.clear();
       host.hostPorts.held.clear();
       const engine = await revive(host);
       const networks = engine.world.registry.networks().map(({ spec }) => spec.bridge);

@@ -17,6 +17,8 @@ export type BackendKind = 'text' | 'memory' | 'netlink';
 
 let kind: BackendKind = 'text';
 
+export const usedBackend = (): BackendKind => kind;
+
 /** For all tests of this process. */
 export function useBackend(chosen: BackendKind): void {
   kind = chosen;

@@ -1,13 +1,15 @@
 /**
  * The real daemon on a real kernel dies at every third place before or after an effect of a call, or
- * of a repair; then the engine goes on. `CRASH_ALL=1`: at every place. test/driver/crash.test.ts goes
- * through all of them in memory, and through more that an engine can do.
+ * of a repair; then the engine goes on. `CRASH_ALL=1`: at every place. The ports have rules at some of these places, and
+ * are in a map (`tsbridge.port_rules=map`) at the others. test/driver/crash.test.ts goes through all of them in memory,
+ * and through more that an engine can do.
  */
 import type { Daemon as DaemonType } from '../process/daemon.js';
 import { inFreshNamespace, run } from '../process/netns.js';
 
 inFreshNamespace();
 const { default: t } = await import('tap');
+const { spawnSync } = await import('node:child_process');
 const { mkdtempSync, rmSync } = await import('node:fs');
 const { tmpdir } = await import('node:os');
 const { join } = await import('node:path');
@@ -28,13 +30,14 @@ const ports = (...numbers: readonly number[]) => ({
   }),
 });
 type Body = Readonly<Record<string, unknown>>;
+type PortRules = 'docker' | 'map';
 /** What an engine does, call by call; `repair` is not one of them: see {@link damage}. */
-const calls: readonly (readonly [string, Body])[] = [
+const callsWith = (portRules: PortRules): readonly (readonly [string, Body])[] => [
   [
     'CreateNetwork',
     {
       NetworkID,
-      Options: { 'com.docker.network.generic': {} },
+      Options: { 'com.docker.network.generic': { 'tsbridge.port_rules': portRules } },
       IPv4Data: [{ AddressSpace: 'LocalDefault', Pool: '10.5.0.0/24', Gateway: '10.5.0.1/24' }],
       IPv6Data: [],
     },
@@ -49,12 +52,15 @@ const calls: readonly (readonly [string, Body])[] = [
   ['DeleteNetwork', { NetworkID }],
 ];
 
+const calls = callsWith('docker');
+
 const everyEffect = process.env.CRASH_ALL !== undefined;
 
 /** So that every kind of repair has something to do. */
 function damage(): void {
   run('iptables', ['-F', 'FORWARD']);
   run('iptables', ['-t', 'nat', '-F', 'DOCKER']);
+  spawnSync('nft', ['flush', 'map', 'ip', 'tsbridge', 'ports']);
   run('ip', ['link', 'set', 'br-555555555555', 'down']);
   run('ip', ['addr', 'flush', 'dev', 'br-555555555555']);
   run('sysctl', ['-qw', 'net.ipv4.ip_forward=0']);
@@ -94,22 +100,29 @@ t.test('dies at an effect, and the engine goes on', { timeout: 1_500_000 }, asyn
   const folder = mkdtempSync(join(tmpdir(), 'tsb-'));
   let daemon = await Daemon.start(folder);
   t.teardown(() => end(daemon));
-  // The shared chains stay: what each call leads to is seen in the second round, without a crash.
-  const wanted: unknown[] = [];
-  for (let round = 0; round < 2; round += 1) {
+  // The shared chains stay after the first round: what each call leads to is seen in the others, without a crash.
+  const wantedWith = { docker: [] as unknown[], map: [] as unknown[] };
+  for (const portRules of ['docker', 'docker', 'map'] as const) {
+    const wanted = wantedWith[portRules];
     wanted.length = 0;
-    for (const call of calls) {
+    for (const call of callsWith(portRules)) {
       t.notOk(await perform(daemon, call), call[0]);
       wanted.push(await settled(folder, call[0] === 'repair' ? wanted.at(-1) : undefined));
     }
   }
-  const nothing = wanted.at(-1);
+  const nothing = wantedWith.docker.at(-1);
+  t.same(wantedWith.map.at(-1), nothing);
   let all = 0;
-  for (const [index, call] of calls.entries()) {
-    const [method, body] = call;
-    const before = wanted[index - 1] ?? nothing;
+  for (const [index, [method]] of calls.entries()) {
     let crashes = 0;
     for (let at = 1; ; at += everyEffect ? 1 : 3) {
+      // Odd places are before an effect, and even ones after it: both kinds of ports have some of either.
+      const portRules = Math.floor(at / 2) % 2 === 0 ? 'docker' : 'map';
+      const calls = callsWith(portRules);
+      const wanted = wantedWith[portRules];
+      const call = calls[index] ?? [method, {}];
+      const [, body] = call;
+      const before = wanted[index - 1] ?? nothing;
       await daemon.kill();
       daemon = await Daemon.start(folder, { crashAt: at });
       for (const earlier of calls.slice(0, index)) {

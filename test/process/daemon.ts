@@ -1,5 +1,5 @@
 /** A real daemon in the namespace of the test, and what is on the host because of it. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import events from 'node:events';
 import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
@@ -139,7 +139,7 @@ export class Daemon {
   }
 }
 
-/** Links, rules, listening sockets and records. */
+/** Links, rules, the map of ports, listening sockets and records. */
 export function hostState(folder: string) {
   const records = ['networks', 'endpoints'].flatMap((kind) => {
     const path = join(folder, 'state', kind);
@@ -159,6 +159,11 @@ export function hostState(folder: string) {
       .split('\n')
       .filter((line) => /^(tcp|udp) .*\b10\.\d+\.0\./.test(line)),
     rules: save.split('\n').filter((line) => /^-A .*(?:br-|veth|10\.\d+\.0)/.test(line)),
+    // The kernel lists elements in any order.
+    map: (spawnSync('nft', ['list', 'table', 'ip', 'tsbridge']).stdout ?? '')
+      .toString()
+      .split(/[\n,{}]\s*/)
+      .sort(),
     sockets: run('ss', ['-Hlntu'])
       .split('\n')
       .map((line) => line.split(/\s+/).slice(0, 5).join(' '))

@@ -12,6 +12,7 @@ const looks = new Set([
   'load',
   'supports',
   'deletesByHandle',
+  'obstacle',
   'missingTables',
   'problems',
   'followVariant',
