@@ -2,7 +2,7 @@ import t, { type Test } from 'tap';
 import { readRuleText } from '../../../src/codec/iptables/iptables-words.js';
 import { Answers } from '../../../src/core/explain/facts.js';
 import { ruleMatches } from '../../../src/core/explain/matches/all.js';
-import { newFlow, type Packet } from '../../../src/core/explain/packet.js';
+import { type Flow, newFlow, type Packet } from '../../../src/core/explain/packet.js';
 import { isUnknown } from '../../../src/core/explain/truth.js';
 import { ip, made, packet, packet6 } from './host.js';
 
@@ -181,10 +181,13 @@ t.test('what connection tracking knows', async (t) => {
     ],
     ['-m conntrack --ctstatus NONE'],
   );
-  const depends = ['--ctstatus ASSURED', '--ctreplsrc 10.0.0.1'];
-  for (const option of depends) {
-    t.match(asked(`-m conntrack ${option}`, { ...packet(), flow: answer }), /ASSURED|replsrc/);
-  }
+  const { assured: _, ...aged } = answer;
+  const assured = (of: Flow) => asked('-m conntrack --ctstatus ASSURED', { ...packet(), flow: of });
+  t.match(assured(aged), /ASSURED/);
+  t.equal(assured({ ...aged, assured: true }), 'yes');
+  t.equal(assured(answer), 'no', 'the first answer makes no flow assured');
+  const replied = asked('-m conntrack --ctreplsrc 10.0.0.1', { ...packet(), flow: answer });
+  t.match(replied, /replsrc/);
   t.match(asked('-m helper --helper ftp', { ...packet(), flow: answer }), /ftp/);
 });
 
