@@ -1,6 +1,9 @@
 /**
  * Rules of `tsbridge.accept_from`, which Docker does not have: from some sources containers are reached at their own addresses,
  * at every port. They stand before the rule or the policy that drops it, and behind DOCKER-USER, whose drops count more.
+ *
+ * A range of all hosts has the network's own subnet in it. Whether its own containers reach each other is for enable_icc to
+ * say, so that the rules pass over what comes from the network's own bridge.
  */
 import type { Cidr, Family } from '../address.js';
 import { isInterfaceSource, type NetworkSpec } from '../network/network.js';
@@ -20,8 +23,9 @@ export function acceptFromRules(
   family: Family,
   chain: 'FORWARD' | 'DOCKER',
 ): PlacedRule[] {
+  const elsewhere = { inInterface: { not: network.bridge }, outInterface: network.bridge };
   return sources(network, family).map((matches) =>
-    place('top', family, 'filter', chain, { ...matches, outInterface: network.bridge }, 'ACCEPT'),
+    place('top', family, 'filter', chain, { ...elsewhere, ...matches }, 'ACCEPT'),
   );
 }
 

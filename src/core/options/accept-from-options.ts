@@ -1,5 +1,5 @@
 /** `tsbridge.accept_from`: who may reach containers at their own addresses, without a published port. */
-import { cidrText, overlaps } from '../address.js';
+import { cidrText, contains } from '../address.js';
 import { parseInterfaceName } from '../names.js';
 import {
   type AcceptedSource,
@@ -51,9 +51,12 @@ export function refuseAcceptFrom(
     else if (!network.ruleFamilies.includes(family)) {
       const option = family === 4 ? 'tsbridge.iptables' : 'tsbridge.ip6tables';
       problems.add(`${what} needs a rule, and ${option}=false writes none; leave one out`);
-    } else if (source.prefixLength > 0 && overlaps(own.subnet, source)) {
+    } else if (
+      contains(own.subnet, source.address) &&
+      source.prefixLength >= own.subnet.prefixLength
+    ) {
       problems.add(
-        `${what} overlaps the network's own subnet ${cidrText(own.subnet)}, whose containers reach each other by enable_icc`,
+        `${what} is in the network's own subnet ${cidrText(own.subnet)}, whose containers reach each other by enable_icc`,
       );
     }
   }

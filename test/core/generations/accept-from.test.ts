@@ -28,7 +28,7 @@ function added(name: Name, family: 4 | 6) {
 }
 
 const accepts = (chain: string) => [
-  `top filter ${chain} -s 172.16.0.0/12 -o br-x -j ACCEPT`,
+  `top filter ${chain} -s 172.16.0.0/12 ! -i br-x -o br-x -j ACCEPT`,
   `top filter ${chain} -i wg0 -o br-x -j ACCEPT`,
 ];
 const raw = [
@@ -55,10 +55,10 @@ t.test('what cannot be is refused, all at once', async (t) => {
     messageFrom(() =>
       networkSpec({ labels, options: internal ? { 'com.docker.network.internal': true } : {} }),
     );
-  const sources = 'fd00::/8,10.5.0.0/16,172.16.0.1/12,dev:a b';
+  const sources = 'fd00::/8,10.5.0.0/24,10.5.0.128/25,172.16.0.1/12,dev:a b';
   t.match(
     refused({ 'tsbridge.accept_from': sources }, true),
-    /5 problems: .*did you mean 172.16.0.0\/12\?.*not an interface name behind dev:.*cannot go with --internal.*fd00::\/8: the network has no IPv6.*10.5.0.0\/16 overlaps the network's own subnet/,
+    /6 problems: .*did you mean 172.16.0.0\/12\?.*not an interface name behind dev:.*cannot go with --internal.*fd00::\/8: the network has no IPv6.*10.5.0.0\/24 is in the network's own subnet.*10.5.0.128\/25 is in/,
   );
   t.match(
     refused({ ...option, 'tsbridge.iptables': 'false' }),
@@ -69,6 +69,12 @@ t.test('what cannot be is refused, all at once', async (t) => {
     refused({ ...lan, ...option }),
     /tsbridge.accept_from cannot go with tsbridge.bridge=unmanaged/,
   );
-  t.equal(networkSpec({ labels: { 'tsbridge.accept_from': '0.0.0.0/0' } }).acceptFrom?.length, 1);
+  for (const wider of ['0.0.0.0/0', '10.0.0.0/8']) {
+    t.equal(
+      networkSpec({ labels: { 'tsbridge.accept_from': wider } }).acceptFrom?.length,
+      1,
+      wider,
+    );
+  }
   t.notOk('acceptFrom' in networkSpec());
 });
