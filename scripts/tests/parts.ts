@@ -21,8 +21,10 @@ export const parts: readonly Part[] = [
 export const engines = [
   'bookworm',
   'bookworm-firewalld',
+  'bookworm-frr',
   'trixie',
   'forky',
+  'forky-frr',
   'bookworm-systemd',
   'bullseye',
 ] as const;

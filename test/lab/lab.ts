@@ -20,7 +20,13 @@ import { diffSnapshots, type Snapshot, saveRules, snapshot } from './snapshot.js
 import { type Answer, type AskOptions, ask, askCommand, serve } from './traffic.js';
 import { Tsbridge } from './tsbridge.js';
 
-export type Suite = 'bookworm' | 'bookworm-firewalld' | 'trixie' | 'forky';
+export type Suite =
+  | 'bookworm'
+  | 'bookworm-firewalld'
+  | 'bookworm-frr'
+  | 'trixie'
+  | 'forky'
+  | 'forky-frr';
 
 /** Addresses of a lab; see the picture above. */
 export const ADDRESSES = {

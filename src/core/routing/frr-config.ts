@@ -2,8 +2,8 @@
  * What an administrator adds to FRR's configuration, once, so that other hosts learn the networks of this one. FRR and
  * its files stay the administrator's: this is text, and nothing of tsbridge reads or writes it.
  *
- * A network's subnet is a connected route from the moment at which its bridge has its address, so that `redistribute
- * connected` announces a new network without any further change. FRR knows no protocol numbers of the kernel beyond its
+ * A network's subnet is a connected route, which FRR takes for one while the bridge has a carrier: from its first
+ * container to its last. `redistribute connected` announces it then without any further change. FRR knows no protocol numbers of the kernel beyond its
  * own and calls a route with ours (201) `kernel`, as it does everybody's: prefix lists keep all others back.
  */
 import { type Cidr, cidrText, type Family } from '../address.js';
@@ -35,7 +35,7 @@ function header({ protocol, pools }: FrrRequest): string[] {
   return [
     `! Networks of tsbridge for other hosts, by ${protocol === 'bgp' ? 'BGP without addresses on the links (unnumbered)' : 'OSPF'}.`,
     `! Add this to /etc/frr/frr.conf, say ${protocol}d=yes in /etc/frr/daemons, then: systemctl restart frr`,
-    '! Once is enough: FRR sees the subnet of a new network by itself. What is missing: tsbridge doctor',
+    '! Once is enough: a new network is announced with its first container. What is missing: tsbridge doctor',
     "! Hosts reach each other's containers if their networks allow it; with the ranges of all hosts in place of this host's:",
     `!   docker network create -d tsbridge -o tsbridge.accept_from=${all} -o tsbridge.no_masquerade_to=${all} ...`,
   ];
@@ -151,9 +151,10 @@ function ospf({ area, interfaces, routerId }: OspfRequest): string[] {
     'router ospf',
     ...(routerId === undefined ? [] : [` ospf router-id ${routerId}`]),
     ...redistributed.map((line) => ` ${line}`),
-    ' ! A new network is told, and found, at once; only many changes in a row wait.',
-    ' timers throttle spf 0 50 500',
+    ' ! A new network is told, believed and found at once, also one that comes and goes; only many changes in a row wait.',
     ' timers throttle lsa all 0',
+    ' timers lsa min-arrival 0',
+    ' timers throttle spf 0 50 500',
     'exit',
   ];
 }
