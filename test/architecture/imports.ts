@@ -146,7 +146,10 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
   'core/explain': ['core/address', 'core/shell-words'],
   'core/connectivity': ['core/generations', 'core/network', 'core/address'],
   'core/routing': ['core/options/list-values', 'core/address', 'core/names'],
-  'core/doctor': ['core/explain', 'core/network', 'core/ports', 'core/address', 'core/shell-words'],
+  'core/doctor': [
+    ...['core/explain', 'core/network', 'core/ports', 'core/routing'],
+    ...['core/address', 'core/shell-words'],
+  ],
   'core/shell-words': [],
   'core/engine-lists': ['core/names', 'core/plain-text', 'core/address'],
   'core/plain-text': ['core/address'],

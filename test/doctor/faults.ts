@@ -137,7 +137,7 @@ export function faultsOf(host: DoctorHost): readonly Fault[] {
     {
       ...{
         code: 'rp-filter-strict',
-        says: /rp_filter is 1 on v2; default routes leave by v2, eth0/,
+        says: /rp_filter is 1 on v2; packets come and go by v2, eth0/,
       },
       make: ['ip route add default dev v2 table 99', 'sysctl -qw net.ipv4.conf.v2.rp_filter=1'],
       undo: ['sysctl -qw net.ipv4.conf.v2.rp_filter=2', 'ip route del default dev v2 table 99'],

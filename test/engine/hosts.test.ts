@@ -3,6 +3,8 @@
  * 28.5 with FRR 10, and a plain one. Comments tell how long each took; nothing here depends on it.
  */
 import t from 'tap';
+import type { DoctorItem } from '../../src/cli/schemas/doctor.js';
+import { checks } from '../../src/core/doctor/checks.js';
 import { tsbridge } from '../lab/command-line.js';
 import { SKIP_BUILT_IN } from '../lab/fixture.js';
 import {
@@ -17,6 +19,7 @@ import {
 } from '../lab/hosts.js';
 import { Lab } from '../lab/lab.js';
 import { until } from '../lab/process.js';
+import { itemsOf } from '../process/documents.js';
 
 /** Ranges of the hosts, and within it the network that each of both engines makes first. */
 const all = '10.9.0.0/16';
@@ -25,6 +28,16 @@ const open = [`tsbridge.accept_from=${all}`, `tsbridge.no_masquerade_to=${all}`]
 const options = (...list: readonly string[]) => list.flatMap((option) => ['-o', option]);
 
 const bridge = '--opt=com.docker.network.bridge.name=br-app';
+
+/** What `tsbridge doctor` says of FRR on a host: code, object, and evidence. */
+async function doctor(lab: Lab): Promise<string[]> {
+  const codes = checks.map(({ code }) => code).filter((code) => code.startsWith('frr-'));
+  const { out, err } = await tsbridge(lab, 'doctor', ...codes, '--json');
+  if (out === '') throw new Error(err);
+  return itemsOf<DoctorItem>(out)
+    .filter(({ followsFrom }) => followsFrom === null)
+    .map(({ code, object, evidence }) => `${code} | ${object} | ${evidence}`);
+}
 
 /** A router as others have one: nothing of tsbridge is in its configuration. */
 const router = `
@@ -173,6 +186,11 @@ t.test('hosts that know of each other’s networks', { skip: SKIP_BUILT_IN }, as
     t.equal(await answers(two, 'shop', '10.9.1.66', 80), 'nobody', 'no accept_from');
     t.equal(await answers(one, 'closed', '10.9.1.2', 80), 'nobody', 'another network of the host');
 
+    t.strictSame(await doctor(one), [
+      'frr-range-missing | elsewhere | 10.77.0.0/24 is in none of 10.9.1.0/24',
+    ]);
+    t.strictSame(await doctor(two), []);
+
     await timed('BGP: a link goes', {
       does: () => one.hostNs('ip', 'link', 'set', 'link0', 'down'),
       begins: /link0@\S+ .*state DOWN/,
@@ -204,7 +222,20 @@ t.test('hosts that know of each other’s networks', { skip: SKIP_BUILT_IN }, as
     await one.docker('rm', '-f', ...names);
     await one.docker('network', 'rm', ...names);
     await untilLearned(two, 'bgp', ['10.9.1.0/26', ...others]);
+    await network(two, ...options('tsbridge.announce=addresses'), 'quiet');
+    const less = ['configure terminal', 'router bgp', 'address-family ipv4 unicast'].concat(
+      ...['connected', 'kernel'].map((source) => `no redistribute ${source}`),
+    );
+    await two.hostNs('vtysh', ...less.flatMap((line) => ['-c', line]));
+    t.strictSame(await doctor(two), [
+      'frr-addresses-not-announced | quiet | no “redistribute kernel” in FRR’s running configuration',
+      'frr-not-announcing | this host | no “redistribute connected” in FRR’s running configuration; 2 networks',
+    ]);
+    await two.docker('network', 'rm', 'quiet');
     await Promise.all([one, two, plain].map((lab) => stopFrr(lab)));
+    t.strictSame(await doctor(one), [
+      'frr-not-running | this host | zebra, bgpd does not run; /etc/frr/frr.conf has TSBRIDGE-SUBNETS',
+    ]);
     await untilLearned(two, 'bgp', []);
   });
 

@@ -140,6 +140,9 @@ t.test('every check has a fault here, or a test of its own beside the pure code'
     'kernel-without-features',
     'starts-after-docker',
     'bridge-nearly-full',
+    // On hosts with FRR: test/engine/hosts.test.ts.
+    ...['frr-not-running', 'frr-not-announcing', 'frr-addresses-not-announced'],
+    ...['frr-range-missing', 'frr-route-unseen'],
     'ufw-bypassed',
     'neighbours-full',
     'neighbours-nearly-full',

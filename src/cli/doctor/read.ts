@@ -12,7 +12,7 @@ import type {
   OwnSettings,
   Part,
 } from '../../core/doctor/facts.js';
-import { defaultDevices } from '../../core/doctor/places.js';
+import { defaultDevices, outerDevices } from '../../core/doctor/places.js';
 import { messageOf } from '../../core/errors.js';
 import type { RuleTable } from '../../core/explain/rule-table.js';
 import { parsePort } from '../../core/ports/port.js';
@@ -34,6 +34,7 @@ import {
   readSeenAddresses,
 } from '../../host/look/doctor/network.js';
 import { readProxyFiles, readSocketUnit } from '../../host/look/doctor/processes.js';
+import { readRouting } from '../../host/look/doctor/routing.js';
 import { hasSocket } from '../../host/look/doctor/sockets.js';
 import { Containers } from '../../host/look/inside.js';
 import { readNativeTables } from '../../host/look/native-tables.js';
@@ -89,6 +90,7 @@ const words: Readonly<Partial<Record<Part, string>>> = {
   daemon: 'the daemon',
   engine: 'the engine',
   packets: 'what becomes of packets',
+  routing: 'FRR',
 };
 
 export async function readHost(asking: Asking): Promise<Reading> {
@@ -124,13 +126,14 @@ export async function readHost(asking: Asking): Promise<Reading> {
     part('kernel', readKernel),
     part('socketUnit', () => readSocketUnit()),
     part('leftTraces', leftTraces),
+    part('routing', () => readRouting()),
   ]);
   const [daemon, engine, settingLines, conntrack, neighbours, disk, ufwIsOn, seen, ...more] = rest;
-  const [plugin, kernel, socketUnit, left] = more;
+  const [plugin, kernel, socketUnit, left, routing] = more;
   const { rules, native, toSimulate } = ruleSets;
-  const devices = ([4, 6] as const).flatMap((family) =>
-    defaultDevices(routes ?? [], family, 'every table'),
-  );
+  const devices = [
+    ...new Set([...outerDevices(routes ?? []), ...defaultDevices(routes ?? [], 6, 'every table')]),
+  ];
   const settings = await part('settings', () =>
     readSettings([
       ...settingPaths,
@@ -152,6 +155,7 @@ export async function readHost(asking: Asking): Promise<Reading> {
   );
   const facts = present({
     ...{ records, links, routes, rules, native, daemon, engine, settings, settingLines, sockets },
+    routing,
     ...{
       conntrack,
       neighbours,

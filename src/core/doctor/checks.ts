@@ -8,6 +8,7 @@ import { otherChecks } from './checks/others.js';
 import { packetChecks } from './checks/packets.js';
 import { poolChecks } from './checks/pools.js';
 import { portChecks } from './checks/ports.js';
+import { routingChecks } from './checks/routing.js';
 import { ruleChecks } from './checks/rules.js';
 import { servedChecks } from './checks/served.js';
 import { settingChecks } from './checks/settings.js';
@@ -19,6 +20,7 @@ export const checks: readonly Check[] = [
   ...hostChecks,
   ...settingChecks,
   ...linkChecks,
+  ...routingChecks,
   ...otherChecks,
   ...ruleChecks,
   ...packetChecks,

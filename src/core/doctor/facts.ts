@@ -8,6 +8,7 @@ import type { RuleTable } from '../explain/rule-table.js';
 import type { TableVariant } from '../explain/stages.js';
 import type { NetworkSpec } from '../network/network.js';
 import type { Protocol } from '../ports/port.js';
+import type { Routing } from './routing-facts.js';
 
 /** One of our networks, from its record. */
 export interface KnownNetwork {
@@ -285,6 +286,7 @@ export interface FactParts {
   readonly daemon: Daemon;
   readonly plugin: PluginSocket;
   readonly engine: Engine;
+  readonly routing: Routing;
   readonly ufwIsOn: boolean;
   readonly packets: readonly SimulatedPacket[];
 }

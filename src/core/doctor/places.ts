@@ -28,6 +28,17 @@ export function defaultDevices(
   return [...new Set(found.map(({ device }) => device))];
 }
 
+/** Protocols of routing daemons, as `ip` calls the numbers that FRR and BIRD give their routes. */
+const learned: ReadonlySet<string> = new Set(['bgp', 'ospf', 'isis', 'bird', 'babel', 'rip']);
+
+/** The interfaces by which packets of other networks may come and go: of default routes, and of learned ones. IPv4. */
+export function outerDevices(routes: readonly Route[]): string[] {
+  const ofDaemons = routes
+    .filter(({ family, protocol }) => family === 4 && learned.has(protocol))
+    .map(({ device }) => device);
+  return [...new Set([...defaultDevices(routes, 4, 'every table'), ...ofDaemons])];
+}
+
 /** Addresses that are reserved for documentation (RFC 5737, RFC 3849): no host on the internet has them. */
 const strangers: Readonly<Record<Family, readonly string[]>> = {
   4: ['198.51.100.77', '203.0.113.77', '192.0.2.77'],

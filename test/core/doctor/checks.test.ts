@@ -5,6 +5,7 @@ import { examine } from '../../../src/core/doctor/examine.js';
 import type { FactParts, SimulatedPacket } from '../../../src/core/doctor/facts.js';
 import { packet6 } from '../explain/host.js';
 import { base, faults, held, legacy, links, packets, records, settings } from './faults.js';
+import { soundRouting } from './routing.js';
 import { soundBridges, soundFlows } from './served.js';
 import { cidr, network, route, sound, tables } from './sound.js';
 
@@ -101,7 +102,8 @@ t.test('what is no fault', (t) => {
     },
     'ufw is asked in DOCKER-USER',
   );
-  for (const [title, facts] of [...soundFlows, ...soundBridges]) quiet(facts, title);
+  for (const [title, facts] of [...soundFlows, ...soundBridges, ...soundRouting])
+    quiet(facts, title);
   quiet({ ufwIsOn: true, ...records({ ports: [] }) }, 'ufw, and nothing is published');
   t.end();
 });

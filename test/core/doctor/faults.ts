@@ -2,6 +2,7 @@
 import type { FactParts, PacketOutcome, SimulatedPacket } from '../../../src/core/doctor/facts.js';
 import { ip, packet } from '../explain/host.js';
 import { faultsOfOthers } from './others.js';
+import { faultsOfRouting } from './routing.js';
 import { faultsOfHost, faultsOfServing } from './served.js';
 import { cidr, link, network, port, route, sound, tables } from './sound.js';
 
@@ -127,6 +128,7 @@ export const faults: readonly (readonly [string, Partial<FactParts>, RegExp])[] 
   ...faultsOfOthers(records),
   ...faultsOfServing,
   ...faultsOfHost,
+  ...faultsOfRouting,
   ['bridge-missing', links((each) => (each.name === 'br-21' ? [] : each)), /no interface br-21/],
   [
     'bridge-missing',

@@ -126,6 +126,7 @@ export const sound: FactParts = {
     differences: [],
     settings: engineSettings(['--live-restore'], undefined),
   },
+  routing: { daemons: [], written: { protocols: [], redistributed: [], lists: [] } },
   ufwIsOn: false,
   packets: [],
 };

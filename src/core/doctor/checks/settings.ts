@@ -3,7 +3,7 @@ import type { Family } from '../../address.js';
 import { familyIn, isManaged } from '../../network/network.js';
 import { check, shell, wholeHost } from '../check.js';
 import type { FactParts, Records } from '../facts.js';
-import { defaultDevices } from '../places.js';
+import { outerDevices } from '../places.js';
 
 export const forwardingSettings: Readonly<Record<Family, string>> = {
   4: 'net/ipv4/ip_forward',
@@ -89,20 +89,20 @@ export const settingChecks = [
     code: 'rp-filter-strict',
     severity: 'warning',
     detects:
-      'The host has default routes by several interfaces, and the strict reverse path filter (1) is on for one of them.',
+      'The host has default routes, or routes of a routing daemon, by several interfaces, and the strict reverse path filter (1) is on for one of them.',
     means:
       'Packets that come by one way and whose answers would leave by the other are dropped before any rule sees them.',
     remedy: 'With 2 the source only has to be reachable by any interface.',
     needs: ['settings', 'routes'],
     find({ settings, routes }) {
-      const devices = defaultDevices(routes, 4, 'every table');
+      const devices = outerDevices(routes);
       if (devices.length < 2) return [];
       const all = Number(settings.get('net/ipv4/conf/all/rp_filter') ?? 0);
       return devices.flatMap((device) => {
         const path = `net/ipv4/conf/${device}/rp_filter`;
         // The kernel applies the higher one of `all` and the interface's own.
         if (Math.max(all, Number(settings.get(path) ?? 0)) !== 1) return [];
-        const evidence = `rp_filter is 1 on ${device}; default routes leave by ${devices.join(', ')}`;
+        const evidence = `rp_filter is 1 on ${device}; packets come and go by ${devices.join(', ')}`;
         return [{ object: device, evidence, command: shell`sysctl -w ${`${dotted(path)}=2`}` }];
       });
     },

@@ -1,0 +1,154 @@
+/** Checks of how other hosts learn the networks of this one: FRR beside tsbridge, which is its administrator's. */
+import { type Cidr, cidrText, contains, sameCidr } from '../../address.js';
+import { isManaged } from '../../network/network.js';
+import { subnetsMap } from '../../routing/frr-config.js';
+import { check, shell, wholeHost } from '../check.js';
+import type { FactParts, KnownNetwork } from '../facts.js';
+import type { FrrConfig, ListedPrefix, Routing } from '../routing-facts.js';
+
+/** The daemon of each protocol. */
+const daemonOf = { bgp: 'bgpd', ospf: 'ospfd' } as const;
+
+const announced = ({ networks }: FactParts['records']): readonly KnownNetwork[] =>
+  networks.filter(({ spec }) => isManaged(spec) && !spec.internal && spec.announce !== 'none');
+
+const withAddresses = (records: FactParts['records']) =>
+  announced(records).filter(({ spec }) => spec.announce === 'addresses');
+
+/** Whether what `tsbridge frr-config` prints is in it. */
+const isOurs = ({ lists }: FrrConfig): boolean => lists.some(({ list }) => list === subnetsMap);
+
+const permits = ({ list, cidr, least, most }: ListedPrefix, subnet: Cidr): boolean =>
+  list === subnetsMap &&
+  contains(cidr, subnet.address) &&
+  subnet.prefixLength >= least &&
+  subnet.prefixLength <= most;
+
+/** Which daemons should run and do not: those that the file has a use for, or any for addresses that are to be announced. */
+function missingDaemons({ records, routing }: Pick<FactParts, 'records' | 'routing'>): string[] {
+  const { daemons, written } = routing;
+  const isMissing = (name: string) => !daemons.includes(name);
+  if (isOurs(written)) {
+    return ['zebra', ...written.protocols.map((protocol) => daemonOf[protocol])].filter(isMissing);
+  }
+  const isNeeded = withAddresses(records).length > 0;
+  return isNeeded && Object.values(daemonOf).every(isMissing) ? ['bgpd or ospfd'] : [];
+}
+
+/** The running configuration, if one of the daemons that announce is there to have one. */
+const announcing = ({ daemons, running }: Routing): FrrConfig | undefined =>
+  Object.values(daemonOf).some((name) => daemons.includes(name)) ? running : undefined;
+
+const redistributes = ({ redistributed }: FrrConfig, wanted: string): boolean =>
+  redistributed.some(({ source }) => source === wanted);
+
+const configCommand = ({ daemons }: Routing): string =>
+  `tsbridge frr-config ${daemons.includes('bgpd') ? 'bgp' : 'ospf'} --help`;
+
+export const routingChecks = [
+  check({
+    code: 'frr-not-running',
+    severity: 'error',
+    detects:
+      'FRR’s configuration announces networks of tsbridge, or a network has tsbridge.announce=addresses, and a daemon of FRR does not run.',
+    means:
+      'Other hosts have no routes to containers of this one, nor this one to theirs; published ports are not touched.',
+    remedy:
+      'The command starts FRR anew. A daemon that still does not run has no line (bgpd=yes, ospfd=yes) in /etc/frr/daemons. Without FRR: tsbridge.remote_routes on the other hosts.',
+    hides: ['frr-not-announcing', 'frr-addresses-not-announced', 'frr-route-unseen'],
+    needs: ['records', 'routing'],
+    find(facts) {
+      const missing = missingDaemons(facts);
+      if (missing.length === 0 || announced(facts.records).length === 0) return [];
+      const why = isOurs(facts.routing.written)
+        ? `/etc/frr/frr.conf has ${subnetsMap}`
+        : `${withAddresses(facts.records)[0]?.name} has announce=addresses`;
+      const evidence = `${missing.join(', ')} does not run; ${why}`;
+      return [{ object: wholeHost, evidence, command: 'systemctl restart frr' }];
+    },
+  }),
+  check({
+    code: 'frr-not-announcing',
+    severity: 'notice',
+    detects: 'FRR runs with bgpd or ospfd and does not redistribute connected routes.',
+    means: 'Other hosts learn no network of this one by itself.',
+    remedy:
+      'Nothing is wrong if they are not to. Else the command says how to print what to add to FRR’s configuration (docs/hosts.md).',
+    needs: ['records', 'routing'],
+    find({ records, routing }) {
+      const running = announcing(routing);
+      const { length } = announced(records);
+      if (running === undefined || length === 0 || redistributes(running, 'connected')) return [];
+      const evidence = `no “redistribute connected” in FRR’s running configuration; ${length} networks`;
+      return [{ object: wholeHost, evidence, command: configCommand(routing) }];
+    },
+  }),
+  check({
+    code: 'frr-addresses-not-announced',
+    severity: 'warning',
+    detects:
+      'A network has tsbridge.announce=addresses, and FRR runs with bgpd or ospfd and does not redistribute kernel routes.',
+    means: 'Other hosts do not learn the addresses of single containers.',
+    remedy: 'The command says how to print what to add to FRR’s configuration (docs/hosts.md).',
+    needs: ['records', 'routing'],
+    find({ records, routing }) {
+      const running = announcing(routing);
+      if (running === undefined || redistributes(running, 'kernel')) return [];
+      const evidence = 'no “redistribute kernel” in FRR’s running configuration';
+      const command = configCommand(routing);
+      return withAddresses(records).map(({ name }) => ({ object: name, evidence, command }));
+    },
+  }),
+  check({
+    code: 'frr-range-missing',
+    severity: 'warning',
+    detects:
+      'The subnet of a network is in none of the ranges that FRR’s configuration announces (prefix list TSBRIDGE-SUBNETS).',
+    means: 'Other hosts do not learn the network.',
+    remedy:
+      'The command adds the subnet to the list of the running FRR, and keeps it; better name the range that it is from. A network that is not to be announced says so with tsbridge.announce=none.',
+    needs: ['records', 'routing'],
+    find({ records, routing }) {
+      const running = announcing(routing);
+      if (running === undefined || !isOurs(running)) return [];
+      const ranges = running.lists.filter(({ list }) => list === subnetsMap);
+      return announced(records).flatMap(({ spec, name }) => {
+        const subnet = spec.ipv4?.subnet;
+        if (subnet === undefined || ranges.some((range) => permits(range, subnet))) return [];
+        const text = cidrText(subnet);
+        const evidence = `${text} is in none of ${ranges.map(({ cidr }) => cidrText(cidr)).join(', ')}`;
+        const line = `ip prefix-list ${subnetsMap} permit ${text}`;
+        const command = shell`vtysh -c ${'configure terminal'} -c ${line} -c end -c ${'write memory'}`;
+        return [{ object: name, evidence, command }];
+      });
+    },
+  }),
+  check({
+    code: 'frr-route-unseen',
+    severity: 'warning',
+    detects:
+      'FRR’s zebra does not have the route to a network with containers, which the kernel has.',
+    means: 'FRR cannot announce the network: it has missed a message of the kernel.',
+    remedy:
+      'The command makes zebra read all routes again; it takes learned routes away for a moment.',
+    settles: true,
+    needs: ['records', 'routing', 'links', 'routes'],
+    find({ records, routing, links, routes }) {
+      const seen = routing.routes;
+      if (announcing(routing) === undefined || seen === undefined) return [];
+      return announced(records).flatMap(({ spec, name }) => {
+        const family = spec.ipv4;
+        const hasPorts = links.some(({ master, isUp }) => isUp && master === spec.bridge);
+        if (family === undefined || !hasPorts) return [];
+        const { subnet } = family;
+        const isThere = routes.some(
+          ({ destination, device }) =>
+            device === spec.bridge && destination !== undefined && sameCidr(destination, subnet),
+        );
+        if (!isThere || seen.some((cidr) => sameCidr(cidr, subnet))) return [];
+        const evidence = `zebra has no route to ${cidrText(subnet)} of ${spec.bridge}`;
+        return [{ object: name, evidence, command: 'systemctl restart frr' }];
+      });
+    },
+  }),
+];
