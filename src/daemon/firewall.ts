@@ -2,11 +2,11 @@
 import type { Config } from '../config/config.js';
 import type { Family } from '../core/address.js';
 import type { FirewallSettings } from '../core/generations/generation.js';
-import type { Links, Log } from '../driver/host.js';
+import type { Links, Log, MapTables } from '../driver/host.js';
 import type { GenerationChoice } from '../driver/rules/generation-choice.js';
 import { IptablesFirewall } from '../driver/rules/iptables-firewall.js';
 import { MeasuredBackend } from '../driver/rules/measured-backend.js';
-import { noMaps, noRules } from '../driver/rules/no-rules.js';
+import { noRules } from '../driver/rules/no-rules.js';
 import { PortMaps } from '../driver/rules/port-maps.js';
 import type { Registry } from '../driver/state/registry.js';
 import type { Telemetry } from '../driver/telemetry.js';
@@ -71,9 +71,21 @@ export function makeRules(
     telemetry,
   );
   const mayWrite = (family: Family): boolean => choice.writes(family);
-  const mappedPorts = new PortMaps(firewall?.maps ?? noMaps, backend, mayWrite, registry, log);
+  const isOff = (family: Family): boolean => firewall === undefined || !choice.mayWrite(family);
+  const maps = firewall?.maps ?? formerMaps(log);
+  const mappedPorts = new PortMaps(maps, backend, mayWrite, registry, log, isOff);
   const rules = new IptablesFirewall(backend, choice, settings, registry, links, log, mappedPorts);
   return { rules, mappedPorts };
+}
+
+/** For a daemon that writes no rules: what one with other settings has left can be seen, and taken away. */
+function formerMaps(log: Log): MapTables {
+  const tables = new PortMapTables(() => undefined, new Set(), log);
+  return {
+    obstacle: () => undefined,
+    read: (family) => tables.read(family),
+    commit: (family, change) => tables.commit(family, change).finally(() => tables.close()),
+  };
 }
 
 interface RuleParts {

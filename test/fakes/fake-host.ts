@@ -3,12 +3,10 @@
 import type { Family } from '../../src/core/address.js';
 import { DriverError, messageOf } from '../../src/core/errors.js';
 import type { GenerationName } from '../../src/core/generations/generation.js';
-import type { RefusedFlows, TrackedFlow } from '../../src/core/generations/refused-flows.js';
 import type { InterfaceName } from '../../src/core/names.js';
 import { PortAllocator } from '../../src/core/ports/allocator.js';
 import { parseEphemeralPorts } from '../../src/core/ports/ephemeral.js';
 import { FrontEnds } from '../../src/driver/front-end.js';
-import type { RefusedConnections } from '../../src/driver/host/refused-connections.js';
 import type {
   Conntrack,
   Processes,
@@ -40,6 +38,7 @@ import { FakeHostPorts } from './fake-host-ports.js';
 import { FakeLinks } from './fake-links.js';
 import { FakeMapTables } from './fake-map-tables.js';
 import { FakeNeighbours } from './fake-neighbours.js';
+import { FakeRefusedConnections } from './fake-refused-connections.js';
 import { FakeRoutes } from './fake-routes.js';
 import { FakeSandboxRoutes } from './fake-sandboxes.js';
 import { FakeShaping } from './fake-shaping.js';
@@ -77,19 +76,6 @@ export class FakeConntrack implements Conntrack {
   }
   async removeFlowsOf(addresses: Parameters<Conntrack['removeFlowsOf']>[0]): Promise<void> {
     this.removed.push(...addresses);
-  }
-}
-
-/** Connections of this host, of which it ends those that are refused. */
-export class FakeRefusedConnections implements RefusedConnections {
-  flows: readonly TrackedFlow[] = [];
-  readonly ended: TrackedFlow[] = [];
-  constructor(private readonly faults: Faults) {}
-  async end(refused: RefusedFlows): Promise<number> {
-    this.faults.check('refused.end');
-    const gone = this.flows.filter((flow) => refused.judge(flow, () => false) === 'refused');
-    this.ended.push(...gone);
-    return gone.length;
   }
 }
 
@@ -238,7 +224,9 @@ export function makeHost(): FakeHost {
     const backend = makeBackend(host.firewall, interpose, log);
     const maps = interpose('maps', host.maps);
     const isWritten = (family: Family): boolean => choice.writes(family);
-    const mappedPorts = new PortMaps(maps, backend, isWritten, registry, log);
+    const { iptables, ip6tables } = settings;
+    const isOff = (family: Family): boolean => !iptables || (family === 6 && ip6tables === false);
+    const mappedPorts = new PortMaps(maps, backend, isWritten, registry, log, isOff);
     const world: World = {
       links,
       shaping: interpose('shaping', host.shaping),

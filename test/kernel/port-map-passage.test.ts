@@ -52,7 +52,13 @@ t.test('guards hold with the map, and come back before it', async (t) => {
   await new Promise((resolve) => server.stdout?.once('data', resolve));
   const folder = mkdtempSync(join(tmpdir(), 'tsb-'));
   const args = ['--firewall-generation', 'docker28', '--ip6tables', 'true'];
-  const daemon = await Daemon.start(folder, { args });
+  let daemon = await Daemon.start(folder, { args });
+  const restart = async (...more: readonly string[]): Promise<void> => {
+    daemon.process.kill('SIGKILL');
+    while (daemon.alive) await sleep(10);
+    daemon = await Daemon.start(folder, { args: [...args, ...more] });
+    one.daemon = daemon;
+  };
   t.teardown(async () => {
     server.kill('SIGKILL');
     daemon.process.kill('SIGKILL');
@@ -87,6 +93,15 @@ t.test('guards hold with the map, and come back before it', async (t) => {
   t.ok(restored, 'flushed, and repaired');
   t.same(unguarded, [], 'no element without its guard');
   works('repaired');
+
+  const tables = () => run('nft', ['list', 'tables']).match(/^table ip6? tsbridge$/gm) ?? [];
+  t.same(tables(), ['table ip tsbridge', 'table ip6 tsbridge']);
+  await restart('--iptables=false');
+  t.same(tables(), [], 'without rules the map goes');
+  t.same(asked('client', four), ['ECONNREFUSED'], 'and no guard can be kept: shut');
+  await restart();
+  t.same(tables(), ['table ip tsbridge', 'table ip6 tsbridge']);
+  works('rules on again');
 
   await one.remove();
   t.not(spawnSync('nft', ['list', 'table', 'ip6', 'tsbridge']).status, 0, 'no table is left');

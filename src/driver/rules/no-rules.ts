@@ -1,5 +1,5 @@
 /** The backend of a daemon that writes no rules (`--iptables=false`). */
-import type { MapTables, RuleBackend } from '../host.js';
+import type { RuleBackend } from '../host.js';
 
 export const noRules: RuleBackend = {
   supports: () => false,
@@ -9,12 +9,6 @@ export const noRules: RuleBackend = {
   foresee: () => {},
   problems: () => [],
   missingTables: () => new Set(),
-};
-
-export const noMaps: MapTables = {
-  obstacle: () => undefined,
-  read: async () => undefined,
-  commit: () => refuse(),
 };
 
 function refuse(): Promise<never> {

@@ -20,6 +20,7 @@ import {
   portElements,
 } from '../../core/port-map/elements.js';
 import { changeLines, type MapChange, planMap } from '../../core/port-map/plan.js';
+import { portMapTable } from '../../core/rules/own-chains.js';
 import { Yielding } from '../../yielding.js';
 import type { MappedPorts, MapRepair, MapScope, PublishedPorts } from '../firewall.js';
 import type { Log, MapTables, RuleBackend } from '../host.js';
@@ -37,13 +38,17 @@ export class PortMaps implements MappedPorts {
   /** The last piece of work of each family: the next one waits for it. */
   readonly #last = new Map<Family, Promise<unknown>>();
 
-  /** @param writes whether rules of the family are written at all */
+  /**
+   * @param writes whether rules of the family are written now
+   * @param isOff whether settings say that none are (`--iptables=false`, `--ip6tables=false`)
+   */
   constructor(
     private readonly tables: MapTables,
     private readonly backend: Pick<RuleBackend, 'read' | 'supports'>,
     private readonly writes: (family: Family) => boolean,
     private readonly registry: Registry,
     private readonly log: Log,
+    private readonly isOff: (family: Family) => boolean = () => false,
   ) {}
 
   /** @throws {DriverError} `options-invalid` if this host cannot have what the network asks for */
@@ -107,6 +112,7 @@ export class PortMaps implements MappedPorts {
   }
 
   async repair(family: Family, scope: MapScope): Promise<MapRepair> {
+    if (this.isOff(family)) return this.#after(family, () => this.#takeAway(family, scope));
     if (!this.#families().includes(family)) return { lines: [] };
     const guarded = scope === 'unguarded' ? [] : 'all';
     return this.#after(family, () => this.#compare(family, guarded, scope === 'nothing'));
@@ -118,7 +124,29 @@ export class PortMaps implements MappedPorts {
   }
 
   #families(): Family[] {
-    return families.filter((family) => this.writes(family) && this.backend.supports(family));
+    return families.filter(
+      (family) => !this.isOff(family) && this.writes(family) && this.backend.supports(family),
+    );
+  }
+
+  /**
+   * Takes away the table that a daemon with other settings has left: without rules nobody looks after it, and its elements
+   * would go on leading to containers. One that is not exactly as we make it may be another program's, and is only told.
+   */
+  async #takeAway(family: Family, scope: MapScope): Promise<MapRepair> {
+    // A kernel without nf_tables has no table.
+    const observed = await this.tables.read(family).catch(() => undefined);
+    if (observed === undefined) return { lines: [] };
+    const change = { op: 'remove' } as const;
+    const lines = changeLines(family, change);
+    if (!observed.intact) {
+      const way = `nft delete table ${family === 4 ? 'ip' : 'ip6'} ${portMapTable}`;
+      const text = `no rules are written, and a table of the name of ours is there: ${way}`;
+      if (scope !== 'nothing') this.log.warn({ family }, text);
+      return { lines: scope === 'nothing' ? [text] : [] };
+    }
+    if (scope !== 'nothing') await this.tables.commit(family, change);
+    return { change, lines };
   }
 
   /** Whether a network that is to stay has ports in the map. */

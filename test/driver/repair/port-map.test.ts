@@ -1,5 +1,6 @@
 /** Ports in the map: published, found changed, brought back and taken away, on a host in memory. */
 import t from 'tap';
+import { recover } from '../../../src/driver/recover.js';
 import { PortMapConcern } from '../../../src/driver/repair/port-map.js';
 import { everything } from '../../../src/driver/repair/signs.js';
 import { type FakeHost, makeHost, stateOf } from '../../fakes/fake-host.js';
@@ -196,6 +197,32 @@ t.test(
     t.strictSame(memory.maps.dump(), []);
   },
 );
+
+t.test('with settings that write no rules the table goes, and comes back with them', async (t) => {
+  const { memory } = await published();
+  const all = memory.maps.dump();
+  const restart = async (settings: object) => {
+    const { world } = memory.boot(settings);
+    await recover(world);
+    return new PortMapConcern(world);
+  };
+  memory.maps.tables.set(6, new Map());
+  await restart({ ip6tables: false });
+  t.strictSame(memory.maps.dump(), all, 'that of IPv6 alone');
+  memory.maps.damaged.add(4);
+  const concern = await restart({ iptables: false });
+  t.strictSame(memory.maps.dump(), all, 'one that is not as we make it may be another program’s');
+  t.match(await concern.differences(), [
+    /^no rules are written, .*: nft delete table ip tsbridge$/,
+  ]);
+  t.ok(memory.logged.some(({ message }) => /nft delete table ip tsbridge$/.test(message)));
+  memory.maps.damaged.clear();
+  t.strictSame(await concern.differences(), ['remove table ip tsbridge']);
+  await restart({ iptables: false });
+  t.strictSame(memory.maps.dump(), []);
+  await restart({});
+  t.strictSame(memory.maps.dump(), all);
+});
 
 t.test('a kernel that cannot be asked for a table that nobody wants', async (t) => {
   const memory = makeHost();
