@@ -1,15 +1,12 @@
 /** Gauges of the daemon's state, which are read at a scrape. */
-import { familyOf, isLoopback } from '../../core/address.js';
 import { generationNames } from '../../core/generations/generation.js';
-import type { PortBinding } from '../../core/ports/port.js';
 import { isLeased } from '../../driver/state/leased.js';
-import type { EndpointState } from '../../driver/state/registry.js';
-import { Yielding } from '../../yielding.js';
 import { reasons } from '../problems.js';
-import { Collectors, type Labels, type Sample } from './collectors.js';
+import { Collectors, type Sample } from './collectors.js';
 import { lagBounds } from './lag.js';
 import type { Registry } from './library.js';
 import { addEndpoints, addNetworks } from './per-object.js';
+import { countPorts } from './port-counts.js';
 import { addProxy } from './proxy.js';
 import { addRules } from './rules.js';
 import type { MetricSources } from './sources.js';
@@ -149,7 +146,7 @@ function addObjects(add: Collectors, { registry }: MetricSources): void {
   );
   add.gauge(
     'tsbridge_published_ports',
-    'Published host ports, by what leads to the container: a rule, a rule for a range, or the proxy alone.',
+    'Published host ports, by what leads to the container: a rule, a rule for a range, a map, or the proxy alone.',
     ['protocol', 'family', 'path', 'by'],
     () => countPorts(registry.endpoints()),
   );
@@ -174,35 +171,4 @@ function addObjects(add: Collectors, { registry }: MetricSources): void {
     'Records that cannot be read; what they describe is left alone.',
     () => registry.unreadable.all().length,
   );
-}
-
-/** Counts ports with yields, since a host can have 60,000 of them and calls of engines come first. */
-async function countPorts(endpoints: readonly EndpointState[]): Promise<Sample[]> {
-  const counts = new Map<string, { labels: Labels; count: number }>();
-  // Turns are shorter than those of other work, since no call waits for metrics.
-  const yielding = new Yielding(undefined, 2);
-  for (const { record, network } of endpoints) {
-    const compact = network.spec.portRules !== 'docker';
-    const count = (by: string, bindings: readonly PortBinding[]): void => {
-      for (const binding of bindings) {
-        const { protocol, hostIp } = binding;
-        const family = familyOf(hostIp);
-        const path = pathOf(binding, compact);
-        const key = `${protocol} ${family} ${path} ${by}`;
-        const known = counts.get(key);
-        const labels = { protocol, family, path, by };
-        if (known === undefined) counts.set(key, { labels, count: 1 });
-        else known.count += 1;
-      }
-    };
-    count('docker', record.bindings);
-    for (const { bindings } of record.added) count('operator', bindings);
-    await yielding.pause();
-  }
-  return [...counts.values()].map(({ labels, count }) => [labels, count]);
-}
-
-function pathOf({ hostIp, containerIp }: PortBinding, compact: boolean): string {
-  if (isLoopback(hostIp) || familyOf(hostIp) !== familyOf(containerIp)) return 'proxy';
-  return compact ? 'range' : 'rule';
 }
