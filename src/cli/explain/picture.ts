@@ -1,6 +1,7 @@
 /** What `tsbridge explain` has found, as a picture. */
+
+import type { Step } from '../../core/explain/chain-walk.js';
 import { decisiveSteps } from '../../core/explain/describe.js';
-import type { Step } from '../../core/explain/walk.js';
 import {
   isPlace,
   type PathPicture,

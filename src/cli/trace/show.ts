@@ -1,6 +1,7 @@
 /** What `tsbridge trace` prints for people. */
+
+import type { Step } from '../../core/explain/chain-walk.js';
 import { decisiveSteps } from '../../core/explain/describe.js';
-import type { Step } from '../../core/explain/walk.js';
 import { asStep, withReturns } from '../../core/trace/describe.js';
 import { joined, plain, type TerminalText } from '../output/fit.js';
 import type { PacketItem, SummaryItem, TraceItem } from '../schemas/trace.js';

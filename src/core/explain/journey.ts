@@ -1,4 +1,6 @@
 /** The journey of a packet: all of what it meets in one address family of the host. */
+
+import type { Choices, TableVerdict } from './chain-walk.js';
 import type { Answers, RouteAnswer } from './facts.js';
 import { translatedBy } from './flow-translation.js';
 import { type Hook, manipulationAt, trackingPriority, tracksAt } from './hooks.js';
@@ -9,7 +11,7 @@ import type { RuleTable } from './rule-table.js';
 import type { End, Stage } from './stages.js';
 import { type Entry, leadsElsewhere, nameOf, placeWords, stationsAt } from './stations.js';
 import type { Manipulation } from './targets.js';
-import { type Choices, type TableVerdict, walkTable } from './walk.js';
+import { walkTable } from './walk.js';
 
 export interface Journey {
   readonly stages: readonly Stage[];

@@ -1,10 +1,11 @@
 /** Stations that a packet has passed, and where its journey ends. */
+
+import type { Step } from './chain-walk.js';
 import type { RouteAnswer } from './facts.js';
 import type { Hook } from './hooks.js';
 import type { NativeTable } from './native/native-table.js';
 import type { FlowState, Packet } from './packet.js';
 import type { RuleTable } from './rule-table.js';
-import type { Step } from './walk.js';
 
 /** Who holds a table: iptables of one variant, or nft itself. */
 export type TableVariant = RuleTable['variant'] | NativeTable['variant'];

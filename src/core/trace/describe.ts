@@ -2,7 +2,7 @@
 import { type IpAddress, parseIp } from '../address.js';
 import { ownerOf, tableOwner } from '../explain/owners.js';
 import { ipProtocols, tcpFlags } from '../explain/packet.js';
-import type { Step } from '../explain/walk.js';
+import type { Step } from '../explain/chain-walk.js';
 import type { Passage } from './chains.js';
 import type { PacketHeaders, TraceEvent } from './event.js';
 import type { ListedRule } from './listing.js';

@@ -63,3 +63,12 @@ t.test(
     );
   },
 );
+
+t.test(
+  'chains that a goto leads round are given up: the kernel loads none, but a bundle may have them',
+  async (t) => {
+    const chains = '*filter\n:INPUT ACCEPT [0:0]\n:A - [0:0]\n:B - [0:0]\n';
+    const { alternatives } = explained(`${chains}-A INPUT -g A\n-A A -g B\n-A B -g A`, packet());
+    t.match(alternatives[0]?.end, { kind: 'unknown', words: /without end/ });
+  },
+);
