@@ -4,19 +4,19 @@ import { arch, release } from 'node:os';
 import { join } from 'node:path';
 import type { Config } from '../config/config.js';
 import { fieldNames, fields } from '../config/fields.js';
-import type { Shape } from '../operator/diags/allowed.js';
+import {
+  endpointRecordsAllowed,
+  engineAllowed,
+  eventsAllowed,
+  healthAllowed,
+  metricsAllowed,
+  networkRecordsAllowed,
+  statusAllowed,
+  versionsAllowed,
+} from '../operator/diags/allow-lists.js';
+import type { AllowList } from '../operator/diags/allowed.js';
 import { type Part, Unreadable } from '../operator/diags/bundle.js';
 import { parseMetrics } from '../operator/diags/metrics-text.js';
-import {
-  endpointRecordsShape,
-  engineShape,
-  eventsShape,
-  healthShape,
-  metricsShape,
-  networkRecordsShape,
-  statusShape,
-  versionsShape,
-} from '../operator/diags/shapes.js';
 import { readVersion } from '../version.js';
 import { explainedParts } from './explain/bundle/parts.js';
 import { engineAt } from './find-names.js';
@@ -30,49 +30,54 @@ export function diagsParts(
   inventory: () => Promise<unknown>,
 ): Part[] {
   const { stateDir, dockerSocket } = config;
-  const daemon = (name: string, path: string, shape: Shape): Part => ({
-    ...{ name, source: `GET ${path} of the daemon`, shape, read: () => ask('GET', path) },
+  const daemon = (name: string, path: string, allowList: AllowList): Part => ({
+    ...{ name, source: `GET ${path} of the daemon`, allowList, read: () => ask('GET', path) },
   });
   const text = (
     name: string,
     path: string,
-    shape: Shape,
+    allowList: AllowList,
     parse: (text: string) => unknown,
   ): Part => ({
-    ...{ name, source: `GET ${path} of the daemon`, shape },
+    ...{ name, source: `GET ${path} of the daemon`, allowList },
     read: async () => parse(await askText(path)),
   });
-  const records = (kind: 'networks' | 'endpoints', shape: Shape): Part => {
+  const records = (kind: 'networks' | 'endpoints', allowList: AllowList): Part => {
     const folder = join(stateDir, kind);
-    return { name: `records/${kind}.json`, source: folder, shape, read: () => readRecords(folder) };
+    return {
+      name: `records/${kind}.json`,
+      source: folder,
+      allowList,
+      read: () => readRecords(folder),
+    };
   };
   return [
     {
-      ...{ name: 'versions.json', source: 'tsbridge and the kernel', shape: versionsShape },
+      ...{ name: 'versions.json', source: 'tsbridge and the kernel', allowList: versionsAllowed },
       read: async () => ({
         ...{ tsbridge: await readVersion(), node: process.version },
         ...{ kernel: release(), machine: arch() },
       }),
     },
     {
-      ...{ name: 'settings.json', source: "tsbridge's own settings", shape: settingsShape() },
+      ...{ name: 'settings.json', source: "tsbridge's own settings", allowList: settingsAllowed() },
       read: async () => config,
     },
-    daemon('status.json', '/status', statusShape),
-    text('events.json', '/v1/events', eventsShape, (lines) =>
+    daemon('status.json', '/status', statusAllowed),
+    text('events.json', '/v1/events', eventsAllowed, (lines) =>
       lines
         .split('\n')
         .filter((line) => line !== '')
         .map((line) => JSON.parse(line)),
     ),
-    text('metrics.json', '/metrics', metricsShape, parseMetrics),
+    text('metrics.json', '/metrics', metricsAllowed, parseMetrics),
     // The status is 503 if the daemon is not ready; the answer has the same form then.
-    text('health.json', '/health/ready', healthShape, JSON.parse),
-    records('networks', networkRecordsShape),
-    records('endpoints', endpointRecordsShape),
+    text('health.json', '/health/ready', healthAllowed, JSON.parse),
+    records('networks', networkRecordsAllowed),
+    records('endpoints', endpointRecordsAllowed),
     ...explainedParts(inventory, () => ask('GET', '/v1/names')),
     {
-      ...{ name: 'engine.json', source: `GET /info of ${dockerSocket}`, shape: engineShape },
+      ...{ name: 'engine.json', source: `GET /info of ${dockerSocket}`, allowList: engineAllowed },
       async read() {
         if (dockerSocket === 'none') throw new Unreadable('the engine may not be asked');
         return engineAt(dockerSocket).info();
@@ -82,7 +87,7 @@ export function diagsParts(
 }
 
 /** All settings of the daemon: their values are paths, numbers, addresses and fixed words, so none is withheld. */
-function settingsShape(): Shape {
+function settingsAllowed(): AllowList {
   return Object.fromEntries(
     fieldNames.map((name) => {
       const kind = typeof fields[name].fallback;

@@ -1,6 +1,6 @@
 /** What `tsbridge explain` has found, as a picture. */
 
-import type { Step } from '../../core/explain/chain-walk.js';
+import type { RuleStep } from '../../core/explain/chain-walk.js';
 import { decisiveSteps } from '../../core/explain/describe.js';
 import {
   isPlace,
@@ -94,13 +94,13 @@ function stageOf({ at, variant, words, steps }: Stage): PathStage {
 }
 
 /** As the simulation has it: absent where JSON has null. The item goes with it. */
-function stepOf(item: ItemStep): Step & { readonly item: ItemStep } {
+function stepOf(item: ItemStep): RuleStep & { readonly item: ItemStep } {
   const { chain, number, rule, outcome, to } = item;
   return {
     item,
     chain,
     // The item was made from an outcome of the simulation, so that its words are those of an outcome.
-    outcome: outcome as Step['outcome'],
+    outcome: outcome as RuleStep['outcome'],
     ...(number === null ? {} : { number }),
     ...(rule === null ? {} : { text: rule }),
     ...(to === null ? {} : { to }),

@@ -1,6 +1,6 @@
 /** What `tsbridge trace` prints for people. */
 
-import type { Step } from '../../core/explain/chain-walk.js';
+import type { RuleStep } from '../../core/explain/chain-walk.js';
 import { decisiveSteps } from '../../core/explain/describe.js';
 import { asStep, withReturns } from '../../core/trace/describe.js';
 import { joined, plain, type TerminalText } from '../output/fit.js';
@@ -53,7 +53,7 @@ function stepLines(steps: readonly StepItem[], every: boolean): string[] {
     else groups.push([step]);
   }
   return groups.flatMap((group) => {
-    const items = new Map<Step, StepItem>(group.map((item) => [asStep(item), item]));
+    const items = new Map<RuleStep, StepItem>(group.map((item) => [asStep(item), item]));
     const paths = every
       ? [...items.keys()].map((step) => [step])
       : decisiveSteps(withReturns([...items.keys()]));

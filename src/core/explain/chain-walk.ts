@@ -4,7 +4,7 @@ import type { Counters } from './rule-table.js';
 import type { Manipulation } from './targets.js';
 
 /** A rule that the packet matched, or the end of a chain that it reached; in the order of the journey. */
-export interface Step {
+export interface RuleStep {
   readonly chain: string;
   /** Position in the chain; absent: the chain's end, and `outcome` is its policy or `return`. */
   readonly number?: number;
@@ -33,7 +33,7 @@ export interface TableVerdict {
   readonly verdict: 'accept' | 'drop' | 'reject' | 'unknown';
   /** As the rules left it. */
   readonly packet: Packet;
-  readonly steps: readonly Step[];
+  readonly steps: readonly RuleStep[];
   /** Set by a rule of table nat. */
   readonly translated?: Manipulation;
   /** For `unknown`: what decides. */
@@ -75,7 +75,7 @@ const mostAsked = 500_000;
 const endless = 'the chains call each other without end';
 
 export abstract class ChainWalk<Rule extends WalkedRule> {
-  readonly #steps: Step[] = [];
+  readonly #steps: RuleStep[] = [];
 
   /** @param deepest chains inside of each other, beyond which the kernel loads no rules */
   constructor(

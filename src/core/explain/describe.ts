@@ -1,6 +1,6 @@
 /** An explanation in words, a line each. */
 import type { IpAddress } from '../address.js';
-import type { Step } from './chain-walk.js';
+import type { RuleStep } from './chain-walk.js';
 import type { Alternative, Explanation } from './explain.js';
 import { commonEnd, refusedAnyway } from './explain.js';
 import { ownerIn } from './owners.js';
@@ -113,9 +113,9 @@ function row(name: string, words: string): string {
  * Of all steps, the ones that changed or decided something, each with the jumps that led to it. Chains that
  * the packet came back from unchanged are left out.
  */
-export function decisiveSteps(steps: readonly Step[]): Step[][] {
-  const paths: Step[][] = [];
-  const jumps: Step[] = [];
+export function decisiveSteps(steps: readonly RuleStep[]): RuleStep[][] {
+  const paths: RuleStep[][] = [];
+  const jumps: RuleStep[] = [];
   for (const step of steps) {
     if (step.outcome === 'jump') jumps.push(step);
     else if (step.outcome === 'goto') jumps[Math.max(0, jumps.length - 1)] = step;
@@ -127,14 +127,14 @@ export function decisiveSteps(steps: readonly Step[]): Step[][] {
   return paths;
 }
 
-const outcomes: Readonly<Partial<Record<Step['outcome'], string>>> = {
+const outcomes: Readonly<Partial<Record<RuleStep['outcome'], string>>> = {
   accept: 'ACCEPT',
   drop: 'DROP',
   reject: 'REJECT',
   unknown: 'not known',
 };
 
-function pathWords(path: readonly Step[], stage: Extract<Stage, { kind: 'table' }>): string {
+function pathWords(path: readonly RuleStep[], stage: Extract<Stage, { kind: 'table' }>): string {
   const after = stage.packetAfter;
   const last = path.at(-1);
   if (last === undefined) return '';

@@ -1,6 +1,6 @@
 /** Stations that a packet has passed, and where its journey ends. */
 
-import type { Step } from './chain-walk.js';
+import type { RuleStep } from './chain-walk.js';
 import type { RouteAnswer } from './facts.js';
 import type { Hook } from './hooks.js';
 import type { NativeTable } from './native/native-table.js';
@@ -18,7 +18,7 @@ export type Stage =
       /** `filter`; of a native one with the family, `inet firewalld`. */
       readonly table: string;
       readonly variant: TableVariant;
-      readonly steps: readonly Step[];
+      readonly steps: readonly RuleStep[];
       /** As the table left it, if it changed it. */
       readonly packetAfter?: Packet;
     }

@@ -1,8 +1,8 @@
 /** Words for a traced packet: the rules that it met, whose they are, and what became of it. */
 import { type IpAddress, parseIp } from '../address.js';
+import type { RuleStep } from '../explain/chain-walk.js';
 import { ownerOf, tableOwner } from '../explain/owners.js';
 import { ipProtocols, tcpFlags } from '../explain/packet.js';
-import type { Step } from '../explain/chain-walk.js';
 import type { Passage } from './chains.js';
 import type { PacketHeaders, TraceEvent } from './event.js';
 import type { ListedRule } from './listing.js';
@@ -69,10 +69,10 @@ export function addressesIn(text: string): IpAddress[] {
  * Adds a `return` step wherever the packet came back from a chain. The kernel reports no end of a chain in which no rule
  * decided; that it was left shows in the next step, which is of another chain.
  */
-export function withReturns(steps: readonly Step[]): Step[] {
+export function withReturns(steps: readonly RuleStep[]): RuleStep[] {
   const entered: string[] = [];
   return steps.flatMap((step) => {
-    const back: Step[] = [];
+    const back: RuleStep[] = [];
     while (entered.length > 0 && entered.at(-1) !== step.chain) {
       back.push({ chain: entered.pop() as string, outcome: 'return' });
     }
@@ -85,7 +85,7 @@ export function withReturns(steps: readonly Step[]): Step[] {
 
 const outcomes = [
   ...['continue', 'jump', 'goto', 'return', 'accept', 'drop', 'reject', 'translate'],
-] as readonly Step['outcome'][];
+] as readonly RuleStep['outcome'][];
 
 /** The step in the form that `decisiveSteps` of core/explain takes. */
 export function asStep(
@@ -94,7 +94,7 @@ export function asStep(
     readonly handle: string | null;
     readonly to: string | null;
   },
-): Step {
+): RuleStep {
   const { chain, outcome, rule, handle, to } = step;
   return {
     chain,

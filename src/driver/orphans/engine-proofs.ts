@@ -7,7 +7,7 @@ import type { EndpointId, NetworkId } from '../../core/names.js';
 import type { EngineIdentity } from '../engine.js';
 
 /** All that an engine said at about one moment. */
-export interface Answers {
+export interface EngineAnswers {
   readonly identity: EngineIdentity;
   readonly containers: readonly EngineContainer[];
   /** Names of all networks, by id. */
@@ -22,7 +22,7 @@ export function answers(
   identity: EngineIdentity,
   containers: readonly EngineContainer[],
   networks: readonly EngineNetwork[],
-): Answers {
+): EngineAnswers {
   const attachments = containers.flatMap((container) => container.attachments);
   return {
     ...{ identity, containers },
@@ -51,7 +51,7 @@ export function whyNoProof(first: EngineIdentity, second: EngineIdentity): strin
 }
 
 /** The engine knows the network, or has a container that is connected to it. */
-export function knowsNetwork({ networks, connected }: Answers, id: NetworkId): boolean {
+export function knowsNetwork({ networks, connected }: EngineAnswers, id: NetworkId): boolean {
   return networks.has(id) || connected.has(id);
 }
 
@@ -59,7 +59,7 @@ export function knowsNetwork({ networks, connected }: Answers, id: NetworkId): b
  * A container that does not run may be about to: its endpoint exists already, and the engine lists it only when the
  * start has succeeded, which can take any time.
  */
-export function mayBeStarting({ networks, containers }: Answers, id: NetworkId): boolean {
+export function mayBeStarting({ networks, containers }: EngineAnswers, id: NetworkId): boolean {
   const names = new Map([...networks].map(([network, name]) => [name, network]));
   return containers.some(
     ({ running, attachments }) =>

@@ -19,7 +19,13 @@ import {
   describeEndpoint,
   type ForgottenEndpoint,
 } from './collected.js';
-import { type Answers, answers, knowsNetwork, mayBeStarting, whyNoProof } from './engine-proofs.js';
+import {
+  answers,
+  type EngineAnswers,
+  knowsNetwork,
+  mayBeStarting,
+  whyNoProof,
+} from './engine-proofs.js';
 import { describe, type ForgottenNetwork, whatIsLeft, whyInUse } from './forgotten-networks.js';
 import type { Owners } from './owners.js';
 import { type Forgettable, type Suspect, Suspects } from './suspects.js';
@@ -138,7 +144,7 @@ export class Forgotten {
     state: Forgettable,
     record: Forgettable['record'],
     dryRun: boolean,
-    { identity }: Answers,
+    { identity }: EngineAnswers,
     work: () => Promise<string | undefined>,
   ): Promise<string | undefined> {
     const { registry, networkLocks, log } = this.world;
@@ -167,7 +173,7 @@ export class Forgotten {
 
   async #whyKeepNetwork(
     state: NetworkState,
-    { identity }: Answers,
+    { identity }: EngineAnswers,
     over: ReadonlySet<EndpointState>,
   ): Promise<string | undefined> {
     if (state.record.phase !== 'ready') return 'it is being made or removed';
@@ -182,8 +188,8 @@ export class Forgotten {
 
   async #whyKeepEndpoint(
     state: EndpointState,
-    first: Answers,
-    second: Answers,
+    first: EngineAnswers,
+    second: EngineAnswers,
     beside?: 'sandbox',
   ): Promise<string | undefined> {
     const { spec, record, network } = state;
@@ -229,7 +235,7 @@ export class Forgotten {
     throw new DriverError('network-busy', why);
   }
 
-  async #ask(): Promise<Answers> {
+  async #ask(): Promise<EngineAnswers> {
     const identity = await this.engine.identity();
     const containers = await this.engine.containers();
     const said = answers(identity, containers, await this.engine.networks());
@@ -237,9 +243,9 @@ export class Forgotten {
     return said;
   }
 
-  async #note(identity: EngineIdentity, listed: Answers['networks']): Promise<void> {
+  async #note(identity: EngineIdentity, listed: EngineAnswers['networks']): Promise<void> {
     const { registry } = this.world;
-    await this.owners.learn(identity, listed, registry.networks());
+    await this.owners.note(identity, listed, registry.networks());
     this.#suspects.note(identity, listed);
   }
 

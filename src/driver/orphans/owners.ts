@@ -59,7 +59,7 @@ export class Owners {
    * @param listed the networks that it lists
    * @param all the driver's networks; owners of networks that are not among them are dropped
    */
-  async learn(
+  async note(
     { id, process }: EngineIdentity,
     listed: { has(id: NetworkId): boolean },
     all: readonly NetworkState[],

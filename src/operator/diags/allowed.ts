@@ -1,6 +1,6 @@
 /**
- * What of a value may be in a bundle: what a shape names, and nothing else. A value that is not of the kind that its
- * shape says is withheld, so that a new version of some program cannot add anything.
+ * What of a value may be in a bundle: what an allow-list names, and nothing else. A value that is not of the kind that the list
+ * says is withheld, so that a new version of some program cannot add anything.
  */
 
 /**
@@ -8,7 +8,7 @@
  * `number`, `boolean`; `scalar`: a word or a number. `null` may stand for each.
  */
 export type Kind = 'word' | 'name' | 'number' | 'boolean' | 'scalar';
-export type Shape = Kind | readonly [Shape] | { readonly [key: string]: Shape };
+export type AllowList = Kind | readonly [AllowList] | { readonly [key: string]: AllowList };
 
 const word = /^[A-Za-z0-9_.:/@%*+-]{0,160}$/;
 /** As Docker accepts names of containers; networks that are called otherwise have their id. */
@@ -16,14 +16,14 @@ const name = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/;
 
 export interface Allowed {
   readonly value: unknown;
-  /** How many values were left out, by where they stood: names of places are those of the shape. */
+  /** How many values were left out, by where they stood: names of places are those of the allow-list. */
   readonly withheld: ReadonlyMap<string, number>;
 }
 
 /** @param named is given each name, and answers with what stands for it */
 export function allow(
   value: unknown,
-  shape: Shape,
+  allowList: AllowList,
   named: (name: string) => string = (same) => same,
 ): Allowed {
   const withheld = new Map<string, number>();
@@ -31,7 +31,7 @@ export function allow(
     withheld.set(place, (withheld.get(place) ?? 0) + 1);
     return undefined;
   };
-  const visit = (given: unknown, wanted: Shape, place: string): unknown => {
+  const visit = (given: unknown, wanted: AllowList, place: string): unknown => {
     if (given === null || given === undefined) return given;
     if (typeof wanted === 'string') return leaf(given, wanted, place);
     if (isList(wanted)) {
@@ -59,9 +59,9 @@ export function allow(
     if (kind === 'name') return name.test(given) ? named(given) : without(place);
     return word.test(given) ? given : without(place);
   };
-  return { value: visit(value, shape, ''), withheld };
+  return { value: visit(value, allowList, ''), withheld };
 }
 
-function isList(shape: Shape): shape is readonly [Shape] {
-  return Array.isArray(shape);
+function isList(allowList: AllowList): allowList is readonly [AllowList] {
+  return Array.isArray(allowList);
 }

@@ -1,12 +1,12 @@
 /** Makes a bundle: files with what was found out, and a manifest that lists them, what was withheld, and what failed. */
 import { createHash } from 'node:crypto';
 import { messageOf } from '../../core/errors.js';
-import { type Allowed, allow, type Shape } from './allowed.js';
+import { type Allowed, type AllowList, allow } from './allowed.js';
 import type { Anonymiser } from './anonymise.js';
 import { allowNative } from './native-rules.js';
 import { allowRules } from './rules-text.js';
 
-export type FileShape = Shape | 'rules' | 'native';
+export type FileAllowList = AllowList | 'rules' | 'native';
 
 /** One thing that is found out for a bundle. */
 export interface Part {
@@ -15,7 +15,7 @@ export interface Part {
   /** The command, file or request that the part comes from. */
   readonly source: string;
   /** What of it may be in the bundle; `rules`: it is text of iptables-save, `native`: tables of nft's own. */
-  readonly shape: FileShape;
+  readonly allowList: FileAllowList;
   /** Reads the part. @throws if it cannot be found out, which the manifest then says */
   read(): Promise<unknown>;
 }
@@ -64,12 +64,12 @@ export async function bundle(
   const failed: Manifest['failed'][number][] = [];
   // All parts are read at the same time, so that several that hang take no longer than one.
   const readings = await Promise.allSettled(parts.map(({ read }) => read()));
-  for (const [index, { name, source, shape }] of parts.entries()) {
+  for (const [index, { name, source, allowList }] of parts.entries()) {
     const reading = readings[index];
     try {
       if (reading?.status !== 'fulfilled') throw reading?.reason;
       const found = reading.value;
-      const { text, withheld } = project(found, shape, anonymiser);
+      const { text, withheld } = project(found, allowList, anonymiser);
       const bytes = Buffer.from(anonymiser === undefined ? text : anonymiser.text(text));
       const sha256 = createHash('sha256').update(bytes).digest('hex');
       files.push({ name, bytes });
@@ -88,16 +88,16 @@ export async function bundle(
 
 function project(
   found: unknown,
-  shape: FileShape,
+  allowList: FileAllowList,
   anonymiser: Anonymiser | undefined,
 ): { readonly text: string; readonly withheld: Readonly<Record<string, number>> } {
-  if (shape === 'rules') {
+  if (allowList === 'rules') {
     const rules = typeof found === 'string' ? allowRules(found) : undefined;
     if (rules === undefined) throw new Unreadable('it has a line that is not understood');
     return { text: rules.text, withheld: rules.withheld === 0 ? {} : { text: rules.withheld } };
   }
   const { value, withheld } =
-    shape === 'native' ? native(found) : allow(found, shape, anonymiser?.name);
+    allowList === 'native' ? native(found) : allow(found, allowList, anonymiser?.name);
   if (value === undefined) throw new Unreadable('it has another form than is known');
   return { text: `${JSON.stringify(value, null, 1)}\n`, withheld: Object.fromEntries(withheld) };
 }

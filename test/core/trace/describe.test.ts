@@ -1,6 +1,6 @@
 import t from 'tap';
 import { type IpAddress, parseIp } from '../../../src/core/address.js';
-import type { Step } from '../../../src/core/explain/chain-walk.js';
+import type { RuleStep } from '../../../src/core/explain/chain-walk.js';
 import { hookChains, passageOf } from '../../../src/core/trace/chains.js';
 import { lossesBetween, readKernelCounters } from '../../../src/core/trace/counters.js';
 import {
@@ -78,7 +78,7 @@ t.test('ways through chains', async (t) => {
     to: string | null = null,
     handle: string | null = '1',
   ) => asStep({ chain, outcome, to, handle, rule: null });
-  const words = (steps: readonly Step[]) =>
+  const words = (steps: readonly RuleStep[]) =>
     withReturns(steps).map(({ chain, outcome, to }) => [chain, outcome, to ?? ''].join(' ').trim());
   t.strictSame(
     words([

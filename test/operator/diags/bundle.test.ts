@@ -2,27 +2,27 @@
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import t from 'tap';
+import {
+  endpointRecordsAllowed,
+  engineAllowed,
+  eventsAllowed,
+  healthAllowed,
+  linksAllowed,
+  metricsAllowed,
+  namesAllowed,
+  networkRecordsAllowed,
+  statusAllowed,
+} from '../../../src/operator/diags/allow-lists.js';
 import { allow } from '../../../src/operator/diags/allowed.js';
 import { anonymiser } from '../../../src/operator/diags/anonymise.js';
 import { bundle, type Part } from '../../../src/operator/diags/bundle.js';
 import { parseMetrics } from '../../../src/operator/diags/metrics-text.js';
 import { allowRules } from '../../../src/operator/diags/rules-text.js';
-import {
-  endpointRecordsShape,
-  engineShape,
-  eventsShape,
-  healthShape,
-  linksShape,
-  metricsShape,
-  namesShape,
-  networkRecordsShape,
-  statusShape,
-} from '../../../src/operator/diags/shapes.js';
 import { id } from '../../fakes/ids.js';
 
 const head = { at: '2026-11-26T14:03:11.000Z', version: '0.1.0' };
-const part = (name: string, shape: Part['shape'], value: unknown): Part => ({
-  ...{ name, source: 'a test', shape },
+const part = (name: string, allowList: Part['allowList'], value: unknown): Part => ({
+  ...{ name, source: 'a test', allowList },
   read: async () => value,
 });
 const textOf = (files: readonly { bytes: Buffer }[]) =>
@@ -76,20 +76,20 @@ function host(secret: string): Part[] {
     'COMMIT',
   ].join('\n');
   return [
-    part('records/networks.json', networkRecordsShape, [network]),
-    part('records/endpoints.json', endpointRecordsShape, [endpoint]),
-    part('names.json', namesShape, {
+    part('records/networks.json', networkRecordsAllowed, [network]),
+    part('records/endpoints.json', endpointRecordsAllowed, [endpoint]),
+    part('names.json', namesAllowed, {
       from: 'docker',
       asOf: head.at,
       stale: false,
       containers: [container],
       networks: [],
     }),
-    part('engine.json', engineShape, info),
+    part('engine.json', engineAllowed, info),
     part('rules-ipv4.txt', 'rules', rules),
     part('rules-ipv6.txt', 'rules', `*filter\nwhat is this ${secret}\nCOMMIT\n`),
-    part('links.json', linksShape, [{ ifname: 'eth0', ifalias: secret, mtu: 1500 }]),
-    part('events.json', eventsShape, [
+    part('links.json', linksAllowed, [{ ifname: 'eth0', ifalias: secret, mtu: 1500 }]),
+    part('events.json', eventsAllowed, [
       {
         ...{ at: head.at, id: 1, kind: 'repair', what: 'rules', count: 3, durationMs: 148 },
         ...{ by: `${secret} (process 7)`, programs: [secret], first: [`append -m ${secret}`] },
@@ -99,22 +99,22 @@ function host(secret: string): Part[] {
     ]),
     part(
       'metrics.json',
-      metricsShape,
+      metricsAllowed,
       parseMetrics(
         `# HELP a ${secret}\n${secret}\ntsbridge_degraded{reason="proxy-lost",${secret}="x"} 1\n` +
           `tsbridge_networks{phase="ready",more=${JSON.stringify(secret)}} 2\n`,
       ),
     ),
-    part('health.json', healthShape, {
+    part('health.json', healthAllowed, {
       ...{ schema: 'tsbridge.health/1', ok: false, [secret]: secret },
       checks: [{ name: 'proxy', ok: false, text: secret }],
     }),
-    part('status.json', statusShape, {
+    part('status.json', statusAllowed, {
       ...{ state: 'serving', degraded: [secret] },
       drift: { count: 1, first: [secret] },
     }),
     {
-      ...part('broken.json', engineShape, undefined),
+      ...part('broken.json', engineAllowed, undefined),
       read: () => Promise.reject(new Error(secret)),
     },
   ];
@@ -202,7 +202,7 @@ t.test('numbers of Prometheus as values', async (t) => {
 
 t.test('names in metrics are names: anonymised as everywhere', async (t) => {
   const text = 'tsbridge_network_endpoints{network="shop",bridge="br-0"} 1\n';
-  const found = part('metrics.json', metricsShape, parseMetrics(text));
+  const found = part('metrics.json', metricsAllowed, parseMetrics(text));
   const plain = await bundle([found], head);
   t.match(textOf(plain.files), '"shop"');
   const { files } = await bundle([found], { ...head, anonymiser: anonymiser(Buffer.from('key')) });

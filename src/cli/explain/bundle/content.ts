@@ -61,18 +61,21 @@ export class BundleFiles {
   }
 
   #read(name: ExplainedFile, text: string): unknown {
-    const shape = explainedFiles[name];
+    const allowList = explainedFiles[name];
     const refuse = (why: string) =>
       new BadBundle(`${this.path} is no bundle of tsbridge diags: ${why}`);
     const strange = refuse(`${name} has what tsbridge diags does not write`);
-    if (shape === 'rules') {
+    if (allowList === 'rules') {
       if (/[^\P{Cc}\n]/u.test(text) || allowRules(text)?.withheld !== 0) throw strange;
       return text;
     }
     const value = parse(text, name, refuse);
-    const allowed = shape === 'native' ? allowNative(value) : allow(value, shape);
+    const allowed = allowList === 'native' ? allowNative(value) : allow(value, allowList);
     const isWhole = allowed?.value !== undefined && allowed.withheld.size === 0;
-    if (!isWhole || Array.isArray(value) !== Array.isArray(shape === 'native' ? [] : shape)) {
+    if (
+      !isWhole ||
+      Array.isArray(value) !== Array.isArray(allowList === 'native' ? [] : allowList)
+    ) {
       throw strange;
     }
     return allowed.value;

@@ -1,15 +1,16 @@
 /** The files of a bundle from which `tsbridge explain --from` answers: their names, and what may be in them. */
-import type { Shape } from '../../../operator/diags/allowed.js';
-import type { FileShape } from '../../../operator/diags/bundle.js';
+
 import {
-  inventoryShape,
-  ipSetsShape,
-  linkSettingsShape,
-  linksShape,
-  namesShape,
-  routesShape,
-  routingRulesShape,
-} from '../../../operator/diags/shapes.js';
+  inventoryAllowed,
+  ipSetsAllowed,
+  linkSettingsAllowed,
+  linksAllowed,
+  namesAllowed,
+  routesAllowed,
+  routingRulesAllowed,
+} from '../../../operator/diags/allow-lists.js';
+import type { AllowList } from '../../../operator/diags/allowed.js';
+import type { FileAllowList } from '../../../operator/diags/bundle.js';
 
 /** Settings of the kernel that networks depend on, below /proc/sys. */
 export const sysctls = [
@@ -33,7 +34,7 @@ export const linkSettings = {
   ipv6: ['force_forwarding'],
 } as const;
 
-export const sysctlsShape: Shape = Object.fromEntries(
+export const sysctlsAllowed: AllowList = Object.fromEntries(
   sysctls.map((path) => [path, ['word'] as const]),
 );
 
@@ -43,16 +44,16 @@ export const explainedFiles = {
   'rules-ipv4-legacy.txt': 'rules',
   'rules-ipv6-legacy.txt': 'rules',
   'rules-native.json': 'native',
-  'ip-sets.json': ipSetsShape,
-  'links.json': linksShape,
-  'link-settings.json': linkSettingsShape,
-  'sysctls.json': sysctlsShape,
-  'routes-ipv4.json': routesShape,
-  'routes-ipv6.json': routesShape,
-  'routing-rules-ipv4.json': routingRulesShape,
-  'routing-rules-ipv6.json': routingRulesShape,
-  'inventory.json': inventoryShape,
-  'names.json': namesShape,
-} as const satisfies Readonly<Record<string, FileShape>>;
+  'ip-sets.json': ipSetsAllowed,
+  'links.json': linksAllowed,
+  'link-settings.json': linkSettingsAllowed,
+  'sysctls.json': sysctlsAllowed,
+  'routes-ipv4.json': routesAllowed,
+  'routes-ipv6.json': routesAllowed,
+  'routing-rules-ipv4.json': routingRulesAllowed,
+  'routing-rules-ipv6.json': routingRulesAllowed,
+  'inventory.json': inventoryAllowed,
+  'names.json': namesAllowed,
+} as const satisfies Readonly<Record<string, FileAllowList>>;
 
 export type ExplainedFile = keyof typeof explainedFiles;

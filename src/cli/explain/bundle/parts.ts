@@ -21,7 +21,7 @@ export function explainedParts(
   names: () => Promise<unknown>,
 ): Part[] {
   const part = (name: ExplainedFile, source: string, read: Part['read']): Part => ({
-    ...{ name, source, shape: explainedFiles[name], read },
+    ...{ name, source, allowList: explainedFiles[name], read },
   });
   const command = (
     name: ExplainedFile,

@@ -1,9 +1,9 @@
 /** What may be in a bundle, part by part. Everything that is not named here is withheld. */
-import type { Shape } from './allowed.js';
+import type { AllowList } from './allowed.js';
 
 const compose = { project: 'name', service: 'name' } as const;
 
-export const namesShape: Shape = {
+export const namesAllowed: AllowList = {
   from: 'word',
   asOf: 'word',
   stale: 'boolean',
@@ -17,7 +17,7 @@ const watch = {
 } as const;
 
 /** Of the status, texts of differences and of what is degraded are left out: they quote names and options. */
-export const statusShape: Shape = {
+export const statusAllowed: AllowList = {
   ...{ version: 'word', build: 'word', node: 'word', iptables: 'word', ip6tables: 'word' },
   ...{ pid: 'number', startedAt: 'word', state: 'word', generation: 'word' },
   ...{
@@ -51,7 +51,7 @@ const networkOptions = {
 
 const recordHead = { phase: 'word', sequence: 'number', frontEnd: 'word' } as const;
 
-export const networkRecordsShape: Shape = [
+export const networkRecordsAllowed: AllowList = [
   {
     version: 'number',
     id: 'word',
@@ -73,7 +73,7 @@ export const networkRecordsShape: Shape = [
   },
 ];
 
-export const endpointRecordsShape: Shape = [
+export const endpointRecordsAllowed: AllowList = [
   {
     version: 'number',
     id: 'word',
@@ -92,7 +92,7 @@ export const endpointRecordsShape: Shape = [
   },
 ];
 
-export const linksShape: Shape = [
+export const linksAllowed: AllowList = [
   {
     ...{ ifindex: 'number', ifname: 'word', flags: ['word'], mtu: 'number', operstate: 'word' },
     ...{ master: 'word', link_type: 'word', address: 'word', link_netnsid: 'number' },
@@ -106,7 +106,7 @@ export const linksShape: Shape = [
   },
 ];
 
-export const routesShape: Shape = [
+export const routesAllowed: AllowList = [
   {
     ...{ type: 'word', dst: 'word', from: 'word', tos: 'scalar', gateway: 'word', dev: 'word' },
     ...{ protocol: 'scalar', scope: 'scalar', prefsrc: 'word', metric: 'number', table: 'scalar' },
@@ -115,7 +115,7 @@ export const routesShape: Shape = [
 ];
 
 /** `others` are the names of what else a rule asks for. */
-export const routingRulesShape: Shape = [
+export const routingRulesAllowed: AllowList = [
   {
     ...{ priority: 'number', not: 'word', src: 'word', srclen: 'number', dst: 'word' },
     ...{ dstlen: 'number', iif: 'word', oif: 'word', fwmark: 'scalar', fwmask: 'scalar' },
@@ -127,7 +127,7 @@ export const routingRulesShape: Shape = [
 ];
 
 /** Settings of the kernel for one interface, or `all`. */
-export const linkSettingsShape: Shape = [
+export const linkSettingsAllowed: AllowList = [
   {
     name: 'word',
     ipv4: {
@@ -138,14 +138,14 @@ export const linkSettingsShape: Shape = [
   },
 ];
 
-export const ipSetsShape: Shape = [
+export const ipSetsAllowed: AllowList = [
   {
     ...{ name: 'word', type: 'word', family: 'number', isUnread: 'boolean' },
     entries: [{ entry: 'word', excluded: 'boolean' }],
   },
 ];
 
-export const inventoryShape: Shape = {
+export const inventoryAllowed: AllowList = {
   networks: [
     {
       ...{ id: 'word', bridge: 'word', subnets: ['word'], mtu: 'number', internal: 'boolean' },
@@ -166,12 +166,12 @@ export const inventoryShape: Shape = {
   ],
 };
 
-export const versionsShape: Shape = {
+export const versionsAllowed: AllowList = {
   ...{ tsbridge: 'word', node: 'word', kernel: 'word', machine: 'word' },
 };
 
 /** Of `GET /info` of the engine, what networks depend on. */
-export const engineShape: Shape = {
+export const engineAllowed: AllowList = {
   ...{ ServerVersion: 'word', KernelVersion: 'word', OSType: 'word', Architecture: 'word' },
   ...{ Driver: 'word', CgroupDriver: 'word', CgroupVersion: 'word', LiveRestoreEnabled: 'boolean' },
   ...{ Containers: 'number', ContainersRunning: 'number', NCPU: 'number', MemTotal: 'number' },
@@ -184,7 +184,7 @@ export const engineShape: Shape = {
 };
 
 /** Of events, texts, names of programs and changes are left out: others choose them. */
-export const eventsShape: Shape = [
+export const eventsAllowed: AllowList = [
   {
     ...{ at: 'word', id: 'number', kind: 'word', method: 'word', code: 'word' },
     ...{ network: 'word', endpoint: 'word', durationMs: 'number', what: 'word', count: 'number' },
@@ -192,12 +192,12 @@ export const eventsShape: Shape = [
   },
 ];
 
-export const healthShape: Shape = {
+export const healthAllowed: AllowList = {
   ...{ ok: 'boolean', checks: [{ name: 'word', ok: 'boolean' }] },
 };
 
 /** Labels of metrics are fixed words, except for names, which are there only with --metrics-per-network and -endpoint. */
-export const metricsShape: Shape = [
+export const metricsAllowed: AllowList = [
   {
     ...{ name: 'word', value: 'number' },
     labels: {
