@@ -36,6 +36,14 @@ t.test('summed by reason; only of our networks, only what drops', async (t) => {
     '[4:60] -A PREROUTING -d 10.0.0.2/32 ! -i br-1 -j DROP',
     '[40:60] -A PREROUTING -d 127.0.0.1/32 ! -i lo -p tcp -m tcp --dport 80 -j DROP',
     'COMMIT',
+    '*mangle',
+    ':TSBRIDGE-PUBLISH-DROP - [0:0]',
+    ':TSBRIDGE-PROXY-DROP - [0:0]',
+    ':TSBRIDGE-EGRESS-DROP - [0:0]',
+    '[6:60] -A TSBRIDGE-PUBLISH-DROP -d 10.0.0.2/32 ! -i br-1 -o br-1 -p tcp -m tcp --dport 80 -j DROP',
+    '[2:60] -A TSBRIDGE-PROXY-DROP ! -i br-1 -p tcp -m tcp --dport 8080 -j DROP',
+    '[5:60] -A TSBRIDGE-EGRESS-DROP -i br-1 ! -d 10.0.0.0/24 -j DROP',
+    'COMMIT',
   );
   // ip6tables-nft-restore takes no counts.
   run('ip6tables-nft', ['-N', 'DOCKER']);
@@ -43,7 +51,7 @@ t.test('summed by reason; only of our networks, only what drops', async (t) => {
   run('nft', ['-f', '-'], `add rule ip6 filter DOCKER ${counted}\n`);
   const before = {
     ...{ unpublished: 1_007, isolation: 3, internal: 3 },
-    ...{ icc: 9, 'direct-access': 4 },
+    ...{ icc: 9, 'direct-access': 4, 'publish-from': 8, 'egress-allow': 5 },
   };
   t.strictSame(await read(dropped), before);
   t.strictSame(await read(dropped), before, 'read again, nothing is added');
@@ -53,5 +61,5 @@ t.test('summed by reason; only of our networks, only what drops', async (t) => {
   t.strictSame(await read(dropped), before, 'what a rule had counted stays');
   restore('*filter', '[2:200] -A DOCKER ! -i br-1 -o br-1 -j DROP', 'COMMIT');
   t.strictSame(await read(dropped), { ...before, unpublished: 1_009 });
-  t.strictSame([...(await dropped.read([4]))].length, 5, 'every reason has a series');
+  t.strictSame([...(await dropped.read([4]))].length, 7, 'every reason has a series');
 });

@@ -1,5 +1,5 @@
-/** Tells why a rule in Docker's chains drops packets, from its chain and the interfaces that it names. */
-import type { DockerChain, Table } from './rule.js';
+/** Tells why a rule in Docker's chains or in ours drops packets, from its chain and the interfaces that it names. */
+import type { DockerChain, OwnedChain, Table } from './rule.js';
 
 export const dropReasons = [
   /** The packet is for a port of a container that is not published. */
@@ -12,21 +12,30 @@ export const dropReasons = [
   'icc',
   /** The packet was sent to a container's own address from outside of its network. */
   'direct-access',
+  /** The packet is for a published port that `tsbridge.publish_from` keeps its sender from. */
+  'publish-from',
+  /** The container may not open connections there, by `tsbridge.egress_allow`. */
+  'egress-allow',
 ] as const;
 export type DropReason = (typeof dropReasons)[number];
 
-/** The chains in which any generation of Docker's rules drops. */
-export const droppingChains: readonly (readonly [Table, DockerChain | 'FORWARD' | 'PREROUTING'])[] =
-  [
-    ['raw', 'PREROUTING'],
-    ['filter', 'FORWARD'],
-    ['filter', 'DOCKER-FORWARD'],
-    ['filter', 'DOCKER'],
-    ['filter', 'DOCKER-INTERNAL'],
-    ['filter', 'DOCKER-ISOLATION'],
-    ['filter', 'DOCKER-ISOLATION-STAGE-1'],
-    ['filter', 'DOCKER-ISOLATION-STAGE-2'],
-  ];
+/** The chains in which any generation of Docker's rules drops, and those of our own. */
+export const droppingChains: readonly (readonly [
+  Table,
+  DockerChain | OwnedChain | 'FORWARD' | 'PREROUTING',
+])[] = [
+  ['raw', 'PREROUTING'],
+  ['filter', 'FORWARD'],
+  ['filter', 'DOCKER-FORWARD'],
+  ['filter', 'DOCKER'],
+  ['filter', 'DOCKER-INTERNAL'],
+  ['filter', 'DOCKER-ISOLATION'],
+  ['filter', 'DOCKER-ISOLATION-STAGE-1'],
+  ['filter', 'DOCKER-ISOLATION-STAGE-2'],
+  ['mangle', 'TSBRIDGE-PUBLISH-DROP'],
+  ['mangle', 'TSBRIDGE-PROXY-DROP'],
+  ['mangle', 'TSBRIDGE-EGRESS-DROP'],
+];
 
 /**
  * @param interfaces the names in the rule's matches for interfaces, with or without a `!`
@@ -55,6 +64,11 @@ export function dropReasonOf(
     case 'filter FORWARD':
     case 'filter DOCKER-FORWARD':
       return interfaces.length === 2 && different === 1 ? 'icc' : undefined;
+    case 'mangle TSBRIDGE-PUBLISH-DROP':
+    case 'mangle TSBRIDGE-PROXY-DROP':
+      return 'publish-from';
+    case 'mangle TSBRIDGE-EGRESS-DROP':
+      return 'egress-allow';
     default:
       return undefined;
   }

@@ -1,7 +1,10 @@
 /** Each rule that drops, of every generation, is told from its chain and interfaces. */
 import t from 'tap';
+import { networkPassageRules, portPassageRules } from '../../../src/core/generations/passage.js';
+import { parseEndpoint } from '../../../src/core/options/endpoint-options.js';
 import { droppingChains, dropReasonOf, dropReasons } from '../../../src/core/rules/drop-reason.js';
 import type { Matched, Rule } from '../../../src/core/rules/rule.js';
+import { endpointInput, networkSpec } from '../../fakes/inputs.js';
 import { goldenRules } from '../../golden/sample-rules.js';
 
 const nameOf = (name: Matched<string> | undefined): string[] =>
@@ -22,7 +25,34 @@ t.test('what the golden rules drop', async (t) => {
       `${rule.table} ${rule.chain} is looked at`,
     );
   }
-  t.strictSame([...seen].sort(), [...dropReasons].sort(), 'every reason has a rule');
+  const ofOptions = ['publish-from', 'egress-allow'];
+  t.strictSame(
+    [...seen, ...ofOptions].sort(),
+    [...dropReasons].sort(),
+    'every reason of Docker’s rules has a rule',
+  );
+});
+
+t.test('what the rules of options drop', async (t) => {
+  const network = networkSpec({
+    labels: { 'tsbridge.publish_from': 'loopback', 'tsbridge.egress_allow': 'none' },
+  });
+  const endpoint = parseEndpoint(endpointInput(), network).spec;
+  const run = {
+    ...{ hostIp: '0.0.0.0', containerIp: '10.5.0.2', protocol: 'tcp' },
+    ...{ hostPort: 8080, containerPort: 80 },
+  } as never;
+  const placed = [...networkPassageRules(network, 4), ...portPassageRules(network, endpoint, run)];
+  const drops = placed.map(({ rule }) => rule).filter(({ target }) => target === 'DROP');
+  t.ok(drops.length >= 3);
+  for (const rule of drops) {
+    t.equal(reasonOf(rule), /EGRESS/.test(rule.chain) ? 'egress-allow' : 'publish-from');
+    t.ok(
+      droppingChains.some(
+        ([table, chain]) => `${table} ${chain}` === `${rule.table} ${rule.chain}`,
+      ),
+    );
+  }
 });
 
 t.test('which is which', async (t) => {
