@@ -172,6 +172,11 @@ export function faultsOf(host: DoctorHost): readonly Fault[] {
     },
     routed('network-on-uplink', 'default dev br-1 metric 9999', /default route leaves by br-1/),
     {
+      ...{ code: 'egress-address-missing', says: /no interface has 192\.0\.2\.77/ },
+      make: () => host.writeRecords({ egressIp: '192.0.2.77' }),
+      undo: () => host.writeRecords(),
+    },
+    {
       ...{ code: 'mtu-above-uplink', says: /br-1 has 1500, eth0 has 1400/ },
       make: ['ip link set eth0 mtu 1400'],
       undo: ['ip link set eth0 mtu 1500'],

@@ -37,6 +37,7 @@ async function addressesSettled(): Promise<void> {
 /** What a test's records have otherwise. */
 interface RecordChange {
   readonly icc?: boolean;
+  readonly egressIp?: string;
   readonly protocol?: 'udp';
   readonly hostIp?: string;
   /** The container's network namespace. */
@@ -75,7 +76,7 @@ export class DoctorHost {
     for (const kind of ['networks', 'endpoints', 'publications']) {
       mkdirSync(join(this.state, kind), { recursive: true });
     }
-    this.#network(ids.one, 'br-1', 20, {});
+    this.#network(ids.one, 'br-1', 20, { 'tsbridge.egress_ip': more.egressIp ?? '192.0.2.1' });
     this.#network(ids.two, 'br-2', 21, more.icc === false ? noTalk : {});
     this.put('endpoints', endpoint, {
       ...{ phase: 'ready', sequence: 2, nameAttempt: 0, networkId: ids.one, endpointId: endpoint },

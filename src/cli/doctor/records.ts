@@ -1,6 +1,7 @@
 /** Reads networks and published ports from the daemon's records, whether or not it runs. */
 import type { Config } from '../../config/config.js';
-import type { Records } from '../../core/doctor/facts.js';
+import type { EgressAddress, Records } from '../../core/doctor/facts.js';
+import type { Passage } from '../../core/network/passage.js';
 import { frontEnds } from '../../frontends/libnetwork/front-end.js';
 import { lookAtRecords } from '../../host/look/records.js';
 import { registryOf } from '../../operator/inventory/from-records.js';
@@ -42,6 +43,25 @@ export function readKnown(config: Config, names: NamesView): Records {
           }),
         ),
       ),
+    egress: [
+      ...registry.networks().flatMap(({ spec, record }) => {
+        return record.phase === 'ready' ? egressOf(nameOf(spec.id, spec.bridge), spec) : [];
+      }),
+      ...registry.endpoints().flatMap(({ spec, record }) => {
+        const name = names.containerOf(spec.id)?.name ?? spec.id.slice(0, 12);
+        return record.phase === 'ready' ? egressOf(name, spec) : [];
+      }),
+    ],
     unreadable: registry.unreadable.all().map(({ reason }) => reason),
   };
+}
+
+/** What a network or an endpoint asks for itself. */
+function egressOf(
+  object: string,
+  { passage }: { readonly passage?: Passage },
+): readonly EgressAddress[] {
+  const { egressIp } = passage ?? {};
+  if (typeof egressIp !== 'object') return [];
+  return Object.values(egressIp).map((address) => ({ object, address }));
 }

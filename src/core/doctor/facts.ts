@@ -59,10 +59,18 @@ export interface KnownAddress {
   readonly mac: MacAddress;
 }
 
+/** An address with which containers are to leave the host (`tsbridge.egress_ip`). */
+export interface EgressAddress {
+  /** The name of the network or of the container that asks for it. */
+  readonly object: string;
+  readonly address: IpAddress;
+}
+
 export interface Records {
   readonly networks: readonly KnownNetwork[];
   readonly addresses: readonly KnownAddress[];
   readonly ports: readonly KnownPort[];
+  readonly egress: readonly EgressAddress[];
   /** Records that could not be read, a sentence each. */
   readonly unreadable: readonly string[];
 }

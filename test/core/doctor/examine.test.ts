@@ -114,6 +114,7 @@ t.test('packets: of containers, to published ports, and of bridges of others', (
         { ...port, protocol: 'sctp' as const },
       ],
       addresses: [],
+      egress: [],
       unreadable: [],
     },
     links: [

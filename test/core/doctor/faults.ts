@@ -64,6 +64,19 @@ export const faults: readonly (readonly [string, Partial<FactParts>, RegExp])[] 
   ['repairs-undone', daemon({ undone: [{ concern: 'rules', by: 'ferm' }] }), /rules, by ferm/],
   ['drift', daemon({ drift: { count: 9, first: ['a', 'b', 'c', 'd'] } }), /9 changes: a; b; c \|/],
   ['degraded', daemon({ degraded: ['a', 'b'] }), /\| a; b \|/],
+  [
+    'egress-address-missing',
+    records({ egress: [{ object: 'web', address: ip('192.0.2.9') }] }),
+    /^web \| no interface has 192\.0\.2\.9 \| ip address add 192\.0\.2\.9\/32 dev eth0$/,
+  ],
+  [
+    'egress-address-missing',
+    {
+      ...records({ egress: [{ object: 'web', address: ip('2001:db8::9') }] }),
+      routes: [route('eth0')],
+    },
+    /\| ip address add 2001:db8::9\/128 dev lo$/,
+  ],
   ['engine-forgot', daemon({ forgotten: ['network 1'] }), /network 1 \| tsbridge gc/],
   ['engine-down', { engine: { ...sound.engine, answers: false } }, /systemctl start docker/],
   [

@@ -74,6 +74,7 @@ export const sound: FactParts = {
     networks: [network(20), network(21)],
     addresses: [address('web')],
     ports: [port],
+    egress: [{ object: 'net20', address: ip('192.0.2.1') }],
     unreadable: [],
   },
   own: { writesRules: { 4: true, 6: true } },

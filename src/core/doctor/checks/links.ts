@@ -1,5 +1,5 @@
 /** Checks of bridges: whether they are there and up, their addresses, MTUs and ports, and subnets that overlap. */
-import { cidrText, contains, overlaps } from '../../address.js';
+import { cidrText, contains, familyOf, hostCidr, overlaps } from '../../address.js';
 import { familiesOf, isManaged, type NetworkSpec } from '../../network/network.js';
 import { nicsAmong } from '../../network/uplink.js';
 import { check, shell } from '../check.js';
@@ -114,6 +114,27 @@ export const linkChecks = [
         const evidence =
           nic === undefined ? `the default route leaves by ${bridge}` : `${bridge} carries ${nic}`;
         return [{ object: name, evidence, command: shell`docker network rm ${name}` }];
+      }),
+  }),
+  check({
+    code: 'egress-address-missing',
+    severity: 'error',
+    detects: 'The host does not have the address of tsbridge.egress_ip.',
+    means:
+      'What containers send outside leaves with this address, and answers go to whoever has it: the containers reach nobody outside.',
+    remedy:
+      'The command adds it until the next start of the host; the network configuration keeps it. An address that moves between ' +
+      'hosts, as with keepalived, is missing on all but one of them.',
+    needs: ['records', 'links', 'routes'],
+    find: ({ records, links, routes }) =>
+      records.egress.flatMap(({ object, address }) => {
+        if (links.some(({ addresses }) => addresses.some((each) => each.address === address))) {
+          return [];
+        }
+        const family = familyOf(address);
+        const [uplink = 'lo'] = defaultDevices(routes, family, 'main');
+        const command = shell`ip address add ${cidrText(hostCidr(address))} dev ${uplink}`;
+        return [{ object, evidence: `no interface has ${address}`, command }];
       }),
   }),
   check({
