@@ -211,7 +211,7 @@ export const fields: { readonly [Name in FieldName]: Field<Config[Name]> } = {
     flag: 'metrics-per-endpoint',
     kind: boolean,
     fallback: false,
-    help: 'metrics have six series for each endpoint, by the names of container and network; for the first 1,000',
+    help: 'metrics have up to eight series for each endpoint, by the names of container and network; for the first 1,000',
   },
   dockerSocket: {
     flag: 'docker-socket',

@@ -3,8 +3,8 @@
 import { DriverError } from '../core/errors.js';
 import { type NetworkId, parseEngineName, shortId } from '../core/names.js';
 import { didYouMean } from '../core/nearest.js';
-import type { GivenLimits, RateLimit } from '../core/network/limits.js';
-import { limitOptions, readLimits } from '../core/options/limit-options.js';
+import type { GivenLimits, LimitField, RateLimit } from '../core/network/limits.js';
+import { limitFields, limitOptions, readLimits } from '../core/options/limit-options.js';
 import { ownNamespace } from '../core/options/option-reader.js';
 import { Problems, show } from '../core/problems.js';
 import type { Containers } from '../driver/host.js';
@@ -41,17 +41,17 @@ export class LimitSetting {
 
   /** @returns the endpoints that the request is about */
   async set(body: SetBody): Promise<readonly LimitedEndpoint[]> {
-    const limits = read(body);
+    const { limits, forgotten } = read(body);
     await this.recovered;
     const { container, network } = body;
     if (container === undefined) {
       const state = await this.#network(network ?? '');
-      await setNetworkLimits(this.world, state, limits);
+      await setNetworkLimits(this.world, state, limits, forgotten);
       this.#tell(`${body.limits.join(' ')} for network ${network}`);
       return [...state.endpoints.values()].map((each) => this.#describe(each));
     }
     const { state } = await findEndpoint(this.world, this.containers, { container, network });
-    await setEndpointLimits(this.world, state, limits);
+    await setEndpointLimits(this.world, state, limits, forgotten);
     this.#tell(`${body.limits.join(' ')} for ${container}`);
     return [this.#describe(state)];
   }
@@ -96,8 +96,14 @@ const words: readonly string[] = Object.values(limitOptions).map((name) =>
   name.slice(ownNamespace.length),
 );
 
+interface ReadLimits {
+  readonly limits: GivenLimits;
+  /** What was set before and is no more: `rate_down=default`. */
+  readonly forgotten: readonly LimitField[];
+}
+
 /** @throws {DriverError} `bad-request` with everything that is wrong */
-function read({ container, network, limits }: SetBody): GivenLimits {
+function read({ container, network, limits }: SetBody): ReadLimits {
   const problems = new Problems();
   for (const name of [container, network]) {
     if (name !== undefined && parseEngineName(name) === undefined) {
@@ -108,14 +114,21 @@ function read({ container, network, limits }: SetBody): GivenLimits {
     problems.add('neither a container nor a network is named');
   }
   const options: Record<string, string> = {};
+  const forgotten: LimitField[] = [];
   for (const text of limits) {
     const [word = '', value] = text.split('=', 2);
     if (value === undefined || !words.includes(word)) {
       const hint = didYouMean(word, words);
       problems.add(`${show(text)} is no limit: use ${words.join(', ')} with =VALUE${hint}`);
-    } else options[ownNamespace + word] = value;
+    } else if (value === 'default') forgotten.push(...fieldsOf(ownNamespace + word));
+    else options[ownNamespace + word] = value;
   }
   if (limits.length === 0) problems.add(`no limit is named: use ${words.join(', ')} with =VALUE`);
-  const given = readLimits(options, problems);
-  return problems.resolve(given, 'bad-request', 'reading the limits');
+  const given = readLimits(options, problems) ?? {};
+  return problems.resolve({ limits: given, forgotten }, 'bad-request', 'reading the limits');
+}
+
+function fieldsOf(option: string): LimitField[] {
+  const field = limitFields[option];
+  return field === undefined ? [] : [field];
 }

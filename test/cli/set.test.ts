@@ -85,6 +85,21 @@ t.test('taken away again', async (t) => {
   t.strictSame(rates(), []);
 });
 
+t.test('back to what options and the network give', async (t) => {
+  const { host, run, rates } = await operated(t);
+  await run('set @shop rate_down=1gbit');
+  await run('set web rate_down=20mbit rate_up=5mbit burst_up=64k');
+  t.match(await run('set web burst_up=default'), { out: /web@shop: 20mbit\/5mbit / });
+  t.ok(rates().includes('tsi 5000000 32768'), 'the burst that belongs to the rate');
+  t.match(await run('set web rate_down=default rate_up=none'), { out: /web@shop: 1gbit\/- / });
+  t.match(await run('set web rate_up=default'), { out: /web@shop: 1gbit\/- / });
+  await host.start();
+  t.strictSame(rates(), Array(2).fill('veth 1000000000 1250000'), 'also after a start');
+  t.match(await run('set @shop rate_down=default'), { out: /web@shop: - / });
+  t.strictSame(rates(), []);
+  t.match(await run('set web burst_up=64k rate_up=default'), { code: 1, err: /needs a rate/ });
+});
+
 t.test('what is wrong changes nothing, neither on the host nor on record', async (t) => {
   const { host, run, rates } = await operated(t);
   await run('set web rate_down=20mbit');

@@ -59,9 +59,8 @@ export interface KnownAddress {
   readonly mac: MacAddress;
 }
 
-/** An address with which containers are to leave the host (`tsbridge.egress_ip`). */
+/** With which a network or a container, by its name, is to leave the host. */
 export interface EgressAddress {
-  /** The name of the network or of the container that asks for it. */
   readonly object: string;
   readonly address: IpAddress;
 }

@@ -95,6 +95,23 @@ export function mergeGiven(earlier: GivenLimits, later: GivenLimits): GivenLimit
   return merged;
 }
 
+/** One value that a place gives. */
+export interface LimitField {
+  readonly direction: Direction;
+  readonly field: keyof GivenLimit;
+}
+
+/** Without these values, so that those of more general places apply again. A burst goes with the rate that it was given for. */
+export function withoutGiven(given: GivenLimits, fields: readonly LimitField[]): GivenLimits {
+  const left: { [Each in Direction]?: GivenLimit } = { ...given };
+  for (const { direction, field } of fields) {
+    const { rate } = left[direction] ?? {};
+    if (field === 'rate' || rate === undefined) delete left[direction];
+    else left[direction] = { rate };
+  }
+  return left;
+}
+
 const rateUnits: readonly (readonly [unit: string, bits: number])[] = [
   ['gbit', 1_000_000_000],
   ['mbit', 1_000_000],

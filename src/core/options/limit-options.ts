@@ -6,6 +6,7 @@ import {
   frameBytes,
   type GivenLimit,
   type GivenLimits,
+  type LimitField,
   largestBurst,
   mergeGiven,
   parseBurst,
@@ -27,6 +28,14 @@ const byDirection = {
   down: { rate: limitOptions.rateDown, burst: limitOptions.burstDown },
   up: { rate: limitOptions.rateUp, burst: limitOptions.burstUp },
 } as const;
+
+/** Which value each of the options gives. */
+export const limitFields: Readonly<Record<string, LimitField>> = {
+  [limitOptions.rateDown]: { direction: 'down', field: 'rate' },
+  [limitOptions.rateUp]: { direction: 'up', field: 'rate' },
+  [limitOptions.burstDown]: { direction: 'down', field: 'burst' },
+  [limitOptions.burstUp]: { direction: 'up', field: 'burst' },
+};
 
 /** @returns the limits that the options give; undefined if none of them is about limits */
 export function readLimits(options: OptionMap, problems: Problems): GivenLimits | undefined {

@@ -1,5 +1,10 @@
 /** Sets limits while containers run: on record first, so that the next start finishes what a crash interrupts. */
-import { type GivenLimits, mergeGiven } from '../../core/network/limits.js';
+import {
+  type GivenLimits,
+  type LimitField,
+  mergeGiven,
+  withoutGiven,
+} from '../../core/network/limits.js';
 import { refuseLimits } from '../../core/options/limit-options.js';
 import { Problems } from '../../core/problems.js';
 import type { EndpointState, NetworkState } from '../state/registry.js';
@@ -15,19 +20,22 @@ const nothing: GivenLimits = {};
  * Sets limits of an endpoint, until it is removed. A token bucket that is there changes in place, and loses no packet.
  * What the kernel refuses stays on record, and the next repair tries it again.
  *
+ * @param forgotten values that were set before and are no more, so that those of more general places apply
  * @throws {DriverError} `bad-request` if the limits do not fit those that the endpoint has; then nothing is changed
  */
 export async function setEndpointLimits(
   world: Pick<World, 'endpointLocks' | 'networkLocks' | 'registry' | 'shaping' | 'store'>,
   state: EndpointState,
   change: GivenLimits,
+  forgotten: readonly LimitField[] = [],
 ): Promise<void> {
   const { spec, network } = state;
   await onEndpoint(world, network.spec.id, spec.id, async () => {
     const { limits } = state.record;
-    const general = [network.spec.limits, network.record.limits, spec.limits, limits];
+    const kept = withoutGiven(limits ?? nothing, forgotten);
+    const general = [network.spec.limits, network.record.limits, spec.limits, kept];
     refuse(change, general, network, 'setting limits of an endpoint');
-    endpointLimited(state, mergeGiven(limits ?? nothing, change));
+    endpointLimited(state, mergeGiven(kept, change));
     try {
       await saveEndpoint(world, state);
     } catch (error) {
@@ -43,11 +51,13 @@ export async function setNetworkLimits(
   world: Pick<World, 'networkLocks' | 'registry' | 'shaping' | 'store'>,
   state: NetworkState,
   change: GivenLimits,
+  forgotten: readonly LimitField[] = [],
 ): Promise<void> {
   await world.networkLocks.exclusive(state.spec.id, async () => {
     const { limits } = state.record;
-    refuse(change, [state.spec.limits, limits], state, 'setting limits of a network');
-    networkLimited(state, mergeGiven(limits ?? nothing, change));
+    const kept = withoutGiven(limits ?? nothing, forgotten);
+    refuse(change, [state.spec.limits, kept], state, 'setting limits of a network');
+    networkLimited(state, mergeGiven(kept, change));
     try {
       await saveNetwork(world, state);
     } catch (error) {

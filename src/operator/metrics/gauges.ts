@@ -1,6 +1,8 @@
 /** Gauges of the daemon's state, which are read at a scrape. */
 import { generationNames } from '../../core/generations/generation.js';
+import { directions } from '../../core/network/limits.js';
 import { isLeased } from '../../driver/state/leased.js';
+import { limitsOfEndpoint } from '../../driver/usecases/limits.js';
 import { reasons } from '../problems.js';
 import { Collectors, type Sample } from './collectors.js';
 import { lagBounds } from './lag.js';
@@ -143,6 +145,16 @@ function addObjects(add: Collectors, { registry }: MetricSources): void {
   );
   add.gauge('tsbridge_endpoints', 'Endpoints, by the phase of their life.', ['phase'], () =>
     byPhase(registry.endpoints()),
+  );
+  add.gauge(
+    'tsbridge_limited_endpoints',
+    'Endpoints with a limit of traffic: down, what they receive; up, what they send.',
+    ['direction'],
+    () =>
+      directions.map((direction): Sample => {
+        const limited = registry.endpoints().filter((state) => limitsOfEndpoint(state)[direction]);
+        return [{ direction }, limited.length];
+      }),
   );
   add.gauge(
     'tsbridge_published_ports',

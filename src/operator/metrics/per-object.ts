@@ -3,7 +3,9 @@
  * that they are made only with --metrics-per-network and --metrics-per-endpoint.
  */
 import { shortId } from '../../core/names.js';
+import type { Direction } from '../../core/network/limits.js';
 import type { EndpointState, NetworkState } from '../../driver/state/registry.js';
+import { limitsOfEndpoint } from '../../driver/usecases/limits.js';
 import { Yielding } from '../../yielding.js';
 import type { Collectors, Labels, Sample } from './collectors.js';
 import type { LinkTotals, MetricSources } from './sources.js';
@@ -72,6 +74,32 @@ export function addEndpoints(add: Collectors, sources: Sources): void {
       },
     );
   }
+  for (const [direction, series, way] of limited) {
+    add.gauge(
+      `tsbridge_endpoint_${series}_limit_bytes_per_second`,
+      `With --metrics-per-endpoint: how much at most goes ${way} a container; absent: it has no limit.`,
+      ['network', 'container', 'interface'],
+      () => limitsAmong(sources, direction),
+    );
+  }
+}
+
+const limited = [
+  ['down', 'receive', 'to'],
+  ['up', 'transmit', 'from'],
+] as const;
+
+/** Rates in bytes, so that they can be compared with the counters. */
+async function limitsAmong({ registry, names }: Sources, direction: Direction): Promise<Sample[]> {
+  const samples: Sample[] = [];
+  const yielding = new Yielding(undefined, 2);
+  const known = names?.();
+  for (const state of registry.endpoints().slice(0, mostEndpoints)) {
+    const limit = limitsOfEndpoint(state)[direction];
+    if (limit !== undefined) samples.push([endpointLabels(known, state), limit.rate / 8]);
+    await yielding.pause();
+  }
+  return samples;
 }
 
 async function samplesOf(

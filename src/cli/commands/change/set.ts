@@ -15,7 +15,7 @@ const place: Kind<string> = {
 
 const limitWord: Kind<string> = {
   accepts:
-    'rate_down, rate_up, burst_down or burst_up, with = and a value as for docker network create -o',
+    'rate_down, rate_up, burst_down or burst_up, with = and a value as for docker network create -o, or default',
   placeholder: 'LIMIT=VALUE',
   parse: (text) => (/^[a-z_]{1,20}=[a-z0-9.]{1,40}$/.test(text) ? text : undefined),
 };
@@ -26,7 +26,7 @@ export const setCommand = reportCommand({
   about: [
     'rate_down is what a container receives, rate_up what it sends; burst_down and burst_up go with them. No connection ' +
       'ends, and a rate that changes loses no packet. What is set for a container counts more than its options, and is kept until it leaves ' +
-      'the network (also by a stop); what is set for a network, until that is removed. none takes a limit away.',
+      'the network (also by a stop); what is set for a network, until that is removed. none takes a limit away; default takes away what was set, so that the options of the container and the network count again.',
     'Rates are in bits per second and need a unit, from 64kbit to 400gbit; bursts are in bytes, or with k or m in KiB or MiB, from 32k to 64m.',
   ],
   words: {
@@ -44,6 +44,7 @@ export const setCommand = reportCommand({
       does: 'of one container, on its only network',
     },
     { line: 'tsbridge set web@shop rate_up=none', does: 'on one of its networks' },
+    { line: 'tsbridge set web rate_up=default', does: 'back to its own and its network’s options' },
     { line: 'tsbridge set @shop rate_down=100mbit', does: 'of all containers of a network' },
   ],
   exits: {
