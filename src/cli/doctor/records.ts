@@ -1,7 +1,7 @@
 /** Reads networks and published ports from the daemon's records, whether or not it runs. */
 import type { Config } from '../../config/config.js';
-import type { EgressAddress, Records } from '../../core/doctor/facts.js';
-import type { Passage } from '../../core/network/passage.js';
+import type { Records } from '../../core/doctor/facts.js';
+import type { EgressAddress, Passage } from '../../core/network/passage.js';
 import { frontEnds } from '../../frontends/libnetwork/front-end.js';
 import { lookAtRecords } from '../../host/look/records.js';
 import { registryOf } from '../../operator/inventory/from-records.js';

@@ -7,6 +7,7 @@ import type { Packet } from '../explain/packet.js';
 import type { RuleTable } from '../explain/rule-table.js';
 import type { TableVariant } from '../explain/stages.js';
 import type { NetworkSpec } from '../network/network.js';
+import type { EgressAddress } from '../network/passage.js';
 import type { Protocol } from '../ports/port.js';
 import type { Routing } from './routing-facts.js';
 
@@ -57,12 +58,6 @@ export interface KnownAddress {
   readonly bridge: string;
   readonly address: IpAddress;
   readonly mac: MacAddress;
-}
-
-/** With which a network or a container, by its name, is to leave the host. */
-export interface EgressAddress {
-  readonly object: string;
-  readonly address: IpAddress;
 }
 
 export interface Records {

@@ -25,6 +25,12 @@ import { type InterfaceName, parseInterfaceName } from '../names.js';
  */
 export type EgressIp = 'none' | 'published' | { readonly [Each in Family]?: IpAddress };
 
+/** An address with which a network or a container, by its name, is to leave the host. */
+export interface EgressAddress {
+  readonly object: string;
+  readonly address: IpAddress;
+}
+
 /** From where published ports are reached, beside the host itself. */
 export type Source =
   | { readonly from: 'network'; readonly cidr: Cidr }
