@@ -26,12 +26,14 @@ function valuesOf(args: readonly string[], flag: string): string[] {
 }
 
 /**
+ * The pools that an administrator gave dockerd.
+ *
  * @param args of dockerd, without the program's name
  * @param file text of its settings file; one that is no JSON counts as empty, since the engine started all the same
  */
-export function engineSettings(args: readonly string[], file: string | undefined): EngineSettings {
-  const { 'live-restore': restore, 'default-address-pools': pools } = readObject(file ?? '{}');
-  const given = [
+export function givenPools(args: readonly string[], file: string | undefined): AddressPool[] {
+  const { 'default-address-pools': pools } = readObject(file ?? '{}');
+  return [
     ...valuesOf(args, 'default-address-pool').flatMap((text) =>
       poolOf(/(?:^|,)base=([^,]*)/.exec(text)?.[1], /(?:^|,)size=(\d+)/.exec(text)?.[1]),
     ),
@@ -40,6 +42,12 @@ export function engineSettings(args: readonly string[], file: string | undefined
       return poolOf(base, size);
     }),
   ];
+}
+
+/** @param file as of {@link givenPools} */
+export function engineSettings(args: readonly string[], file: string | undefined): EngineSettings {
+  const { 'live-restore': restore } = readObject(file ?? '{}');
+  const given = givenPools(args, file);
   const flag = args.findLast((arg) => /^--live-restore(=|$)/.test(arg));
   return {
     liveRestore: flag === undefined ? restore === true : !flag.endsWith('=false'),

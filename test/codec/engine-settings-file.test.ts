@@ -1,6 +1,6 @@
 /** What dockerd was started with, beside its settings of networks. */
 import t from 'tap';
-import { engineSettings } from '../../src/codec/engine-settings-file.js';
+import { engineSettings, givenPools } from '../../src/codec/engine-settings-file.js';
 
 const pools = (args: readonly string[], file?: string) =>
   engineSettings(args, file).pools.map(
@@ -38,4 +38,5 @@ t.test('pools of addresses', async (t) => {
     '10.2.0.0/16 by 20',
   ]);
   t.equal(pools(['--default-address-pool'], '{"default-address-pools": 7}').length, 7);
+  t.strictSame(givenPools([], '{}'), [], 'none of its own are given');
 });

@@ -1,7 +1,8 @@
 /** `tsbridge frr-config bgp|ospf`: what an administrator adds to FRR's configuration. */
 import { readFile } from 'node:fs/promises';
-import { enginePools } from '../../../config/engine-pools.js';
+import { givenPools } from '../../../codec/engine-settings-file.js';
 import { engineFilePath } from '../../../config/engine-settings.js';
+import { cidrText } from '../../../core/address.js';
 import { defaultDevices } from '../../../core/doctor/places.js';
 import { frrConfig } from '../../../core/routing/frr-config.js';
 import { protocols, readFrrRequest } from '../../../core/routing/request.js';
@@ -105,5 +106,5 @@ async function poolsOfEngine(): Promise<readonly string[]> {
   const [engine] = await findEngines();
   const args = engine?.args ?? [];
   const file = await readFile(engineFilePath(args), 'utf8').catch(() => undefined);
-  return enginePools(args, file);
+  return givenPools(args, file).map(({ base }) => cidrText(base));
 }
