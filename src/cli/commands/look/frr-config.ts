@@ -29,7 +29,7 @@ export const frrConfigCommand = command({
   summary: 'what to add to FRR, so that other hosts learn the networks of this one',
   about: [
     'Prints it with a reason for each line, and does nothing else: FRR and its files are yours. Other hosts then have a route to a new network within ' +
-      'half a second, and none to one that is removed. tsbridge doctor says what is missing.',
+      'half a second, and none to one that is removed (docs/hosts.md). tsbridge doctor says what is missing.',
     'Announced are subnets within the given ranges, addresses of containers with tsbridge.announce=addresses, and prefixes of tsbridge.host_routes within ' +
       '--host-routes. With bgp (unnumbered) each interface leads to one other router, with ospf to all hosts of a switch.',
   ],
