@@ -154,7 +154,7 @@ for (const [title, send] of Object.entries(senders)) {
         times.get(name)?.push(Number(process.hrtime.bigint() - begun) / 1_000 / packetsInRound);
       }
       await new Promise((resolve) => setTimeout(resolve, 5));
-      table?.close();
+      await table?.close();
     }
   }
   const base = percentile(times.get('no trace') ?? [], 0.1);

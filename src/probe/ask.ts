@@ -54,7 +54,8 @@ function byTcp({ address, port, timeoutMs }: Question): Promise<Heard> {
   });
 }
 
-function byUdp({ probe, family, address, port, timeoutMs, bytes }: Question): Promise<Heard> {
+function byUdp(question: Question): Promise<Heard> {
+  const { probe, family, address, port, timeoutMs, bytes, sourcePort } = question;
   return new Promise((resolve) => {
     const socket = createSocket(family === 4 ? 'udp4' : 'udp6');
     // The kernel forbids fragments of what a socket sends unless it is told otherwise (ip(7), IP_PMTUDISC_WANT).
@@ -80,7 +81,8 @@ function byUdp({ probe, family, address, port, timeoutMs, bytes }: Question): Pr
     const again = setInterval(send, againMs);
     socket.on('message', (message) => end(plainAddress(message.toString())));
     socket.on('error', (error) => end({ why: whyOf(error) }));
-    send();
+    if (sourcePort === undefined) send();
+    else socket.bind({ port: sourcePort }, send);
   });
 }
 

@@ -10,6 +10,8 @@ export interface Question {
   readonly port: number;
   /** Milliseconds to wait for an answer. */
   readonly timeoutMs: number;
+  /** The port that a datagram comes from; absent: any. */
+  readonly sourcePort?: number;
   /** Length of the packet with its headers, for `packet`. */
   readonly bytes?: number;
 }

@@ -26,11 +26,12 @@ import {
   makeContainer,
   makeNetwork,
   outsidePort,
+  removeContainer,
 } from './networks.js';
 import { ProbeProcess } from './probe-process.js';
 
 /** The first address of a subnet is the gateway's; containers get those behind it. */
-const numbers = { first: 2, second: 3, other: 2, here: 1, there: 2 } as const;
+const numbers = { first: 2, second: 3, replacement: 4, other: 2, here: 1, there: 2 } as const;
 const defaultMtu = 1_500;
 
 export interface Probes {
@@ -38,6 +39,8 @@ export interface Probes {
   readonly second: ProbeProcess;
   readonly other: ProbeProcess;
   readonly outside: ProbeProcess;
+  /** What takes the place of `second`. */
+  readonly replacement: ProbeProcess;
 }
 
 export interface Lab {
@@ -46,11 +49,14 @@ export interface Lab {
   readonly families: readonly Family[];
   readonly probes: Probes;
   readonly first: Container;
-  readonly second: Container;
+  /** {@link replace} changes it. */
+  second: Container;
   readonly other: Container;
   /** Name of the host's end of the link to the outside host. */
   readonly uplink: string;
   readonly host: HostSettings;
+  /** Removes `second`, and makes another container that has the same host ports, and another address. */
+  replace(): Promise<void>;
   /** Takes everything away; all of it is gone when the promise resolves. */
   close(): Promise<void>;
 }
@@ -78,7 +84,7 @@ export async function openLab(asking: Asking, { like, subnets }: LabWishes): Pro
     const probes = await startProbes((probe) => opened.push(() => probe.close()));
     const lease = await LeaseHolder.begin(asking, like);
     opened.push(() => lease.end());
-    return { ...(await furnish(libc, lease, addresses, probes)), close };
+    return Object.assign(await furnish(libc, lease, addresses, probes), { close });
   } catch (error) {
     await close().catch((undoError: Error) => {
       const { message } = error as Error;
@@ -101,13 +107,16 @@ async function startProbes(keep: (probe: ProbeProcess) => void): Promise<Probes>
     start('the second container'),
     start('the container of another network'),
     start('the outside host'),
+    start('the container that replaces the second one'),
   ]);
-  const [first, second, other, outside] = started.map((each) => {
+  const [first, second, other, outside, replacement] = started.map((each) => {
     if (each.status === 'rejected') throw each.reason;
     return each.value;
   });
-  if (!first || !second || !other || !outside) throw new Error('a probe is missing');
-  return { first, second, other, outside };
+  if (!first || !second || !other || !outside || !replacement) {
+    throw new Error('a probe is missing');
+  }
+  return { first, second, other, outside, replacement };
 }
 
 async function furnish(
@@ -142,29 +151,30 @@ async function furnish(
   const make = (
     made: MadeNetwork,
     blocks: TestAddresses['tested'],
-    name: 'first' | 'second' | 'other',
-  ) =>
-    makeContainer(
-      libc,
-      lease,
-      made,
-      blocks,
-      probes[name],
-      numbers[name],
-      name === 'second' && !spec.internal,
-    );
+    name: 'first' | 'second' | 'other' | 'replacement',
+    publishes?: 'any' | Container['ports'],
+  ) => makeContainer(libc, lease, made, blocks, probes[name], numbers[name], publishes);
   const first = await make(network, addresses.tested, 'first');
-  const second = await make(network, addresses.tested, 'second');
+  const ports = spec.internal ? undefined : 'any';
+  const second = await make(network, addresses.tested, 'second', ports);
   const other = await make(otherNetwork, addresses.other, 'other');
   const families = ([4, 6] as const).filter((family) => first.addresses[family] !== undefined);
   await Promise.all([
-    ...Object.values(containerPorts).map((port) => probes.second.serve(port, families)),
+    ...[probes.second, probes.replacement].flatMap((probe) =>
+      Object.values(containerPorts).map((port) => probe.serve(port, families)),
+    ),
     probes.outside.serve(outsidePort, linkFamilies),
   ]);
-  return {
+  const lab = {
     ...{ network, addresses, families, probes, first, second, other, uplink },
     host: await readHost(ipv6),
+    replace: async () => {
+      const former = lab.second;
+      await removeContainer(lease, network, former);
+      lab.second = await make(network, addresses.tested, 'replacement', former.ports);
+    },
   };
+  return lab;
 }
 
 /** IPv4, and IPv6 where the host has it; everything else as Docker has it by default. */

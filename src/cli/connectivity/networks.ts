@@ -24,6 +24,8 @@ export interface HostPort {
 }
 
 export interface Container {
+  /** The id of its endpoint. */
+  readonly endpoint: string;
   readonly addresses: Readonly<Partial<Record<Family, IpAddress>>>;
   readonly bridge: string;
   readonly ports: readonly HostPort[];
@@ -67,7 +69,7 @@ interface JoinAnswer {
 
 /**
  * @param number which address of each subnet of the network the container gets; the gateway has the first
- * @param publishes whether a port is published, by TCP and by UDP
+ * @param publishes host ports that are published, by TCP and by UDP: `any` that are free, or these; undefined: none
  */
 export async function makeContainer(
   libc: Libc,
@@ -76,14 +78,14 @@ export async function makeContainer(
   blocks: TestAddresses['tested'],
   probe: ProbeProcess,
   number: number,
-  publishes: boolean,
+  publishes?: 'any' | readonly HostPort[],
 ): Promise<Container> {
   const { spec } = network;
   const ids = { NetworkID: network.id, EndpointID: newId() };
   const cidr = (family: Family, on: boolean) => (on ? blocks[family].at(number) : undefined);
   const four = cidr(4, spec.ipv4 !== undefined);
   const six = cidr(6, spec.ipv6 !== undefined);
-  const options = publishes ? portOptions() : {};
+  const options = publishes === undefined ? {} : portOptions(publishes);
   const created = await lease.call<{ Interface?: { MacAddress?: string } }>('CreateEndpoint', {
     ...ids,
     Interface: {
@@ -106,11 +108,12 @@ export async function makeContainer(
     created,
   );
   let ports: readonly HostPort[] = [];
-  if (publishes) {
+  if (publishes !== undefined) {
     await lease.call('ProgramExternalConnectivity', { ...ids, Options: options });
     ports = hostPorts(await lease.call('EndpointOperInfo', ids));
   }
   return {
+    endpoint: ids.EndpointID,
     addresses: {
       ...(four === undefined ? {} : { 4: four.address }),
       ...(six === undefined ? {} : { 6: six.address }),
@@ -148,16 +151,33 @@ function interfaceName(text: string): InterfaceName {
   return name;
 }
 
-/** Any host port that is free: the daemon chooses, and nobody else gets it meanwhile. */
-function portOptions(): object {
+/** Of a host port that is free the daemon chooses which, and nobody else gets it meanwhile. */
+function portOptions(publishes: 'any' | readonly HostPort[]): object {
   const { published } = containerPorts;
-  const each = Object.values(protocols);
+  const each = Object.entries(protocols);
+  const hostPort = (protocol: string): number =>
+    publishes === 'any' ? 0 : (publishes.find((port) => port.protocol === protocol)?.port ?? 0);
   return {
-    'com.docker.network.portmap': each.map((Proto) => ({
-      ...{ Proto, IP: '', Port: published, HostIP: '', HostPort: 0, HostPortEnd: 0 },
+    'com.docker.network.portmap': each.map(([protocol, Proto]) => ({
+      ...{ Proto, IP: '', Port: published, HostIP: '' },
+      ...{ HostPort: hostPort(protocol), HostPortEnd: hostPort(protocol) },
     })),
-    'com.docker.network.endpoint.exposedports': each.map((Proto) => ({ Proto, Port: published })),
+    'com.docker.network.endpoint.exposedports': each.map(([, Proto]) => ({
+      ...{ Proto, Port: published },
+    })),
   };
+}
+
+/** Takes a container away, as an engine does. Its link goes with its endpoint. */
+export async function removeContainer(
+  lease: LeaseHolder,
+  network: MadeNetwork,
+  { endpoint }: Container,
+): Promise<void> {
+  const ids = { NetworkID: network.id, EndpointID: endpoint };
+  for (const method of ['RevokeExternalConnectivity', 'Leave', 'DeleteEndpoint']) {
+    await lease.call(method, ids);
+  }
 }
 
 function hostPorts(info: object): HostPort[] {

@@ -27,12 +27,17 @@ export interface Outcome {
   readonly passed: boolean;
 }
 
-export async function runPaths(
-  lab: Lab,
-  isChosen: (path: PathTest) => boolean,
-): Promise<Outcome[]> {
-  const { spec, generation } = lab.network;
-  const paths = pathsOf(spec, generation, lab.host).filter(isChosen);
+/**
+ * From which port the outside host asks before and after a container is replaced: in its namespace, all are free. One for
+ * each family, since a socket of IPv6 takes the port of IPv4, too.
+ */
+const sourcePorts = { 4: 47_354, 6: 47_356 } as const;
+
+type Choice = (path: PathTest) => boolean;
+
+/** All but those of {@link runReplaced}. */
+export async function runPaths(lab: Lab, isChosen: Choice): Promise<Outcome[]> {
+  const paths = chosenPaths(lab, isChosen).filter(({ replaced }) => replaced === undefined);
   const outcomes: Outcome[] = [];
   const queue = paths.entries();
   const work = async (): Promise<void> => {
@@ -42,8 +47,27 @@ export async function runPaths(
   return outcomes;
 }
 
-async function runPath(lab: Lab, path: PathTest): Promise<Outcome> {
-  const question = questionOf(lab, path);
+function chosenPaths({ network, host }: Lab, isChosen: Choice): PathTest[] {
+  return pathsOf(network.spec, network.generation, host).filter(isChosen);
+}
+
+/** The connections to a container that was replaced; does so itself, if one of them is chosen. */
+export async function runReplaced(lab: Lab, isChosen: Choice): Promise<Outcome[]> {
+  const paths = chosenPaths(lab, isChosen).filter(({ replaced }) => replaced);
+  if (paths.length === 0) return [];
+  const from = ({ family }: PathTest) => ({ sourcePort: sourcePorts[family] });
+  // Flows begin, whose answers have been looked at by other tests.
+  await Promise.all(paths.map((path) => runPath(lab, path, from(path))));
+  await lab.replace();
+  return Promise.all(paths.map((path) => runPath(lab, path, from(path))));
+}
+
+async function runPath(
+  lab: Lab,
+  path: PathTest,
+  more: Pick<Question, 'sourcePort'> = {},
+): Promise<Outcome> {
+  const question = { ...questionOf(lab, path), ...more };
   const answer = await (path.from === 'host' ? ask(question) : lab.probes[path.from].ask(question));
   const wanted = path.expected.answer ? seenAs(lab, path, path.expected.seen) : undefined;
   const asExpected = answer.answered === path.expected.answer;

@@ -38,6 +38,8 @@ export interface PathTest {
   readonly probe: Probe;
   readonly from: Asking;
   readonly to: Target;
+  /** `second` is replaced by a container with another address, and who has asked before asks again from the same port. */
+  readonly replaced?: true;
   readonly expected: { readonly answer: true; readonly seen: Seen } | { readonly answer: false };
   /** Why it is expected, as a clause: the option or the rule of Docker from which it follows. */
   readonly because: string;
@@ -62,9 +64,10 @@ const fromWords: Readonly<Record<Asking, string>> = {
 };
 
 /** `outside → published port, tcp, IPv4` */
-export function describePath({ from, to, probe, family }: PathTest): string {
+export function describePath({ from, to, probe, family, replaced }: PathTest): string {
   const how = probe === 'packet' ? 'udp of full size' : probe;
-  return `${fromWords[from]} → ${targetWords(to)}, ${how}, IPv${family}`;
+  const after = replaced === true ? ' of a container that was replaced' : '';
+  return `${fromWords[from]} → ${targetWords(to)}${after}, ${how}, IPv${family}`;
 }
 
 function targetWords(target: Target): string {

@@ -189,8 +189,17 @@ function published(situation: Situation): PathTest[] {
             reachable,
             fromOther(situation),
           ),
+          ...afterReplacement(situation, reachable),
         ]),
   ].filter((each) => each.family === family);
+}
+
+/** 3.9: UDP alone, whose flows have no end of their own. */
+function afterReplacement(situation: Situation, to: PathTest['to']): PathTest[] {
+  const expected = yes('itself', 'flows to the former container are forgotten');
+  return test(situation, 'outside-to-replaced-container', 'outside', to, expected, ['udp']).map(
+    (each) => ({ ...each, replaced: true }),
+  );
 }
 
 function byLoopback({ network, family }: Situation): Expected {
