@@ -14,7 +14,7 @@ import { Killer } from '../process/killer.js';
 
 /**
  * The container that all is about has limits both ways, one by its network, and one by its endpoint, and routes of the host:
- * of its network, to its address, and to a prefix behind it. With the backend in memory its ports are in a map; with the
+ * of its network, to its address, and to a prefix behind it. Who reaches it and what it reaches is limited, too. With the backend in memory its ports are in a map; with the
  * others they have rules, as those of the bystander always have.
  */
 const limitedNetwork = (engine: Engine, salt?: string) => ({
@@ -24,6 +24,10 @@ const limitedNetwork = (engine: Engine, salt?: string) => ({
       'tsbridge.rate_down': '10mbit',
       'tsbridge.remote_routes': '10.77.0.0/24 via 192.0.2.7',
       'tsbridge.announce': 'addresses',
+      // Ports on addresses of IPv6 could not be guarded: this host has no rules for it.
+      'com.docker.network.bridge.host_binding_ipv4': '192.0.2.1',
+      'tsbridge.publish_from': '192.0.2.0/24',
+      'tsbridge.no_masquerade_to': '198.51.100.0/24',
       ...(usedBackend() === 'memory' ? { 'tsbridge.port_rules': 'map' } : {}),
     },
   },
@@ -34,6 +38,8 @@ const limitedEndpoint = (engine: Engine, salt?: string) => ({
     'tsbridge.rate_up': '2mbit',
     'tsbridge.burst_up': '64k',
     'tsbridge.host_routes': '10.88.0.0/24',
+    'tsbridge.egress_allow': '192.0.2.0/24:443',
+    'tsbridge.egress_ip': '192.0.2.9',
   },
 });
 
