@@ -147,8 +147,8 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
   'core/connectivity': ['core/generations', 'core/network', 'core/address'],
   'core/routing': ['core/options/list-values', 'core/address', 'core/names'],
   'core/doctor': [
-    ...['core/explain', 'core/network', 'core/ports', 'core/routing'],
-    ...['core/address', 'core/shell-words'],
+    ...['core/explain', 'core/network', 'core/ports', 'core/port-map', 'core/routing'],
+    ...['core/rules/own-chains', 'core/address', 'core/shell-words'],
   ],
   'core/shell-words': [],
   'core/engine-lists': ['core/names', 'core/plain-text', 'core/address'],

@@ -202,6 +202,11 @@ export function faultsOf(host: DoctorHost): readonly Fault[] {
       ],
       undo: restoreRules,
     },
+    {
+      ...{ code: 'map-missing', says: /IPv4: no table ip tsbridge/ },
+      make: () => host.writeRecords({ portRules: 'map' }),
+      undo: () => host.writeRecords(),
+    },
     ...faultsOfOthers,
     {
       code: 'variants-mixed',

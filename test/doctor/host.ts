@@ -38,6 +38,8 @@ async function addressesSettled(): Promise<void> {
 interface RecordChange {
   readonly icc?: boolean;
   readonly egressIp?: string;
+  /** Of the second network. */
+  readonly portRules?: 'map';
   readonly protocol?: 'udp';
   readonly hostIp?: string;
   /** The container's network namespace. */
@@ -77,7 +79,10 @@ export class DoctorHost {
       mkdirSync(join(this.state, kind), { recursive: true });
     }
     this.#network(ids.one, 'br-1', 20, { 'tsbridge.egress_ip': more.egressIp ?? '192.0.2.1' });
-    this.#network(ids.two, 'br-2', 21, more.icc === false ? noTalk : {});
+    this.#network(ids.two, 'br-2', 21, {
+      ...(more.icc === false ? noTalk : {}),
+      ...(more.portRules === undefined ? {} : { 'tsbridge.port_rules': more.portRules }),
+    });
     this.put('endpoints', endpoint, {
       ...{ phase: 'ready', sequence: 2, nameAttempt: 0, networkId: ids.one, endpointId: endpoint },
       ...{ frontEnd: 'libnetwork', yielded: [], opened: [], exposed: [] },

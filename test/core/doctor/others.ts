@@ -1,12 +1,20 @@
-/** Faults of what others do with interfaces and addresses of networks. */
+/** Faults of what others do with interfaces, addresses and tables of networks. */
 import type { FactParts } from '../../../src/core/doctor/facts.js';
+import type { NetworkFamily } from '../../../src/core/network/network.js';
 import { ip } from '../explain/host.js';
-import { address } from './sound.js';
+import { address, network } from './sound.js';
+
+const translated = { ...network(20).spec.ipv4, gatewayMode: 'nat' } as NetworkFamily;
 
 /** @param records those of the sound host, with these parts changed */
 export const faultsOfOthers = (
   records: (more: Partial<FactParts['records']>) => Partial<FactParts>,
 ): readonly (readonly [string, Partial<FactParts>, RegExp])[] => [
+  [
+    'map-missing',
+    records({ networks: [network(20, { portRules: 'map', ipv4: translated })] }),
+    /IPv4: no table ip tsbridge of nf_tables/,
+  ],
   [
     'managed-by-networkd',
     {

@@ -2,6 +2,8 @@
 
 import type { RuleTable } from '../../explain/rule-table.js';
 import { familiesOf } from '../../network/network.js';
+import { mapFamilies } from '../../port-map/elements.js';
+import { portMapTable } from '../../rules/own-chains.js';
 import { check, shell, wholeHost } from '../check.js';
 import type { KnownPort } from '../facts.js';
 
@@ -85,6 +87,32 @@ export const ruleChecks = [
           );
           if (filters.some((table) => mentions(table, spec.bridge))) return [];
           const evidence = `IPv${family}: no rule of table filter names ${spec.bridge}`;
+          return [{ object: name, evidence, command: reconcile }];
+        }),
+      );
+    },
+  }),
+  check({
+    code: 'map-missing',
+    severity: 'error',
+    detects:
+      'Published ports of a network are in a map (tsbridge.port_rules=map), and its table is not there.',
+    means:
+      "What other hosts send to these ports goes through the proxy process, so that containers see the bridge's address in place " +
+      "of the client's; with --userland-proxy=false it is refused.",
+    remedy:
+      'The daemon brings the table back within a second; with the command, at once. tsbridge events --kind repair tells who ' +
+      'takes it away.',
+    hides: ['drift', 'packets-refused'],
+    settles: true,
+    needs: ['records', 'own', 'native'],
+    find({ records, own, native }) {
+      return records.networks.flatMap(({ spec, name }) =>
+        mapFamilies(spec).flatMap((family) => {
+          const ip = family === 4 ? 'ip' : 'ip6';
+          const isThere = native.some((one) => one.family === ip && one.table === portMapTable);
+          if (!own.writesRules[family] || isThere) return [];
+          const evidence = `IPv${family}: no table ${ip} ${portMapTable} of nf_tables`;
           return [{ object: name, evidence, command: reconcile }];
         }),
       );
