@@ -63,6 +63,12 @@ const harmless = { disturbs: false, ofEngine: false } as const;
 export const hostFaults: readonly HostFault[] = [
   { name: 'iptables -F', weight: 4, ...harmless, strike: script('iptables -F') },
   { name: 'iptables -t nat -F', weight: 3, ...harmless, strike: script('iptables -t nat -F') },
+  {
+    name: 'the map of ports is gone',
+    weight: 2,
+    ...harmless,
+    strike: script('nft add table ip tsbridge; nft delete table ip tsbridge'),
+  },
   { name: 'nft flush ruleset', weight: 2, ...harmless, strike: script('nft flush ruleset') },
   {
     name: 'ip link set BR down',

@@ -107,9 +107,15 @@ function networkRequest(network: number, driver: string): unknown {
     CheckDuplicate: true,
     Internal: isInternal(network),
     ...(hasIpv6(network) ? { EnableIPv6: true, IPAM: { Config: [pool] } } : {}),
-    // Without communication between containers on some.
-    Options: network % 5 === 2 ? { 'com.docker.network.bridge.enable_icc': 'false' } : {},
+    Options: networkOptions(network, driver),
   };
+}
+
+/** Some are without communication between containers; on some, ports are in a map. */
+function networkOptions(network: number, driver: string): Readonly<Record<string, string>> {
+  if (network % 5 === 2) return { 'com.docker.network.bridge.enable_icc': 'false' };
+  if (network % 5 === 3 && driver === 'tsbridge') return { 'tsbridge.port_rules': 'map' };
+  return {};
 }
 
 function containerRequest(container: number, network: string): unknown {

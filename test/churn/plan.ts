@@ -13,6 +13,7 @@ import {
 import { parseEndpoint } from '../../src/core/options/endpoint-options.js';
 import type { EndpointInput, NetworkInput } from '../../src/core/options/input.js';
 import { parseNetwork } from '../../src/core/options/network-options.js';
+import { elementText, mapFamilies, portElements } from '../../src/core/port-map/elements.js';
 import { hostAndPort } from '../../src/core/ports/port.js';
 import { tables } from '../../src/core/rules/rule.js';
 import { DesiredRules } from '../../src/driver/rules/desired-rules.js';
@@ -105,6 +106,24 @@ const isOurs = (text: string): boolean =>
 
 function repeated(rules: readonly string[]): string[] {
   return rules.filter((text, index) => rules.indexOf(text) !== index);
+}
+
+/** Published ports in the maps of both families. */
+export async function compareMap(lab: Lab, registry: Registry): Promise<Comparison> {
+  const wanted = registry
+    .endpoints()
+    .flatMap(({ record, network: { spec } }) =>
+      ([4, 6] as const).flatMap((family) =>
+        mapFamilies(spec).includes(family)
+          ? portElements(spec, hostPortsOf(record), family).map(elementText)
+          : [],
+      ),
+    );
+  const listed = await lab.hostNs('nft', 'list', 'ruleset');
+  const found = [...listed.matchAll(/\tmap ports \{[^}]*elements = \{([^}]*)\}/gs)]
+    .flatMap(([, elements = '']) => elements.split(','))
+    .map((element) => `ports ${element.trim()}`);
+  return { wanted, found };
 }
 
 interface KernelLink {

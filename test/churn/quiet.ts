@@ -10,6 +10,7 @@ import { containerName, networkName, operatorPort, publications, tcpPort } from 
 import {
   type Comparison,
   compareLinks,
+  compareMap,
   compareRules,
   compareSockets,
   type PlanSettings,
@@ -48,11 +49,11 @@ async function look(lab: Lab, model: Model): Promise<string[]> {
     const status = await admin.call<DaemonStatus>('GET', '/status');
     const registry = readIntent(lab);
     const networks = await inspectNetworks(lab);
-    const dryRun = await admin.call<Record<string, string[]>>('POST', '/reconcile', {
+    const planned = await admin.call<Record<string, unknown>>('POST', '/reconcile', {
       dryRun: true,
     });
-    const repairs = [dryRun.rules, dryRun.links, dryRun.settings, dryRun.zones].flatMap(
-      (lines) => lines ?? [],
+    const repairs = Object.entries(planned).flatMap(([concern, lines]) =>
+      Array.isArray(lines) && concern !== 'forgotten' ? (lines as string[]) : [],
     );
     return [
       ...status.degraded.map((line) => `degraded: ${line}`),
@@ -61,6 +62,7 @@ async function look(lab: Lab, model: Model): Promise<string[]> {
       ...differ('records', compareRecords(registry, networks)),
       ...differ('links', await compareLinks(lab, registry)),
       ...differ('rules', await compareRules(lab, registry, status)),
+      ...differ('map', await compareMap(lab, registry)),
       ...differ('sockets', await compareSockets(lab, registry)),
       ...(await closed(lab, model)),
       ...(await staleFlows(lab, registry)).map((flow) => `flow of nobody: ${flow}`),

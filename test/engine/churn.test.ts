@@ -74,13 +74,16 @@ t.test(
 );
 
 t.test(
-  'churn ends with the same host under four kinds of faults',
+  'churn ends with the same host under five kinds of faults',
   { skip: SKIP_BUILT_IN },
   async (t) => {
     const lab = await Lab.create({ suite: SUITE, liveRestore: true });
     t.teardown(() => lab.dispose());
     // With an engine that dies it would take minutes: `npm run soak` has that, too.
-    const names = ['iptables -F', 'nft flush ruleset', 'proxy killed', 'tsbridge killed'];
+    const names = [
+      ...['iptables -F', 'nft flush ruleset', 'the map of ports is gone'],
+      ...['proxy killed', 'tsbridge killed'],
+    ];
     const faults = hostFaults
       .filter(({ name }) => names.includes(name))
       .map((fault) => ({ ...fault, weight: 1 }));
