@@ -1,4 +1,5 @@
 /** `doctor`, `drops` and `ports --reach` beside real engines, whatever runs. */
+import type { ConnectionItem } from '../../src/cli/schemas/connectivity.js';
 import type { DoctorItem } from '../../src/cli/schemas/doctor.js';
 import type { DropItem } from '../../src/cli/schemas/drops.js';
 import type { PortItem } from '../../src/cli/schemas/inventory.js';
@@ -45,6 +46,18 @@ for (const version of ['20.10', '28.5'] as const) {
       /^nobody-listens/,
     ]);
     await lab.docker('rm', '-f', 'mute');
+
+    const tested = await tsbridge(lab, 'connectivity-test', '--like', 'shop', '--json');
+    const connections = itemsOf<ConnectionItem>(tested.out);
+    t.strictSame(
+      connections
+        .filter(({ result }) => result === 'failed')
+        .map(({ path, found, explanation }) => [path, found, explanation]),
+      [],
+      tested.err,
+    );
+    t.equal(tested.code, 0);
+    t.ok(connections.length > 15, `${connections.length} connections`);
 
     const reach = async () => {
       const { out } = await tsbridge(lab, 'ports', '--reach', '--json');
