@@ -26,10 +26,12 @@ export function startTracing(): void {
     'iifname "tun*" icmp type echo-reply meta nftrace set 1',
     'iifname "tun*" icmpv6 type echo-reply meta nftrace set 1',
   ];
+  // What the kernel itself sends where no program waits for an answer of TCP.
+  const reset = 'tcp flags & rst == rst return';
   nft(`
     table inet tracing {
       chain arriving { type filter hook prerouting priority -350; ${[...ours, ...answers].join('; ')}; }
-      chain made { type filter hook output priority -350; ${ours.join('; ')}; }
+      chain made { type filter hook output priority -350; ${[reset, ...ours].join('; ')}; }
     }`);
 }
 
