@@ -16,9 +16,17 @@ const subnet = (number: number): string => `10.${number >> 8}.${number & 255}`;
 /** One network that has room for a thousand endpoints and more. */
 export const crowded = 60_000;
 const crowdedNet = '172.20';
+/** One with as much room, and `tsbridge.port_rules=map`: for endpoints from {@link firstMapped} on. */
+export const mappedNetwork = 60_001;
+const mappedNet = '172.21';
+export const firstMapped = 100_000;
 
-const hostOf = (endpoint: number): string =>
-  `${crowdedNet}.${(endpoint + 2) >> 8}.${(endpoint + 2) & 255}`;
+const isMapped = (endpoint: number): boolean => endpoint >= firstMapped;
+
+function hostOf(endpoint: number): string {
+  const number = (isMapped(endpoint) ? endpoint - firstMapped : endpoint) + 2;
+  return `${isMapped(endpoint) ? mappedNet : crowdedNet}.${number >> 8}.${number & 255}`;
+}
 
 /** TCP ports, consecutive from `first`; by default not of IPv6, to do with fewer open files. */
 export function portMap(first: number, count: number, HostIP = '0.0.0.0'): object {
@@ -52,13 +60,15 @@ export class BareCalls {
   }
 
   createNetwork(number: number): Promise<unknown> {
+    const large = { [crowded]: crowdedNet, [mappedNetwork]: mappedNet }[number];
     const [Pool, Gateway] =
-      number === crowded
-        ? [`${crowdedNet}.0.0/16`, `${crowdedNet}.0.1/16`]
-        : [`${subnet(number)}.0/24`, `${subnet(number)}.1/24`];
+      large === undefined
+        ? [`${subnet(number)}.0/24`, `${subnet(number)}.1/24`]
+        : [`${large}.0.0/16`, `${large}.0.1/16`];
+    const generic = number === mappedNetwork ? { 'tsbridge.port_rules': 'map' } : {};
     return this.call('CreateNetwork', {
       NetworkID: networkId(number),
-      Options: { 'com.docker.network.generic': {} },
+      Options: { 'com.docker.network.generic': generic },
       IPv4Data: [{ AddressSpace: 'LocalDefault', Pool, Gateway }],
       IPv6Data: [],
     });
@@ -68,7 +78,7 @@ export class BareCalls {
     return this.call('DeleteNetwork', { NetworkID: networkId(number) });
   }
 
-  /** Of the crowded network, joined; gives the name of the container's end of the pair. */
+  /** Of the crowded network, or of that with a map, joined; gives the name of the container's end of the pair. */
   async createEndpoint(endpoint: number): Promise<string> {
     const ids = this.#ids(endpoint);
     const Interface = { Address: `${hostOf(endpoint)}/16` };
@@ -94,7 +104,8 @@ export class BareCalls {
   }
 
   #ids(endpoint: number): { NetworkID: string; EndpointID: string } {
-    return { NetworkID: networkId(crowded), EndpointID: id('e', endpoint) };
+    const network = isMapped(endpoint) ? mappedNetwork : crowded;
+    return { NetworkID: networkId(network), EndpointID: id('e', endpoint) };
   }
 
   close(): void {

@@ -6,9 +6,9 @@ import { run } from '../test/process/netns.js';
 import { BareCalls, crowded, portMap } from './bare-calls.js';
 import { BareClient, echoPort } from './bare-client.js';
 import type { BareRow } from './bare-names.js';
-import { containerBeside, onePort } from './bare-ports.js';
+import { containerBeside, onePort, publishMapped } from './bare-ports.js';
 import { type Figure, figure } from './figure.js';
-import { callsIn, longestStall, parse } from './handler-times.js';
+import { longestStall, parse, timesIn } from './handler-times.js';
 import { difference, kernelCost, rules, withoutNumber } from './kernel-rules.js';
 import { median } from './measure.js';
 import { type Memory, memoryFigure, memoryOf } from './memory.js';
@@ -73,6 +73,7 @@ export async function measureBare(
       if (rest)
         bare.compareEndpoints(first, await bare.endpoints(settings.size / 2, settings.size));
     }
+    if (any('flat: last port in a map beside the first')) await bare.mapped();
     return bare.figures.filter(({ row }) => wanted(row));
   } finally {
     await bare.stop();
@@ -170,6 +171,13 @@ class BareHost {
     }
   }
 
+  async mapped(): Promise<void> {
+    const { size } = this.settings;
+    const times = await this.#during(() => publishMapped(this.calls, size, portsEach));
+    const publish = times.get('ProgramExternalConnectivity') ?? [];
+    this.#flat('flat: last port in a map beside the first', publish);
+  }
+
   /** Numbers from `from` to `to`, each with its ports. */
   async endpoints(from: number, to: number): Promise<EndpointTimes> {
     const create: number[] = [];
@@ -261,11 +269,7 @@ class BareHost {
     const mark = this.#running.log.length;
     await work();
     await sleep(100);
-    const times = new Map<string, number[]>();
-    for (const { method, durationMs } of callsIn(this.#running.log.slice(mark).split('\n'))) {
-      times.set(method, [...(times.get(method) ?? []), durationMs]);
-    }
-    return times;
+    return timesIn(this.#running.log.slice(mark).split('\n'));
   }
 
   #flat(row: BareRow, times: readonly number[]): void {

@@ -11,6 +11,7 @@ export const bareRows = [
   'flat: last endpoint beside the first',
   'flat: last port beside the first',
   "flat: last port beside the kernel's floor",
+  'flat: last port in a map beside the first',
   'adoption: start to serving',
   'adoption: rules rewritten',
   'adoption: packets lost',

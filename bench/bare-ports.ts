@@ -1,12 +1,13 @@
 /** The rows of one port, and of a container with a thousand beside netavark. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type BareCalls, portMap } from './bare-calls.js';
+import { type BareCalls, firstMapped, mappedNetwork, portMap } from './bare-calls.js';
 import type { BareRow } from './bare-names.js';
 import { type Figure, figure } from './figure.js';
 import { median, percentile, timed } from './measure.js';
 import { measureNetavark, type NetavarkTimes, netavarkVersion } from './netavark.js';
 
 const firstPort = 20_000;
+const firstMappedPort = 40_000;
 const times = 300;
 const rounds = 3;
 
@@ -62,4 +63,13 @@ export async function containerBeside(
     row('container with 1000 ports: set up, beside netavark', ({ setup }) => setup),
     row('container with 1000 ports: tear down, beside netavark', ({ teardown }) => teardown),
   ];
+}
+
+/** Ports of so many endpoints of a network whose ports are in a map. */
+export async function publishMapped(calls: BareCalls, size: number, each: number): Promise<void> {
+  await calls.createNetwork(mappedNetwork);
+  for (let number = 0; number < size; number += 1) {
+    await calls.createEndpoint(firstMapped + number);
+    await calls.publish(firstMapped + number, portMap(firstMappedPort + each * number, each));
+  }
 }

@@ -100,6 +100,7 @@ const targetRows: readonly TargetRow[] = [
   atLeast(/^network connect$/, 1),
   atLeast(/^network disconnect$/, 1.1),
   atLeast(/^64 containers at once$/, 2),
+  atMost(/^flat: last port in a map/, 1.2),
   atMost(/^flat: last (network|port beside the kernel)/, 2),
   atMost(/^flat: last endpoint/, 1.5),
   atMost(/^memory, 1000 ports/, 100),

@@ -33,3 +33,12 @@ export function longestStall(lines: readonly string[]): number {
   });
   return Math.max(...stops);
 }
+
+/** How long the calls took, by method. */
+export function timesIn(lines: readonly string[]): Map<string, number[]> {
+  const times = new Map<string, number[]>();
+  for (const { method, durationMs } of callsIn(lines)) {
+    times.set(method, [...(times.get(method) ?? []), durationMs]);
+  }
+  return times;
+}

@@ -52,6 +52,7 @@ t.test('a short run, with a row of each kind', { timeout: 600_000 }, async (t) =
     'flat: last network beside the first',
     'flat: last port beside the first',
     "flat: last port beside the kernel's floor",
+    'flat: last port in a map beside the first',
     'longest stall: 1000 ports',
     'longest stall: adoption and repair',
     'longest stall: endpoints and ports',
