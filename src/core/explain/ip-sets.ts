@@ -72,10 +72,9 @@ function isEntry(
       case 'iface':
         if (part.startsWith('physdev:')) return undefined;
         return part === (isSource ? packet.inInterface : packet.outInterface);
-      case 'mark':
-        return Number(part) === packet.mark;
+      // mark: isReadable has let no other kind in.
       default:
-        return undefined;
+        return Number(part) === packet.mark;
     }
   });
   if (held.includes(false)) return false;

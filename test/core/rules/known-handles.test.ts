@@ -30,3 +30,15 @@ t.test('handles are kept by rule, copy by copy, and forgotten by table', async (
   known.forgetFamily(4);
   t.same(known.of(other), []);
 });
+
+t.test('what was reported of a table before this one of its name is outdated', async (t) => {
+  const known = new KnownHandles();
+  t.notOk(known.isOutdated(rule, 1), 'nothing is known of another table');
+  known.set(rule, [7]);
+  known.forgetBefore(4, 'filter', 5);
+  t.same(known.of(rule), []);
+  t.ok(known.isOutdated(rule, 4));
+  t.notOk(known.isOutdated(rule, 5));
+  t.notOk(known.isOutdated(other, 4), 'of another table');
+  t.notOk(known.isOutdated({ ...rule, family: 6 }, 4), 'of another family');
+});

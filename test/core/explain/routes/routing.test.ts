@@ -88,6 +88,8 @@ const stopped = 'nowhere: the host does not forward, or the route says unreachab
 t.test('tables: the longest prefix, then type of service, then metric', async (t) => {
   t.equal(routed('203.0.113.9'), 'eth0 by 192.0.2.254');
   t.equal(routed('172.20.0.2'), 'br0');
+  t.equal(routed('203.0.113.9', { outInterface: 'eth0' }), 'eth0 by 192.0.2.254');
+  t.match(routed('203.0.113.9', { outInterface: 'br0' }), /^nowhere/, 'of a socket that is bound');
   t.equal(routed('192.0.2.1'), 'host');
   t.equal(routed('127.0.0.9'), 'host');
   t.equal(routed('192.0.2.255'), 'eth0', 'sent as a broadcast');
