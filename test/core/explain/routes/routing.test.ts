@@ -43,7 +43,11 @@ interface Host {
   readonly bare?: string;
 }
 
-type Asked = Partial<Omit<RouteQuestion, 'destination' | 'source'>> & { readonly source?: string };
+type Asked = Partial<Omit<RouteQuestion, 'destination' | 'source'>> & {
+  readonly source?: string;
+  /** Of a socket that is bound to it; no question of the simulation has one. */
+  readonly outInterface?: string;
+};
 
 /** `eth0`, `eth0 by 192.0.2.254`, `host`, `nowhere: …`, `unknown: …` */
 function routed(destination: string, asked: Asked = {}, host: Host = {}): string {
