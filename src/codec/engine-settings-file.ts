@@ -1,15 +1,18 @@
-/** Reads what dockerd was started with, beside its settings of networks: its arguments, and its file daemon.json. */
+/** Reads two settings of dockerd, address pools and live-restore, from its arguments and the text of daemon.json. */
 import { parseCidr } from '../core/address.js';
 import type { AddressPool, EngineSettings } from '../core/doctor/facts.js';
 
-/** The pools of an engine that was given none (moby ipamutils, since 19.03: `localScopeDefaultNetworks`). */
+/**
+ * Pools of an engine whose administrator gave it none, as prefix and length of a subnet (moby ipamutils, since 19.03:
+ * `localScopeDefaultNetworks`).
+ */
 const defaultPools: readonly (readonly [string, number])[] = [
   ...[17, 18, 19].map((number) => [`172.${number}.0.0/16`, 16] as const),
   ...[20, 24, 28].map((number) => [`172.${number}.0.0/14`, 16] as const),
   ['192.168.0.0/16', 20],
 ];
 
-/** Entries that are no pools are left out: the engine would not have started with them. */
+/** The pool; none for an entry that is not a pool: the engine would not have started with it. */
 function poolOf(base: unknown, size: unknown): AddressPool[] {
   const cidr = typeof base === 'string' ? parseCidr(base) : undefined;
   const length = Number(size);
@@ -26,10 +29,10 @@ function valuesOf(args: readonly string[], flag: string): string[] {
 }
 
 /**
- * The pools that an administrator gave dockerd.
+ * The pools that the administrator gave dockerd, of the arguments and of the file.
  *
  * @param args of dockerd, without the program's name
- * @param file text of its settings file; one that is no JSON counts as empty, since the engine started all the same
+ * @param file text of its settings file; undefined: it has none. One that is not JSON counts as empty
  */
 export function givenPools(args: readonly string[], file: string | undefined): AddressPool[] {
   const { 'default-address-pools': pools } = readObject(file ?? '{}');

@@ -1,8 +1,11 @@
-/** FRR's configuration, as its file and `vtysh -c 'show running-config'` have it, and its routes as JSON. */
+/** Reads FRR's configuration, from its file or from `vtysh -c 'show running-config'`, and FRR's routes as JSON. */
 import { type Cidr, parseCidr } from '../core/address.js';
 import type { FrrConfig, ListedPrefix } from '../core/doctor/routing-facts.js';
 
-/** What of it is about telling others of this host's routes; everything else is passed over. */
+/**
+ * Reads the lines by which FRR announces routes of this host: `router`, `redistribute` and prefix lists. All other
+ * lines are passed over.
+ */
 export function parseFrrConfig(text: string): FrrConfig {
   const redistributed: { protocol: 'bgp' | 'ospf'; source: string }[] = [];
   const protocols = new Set<'bgp' | 'ospf'>();
@@ -23,6 +26,7 @@ export function parseFrrConfig(text: string): FrrConfig {
   return { protocols: [...protocols], redistributed, lists };
 }
 
+/** The prefixes that a line `prefix-list … permit` names; none for other lines, and for `any`. */
 function listedIn(line: string): ListedPrefix[] {
   const [, name, permits, prefix = '', rest = ''] =
     /^ip(?:v6)? prefix-list (\S+) (?:seq \d+ )?(permit|deny) (\S+)(.*)$/.exec(line) ?? [];

@@ -1,4 +1,4 @@
-/** A host's interfaces and addresses of one moment, read from what `ip -json` prints. */
+/** The interfaces and addresses of a host at one moment, read from what `ip -json` prints. */
 import {
   type Cidr,
   contains,
@@ -65,7 +65,7 @@ export class HostAddresses {
   }
 
   /**
-   * The type of an address by the table of local routes; one that is not in it is another host's.
+   * The type of an address by the routing table `local`; UNICAST for an address that is not in it.
    *
    * @param device if given, only the addresses of this interface count
    */
@@ -89,7 +89,7 @@ export class HostAddresses {
     }));
   }
 
-  /** All networks that the host is in. */
+  /** The networks of all interfaces. `address` is the host's own in each. */
   networks(): Cidr[] {
     return this.interfaces.flatMap(({ addresses }) =>
       addresses.map(({ address, prefixLength }) => ({
@@ -100,15 +100,16 @@ export class HostAddresses {
     );
   }
 
-  /** The networks that an interface is in, with its own address. */
+  /** The addresses of an interface in one family, with their prefix lengths; empty: there is no such interface. */
   addressesOf(name: string, family: Family): readonly OwnAddress[] {
     const addresses = this.#byName.get(name)?.addresses ?? [];
     return addresses.filter(({ address }) => familyOf(address) === family);
   }
 
   /**
-   * The address that the kernel takes of an interface (`inet_select_addr`): one of the network of `toward`, else
-   * the first; of an interface that has none, e.g. `lo`, the first of another interface.
+   * The source address that the kernel chooses for packets by an interface (`inet_select_addr`): an address in the
+   * network of `toward`, else the first one. For an interface without an address, e.g. `lo`, the first address of
+   * another interface. With IPv6, packets to one of the host's own addresses have that address as source, too.
    */
   sourceOn(name: string, family: Family, toward?: IpAddress): IpAddress | undefined {
     if (family === 6 && toward !== undefined && this.isOwn(toward)) return toward;

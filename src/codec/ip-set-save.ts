@@ -1,13 +1,13 @@
 /** Reads what `ipset save` prints. Comments of entries are left out. */
 import type { IpSet } from '../core/explain/ip-sets.js';
 
-/** Options of a set that make no difference to what is in it, and whether a value follows. */
+/** Options of a set that do not change which packets are in it. true: a value follows the option. */
 const plain: Readonly<Record<string, boolean>> = {
   ...{ hashsize: true, maxelem: true, bucketsize: true, initval: true, timeout: true, size: true },
   ...{ range: true, counters: false, comment: false, skbinfo: false, forceadd: false },
 };
 
-/** @param most entries of one set; a longer one is called unread */
+/** @param most entries of one set that are read; a set with more has no entries here, and `isUnread` */
 export function readIpSets(saved: string, most: number): IpSet[] {
   const sets = new Map<
     string,
@@ -18,7 +18,7 @@ export function readIpSets(saved: string, most: number): IpSet[] {
     if (verb === 'create') sets.set(name, { head: readHead(name, what, rest), entries: [] });
     const set = verb === 'add' ? sets.get(name) : undefined;
     if (set !== undefined && set.entries.length <= most) {
-      // What follows a comment is its text.
+      // The comment comes last: the words after it are its text.
       const words = rest.slice(0, rest.includes('comment') ? rest.indexOf('comment') : undefined);
       set.entries.push({ entry: what, ...(words.includes('nomatch') ? { excluded: true } : {}) });
     }

@@ -1,4 +1,4 @@
-/** Reads rules and tables of the kernel's routing from what `ip -json` prints. */
+/** Reads routing rules and routing tables from what `ip -json` prints. */
 import { type Cidr, type Family, parseCidr, parseIp } from '../core/address.js';
 import { ipProtocols } from '../core/explain/packet.js';
 import type {
@@ -28,14 +28,17 @@ export function readRouting(
   };
 }
 
-/** What a rule may have that is read, or that makes no difference to what fits. */
+/** Keys of a routing rule that this module reads, and keys that do not decide which packets the rule fits. */
 const readKeys: ReadonlySet<string> = new Set([
   ...['priority', 'not', 'src', 'srclen', 'dst', 'dstlen', 'iif', 'oif', 'fwmark', 'fwmask', 'tos'],
   ...['ipproto', 'sport', 'sport_start', 'sport_end', 'dport', 'dport_start', 'dport_end'],
   ...['table', 'action', 'goto', 'suppress_prefixlen', 'protocol', 'iif_detached', 'oif_detached'],
 ]);
 
-/** What a rule asks for that is not understood; `others` names what somebody who read it before has not understood. */
+/**
+ * Names of a routing rule's conditions that are not understood. `others`: in a row of a bundle, the names that the
+ * tsbridge that wrote the bundle did not understand.
+ */
 export function unreadKeys({ others, ...row }: Row): string[] {
   const before = Array.isArray(others) ? others.map(String) : [];
   return [...before, ...Object.keys(row).filter((key) => !readKeys.has(key))];
@@ -71,13 +74,14 @@ function readRule(row: Row, family: Family): RoutingRule {
   };
 }
 
-/** As the kernel answers when such a rule fits (`fib4_rule_action`). */
+/** The errno of the kernel when a rule with this action fits a packet (`fib4_rule_action`). */
 const refusals: Readonly<Record<string, RouteError>> = {
   blackhole: 'EINVAL',
   unreachable: 'ENETUNREACH',
   prohibit: 'EACCES',
 };
 
+/** undefined: the action is not understood. */
 function actionIn({ action, table, goto: target }: Row): RoutingRule['action'] | undefined {
   if (target !== undefined) return { kind: 'goto', priority: Number(target) };
   if (action === undefined || action === 'to_tbl') {
@@ -88,7 +92,7 @@ function actionIn({ action, table, goto: target }: Row): RoutingRule['action'] |
   return code && { kind: 'refuse', code };
 }
 
-/** `all`, `10.0.0.0` with its length beside it. */
+/** The prefix of an address like `10.0.0.0` and a length beside it; undefined for `all`. */
 function networkIn(address: unknown, length: unknown, family: Family): Cidr | undefined {
   if (address === undefined || address === 'all') return undefined;
   return parseCidr(`${String(address)}/${String(length ?? (family === 4 ? 32 : 128))}`);
@@ -125,7 +129,7 @@ function readEntry(row: Row, family: Family): RoutingEntry[] {
   ];
 }
 
-/** `default`, `10.0.0.0/8`, `10.0.0.1`. */
+/** Reads `default`, `10.0.0.0/8` or `10.0.0.1`; undefined for anything else. */
 function prefixIn(text: unknown, family: Family): Cidr | undefined {
   const bits = family === 4 ? 32 : 128;
   if (text === 'default') return parseCidr(family === 4 ? '0.0.0.0/0' : '::/0');
@@ -135,6 +139,7 @@ function prefixIn(text: unknown, family: Family): Cidr | undefined {
 const listIn = (value: unknown): readonly Row[] =>
   Array.isArray(value) ? (value as readonly Row[]) : [];
 
+/** The next hops of a route, without those that are down. */
 function waysIn(row: Row): RouteWay[] {
   const hops = row.nexthops === undefined ? [row] : listIn(row.nexthops);
   return hops.flatMap(({ dev, gateway, flags }): RouteWay[] => {

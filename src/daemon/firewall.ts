@@ -24,7 +24,10 @@ export interface Iptables {
   /** By netlink, and by {@link restore} what that cannot write. */
   readonly backend: NetlinkBackend;
   readonly maps: PortMapTables;
-  /** Opens the netlink sockets that write rules: the listener to the kernel's reports tells our own changes by their ports. */
+  /**
+   * Opens the netlink sockets that write rules: the listener to the kernel's reports tells our own changes by their
+   * ports.
+   */
   open(): void;
   /** Closes these sockets; no change may be under way. */
   close(): void;
@@ -78,7 +81,10 @@ export function makeRules(
   return { rules, mappedPorts };
 }
 
-/** For a daemon that writes no rules: what one with other settings has left can be seen, and taken away. */
+/**
+ * Tables of mapped ports for a daemon that writes no rules: it can still read and remove those that a daemon with other
+ * settings has left.
+ */
 function formerMaps(log: Log): MapTables {
   const tables = new PortMapTables(() => undefined, new Set(), log);
   return {

@@ -1,4 +1,7 @@
-/** How late the event loop comes to its work, and the longest time for which it was held up: no call is served in such a time. */
+/**
+ * Measures how late the event loop comes to its work, and the longest time for which it was held up. No call is served
+ * in such a time.
+ */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { addLag, type LagTotals, noLag } from '../operator/metrics/lag.js';
 
@@ -17,9 +20,9 @@ export function watchStalls(): Stalls {
   const histogram = monitorEventLoopDelay({ resolution: everyMs });
   histogram.enable();
   let totals = noLag;
-  /** In nanoseconds, from one turn of the timer to the next. */
+  /** Nanoseconds from one turn of the timer to the next, at most so far. */
   let longest = 0;
-  /** Takes what was measured since the last time. */
+  /** Adds what was measured since the last call to the totals. */
   const take = (): void => {
     if (histogram.count === 0) return;
     longest = Math.max(longest, histogram.max);

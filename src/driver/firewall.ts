@@ -50,15 +50,16 @@ export interface MapRepair {
 }
 
 /**
- * What a repair of a map may write.
- * `everything`: the rules that guard ports (`tsbridge.publish_from`) are there; `unguarded`: they may be missing, so that no
- * element of a guarded port is added; `nothing`: only answer with what would be done.
+ * What a repair of the table of mapped ports may write.
+ * `everything`: the rules that guard ports (`tsbridge.publish_from`) are there.
+ * `unguarded`: these rules may be missing, so no element of a guarded port is added.
+ * `nothing`: the repair only answers with what it would do.
  */
 export type MapScope = 'everything' | 'unguarded' | 'nothing';
 
 /** The ports of networks with `tsbridge.port_rules=map`, beside the rules. */
 export interface MappedPorts {
-  /** Makes the family's table what it should be. */
+  /** Makes the table of the family what it should be, as far as `scope` allows it. */
   repair(family: Family, scope: MapScope): Promise<MapRepair>;
 }
 
@@ -85,8 +86,8 @@ export interface Firewall {
   preparePorts(network: NetworkSpec, endpoint: EndpointSpec, ports: PublishedPorts): Promise<void>;
   addPorts(network: NetworkSpec, endpoint: EndpointSpec, ports: PublishedPorts): Promise<void>;
   /**
-   * Adds the rules that keep others than those of `tsbridge.publish_from` from host ports. Called before the ports' sockets are
-   * opened; {@link addPorts} of the same ports adds these rules, too, where they are missing.
+   * Adds the rules that keep others than those of `tsbridge.publish_from` from host ports. Called before the ports'
+   * sockets are opened; {@link addPorts} of the same ports adds these rules, too, where they are missing.
    */
   guardPorts(
     network: NetworkSpec,
@@ -94,7 +95,8 @@ export interface Firewall {
     bindings: readonly PortBinding[],
   ): Promise<void>;
   /**
-   * Removes the rules of {@link guardPorts} from ports whose sockets could not be opened, and leaves those of the kept ports.
+   * Removes the rules of {@link guardPorts} from ports whose sockets could not be opened, and leaves those of the kept
+   * ports.
    *
    * @param tried what each call of {@link guardPorts} was for
    */

@@ -56,14 +56,14 @@ export interface Links {
   change(name: InterfaceName, change: LinkChange): Promise<void>;
   addAddress(name: InterfaceName, address: Cidr): Promise<void>;
   removeAddress(name: InterfaceName, address: Cidr): Promise<void>;
-  /** Deletes a link. That takes the kernel tens of milliseconds, on a thread; calls at the same time share one deletion. */
+  /** Deletes a link: tens of milliseconds of the kernel, on a thread. Calls at the same time share one deletion. */
   remove(name: InterfaceName): Promise<void>;
 }
 
-/** Routes of the main table of the daemon's namespace that carry our protocol number; others are neither read nor changed. */
+/** Routes with our protocol number in the main table of the daemon's namespace; no others are read or changed. */
 export interface Routes {
   list(): Promise<ObservedHostRoute[]>;
-  /** @throws {DriverError} `route-exists` if there is another route to the destination, ours or not; else `route-failed` */
+  /** @throws {DriverError} `route-exists` if there is a route to the destination, ours or not; else `route-failed` */
   add(route: HostRoute): Promise<void>;
   remove(route: ObservedHostRoute): Promise<void>;
 }
@@ -76,8 +76,8 @@ export interface Shaping {
    */
   observe(links: readonly ShapedLink[]): Promise<ReadonlyMap<InterfaceName, ObservedShaping>>;
   /**
-   * Makes the steps of `planShaping`, of one link or of several. A link that is gone by now is no failure: all that it had
-   * is gone with it.
+   * Makes the steps of `planShaping`, of one link or of several. A link that is gone by now is no failure: all that it
+   * had is gone with it.
    *
    * @throws {DriverError} `link-failed`; no filter that leads traffic to an ifb has been added then
    */
@@ -240,8 +240,8 @@ export interface HostPorts {
    */
   open(owner: EndpointId, listeners: readonly Listener[]): Promise<ListenFailure[]>;
   /**
-   * As {@link open}, for ports that the owner has anyway: what it holds already stays, and what fails stays wanted, so
-   * that {@link repair} tries it again.
+   * As {@link open}, for ports that the owner has on record: listeners that are open already stay, and {@link repair}
+   * tries those that failed again.
    */
   hold(owner: EndpointId, listeners: readonly Listener[]): Promise<ListenFailure[]>;
   /** Closes these listeners of `owner` (or all of them), with their connections. */

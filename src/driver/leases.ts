@@ -1,8 +1,8 @@
 /**
  * Leases: networks that a command asks for, by the calls that an engine would make, and that go when the command does.
- * A lease ends when its holder says so, when the holder's connection ends, when no sign of life came for a time, and with
- * the daemon. Nothing of it is on record but the front end of its networks: a start holds no lease, so that it removes
- * them (`recover.ts`). See docs/adr/0021-leases.md.
+ * A lease ends when its holder says so, when the holder's connection ends, when no sign of life came for a time, and
+ * with the daemon. Nothing of it is on record but the front end of its networks: a start holds no lease, so that it
+ * removes them (`recover.ts`). See docs/adr/0021-leases.md.
  */
 import { randomBytes } from 'node:crypto';
 import { background } from '../background.js';
@@ -24,7 +24,7 @@ const mostEndpoints = 16;
 /** How often a removal that fails is tried again, and milliseconds before each attempt. */
 const removalAttempts = 5;
 const betweenAttemptsMs = 2_000;
-/** Milliseconds until what could not be removed is tried again, until it is gone or the daemon stops. */
+/** Milliseconds from one of the later attempts to the next. They go on until everything is gone or the daemon stops. */
 const laterMs = 30_000;
 
 /** The front end by which calls under a lease are parsed; its name is recorded with the networks. */
@@ -38,14 +38,17 @@ export interface LeaseParts {
   readonly log: Log;
   /** Resolves when links whose removal has begun are gone. */
   readonly removed: () => Promise<void>;
-  /** Whether a network under a lease is there that goes, as one of which not all could be undone when making it failed. */
+  /**
+   * Whether a network under a lease is still there and being removed: making it failed, and not all of it could be
+   * undone.
+   */
   readonly isLeft: (network: NetworkId) => boolean;
   readonly clock?: Clock;
 }
 
 export class Leases {
   readonly #open = new Map<string, Lease>();
-  /** Those that have ended, and whose networks could not be removed yet. */
+  /** Leases that have ended, and whose networks could not be removed yet. */
   readonly #left = new Set<Lease>();
   #closed = false;
 
@@ -99,7 +102,11 @@ export class Lease implements NetworkDriver {
 
   constructor(
     private readonly parts: LeaseParts,
-    /** Called at the end, and once more when everything is gone. @param left something could not be removed */
+    /**
+     * Called when the lease ends, and once more when everything is gone.
+     *
+     * @param left whether something could not be removed
+     */
     private readonly over: (left: boolean) => void,
   ) {
     this.#clock = parts.clock ?? systemClock;
@@ -168,9 +175,9 @@ export class Lease implements NetworkDriver {
     this.over(false);
   }
 
-  /** What is left stays until the next start. */
+  /** Makes no further attempt: what is left stays until the next start of the daemon. */
   async abandon(): Promise<void> {
-    // A removal that runs may put the next one off.
+    // A removal that is running may schedule the next one, so the timer is stopped after it.
     await this.#later;
     this.#clock.clearTimeout(this.#timer);
   }

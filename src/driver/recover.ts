@@ -35,7 +35,10 @@ import { reclaimAll } from './usecases/ports/siblings.js';
 import { isDead } from './usecases/proofs.js';
 import type { World } from './world.js';
 
-/** Without a list of the host's links recovery cannot go on: the daemon then ends. Without rules, guarded ports stay closed. */
+/**
+ * How often links are listed, and rules written, until a start gives up. Without a list of links the daemon ends.
+ * Without rules it goes on, and guarded ports stay closed.
+ */
 const mostAttempts = 5;
 
 /** What a start reads first; the reading can begin before the rest of the world is made. */
@@ -64,8 +67,9 @@ export async function recover(
   await loadAll(world, await reading.records);
   // At boot the engine starts all containers at once; the proxy process should be up by then.
   if (world.registry.networks().some(({ spec }) => !spec.internal)) world.hostPorts.prepare();
-  // Removals below delete rules as they are written now, so the rules on the host must be written so, too.
-  // Guards of ports (`tsbridge.publish_from`) come before sockets and elements of the map, which let everybody in.
+  // The removals below delete rules in the form in which they are written now, so the rules on the host must have this
+  // form. Guards of ports (`tsbridge.publish_from`) are written before sockets and elements of the map, which let
+  // everybody in.
   if (haveOtherSettings(world) || world.registry.endpoints().some(isGuardedEndpoint)) {
     await attempt(world, 'rules', () => writeRules(world));
   }
@@ -84,8 +88,8 @@ export async function recover(
 }
 
 /**
- * Writes all rules before anything else. Where that fails for good, ports stay closed whose guards are not on the host: the
- * repairs after the start open them (`repair/rules.ts`).
+ * Writes all rules before anything else. If that fails for good, ports whose guards are not on the host stay closed,
+ * and the repairs after the start open them (`repair/rules.ts`).
  */
 async function writeRules(world: World): Promise<void> {
   try {
@@ -99,7 +103,10 @@ async function writeRules(world: World): Promise<void> {
 const listLinks = (links: Links, log: Log): Promise<ObservedLink[]> =>
   persistently(log, 'listing the interfaces', () => links.list());
 
-/** On a host that boots or is under heavy load, the kernel's answer may come too late. */
+/**
+ * Tries the work up to {@link mostAttempts} times: on a host that boots or is under heavy load, the answer of the
+ * kernel may come too late.
+ */
 async function persistently<T>(log: Log, what: string, work: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
     try {

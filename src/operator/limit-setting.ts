@@ -1,4 +1,6 @@
-/** Sets limits as an operator asks for them: reads the words, finds the endpoints, and answers with what they have then. */
+/**
+ * Sets limits as an operator asks for them: reads the words, finds the endpoints, and answers with what they have then.
+ */
 
 import { DriverError } from '../core/errors.js';
 import { type NetworkId, parseEngineName, shortId } from '../core/names.js';
@@ -98,7 +100,7 @@ const words: readonly string[] = Object.values(limitOptions).map((name) =>
 
 interface ReadLimits {
   readonly limits: GivenLimits;
-  /** What was set before and is no more: `rate_down=default`. */
+  /** Values that were set before and are taken back, by `rate_down=default`. */
   readonly forgotten: readonly LimitField[];
 }
 

@@ -69,7 +69,8 @@ function byUdp(question: Question): Promise<Heard> {
     const send = (): void => {
       try {
         socket.send(payload, port, address, (error) => {
-          // EMSGSIZE: the packet is larger than the first link carries, or than a router has said that a later one does.
+          // EMSGSIZE: the packet is larger than the first link carries, or than a router has said that a later one
+          // does.
           if (codeOf(error) === 'EMSGSIZE') end({ why: 'EMSGSIZE' });
         });
       } catch (error) {

@@ -10,7 +10,7 @@ export interface Question {
   readonly port: number;
   /** Milliseconds to wait for an answer. */
   readonly timeoutMs: number;
-  /** The port that a datagram comes from; absent: any. */
+  /** Source port of a UDP probe; absent: any free one. */
   readonly sourcePort?: number;
   /** Length of the packet with its headers, for `packet`. */
   readonly bytes?: number;

@@ -39,7 +39,7 @@ export interface Probes {
   readonly second: ProbeProcess;
   readonly other: ProbeProcess;
   readonly outside: ProbeProcess;
-  /** What takes the place of `second`. */
+  /** The container that {@link Lab.replace} puts in the place of `second`. */
   readonly replacement: ProbeProcess;
 }
 
@@ -49,7 +49,7 @@ export interface Lab {
   readonly families: readonly Family[];
   readonly probes: Probes;
   readonly first: Container;
-  /** {@link replace} changes it. */
+  /** The second container; after {@link replace}, the one that took its place. */
   second: Container;
   readonly other: Container;
   /** Name of the host's end of the link to the outside host. */
@@ -80,7 +80,8 @@ export async function openLab(asking: Asking, { like, subnets }: LabWishes): Pro
     if (errors.failed) throw new Error(errors.message);
   };
   try {
-    // The lease ends before the probes: the daemon removes links from namespaces of probes, which have to be there for that.
+    // The lease ends before the probes: the daemon removes links from namespaces of probes, which have to be there for
+    // that.
     const probes = await startProbes((probe) => opened.push(() => probe.close()));
     const lease = await LeaseHolder.begin(asking, like);
     opened.push(() => lease.end());

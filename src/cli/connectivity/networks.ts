@@ -151,7 +151,10 @@ function interfaceName(text: string): InterfaceName {
   return name;
 }
 
-/** Of a host port that is free the daemon chooses which, and nobody else gets it meanwhile. */
+/**
+ * Options of an endpoint that publish the container's port by TCP and UDP. For `any` the host port is 0: the daemon
+ * chooses a free one, which no other program can take in between.
+ */
 function portOptions(publishes: 'any' | readonly HostPort[]): object {
   const { published } = containerPorts;
   const each = Object.entries(protocols);
@@ -168,7 +171,7 @@ function portOptions(publishes: 'any' | readonly HostPort[]): object {
   };
 }
 
-/** Takes a container away, as an engine does. Its link goes with its endpoint. */
+/** Removes a container by the calls that an engine sends. The link goes with the endpoint. */
 export async function removeContainer(
   lease: LeaseHolder,
   network: MadeNetwork,

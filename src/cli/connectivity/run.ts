@@ -8,8 +8,8 @@ import { type Lab, outsideAddress, uplinkAddress } from './lab.js';
 import { containerPorts, outsidePort } from './networks.js';
 
 /**
- * Milliseconds to wait for an answer that should come, and for one that should not: the latter passes in every test that
- * succeeds.
+ * Milliseconds to wait for an answer that should come, and for one that should not: the latter passes in every test
+ * that succeeds.
  */
 const patienceMs = { answer: 4_000, silence: 1_000 } as const;
 /** Connections at a time: more would compete for the processor, and answers could come too late. */
@@ -28,14 +28,14 @@ export interface Outcome {
 }
 
 /**
- * From which port the outside host asks before and after a container is replaced: in its namespace, all are free. One for
- * each family, since a socket of IPv6 takes the port of IPv4, too.
+ * Source ports of the outside host, which asks from the same port before and after a container is replaced. In its own
+ * network namespace all ports are free. Each family has its own, since a socket of IPv6 takes the port for IPv4, too.
  */
 const sourcePorts = { 4: 47_354, 6: 47_356 } as const;
 
 type Choice = (path: PathTest) => boolean;
 
-/** All but those of {@link runReplaced}. */
+/** Tries the chosen connections, but for those of {@link runReplaced}. */
 export async function runPaths(lab: Lab, isChosen: Choice): Promise<Outcome[]> {
   const paths = chosenPaths(lab, isChosen).filter(({ replaced }) => replaced === undefined);
   const outcomes: Outcome[] = [];
@@ -51,12 +51,15 @@ function chosenPaths({ network, host }: Lab, isChosen: Choice): PathTest[] {
   return pathsOf(network.spec, network.generation, host).filter(isChosen);
 }
 
-/** The connections to a container that was replaced; does so itself, if one of them is chosen. */
+/**
+ * Tries the chosen connections to a container that was replaced. Replaces the container itself, if such a connection is
+ * chosen.
+ */
 export async function runReplaced(lab: Lab, isChosen: Choice): Promise<Outcome[]> {
   const paths = chosenPaths(lab, isChosen).filter(({ replaced }) => replaced);
   if (paths.length === 0) return [];
   const from = ({ family }: PathTest) => ({ sourcePort: sourcePorts[family] });
-  // Flows begin, whose answers have been looked at by other tests.
+  // This round only makes the kernel track flows to the former container; other tests check the answers.
   await Promise.all(paths.map((path) => runPath(lab, path, from(path))));
   await lab.replace();
   return Promise.all(paths.map((path) => runPath(lab, path, from(path))));

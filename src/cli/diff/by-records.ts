@@ -83,7 +83,10 @@ function isKept(record: StoredRecord): boolean {
 
 const refuse = (): Promise<never> => Promise.reject(new Error('nothing is changed here'));
 
-/** What the map needs to be read: no socket is opened, and nothing has to be asked of iptables. */
+/**
+ * Tables of mapped ports that can be read, and not changed. Reading them opens no socket that stays, and does not ask
+ * iptables.
+ */
 function readOnlyMaps(): MapTables {
   const tables = new PortMapTables(() => undefined, new Set(), silent);
   return { obstacle: () => undefined, read: (family) => tables.read(family), commit: refuse };

@@ -43,7 +43,7 @@ async function pinged(socket: string): Promise<boolean | undefined> {
   }
 }
 
-/** undefined: it has none. */
+/** The settings file of dockerd; undefined: there is none, or it cannot be read. */
 async function readEngineFile({ args }: EngineProcess): Promise<EngineStart['file']> {
   const path = engineFilePath(args);
   const text = await readFile(path, 'utf8').catch(() => undefined);

@@ -1,12 +1,12 @@
-/** Which published ports nobody serves inside of their containers. */
+/** Finds the published ports on which no program inside of the container listens. */
 import type { DeafPort, KnownPort } from '../../core/doctor/facts.js';
 import type { Containers } from '../../host/look/inside.js';
 import { socketsAt } from '../inventory/view.js';
 
-/** Ports that are looked at, at most: a namespace takes about half a millisecond to read. */
+/** Most ports that are looked at: to read one network namespace takes about half a millisecond. */
 const mostPorts = 2_000;
 
-/** Ports of containers that nobody may look into, or that have no process, are left out. */
+/** Leaves out ports of containers without a process, and of those whose sockets this process may not read. */
 export function deafPorts(
   ports: readonly KnownPort[],
   containers: Pick<Containers, 'at'>,

@@ -144,7 +144,7 @@ export async function readHost(asking: Asking): Promise<Reading> {
   const containers = new Containers();
   const sockets = await part('sockets', () => readHostSockets(containers));
   const ports = records?.ports ?? [];
-  // Who holds sockets is for root only to see, on the host and in containers.
+  // Only root sees which process has a socket, on the host and in containers. `sockets` is undefined for anybody else.
   const deaf = sockets && (await part('deaf', () => deafPorts(ports, containers)));
   const udpFlows = await part('udpFlows', () => readTranslatedFlows(udpPorts(ports)));
   const proxyFiles = sockets && (await part('proxyFiles', () => readProxyFiles(proxies(sockets))));
@@ -172,6 +172,7 @@ export async function readHost(asking: Asking): Promise<Reading> {
   return { facts: present({ ...facts, packets }), problems };
 }
 
+/** The published UDP ports, each in the family of its container. */
 function udpPorts(ports: readonly KnownPort[]): FlowPort[] {
   return ports.flatMap(({ protocol, hostPort, containerIp }) => {
     const port = parsePort(hostPort);
@@ -180,6 +181,7 @@ function udpPorts(ports: readonly KnownPort[]): FlowPort[] {
   });
 }
 
+/** Process ids of the processes that hold published ports. */
 function proxies(sockets: readonly HostSocket[]): number[] {
   const own = sockets.filter(({ program }) => program?.name === proxyTitle);
   return [...new Set(own.flatMap(({ program }) => program?.pid ?? []))];
@@ -222,7 +224,9 @@ async function readAllRules(
   };
 }
 
-/** `ip6tables` is answered as the daemon understands `auto`: IPv6 rules are written if the engine has chains for them. */
+/**
+ * `ip6tables` is answered as the daemon understands `auto`: IPv6 rules are written if the engine has chains for them.
+ */
 function ownSettings(
   { iptables, ip6tables }: Config,
   rules: readonly RuleTable[] | undefined,

@@ -56,7 +56,10 @@ export function readKnown(config: Config, names: NamesView): Records {
   };
 }
 
-/** What a network or an endpoint asks for itself. */
+/**
+ * The addresses of `tsbridge.egress_ip` that a network or an endpoint names itself; one without the option has none
+ * here.
+ */
 function egressOf(
   object: string,
   { passage }: { readonly passage?: Passage },

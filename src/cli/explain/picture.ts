@@ -66,7 +66,8 @@ function placesOf({ stages, end }: Way, fromOutside: boolean): Place[] {
   const passed = stages
     .map(({ at, hook }) => (at === 'routing' ? 'routing' : (hook ?? '')))
     .filter(isPlace);
-  // The kernel routes a packet of this host before OUTPUT. The drawing has no arrow for that: the way begins at the host.
+  // The kernel routes a packet of this host before OUTPUT. The drawing has no arrow for that: the way begins at the
+  // host.
   const first: Place = fromOutside ? 'in' : 'host';
   const way = fromOutside || passed[0] !== 'routing' ? passed : passed.slice(1);
   const last = ends[end];

@@ -1,4 +1,7 @@
-/** The connection that the userland proxy makes to a container for one that has come to a published port. */
+/**
+ * The connection that the userland proxy makes to a container, for each connection that a client makes to a published
+ * port.
+ */
 import { isUnspecified, parseIp } from '../../core/address.js';
 import type { Explanation } from '../../core/explain/explain.js';
 import type { Packet } from '../../core/explain/packet.js';
@@ -6,7 +9,10 @@ import { protocolNumber } from '../../core/ports/port.js';
 import type { InventoryPort } from '../../operator/inventory/inventory.js';
 import type { Resolver } from './resolve.js';
 
-/** Its first packet; undefined: the packet does not come to this host, or to no published port. */
+/**
+ * The first packet of the connection that the proxy makes; undefined: the explained packet does not reach this host
+ * itself, or no published port.
+ */
 export async function secondConnection(
   { alternatives }: Explanation,
   ports: () => Promise<readonly InventoryPort[]>,

@@ -1,4 +1,4 @@
-/** Where `tsbridge explain` has its knowledge from: this host as it is now, or a bundle. */
+/** The two sources that `tsbridge explain` answers from: this host as it is now, or a bundle. */
 import type { Family } from '../../core/address.js';
 import type { NativeTable } from '../../core/explain/native/native-table.js';
 import type { Flow, Packet } from '../../core/explain/packet.js';
@@ -26,16 +26,19 @@ export interface ExplainSource {
   /** undefined: nobody asked for names. */
   readonly view: InventoryView | undefined;
   readonly head: Pick<Report<never>, 'source' | 'warnings' | 'names'>;
-  /** What the reader has to know first, a line each. */
+  /** Lines that stand before the explanation, e.g. of which time it is. */
   readonly words: readonly string[];
   rules(family: Family): Promise<Rules>;
   /** Published ports; none if nobody knows them. */
   ports(): Promise<readonly InventoryPort[]>;
-  /** The flow that the packet belongs to already. */
+  /**
+   * The tracked flow that the packet belongs to; undefined: it begins a new one; `unknown`: a bundle does not have
+   * flows.
+   */
   knownFlow(packet: Packet): Promise<Flow | 'unknown' | undefined>;
 }
 
-/** @param named a place of the question is a container */
+/** @param named whether a place of the question is the name of a container */
 export async function thisHost<Words extends Parameters, Flags extends Parameters>(
   call: Call<Words, Flags & CallFlags>,
   named: boolean,
@@ -71,11 +74,12 @@ export async function thisHost<Words extends Parameters, Flags extends Parameter
   };
 }
 
-/** Stands in place of names where no container was named: neither the daemon nor the engine is asked then. */
+/** Stands in place of names if the question names no container: then neither the daemon nor the engine is asked. */
 const withoutNames = { source: 'host', warnings: [], names: noNamesView.state } as const;
 
 /**
- * @param ofOneFlow the question is about one port that the packet comes from, so that an earlier flow may have had it
+ * @param ofOneFlow whether the question names the source port (`--sport`), so that the kernel may have tracked this
+ *   very flow
  * @throws {BadBundle}
  */
 export async function bundledHost(path: string, ofOneFlow: boolean): Promise<ExplainSource> {

@@ -32,7 +32,7 @@ export interface PageServing {
   /** Without a request for this long, and without a page that shows events, serving ends. */
   readonly idleMs: number;
   readonly end: AbortSignal;
-  /** Milliseconds after which a connection is closed over which nothing passes; a minute unless a test says otherwise. */
+  /** Milliseconds after which a connection over which nothing passes is closed; absent: a minute. Tests set it. */
   readonly stuckMs?: number;
   /** Called when it listens. @param url with the token; of a unix socket its path */
   ready(url: string): void;
@@ -45,9 +45,14 @@ const mostStreams = 4;
 const mostWays = 2;
 const headersMs = 5_000;
 const requestMs = 10_000;
-/** Milliseconds after which a connection is closed over which nothing passes, unless its answer is being worked out. */
+/**
+ * Milliseconds after which a connection is closed if nothing passes over it and no answer for it is being worked out.
+ */
 const usualStuckMs = 60_000;
-/** For so long an answer is worked out at most; each question that it takes has a limit of its own. */
+/**
+ * Milliseconds that an answer may take to be worked out; after that its connection counts as one that stands still.
+ * Each question that the answer needs has a limit of its own.
+ */
 const workMs = 15 * 60_000;
 const heartbeatMs = 15_000;
 
@@ -67,7 +72,7 @@ export async function servePage(serving: PageServing): Promise<void> {
   server.setTimeout(stuckMs, (socket) => {
     const since = working.get(socket);
     if (since === undefined || performance.now() - since > workMs) socket.destroy();
-    // It has fired, and would not do so again before something passes.
+    // A timeout of a socket fires once: without this it would fire again only after something has passed.
     else socket.setTimeout(stuckMs);
   });
   if ('path' in where) await listenOn(server, where);
@@ -175,7 +180,7 @@ class Session {
     return this.#page;
   }
 
-  /** The connection is not taken for one that stands still meanwhile. */
+  /** Works out an answer. Meanwhile the connection is not closed for standing still. */
   async #work<Answer>({ socket }: IncomingMessage, answer: () => Promise<Answer>): Promise<Answer> {
     this.working.set(socket, performance.now());
     try {
@@ -205,7 +210,9 @@ class Session {
     }
   }
 
-  /** Events as they happen (text/event-stream); a reader who is slow makes the daemon wait, and nothing is kept for it. */
+  /**
+   * Events as they happen (text/event-stream); a reader who is slow makes the daemon wait, and nothing is kept for it.
+   */
   async #follow(
     request: IncomingMessage,
     response: ServerResponse,

@@ -35,13 +35,13 @@ const mostWays = 30;
 
 export interface PortsWithWays {
   readonly ports: readonly PagePort[];
-  /** How many ports have none, since there are too many. */
+  /** How many ports have no way in the page, because it would have more than {@link mostWays} ways. */
   readonly left: number;
 }
 
 /**
- * The ports with the ways to them. Ports of one container that are reached in the same manner have one way, which the first
- * of them shows: the others lead to it. Where there are many, those that are not reached come first.
+ * The ports with the ways to them. Ports of one container that are reached in the same manner have one way, which the
+ * first of them shows: the others lead to it. Where there are many, those that are not reached come first.
  */
 export async function withWays(
   ports: readonly PagePort[],
@@ -66,7 +66,7 @@ export async function withWays(
   };
 }
 
-/** Indexes of ports, those in a group have the same way but for their numbers. */
+/** Groups of indexes of ports. The ports of a group have the same way, but for the numbers of the ports. */
 export function groupsOfWays(ports: readonly PagePort[]): readonly (readonly number[])[] {
   const groups = new Map<string, number[]>();
   for (const [index, port] of ports.entries()) {

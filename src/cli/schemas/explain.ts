@@ -42,9 +42,9 @@ const way = object({
 
 export const explainItem = object({
   /**
-   * `packet`: the one that was asked about. `new-flow`: the same, if it were not of a flow that is there already.
-   * `proxied`: what the userland proxy sends to the container for it, if it holds the port. `reply`: what answers the
-   * first (`--reply`).
+   * `packet`: the one that the question is about. `new-flow`: the same packet, as if it did not belong to a flow that
+   * is tracked already. `proxied`: the packet that the userland proxy sends to the container, if it holds the port.
+   * `reply`: the answer to `packet` (`--reply`).
    */
   of: { enum: ['packet', 'new-flow', 'proxied', 'reply'] },
   packet: object({

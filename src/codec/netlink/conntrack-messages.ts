@@ -146,7 +146,7 @@ export function parseFlow(type: number, body: Buffer): Flow | undefined {
   };
 }
 
-/** Reads a UDP flow whose packets go to another address than the one they are sent to; undefined for anything else. */
+/** Reads a UDP flow whose destination is translated to another address; undefined for any other message. */
 export function parseTranslatedFlow(type: number, body: Buffer): TranslatedFlow | undefined {
   const flow = parseFlow(type, body);
   if (flow?.protocol !== protocolNumber.udp || flow.destinationPort === undefined) return undefined;

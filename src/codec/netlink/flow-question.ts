@@ -61,8 +61,8 @@ export function flowQuestion(asked: FlowQuestion): NetlinkRequest {
 }
 
 /**
- * @returns the flow as a packet with the tuple of the question sees it: in its direction or as an answer; undefined: the
- * message is not a whole flow
+ * @returns the flow as a packet with the tuple of the question sees it: in its direction or as an answer; undefined:
+ *   the message is not a whole flow
  */
 export function readFlowAnswer(type: number, body: Buffer, asked: FlowQuestion): Flow | undefined {
   if (type !== message.new || body.length < 4) return undefined;
@@ -85,7 +85,7 @@ export function readFlowAnswer(type: number, body: Buffer, asked: FlowQuestion):
     sourceTranslated: (bits & status.source) !== 0,
     destinationTranslated: (bits & status.destination) !== 0,
     confirmed: (bits & status.confirmed) !== 0,
-    // The packet itself can make it so, before it comes to a rule.
+    // Only a bit that is set is told: a flow without it may become assured by the very packet that is explained.
     ...((bits & status.assured) === 0 ? {} : { assured: true }),
   };
 }

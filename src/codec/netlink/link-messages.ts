@@ -92,8 +92,9 @@ export function createVethRequest(veth: VethLink, bridgeIndex: number): NetlinkR
 }
 
 /**
- * A veth pair of two namespaces, both ends down: `inside` where the request is sent, `outside` in the namespace that the
- * descriptor is of. So there is no moment in which both ends are in one, and the kernel deletes both with either namespace.
+ * A veth pair of two namespaces, both ends down: `inside` where the request is sent, `outside` in the namespace that
+ * the descriptor is of. So there is no moment in which both ends are in one, and the kernel deletes both with either
+ * namespace.
  */
 export function createPairRequest(
   inside: string,
@@ -261,12 +262,15 @@ export function parseLink(type: number, body: Buffer): LinkReply | undefined {
 
 const shownOfPeers: ReadonlySet<number> = new Set([ifla.link, ifla.linkNamespace]);
 
-/** The other end of a veth, of an answer about one end; undefined if it has none. */
+/**
+ * Reads the other end of a veth pair from the kernel's answer about one end: its index, and whether it is in another
+ * network namespace. undefined: the link has no other end.
+ */
 export function parseLinkedTo(
   body: Buffer,
 ): { readonly index: number; readonly isElsewhere: boolean } | undefined {
   const attributes = readAttributes(body.subarray(16), shownOfPeers);
   const index = readU32(attributes, ifla.link);
-  // The kernel names the namespace of the other end only if it is not this one's.
+  // The kernel names the namespace of the other end only if that differs from the namespace of this end.
   return index ? { index, isElsewhere: attributes.has(ifla.linkNamespace) } : undefined;
 }

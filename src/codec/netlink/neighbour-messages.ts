@@ -1,4 +1,7 @@
-/** Neighbours for which the host answers (proxy entries) as rtnetlink bytes, both ways. */
+/**
+ * Messages of rtnetlink that add, remove and list proxy entries: IPv6 addresses of others for which the host answers
+ * neighbour solicitations.
+ */
 import {
   addressBytes,
   addressFromBytes,
@@ -12,7 +15,7 @@ import { attribute, flag, type NetlinkRequest, readAttributes, u8 } from './netl
 
 const rtm = { newNeighbour: 28, deleteNeighbour: 29, getNeighbour: 30 } as const;
 const nda = { destination: 1, protocol: 12 } as const;
-/** NTF_PROXY */
+/** NTF_PROXY: a proxy entry, in place of a neighbour that was found. */
 const proxyFlag = 8;
 /** struct ndmsg. */
 const headerBytes = 12;
@@ -22,7 +25,7 @@ export interface WireProxy {
   readonly address: IpAddress;
   /** Index of the interface. */
   readonly interface: number;
-  /** Whether it has our protocol number. */
+  /** Whether the entry has our protocol number (201): the daemon added it. */
   readonly isOurs: boolean;
 }
 
@@ -38,7 +41,7 @@ function bodyOf(address: IpAddress, index: number): Buffer {
   ]);
 }
 
-/** Adds an entry; one that is there gets our number. */
+/** Adds an entry. An entry that exists already gets our protocol number. */
 export function addProxyRequest(address: IpAddress, index: number): NetlinkRequest {
   return { type: rtm.newNeighbour, flags: flag.ack | flag.create, body: bodyOf(address, index) };
 }
@@ -55,7 +58,7 @@ export function listProxiesRequest(): NetlinkRequest {
   return { type: rtm.getNeighbour, flags: flag.dump, body };
 }
 
-/** Reads an entry; undefined for neighbours that are none. */
+/** Reads a proxy entry; undefined for other messages, and for neighbours that are not proxy entries. */
 export function parseProxy(type: number, body: Buffer): WireProxy | undefined {
   if (type !== rtm.newNeighbour || body.length < headerBytes) return undefined;
   const family = familyOfNumber(body[at.family]);

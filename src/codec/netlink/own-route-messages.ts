@@ -35,7 +35,7 @@ const onLink = 4;
 const headerBytes = 12;
 const at = { family: 0, prefix: 1, table: 4, protocol: 5, scope: 6, type: 7, flags: 8 } as const;
 
-/** rtm_type: RTN_UNICAST to RTN_THROW. */
+/** Values of rtm_type in order, from RTN_UNICAST (1) to RTN_THROW. */
 const routeTypes = ['unicast', ...otherRouteTypes] as const;
 type RouteType = (typeof routeTypes)[number];
 

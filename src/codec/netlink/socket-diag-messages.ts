@@ -1,13 +1,18 @@
-/** TCP connections of this host as sock_diag bytes (linux/inet_diag.h): listed, and ended. */
+/** Messages of sock_diag (linux/inet_diag.h) that list TCP connections of this host, and end them. */
 import { addressFromBytes, type Family, familyNumber, type IpAddress } from '../../core/address.js';
 import { protocolNumber } from '../../core/ports/port.js';
 import { flag, type NetlinkRequest } from './netlink-message.js';
 
 /** SOCK_DIAG_BY_FAMILY, SOCK_DESTROY. */
 const message = { list: 20, end: 21 } as const;
-/** TCP_ESTABLISHED, FIN_WAIT1, FIN_WAIT2, CLOSE_WAIT, LAST_ACK, CLOSING: no listener is among them. */
+/**
+ * Bits of the states that are listed: TCP_ESTABLISHED, FIN_WAIT1, FIN_WAIT2, CLOSE_WAIT, LAST_ACK, CLOSING. Sockets
+ * that listen are in none of them.
+ */
 const connected = [1, 4, 5, 8, 9, 11].reduce((bits, state) => bits | (1 << state), 0);
-/** struct inet_diag_req_v2, and the offset of its struct inet_diag_sockid, which an answer has at another one. */
+/**
+ * Length of struct inet_diag_req_v2; offsets of struct inet_diag_sockid in it and in an answer (struct inet_diag_msg).
+ */
 const requestBytes = 56;
 const idAt = { request: 8, reply: 4 } as const;
 const idBytes = 48;
@@ -18,9 +23,14 @@ export interface TcpConnection {
   readonly localPort: number;
   readonly peer: IpAddress;
   readonly peerPort: number;
-  /** As the kernel's table has it: a socket for both families has its IPv4 clients in that of IPv6. */
+  /**
+   * Family of the socket. A socket for both families has its IPv4 clients as IPv6 connections; their addresses are IPv4
+   * ones here.
+   */
   readonly family: Family;
-  /** What names this very socket to the kernel, with its cookie: never another one of the same addresses. */
+  /**
+   * struct inet_diag_sockid. It has a cookie, so that it never names a later socket with the same addresses and ports.
+   */
   readonly id: Buffer;
 }
 
@@ -28,7 +38,10 @@ export function listConnectionsRequest(family: Family): NetlinkRequest {
   return { type: message.list, flags: flag.dump, body: bodyOf(family) };
 }
 
-/** Ends the connection with a reset to its peer; its program gets ECONNABORTED. `ENOENT` or `ESTALE`: it has ended. */
+/**
+ * Ends the connection: the peer gets a reset, the program on this host ECONNABORTED. The kernel answers ENOENT or
+ * ESTALE if the connection has ended already.
+ */
 export function endConnectionRequest({ family, id }: TcpConnection): NetlinkRequest {
   const body = bodyOf(family);
   id.copy(body, idAt.request);
@@ -61,7 +74,7 @@ export function parseConnection(type: number, body: Buffer): TcpConnection | und
   };
 }
 
-/** An IPv4 address in the form of IPv6 (`::ffff:192.0.2.7`) as the IPv4 address that it is. */
+/** The address; an IPv4-mapped one (`::ffff:192.0.2.7`) as the IPv4 address that is in it. */
 function plainAddress(bytes: Buffer): IpAddress {
   const isMapped = bytes.length === 16 && bytes.subarray(0, mapped.length).equals(mapped);
   return addressFromBytes(isMapped ? bytes.subarray(mapped.length) : bytes);

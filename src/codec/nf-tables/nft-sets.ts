@@ -1,4 +1,6 @@
-/** Requests for sets of nf_tables' tables of family inet, in the kernel's bytes (linux/netfilter/nf_tables.h). */
+/**
+ * Netlink requests that make, fill and list sets of nf_tables, in tables of family inet (linux/netfilter/nf_tables.h).
+ */
 import {
   attribute,
   flag,
@@ -30,10 +32,11 @@ const setFlag = { constant: 2, timeout: 0x10 } as const;
 export interface NewSet {
   readonly table: string;
   readonly name: string;
-  /** By which rules of the same transaction name the set. */
+  /** The number by which rules of the same transaction refer to the set. */
   readonly id: number;
+  /** The members: all have the same length. */
   readonly keys: readonly Uint8Array[];
-  /** Milliseconds after which each member goes by itself; absent: members stay, and there never are others. */
+  /** Milliseconds after which the kernel removes a member; absent: the members stay, and the set cannot be changed. */
   readonly timeoutMs?: number;
 }
 
@@ -49,14 +52,14 @@ const named = (table: string, name: string) => [
 const elements = (keys: readonly Uint8Array[]) =>
   nested(3, ...keys.map((key) => nested(1, nested(1, attribute(1, key)))));
 
-/** Makes a set with its members; rules that look into it come later in the transaction. */
+/** Makes a set with its members. Rules that look a key up in it have to come later in the transaction. */
 export function setRequests({ table, name, id, keys, timeoutMs }: NewSet): NetlinkRequest[] {
   const length = keys[0]?.length ?? 0;
   const lasting = timeoutMs === undefined;
   const set = [
     ...named(table, name),
     number(3, lasting ? setFlag.constant : setFlag.timeout),
-    // The type is for nft's listing alone: inet_service, or nf_proto.
+    // nft alone uses this type, to print the set: inet_service for ports, nf_proto for address families.
     ...[number(4, length === 2 ? 13 : 2), number(5, length)],
     ...(lasting ? [nested(9, number(1, keys.length))] : []),
     number(10, id),
@@ -68,7 +71,10 @@ export function setRequests({ table, name, id, keys, timeoutMs }: NewSet): Netli
   ];
 }
 
-/** Gives members of a set their whole time again. The kernel refuses it with ENOENT if their time is over, or the set is gone. */
+/**
+ * Gives members of a set their whole time again: deletes and adds them. The kernel refuses it with ENOENT if the time
+ * of one is over, or the set is gone.
+ */
 export function renewBatch(table: string, name: string, keys: readonly Uint8Array[]): RuleBatch {
   return batch([
     request(message.deleteElements, 0, ...named(table, name), elements(keys)),
@@ -93,7 +99,7 @@ export function batch(requests: readonly NetlinkRequest[]): RuleBatch {
 export const membersRequest = (table: string, name: string): NetlinkRequest =>
   request(message.getElements, flag.dump, ...named(table, name));
 
-/** How many members an answer has; undefined for other messages. */
+/** How many members an answer to {@link membersRequest} has; undefined for other messages. */
 export function memberCount(type: number, body: Buffer): number | undefined {
   if (type !== message.newElements) return undefined;
   return readAttributeList(readAttributes(body.subarray(header.length)).get(3)).length;

@@ -1,8 +1,8 @@
 /**
- * The transaction that makes the table of `tsbridge trace` (its chains: core/trace/chains.ts). An owned table is deleted
- * by the kernel when the socket that made it closes, however its process ends (NFT_TABLE_F_OWNER, since Linux 5.12), and
- * no other process can change it. Of one that is not owned, rules match for as long as its set {@link aliveSet} has
- * members, which go by themselves unless somebody renews them.
+ * The transaction that makes the table of `tsbridge trace` (its chains: core/trace/chains.ts). A socket can own the
+ * table (NFT_TABLE_F_OWNER, since Linux 5.12): then the kernel deletes it when the socket closes, however its process
+ * ends, and no other process can change it. The rules of a table without an owner match only while its set
+ * {@link aliveSet} has members; the kernel removes these after some time, unless the process that traces renews them.
  */
 import { ipProtocols, tcpFlags } from '../../core/explain/packet.js';
 import {
@@ -49,9 +49,15 @@ const ownerFlag = 2;
 /** NFPROTO_INET; struct nfgenmsg. */
 const header = Buffer.from([1, 0, 0, 0]);
 
-/** The set of a table that nobody owns: without members, its rules match nothing, and whoever made it is gone. */
+/**
+ * Name of the set in a table without an owner. Once the set is empty, the rules match nothing, and the process that
+ * made the table has ended.
+ */
 export const aliveSet = 'alive';
-/** NFPROTO_IPV4, NFPROTO_IPV6: whichever of both a packet is of, it is there. */
+/**
+ * The members of {@link aliveSet}: NFPROTO_IPV4 and NFPROTO_IPV6. A rule looks up the family of the packet, so it
+ * matches every packet while the members are there.
+ */
 export const aliveKeys: readonly Uint8Array[] = [Uint8Array.of(2), Uint8Array.of(10)];
 
 export interface TraceTable {
@@ -65,7 +71,10 @@ export interface TraceTable {
   readonly packetsPerSecond: number;
 }
 
-/** Whose the table is: its socket's, or nobody's, so that its rules match for so many milliseconds unless it is renewed. */
+/**
+ * `socket`: the socket that makes the table owns it. Else the table has no owner, and its rules match for `aliveMs`
+ * milliseconds after it was made or renewed.
+ */
 export type Owner = 'socket' | { readonly aliveMs: number };
 
 export function traceTableBatch(table: TraceTable, owner: Owner): RuleBatch {
@@ -127,9 +136,12 @@ function canBe(pattern: Pattern, hook: (typeof entries)[number]): boolean {
 }
 
 interface ConditionExpressions {
-  /** Asks a packet of a flow's first direction. */
+  /** Expressions for packets in the direction of the flow's first packet. */
   readonly asked: readonly nft.Expression[];
-  /** Asks an answer, by the flow's first packet. Empty: interfaces cannot be asked so, and the reader compares flows. */
+  /**
+   * Expressions for answers, by what connection tracking has of the flow's first packet. Empty for conditions about
+   * interfaces, which it does not have: the reader of the reports compares flows instead.
+   */
   readonly answered: readonly nft.Expression[];
 }
 
@@ -180,7 +192,10 @@ class TableRequests {
     return this.#requests;
   }
 
-  /** A set of these keys: `ports-2`, or of the name itself if its members go by themselves. */
+  /**
+   * Adds a set with these keys, and answers with its name: `word` if `timeoutMs` is given (milliseconds after which the
+   * kernel removes a member), else `word` with a number, `ports-2`.
+   */
   set(word: string, keys: readonly Uint8Array[], timeoutMs?: number): nft.SetRef {
     this.#sets += 1;
     const id = this.#sets;
@@ -215,7 +230,7 @@ function request(type: number, flags: number, ...body: readonly Buffer[]): Netli
   return { type, flags, body: Buffer.concat([header, ...body]) };
 }
 
-/** Deletes a table that nobody owns, with all that is in it. */
+/** Deletes a table without an owner, with all that is in it. */
 export const deleteTraceTableBatch = (name: string): RuleBatch =>
   batch([request(message.deleteTable, 0, attribute(1, text(name)))]);
 

@@ -136,7 +136,7 @@ function readTranslation(
   const address = addr === undefined ? '' : typeof addr === 'string' ? parseIp(addr) : undefined;
   const ports = portsIn(port);
   const isDrawn = [flags].flat().some((flag) => flag === 'random' || flag === 'fully-random');
-  // Of several addresses or ports the kernel takes one by a hash, or at random.
+  // From several addresses or ports the kernel chooses one by a hash or at random, which cannot be foretold.
   if (address === undefined || ports === undefined || (isDrawn && ports.includes('-')))
     return unread;
   if (key === 'redirect') return target(ports === '' ? [] : [option(flagOf[key], ports)]);

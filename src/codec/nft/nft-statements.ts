@@ -35,7 +35,7 @@ const load = (from: keyof typeof base, offset: number, length: number) =>
     ...[number(1, register), number(2, base[from]), number(3, offset), number(4, length)],
   );
 
-/** As ports stand in packets and in sets. */
+/** A port as two bytes in network order, as it stands in packets and in sets. */
 export const portBytes = (port: number) => Uint8Array.of(port >> 8, port & 0xff);
 
 export function familyIs(family: Family): Expression[] {
@@ -95,7 +95,7 @@ export function isReply(): Expression[] {
 /** A set of the same table that is made in the same transaction. */
 export interface SetRef {
   readonly name: string;
-  /** Of the set in the transaction. */
+  /** The number by which rules of the transaction refer to the set. */
   readonly id: number;
 }
 const lookUp = ({ name, id }: SetRef) =>

@@ -2,8 +2,8 @@
 import type { Family } from '../address.js';
 
 /**
- * Who takes part. `first` and `second` are containers of the tested network, `second` has the published port; `other` is
- * a container of another network; `outside` a host beyond this one; `host` this host itself.
+ * Who takes part. `first` and `second` are containers of the tested network, `second` has the published port; `other`
+ * is a container of another network; `outside` a host beyond this one; `host` this host itself.
  */
 export const asking = ['first', 'second', 'other', 'outside', 'host'] as const;
 export type Asking = (typeof asking)[number];
@@ -38,7 +38,10 @@ export interface PathTest {
   readonly probe: Probe;
   readonly from: Asking;
   readonly to: Target;
-  /** `second` is replaced by a container with another address, and who has asked before asks again from the same port. */
+  /**
+   * The probe asks `second`, which is then replaced by a container with another address, and asks again from the same
+   * port.
+   */
   readonly replaced?: true;
   readonly expected: { readonly answer: true; readonly seen: Seen } | { readonly answer: false };
   /** Why it is expected, as a clause: the option or the rule of Docker from which it follows. */

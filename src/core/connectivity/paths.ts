@@ -194,7 +194,10 @@ function published(situation: Situation): PathTest[] {
   ].filter((each) => each.family === family);
 }
 
-/** 3.9: UDP alone, whose flows have no end of their own. */
+/**
+ * Only UDP is tried (docs/docker-bridge.md 3.9): a UDP flow has no end of its own, so it could go on leading to the
+ * former container.
+ */
 function afterReplacement(situation: Situation, to: PathTest['to']): PathTest[] {
   const expected = yes('itself', 'flows to the former container are forgotten');
   return test(situation, 'outside-to-replaced-container', 'outside', to, expected, ['udp']).map(

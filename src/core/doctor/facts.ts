@@ -34,14 +34,14 @@ export interface KnownPort {
   readonly sandbox?: string;
 }
 
-/** A published port to which no program of its container listens. */
+/** A published port on which no program in its container listens. */
 export interface DeafPort {
   readonly port: KnownPort;
-  /** Where programs listen on the container's port instead, each an address; empty: none listens on it. */
+  /** Addresses at which programs listen on the container's port, none of which is the one that packets come to. */
   readonly on: readonly IpAddress[];
 }
 
-/** A flow that connection tracking sends to another address than the one its first packet was for. */
+/** A flow whose destination connection tracking translates to another address. */
 export interface TranslatedFlow {
   readonly source: IpAddress;
   /** Of the first packet, as the client sent it. */
@@ -149,7 +149,7 @@ export interface HostSocket {
   readonly program?: { readonly pid: number; readonly name: string };
 }
 
-/** The files that the process with the published ports has open, and may have open. */
+/** How many files the process that holds published ports has open, and how many it may open (`most`). */
 export interface ProxyFiles {
   readonly pid: number;
   readonly open: number;
@@ -197,7 +197,7 @@ export interface Engine {
   readonly socket: string;
   /** Settings that dockerd and this daemon were started with differently. */
   readonly differences: readonly EngineDifference[];
-  /** What it was started with; absent: there is no engine here, or several, or it cannot be read. */
+  /** The settings that dockerd was started with; absent: there is no engine here, or there are several. */
   readonly settings?: EngineSettings;
 }
 
@@ -206,7 +206,7 @@ export interface EngineSettings {
   readonly pools: readonly AddressPool[];
 }
 
-/** Addresses from which an engine takes subnets of `size` for networks that were given none. */
+/** A range from which an engine takes subnets with a prefix of `size` bits, for networks that name no subnet. */
 export interface AddressPool {
   readonly base: Cidr;
   readonly size: number;

@@ -28,10 +28,13 @@ export function defaultDevices(
   return [...new Set(found.map(({ device }) => device))];
 }
 
-/** Protocols of routing daemons, as `ip` calls the numbers that FRR and BIRD give their routes. */
+/** Names that `ip` has for the protocol numbers of routes by routing daemons (FRR, BIRD). */
 const learned: ReadonlySet<string> = new Set(['bgp', 'ospf', 'isis', 'bird', 'babel', 'rip']);
 
-/** The interfaces by which packets of other networks may come and go: of default routes, and of learned ones. IPv4. */
+/**
+ * The interfaces by which packets from other networks may come and go: those of IPv4 default routes, and of IPv4 routes
+ * that a routing daemon learned.
+ */
 export function outerDevices(routes: readonly Route[]): string[] {
   const ofDaemons = routes
     .filter(({ family, protocol }) => family === 4 && learned.has(protocol))

@@ -1,18 +1,18 @@
 /** What was read of FRR on this host, for `tsbridge doctor`; a part of facts.ts. */
 import type { Cidr } from '../address.js';
 
-/** A line `permit` of one of FRR's prefix lists. */
+/** A line `permit` of a prefix list of FRR. */
 export interface ListedPrefix {
   readonly list: string;
   readonly cidr: Cidr;
-  /** Shortest and longest prefixes within {@link cidr} that it is about. */
+  /** Lengths in bits of the shortest and the longest prefix within {@link cidr} that the line permits. */
   readonly least: number;
   readonly most: number;
 }
 
-/** What of FRR's configuration is about telling others of this host's routes. */
+/** The part of FRR's configuration by which it announces routes of this host. */
 export interface FrrConfig {
-  /** Those with a `router` line. */
+  /** Protocols with a `router` line. */
   readonly protocols: readonly ('bgp' | 'ospf')[];
   /** `redistribute` lines: `connected`, `kernel`, … */
   readonly redistributed: readonly {

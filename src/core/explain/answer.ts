@@ -7,8 +7,8 @@ import type { Flow, Packet, Tuple } from './packet.js';
 const echoAnswers: Readonly<Record<number, number>> = { 8: 0, 128: 129 };
 
 /**
- * The packet that answers one which has come to its end: TCP's SYN and ACK, an echo's answer. undefined: nothing answers,
- * since the packet did not arrive or connection tracking does not know it.
+ * The packet that answers one which has come to its end: TCP's SYN and ACK, an echo's answer. undefined: nothing
+ * answers, since the packet did not arrive or connection tracking does not know it.
  */
 export function answerTo({ end, packet }: Pick<Journey, 'end' | 'packet'>): Packet | undefined {
   if ((end.kind !== 'sent' && end.kind !== 'host') || packet.flow === 'none') return undefined;
@@ -30,7 +30,7 @@ export function answerTo({ end, packet }: Pick<Journey, 'end' | 'packet'>): Pack
   };
 }
 
-/** Of a flow without an answer so far, the first one makes it no assured one. */
+/** The flow as connection tracking has it for the answer. The first answer does not make a flow assured yet. */
 function answeredFlow(flow: Flow, answer: Tuple): Flow {
   const { assured, ...rest } = flow;
   const still = flow.state === 'established' ? assured : false;

@@ -1,9 +1,14 @@
-/** A packet's way from chain to chain of one table: jumps, returns and policies, alike for rules of iptables and of nft. */
+/**
+ * A packet's way from chain to chain of one table: jumps, returns and policies. Rules of iptables and of nft share it.
+ */
 import type { Packet } from './packet.js';
 import type { Counters } from './rule-table.js';
 import type { Manipulation } from './targets.js';
 
-/** A rule that the packet matched, or the end of a chain that it reached; in the order of the journey. */
+/**
+ * A rule that the packet matched, or the end of a chain that it reached. Steps are in the order in which the packet met
+ * them.
+ */
 export interface RuleStep {
   readonly chain: string;
   /** Position in the chain; absent: the chain's end, and `outcome` is its policy or `return`. */
@@ -13,7 +18,7 @@ export interface RuleStep {
   readonly outcome: Outcome;
   /** Chain that is entered, for `jump` and `goto`. */
   readonly to?: string;
-  /** What the host cannot tell, if the rule was taken to match because of it. */
+  /** Conditions that cannot be known from the host, and were assumed to hold so that the rule matches. */
   readonly assuming?: readonly string[];
 }
 
@@ -36,13 +41,16 @@ export interface TableVerdict {
   readonly steps: readonly RuleStep[];
   /** Set by a rule of table nat. */
   readonly translated?: Manipulation;
-  /** For `unknown`: what decides. */
+  /** For `unknown`: a phrase that says what the verdict depends on. */
   readonly words?: string;
 }
 
-/** Decides what nobody can know: whether a rule matches whose conditions depend on something else. */
+/** Decides whether a rule matches whose conditions cannot be known from the host. */
 export interface Choices {
-  /** @param dependsOn phrases */
+  /**
+   * @param rule its place, `filter INPUT 3`
+   * @param dependsOn phrases that say what the conditions depend on
+   */
   take(rule: string, dependsOn: readonly string[]): boolean;
 }
 
@@ -70,29 +78,40 @@ interface Frame<Rule> {
   next: number;
 }
 
-/** Rules that are asked at most; the kernel loads no chains that call each other, but a bundle may have such. */
+/**
+ * Most rules that a packet is compared with. The kernel refuses chains that call each other, but a bundle may have such
+ * chains.
+ */
 const mostAsked = 500_000;
 const endless = 'the chains call each other without end';
 
 export abstract class ChainWalk<Rule extends WalkedRule> {
   readonly #steps: RuleStep[] = [];
 
-  /** @param deepest chains inside of each other, beyond which the kernel loads no rules */
+  /** @param deepest how many chains a packet may be in at a time: the kernel refuses rules that go deeper */
   constructor(
     private readonly chains: ReadonlyMap<string, WalkedChain<Rule>>,
     private readonly deepest: number,
     protected packet: Packet,
   ) {}
 
-  /** Changes {@link packet}, but for a translation. `assuming`: what had to be taken to hold for it. @throws {Unanswered} */
+  /**
+   * Asks one rule. May change {@link packet}, but for a translation, which is in the consequence.
+   *
+   * @returns `assuming`: the conditions that were assumed to hold
+   * @throws {Unanswered} if a question about the host has no answer yet
+   */
   protected abstract ask(
     chain: string,
     rule: Rule,
   ): { readonly consequence: Consequence; readonly assuming: readonly string[] };
 
-  /** From a chain that the kernel enters by itself. @throws {Unanswered} */
+  /** Follows the packet from a base chain. @throws {Unanswered} as {@link ask} */
   from(base: WalkedChain<Rule>, policy: 'accept' | 'drop'): TableVerdict {
-    /** Where to go on after the chain; the first is the base chain, unless it was left by a goto. */
+    /**
+     * The chains that the packet is in, the present one last: the walk goes back to the one before. The first is the
+     * base chain, unless a goto has left it.
+     */
     const frames: Frame<Rule>[] = [{ chain: base, next: 0 }];
     for (let asked = 0; asked < mostAsked; asked += 1) {
       const frame = frames.at(-1);
@@ -114,7 +133,7 @@ export abstract class ChainWalk<Rule extends WalkedRule> {
     return this.#unknown(endless);
   }
 
-  /** undefined: the packet goes on. */
+  /** Does what a rule says. undefined: the packet goes on within the table. */
   #follow(
     frames: Frame<Rule>[],
     { number, text, counters }: Rule,
@@ -152,7 +171,10 @@ export abstract class ChainWalk<Rule extends WalkedRule> {
     }
   }
 
-  /** After a goto the kernel comes back to where the present chain would have come back to. */
+  /**
+   * Enters another chain. At the end of a chain that a goto entered, the kernel goes back to where the chain with the
+   * goto would have gone back to.
+   */
   #enter(frames: Frame<Rule>[], how: 'jump' | 'goto', name: string): TableVerdict | undefined {
     const chain = this.chains.get(name);
     if (chain === undefined) return this.#unknown(`chain ${name} could not be read`);

@@ -1,4 +1,4 @@
-/** Whether an ipset has what a packet is, by its entries as they were read. */
+/** Whether an ipset matches a packet, by the entries of the set as they were read. */
 import { contains, type Family, type IpAddress, parseCidr, parseIp } from '../address.js';
 import type { SetQuestion } from './facts.js';
 import { inAddressRange } from './options.js';
@@ -7,15 +7,15 @@ export interface IpSet {
   readonly name: string;
   /** `hash:ip,port` */
   readonly type: string;
-  /** Absent: of a set without addresses. */
+  /** Absent: the set has no addresses (`bitmap:port`). */
   readonly family?: Family;
-  /** As `ipset save` writes them, with what they exclude: `nomatch`. */
+  /** Entries as `ipset save` writes them. `excluded`: the entry has `nomatch`, so what it holds is not in the set. */
   readonly entries: readonly { readonly entry: string; readonly excluded?: boolean }[];
-  /** The set has an option that is not understood, or entries that are not here. */
+  /** The set has an option that is not understood, or too many entries, so that they were left out. */
   readonly isUnread: boolean;
 }
 
-/** undefined: nobody can say. */
+/** Whether the packet is in the set; undefined: the set is not known, or not all of it is understood. */
 export function isInIpSet(sets: readonly IpSet[], question: SetQuestion): boolean | undefined {
   const set = sets.find(({ name }) => name === question.name);
   if (set === undefined || set.isUnread) return undefined;
@@ -41,14 +41,14 @@ function lengthOf(entry: string): number {
 
 const protocols: Readonly<Record<string, number>> = { tcp: 6, udp: 17, sctp: 132 };
 
-/** Whether the packet has all that the set looks at. */
+/** Whether each part of the set's type is known, and the packet has a port where the set asks for one. */
 function isReadable(kinds: readonly string[], { packet }: SetQuestion): boolean {
   const known = ['ip', 'net', 'port', 'iface', 'mark'];
   const hasPorts = Object.values(protocols).includes(packet.protocol);
   return kinds.every((kind) => known.includes(kind) && (kind !== 'port' || hasPorts));
 }
 
-/** undefined: a part of it is not understood. */
+/** Whether the entry holds the packet; undefined: a part of the entry is not understood. */
 function isEntry(
   entry: string,
   kinds: readonly string[],
@@ -89,12 +89,12 @@ function hasAddress(part: string, address: IpAddress): boolean | undefined {
   return only === undefined ? undefined : only === address;
 }
 
-/** `tcp:80`, `80` of a bitmap, `80-90` of one. */
+/** Reads `tcp:80`, or `80` and `80-90` of a bitmap. */
 function hasPort(part: string, protocol: number, port: number): boolean | undefined {
   const [, name, low, high = low] = /^(?:([a-z0-9]+):)?(\d+)(?:-(\d+))?$/.exec(part) ?? [];
   if (low === undefined) return undefined;
   if (name !== undefined) {
-    // Of protocols that are not named here, and of messages of ICMP, nothing is asked.
+    // An entry for another protocol, or for a type of ICMP, is not understood. It holds no packet of TCP, UDP or SCTP.
     if (protocols[name] === undefined)
       return Object.values(protocols).includes(protocol) ? false : undefined;
     if (protocols[name] !== protocol) return false;

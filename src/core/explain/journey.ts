@@ -56,7 +56,8 @@ class Way {
     const { bridged, destination } = this.packet;
     const before = this.#hook('PREROUTING');
     if (before !== undefined) return before;
-    // A frame goes on to the port that the bridge has for it, unless it is for another address now.
+    // The bridge sends the frame to another of its ports, unless a rule has translated the destination: then the packet
+    // is routed.
     if (bridged !== true || this.packet.destination !== destination)
       return this.#routed(this.#route());
     this.packet = { ...this.packet, outInterface: this.packet.inInterface as string };

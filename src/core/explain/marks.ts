@@ -1,10 +1,13 @@
-/** Words in comments of rules by which known programs' rules are told from others. They say nothing of anybody. */
+/**
+ * Words in comments of rules that show which known program made the rule. They are not private, so a bundle may have
+ * them. (Marks of packets, fwmark, are another thing.)
+ */
 const marks = [
   ...['generated for LXD', 'generated for Incus', 'wg-quick(8)', 'cali:', 'kubernetes'],
   ...['flanneld', 'cilium', 'tailscale', 'tsbridge'],
 ] as const;
 
-/** The mark in a comment, without what stands around it; undefined: a person or a program that is not known wrote it. */
+/** The word of {@link marks} that the comment has; undefined: a person or an unknown program wrote it. */
 export function markIn(comment: string): string | undefined {
   return marks.find((mark) => comment.includes(mark));
 }

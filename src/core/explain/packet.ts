@@ -81,8 +81,8 @@ export interface Packet extends Tuple {
    */
   readonly flow: Flow | 'none' | 'untracked';
   /**
-   * The entry that connection tracking has for the packet already, when it comes to look; absent: it has none; `unknown`:
-   * nobody can say whether it has one.
+   * The entry that connection tracking has for the packet already, when it comes to look; absent: it has none;
+   * `unknown`: nobody can say whether it has one.
    */
   readonly known?: Flow | 'unknown';
 }

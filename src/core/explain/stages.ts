@@ -1,4 +1,4 @@
-/** Stations that a packet has passed, and where its journey ends. */
+/** The stations of a packet's journey, and its end. */
 
 import type { RuleStep } from './chain-walk.js';
 import type { RouteAnswer } from './facts.js';
@@ -7,7 +7,7 @@ import type { NativeTable } from './native/native-table.js';
 import type { FlowState, Packet } from './packet.js';
 import type { RuleTable } from './rule-table.js';
 
-/** Who holds a table: iptables of one variant, or nft itself. */
+/** What a table belongs to: iptables of one variant, or nft itself. */
 export type TableVariant = RuleTable['variant'] | NativeTable['variant'];
 
 /** One station of the journey, in order. */
@@ -15,18 +15,18 @@ export type Stage =
   | {
       readonly kind: 'table';
       readonly hook: Hook;
-      /** `filter`; of a native one with the family, `inet firewalld`. */
+      /** `filter`; for a native table with its family, `inet firewalld`. */
       readonly table: string;
       readonly variant: TableVariant;
       readonly steps: readonly RuleStep[];
-      /** As the table left it, if it changed it. */
+      /** The packet as the table left it; absent: the table did not change it. */
       readonly packetAfter?: Packet;
     }
   | {
       readonly kind: 'tracking';
       readonly hook: Hook;
       readonly state: FlowState | 'invalid';
-      /** The flow was there before the packet: no chain of type nat is asked. */
+      /** The flow was tracked before this packet: no chain of type nat is asked. */
       readonly known?: true;
     }
   /** The kernel gives the packet the addresses that were chosen for its flow's first packet. */

@@ -7,7 +7,10 @@ import type { RuleTable, TableRule } from './rule-table.js';
 import { effectOf } from './targets.js';
 import { isUnknown } from './truth.js';
 
-/** The kernel allows no more jumps inside of each other (legacy: one for each chain; nf_tables: 16). */
+/**
+ * How many chains a packet may be in at a time. nf_tables refuses more than 16 jumps inside of each other; legacy
+ * allows one for each chain.
+ */
 const deepest = 512;
 
 /**

@@ -1,9 +1,11 @@
 /**
- * Rules of `tsbridge.accept_from`, which Docker does not have: from some sources containers are reached at their own addresses,
- * at every port. They stand before the rule or the policy that drops it, and behind DOCKER-USER, whose drops count more.
+ * Rules of `tsbridge.accept_from`, which Docker does not have: from these sources, containers are reached at their own
+ * addresses, at every port. The rules stand before the rule or the policy that would drop such packets, and behind
+ * DOCKER-USER, whose drops count more.
  *
- * A range of all hosts has the network's own subnet in it. Whether its own containers reach each other is for enable_icc to
- * say, so that the rules pass over what comes from the network's own bridge.
+ * A source may contain the network's own subnet, e.g. a range for the networks of all hosts. Whether containers of one
+ * network reach each other is for enable_icc to decide, so the rules do not match what comes from the network's own
+ * bridge.
  */
 import type { Cidr, Family } from '../address.js';
 import { isInterfaceSource, type NetworkSpec } from '../network/network.js';

@@ -1,10 +1,10 @@
 /**
- * Rules of options that Docker's driver does not have: who may reach published ports, what containers may open connections
- * to, and with which source address they leave. They are the same with every generation, in chains of the driver's own, so
- * that no engine removes them and no rule of Docker's changes (docs/adr/0020-passage.md).
+ * Rules of options that Docker's driver does not have: who may reach published ports, what containers may open
+ * connections to, and with which source address they leave. They are the same with every generation, in chains of the
+ * driver's own, so that no engine removes them and no rule of Docker's changes (docs/adr/0020-passage.md).
  *
- * Exceptions stand in one chain and drops in another one, to which the first one leads at its end. So the order within a
- * chain has no effect, and a rule that is repaired belongs where it is put.
+ * Exceptions stand in one chain and drops in another one, to which the first one leads at its end. So the order within
+ * a chain has no effect, and a rule that is repaired belongs where it is put.
  */
 import {
   type Cidr,
@@ -60,8 +60,8 @@ export function passageGroups(family: Family): BaseRules[] {
 }
 
 /**
- * In table mangle, whose chains come before those of filter: before DOCKER-USER and before any ACCEPT of Docker's, and out
- * of reach of an engine that starts and of `iptables -F`.
+ * In table mangle, whose chains come before those of filter: before DOCKER-USER and before any ACCEPT of Docker's, and
+ * out of reach of an engine that starts and of `iptables -F`.
  */
 function dropping(
   family: Family,
@@ -148,14 +148,14 @@ export function endpointPassageRules(
 }
 
 /**
- * Of a family that the network does not have, no address tells whose a packet is. So one container with a list closes it
- * for the network's bridge; the rule is that of all such containers.
+ * Rules for a family that the network does not have. Its packets have no address that names a container, so one
+ * container with `tsbridge.egress_allow` closes the family for the whole bridge. All such containers share the rule.
  */
 function closedFamily({ bridge }: NetworkSpec, family: Family, isClosed: boolean): PlacedRule[] {
   return isClosed ? egressDrops({ inInterface: bridge }, family, undefined) : [];
 }
 
-/** Rules of a port with a host side: those that guard it ({@link guardRules}), and the source of what the container sends. */
+/** Rules of a port with a host side: its guards ({@link guardRules}), and the source of what the container sends. */
 export function portPassageRules(
   network: NetworkSpec,
   endpoint: Passing,
@@ -227,8 +227,8 @@ function source({ bridge }: NetworkSpec, container: Cidr, target: Target): Place
 }
 
 /**
- * Who sees containers at their own addresses answers there, which Docker from 28 on drops in table raw, where no flow is
- * known. What is no answer still meets the rules of table filter.
+ * Who sees containers at their own addresses answers there, which Docker from 28 on drops in table raw, where no flow
+ * is known. What is no answer still meets the rules of table filter.
  */
 function answersFrom(from: Cidr, subnet: Cidr, bridge: InterfaceName): PlacedRule {
   const matches: Matches = {
@@ -274,8 +274,8 @@ function allowed(
 }
 
 /**
- * Drops what leaves the network, and what the host takes for its own, whichever addresses it has in the subnet. What stays
- * inside is let pass, and so are the messages by which IPv6 finds neighbours.
+ * Drops what leaves the network, and what is for the host itself, whichever of its addresses. Lets pass what stays
+ * inside, and the messages by which IPv6 finds neighbours.
  *
  * @param own undefined: the network does not have the family, so that nothing of it may leave
  */
@@ -294,5 +294,5 @@ function egressDrops(sent: Matches, family: Family, own: NetworkFamily | undefin
   ];
 }
 
-/** Where neighbours are asked for and answer. */
+/** Destinations of the messages by which IPv6 finds neighbours: link-local addresses, multicast and unicast. */
 const linkNetworks = ['ff02::/16', 'fe80::/10'].flatMap((text) => parseCidr(text) ?? []);

@@ -1,8 +1,9 @@
 /**
- * Which tracked connections the options of the passage would have refused: those that began while somebody's flush had left
- * the guards away. The guards let every established connection pass, so that these would stay.
+ * Tells which tracked connections `tsbridge.publish_from` and `tsbridge.egress_allow` would have refused. Such a
+ * connection began while the rules of these options were missing, e.g. because another program had flushed them. The
+ * rules let established connections pass, so without this it would go on.
  *
- * It decides as the rules of `passage.ts` do for the first packet of a connection.
+ * Decides as the rules of `passage.ts` do for the first packet of a connection.
  */
 import {
   type Cidr,
@@ -26,12 +27,15 @@ import { translatedFamily } from './published-port.js';
 export interface TrackedFlow {
   readonly family: Family;
   readonly protocol: number;
-  /** Of the first packet, as it came; ports are undefined for protocols without ports. */
+  /** Addresses and ports of the first packet, as it came; undefined for protocols without ports. */
   readonly source: IpAddress;
   readonly destination: IpAddress;
   readonly sourcePort: number | undefined;
   readonly destinationPort: number | undefined;
-  /** Of the answers as they begin: whoever was really reached, and to whom it answers. */
+  /**
+   * Addresses and port of the answers, before they are translated back: the source is whoever was really reached, the
+   * destination is whom it answers.
+   */
   readonly replySource: IpAddress;
   readonly replySourcePort: number | undefined;
   readonly replyDestination: IpAddress;
@@ -45,7 +49,10 @@ export interface PassingEndpoint {
   readonly opened: readonly OpenPort[];
 }
 
-/** With interfaces: it is allowed if the host reaches its source by one of them, which no tracked connection tells. */
+/**
+ * `unlessBy`: refused, unless the host reaches the source of the connection by one of these interfaces. A tracked
+ * connection does not tell its interface.
+ */
 export type Verdict = 'allowed' | 'refused' | { readonly unlessBy: readonly InterfaceName[] };
 
 /** Who may reach the ports of one container. */
@@ -54,29 +61,35 @@ interface Guard {
   readonly network: NetworkSpec;
 }
 
+/** What a container with `tsbridge.egress_allow` may open connections to. */
 interface Held {
   readonly allow: readonly Destination[];
   readonly subnet: Cidr;
 }
 
 export class RefusedFlows {
-  /** By protocol, address and port of the container. */
+  /** Guards of containers' ports, by protocol, address of the container and port: `6 10.5.0.2 80`. */
   readonly #ports = new Map<string, Guard>();
-  /** Ports of the host at which the proxy listens, by protocol, family and port. */
+  /** Guards of host ports at which the proxy listens, by protocol, family and port: `6 4 8080`. */
   readonly #proxied = new Map<string, { readonly hostIp: IpAddress; readonly guard: Guard }[]>();
-  /** By the container's address. */
+  /** Containers with `tsbridge.egress_allow`, by their addresses. */
   readonly #held = new Map<IpAddress, Held>();
 
   constructor(endpoints: Iterable<PassingEndpoint>) {
     for (const each of endpoints) this.#add(each);
   }
 
-  /** true: nobody has one of the options, so that nothing is refused. */
+  /** true: no endpoint has one of the options, so that nothing is refused. */
   get isEmpty(): boolean {
     return this.#ports.size + this.#proxied.size + this.#held.size === 0;
   }
 
-  /** @param isOwn whether an address is the host's */
+  /**
+   * Judges a connection by the address and port that it reached, by the container that began it, and by the proxy's
+   * port that it came to.
+   *
+   * @param isOwn whether an address is one of the host's own
+   */
   judge(flow: TrackedFlow, isOwn: (address: IpAddress) => boolean): Verdict {
     const { protocol, replySource, replySourcePort } = flow;
     const guard = this.#ports.get(`${protocol} ${replySource} ${replySourcePort}`);
@@ -87,7 +100,10 @@ export class RefusedFlows {
     return this.judgeClient(flow, isOwn);
   }
 
-  /** As {@link judge}, but only whether it may reach the proxy: also for sockets, of which nothing tells who began. */
+  /**
+   * As {@link judge}, but only for connections to the proxy. It also judges sockets of the host, which do not tell
+   * which side began the connection.
+   */
   judgeClient(flow: TrackedFlow, isOwn: (address: IpAddress) => boolean): Verdict {
     const { family, protocol, destination, destinationPort, replySource } = flow;
     if (replySource !== destination || !isOwn(destination)) return 'allowed';
@@ -119,7 +135,7 @@ export class RefusedFlows {
   }
 }
 
-/** The host itself and containers of the same network are always let in. */
+/** Judges by the source of the connection. The host itself and containers of the same network are always let in. */
 function judgeSource(
   { sources, network }: Guard,
   { family, source }: TrackedFlow,
@@ -136,9 +152,10 @@ function judgeSource(
 }
 
 const icmpv6 = 58;
-/** Where neighbours are asked for and answer. */
+/** Destinations of the messages by which IPv6 finds neighbours: link-local addresses, multicast and unicast. */
 const linkNetworks = ['ff02::/16', 'fe80::/10'].flatMap((text) => parseCidr(text) ?? []);
 
+/** Whether a container with `tsbridge.egress_allow` may open the connection. */
 function mayOpen(
   { allow, subnet }: Held,
   { protocol, destination, destinationPort }: TrackedFlow,

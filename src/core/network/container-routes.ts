@@ -1,6 +1,6 @@
 /**
- * Routes inside of a container. The engine adds those that it can when it has moved the interface there; routes with a
- * metric, and those that let nothing pass, are the driver's to add behind it.
+ * Routes inside of a container. After the engine has moved the interface into the container, it adds the routes that it
+ * can. It cannot add routes with a metric, nor routes that refuse packets: the driver adds these.
  */
 import {
   anyIpv4,
@@ -14,7 +14,7 @@ import {
 import type { EndpointSpec } from './endpoint.js';
 import type { ContainerGateway, ContainerRoute, NetworkSpec } from './network.js';
 
-/** The parts of a network or an endpoint that its containers' default routes are read from. */
+/** The options of a network or an endpoint from which default routes are made. */
 export interface GivenDefaultRoutes {
   readonly defaultRoute?: boolean;
   readonly gateways?: readonly ContainerGateway[];
@@ -47,7 +47,7 @@ function routesOf(endpoint: EndpointSpec, network: NetworkSpec): readonly Contai
 const hasFamily = (endpoint: EndpointSpec, { family }: Pick<Cidr, 'family'>): boolean =>
   (family === 4 ? endpoint.ipv4 : endpoint.ipv6) !== undefined;
 
-/** Whether an engine can add it: the protocol between us has neither a metric nor a kind. */
+/** Whether an engine can add the route: the protocol between engine and driver has no metric, and no type of route. */
 const isPlain = ({ metric, refusal }: ContainerRoute): boolean =>
   metric === undefined && refusal === undefined;
 
@@ -59,7 +59,7 @@ export function routesByEngine(
   return routesOf(endpoint, network).filter(isPlain);
 }
 
-/** The routes that the driver adds itself: to be found again, they have our protocol number. */
+/** The routes that the driver adds. They have our protocol number, so that the driver finds them again. */
 export function routesByDriver(
   endpoint: EndpointSpec,
   network: NetworkSpec,
@@ -105,14 +105,17 @@ function ofPools({ ipv4, ipv6 }: Pick<NetworkSpec, 'ipv4' | 'ipv6'>): ContainerG
   );
 }
 
-/** Of each family at most one default route has no metric ({@link gatewayClash}); that one is the engine's. */
+/** The default routes without a metric, which the engine adds: at most one in each family ({@link gatewayClash}). */
 export function defaultRoutesOf(endpoint: EndpointSpec, network: NetworkSpec): DefaultRoutes {
   const plain = gatewaysOf(endpoint, network).filter(({ metric }) => metric === undefined);
   const of = (family: 4 | 6) => plain.find(({ address }) => familyOf(address) === family)?.address;
   return { gateway: of(4), gatewayIpv6: of(6) };
 }
 
-/** Two default routes between which nothing decides: the kernel refuses the second one. */
+/**
+ * The first two default routes with the same family and metric; undefined: there are none. The kernel refuses the
+ * second one.
+ */
 export function gatewayClash(
   gateways: readonly ContainerGateway[],
 ): readonly [ContainerGateway, ContainerGateway] | undefined {
@@ -131,8 +134,8 @@ const metricOf = (family: 4 | 6, metric: number | undefined): number =>
   metric ?? (family === 4 ? 0 : 1024);
 
 /**
- * The steps from the routes with our protocol number to the desired ones. What nobody desires is left alone, as long as it is
- * not in the way: another tsbridge may run inside of the container.
+ * The steps that add the desired routes, and remove routes with our protocol number that are in their way. Other routes
+ * with our number are left alone, since another tsbridge may run inside of the container.
  */
 export function planContainerRoutes(
   desired: readonly ContainerRoute[],
@@ -159,7 +162,7 @@ function isSamePlace(one: ContainerRoute, other: ContainerRoute): boolean {
 
 function isAsWanted(wanted: ContainerRoute, observed: ObservedContainerRoute): boolean {
   if (wanted.refusal !== observed.refusal) return false;
-  // The kernel leads what is refused to no interface, or to the loopback interface.
+  // The kernel shows a route that refuses packets with no interface, or with `lo`.
   return wanted.refusal !== undefined || (wanted.via === observed.via && observed.isOwnLink);
 }
 

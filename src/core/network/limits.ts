@@ -11,7 +11,9 @@ export const burstBounds = { min: 32 * 1024, max: 64 * 1024 * 1024 } as const;
 /** A burst that is not given is what passes in this time: the kernel's timers may come no more often. */
 const burstMs = 10;
 const ethernetHeader = 14;
-/** Seconds in which a bucket has to fill, at most. The kernel keeps this time in 32 bits of 64 ns each, so up to 275 s. */
+/**
+ * Seconds in which a bucket has to fill, at most. The kernel keeps this time in 32 bits of 64 ns each, so up to 275 s.
+ */
 const longestFill = 60;
 
 export const directions = ['down', 'up'] as const;
@@ -46,8 +48,8 @@ export type GivenLimits = { readonly [Each in Direction]?: GivenLimit };
 /**
  * The limits of an endpoint.
  *
- * @param given from the most general place to the most particular one, which counts. A burst applies to the rates of its
- *   own place and of more general ones, never to a rate of a more particular place
+ * @param given from the most general place to the most particular one, which counts. A burst applies to the rates of
+ *   its own place and of more general ones, never to a rate of a more particular place
  * @param mtu of the network, in bytes
  */
 export function limitsOf(given: readonly GivenLimits[], mtu?: number): TrafficLimits {
@@ -95,13 +97,16 @@ export function mergeGiven(earlier: GivenLimits, later: GivenLimits): GivenLimit
   return merged;
 }
 
-/** One value that a place gives. */
+/** Names one value of limits: the rate or the burst of one direction. */
 export interface LimitField {
   readonly direction: Direction;
   readonly field: keyof GivenLimit;
 }
 
-/** Without these values, so that those of more general places apply again. A burst goes with the rate that it was given for. */
+/**
+ * The limits without these values, so that those of more general places apply again. A burst goes with the rate that it
+ * was given for.
+ */
 export function withoutGiven(given: GivenLimits, fields: readonly LimitField[]): GivenLimits {
   const left: { [Each in Direction]?: GivenLimit } = { ...given };
   for (const { direction, field } of fields) {

@@ -1,6 +1,6 @@
 /**
- * Addresses of containers for which the host answers neighbours on another interface (proxy NDP, RFC 4389 in its simplest
- * form): a router that takes the containers' subnet for its own link finds them so, without a route to it.
+ * Proxy NDP (RFC 4389 in its simplest form): on another interface, the host answers neighbour solicitations for
+ * addresses of containers. So a router that takes the containers' subnet for its own link reaches them without a route.
  */
 import type { IpAddress } from '../address.js';
 import type { EndpointSpec } from './endpoint.js';
@@ -14,7 +14,7 @@ export interface NeighbourProxy {
 }
 
 export interface ObservedProxy extends NeighbourProxy {
-  /** Whether it has the protocol number of our routes. Kernels before 5.0 keep no number. */
+  /** Whether the entry has the protocol number of our routes. Kernels before 5.0 keep no number. */
   readonly isOurs: boolean;
 }
 
@@ -23,7 +23,11 @@ export interface ProxyStep {
   readonly proxy: NeighbourProxy;
 }
 
-/** What the host answers for, from the endpoint's Join to its end. @param uplink undefined: there is no default route */
+/**
+ * The entries that the host has for an endpoint, from its Join to its end.
+ *
+ * @param uplink interface of the default route; undefined: there is none
+ */
 export function proxiesOf(
   endpoint: EndpointSpec,
   { ndpProxy }: NetworkSpec,
@@ -34,7 +38,7 @@ export function proxiesOf(
   return [{ address: endpoint.ipv6.address, device }];
 }
 
-/** Additions first. Entries of others are left alone. */
+/** The steps from the observed entries to the desired ones, additions first. Entries of others are left alone. */
 export function planProxies(
   desired: readonly NeighbourProxy[],
   observed: readonly ObservedProxy[],
@@ -51,7 +55,10 @@ export function planProxies(
   ];
 }
 
-/** What the kernel answers with: off by default, and after a pause of up to 0.8 s. */
+/**
+ * Kernel settings of an interface on which the host answers. Without `proxy_ndp` the kernel does not answer, and with
+ * the usual `proxy_delay` up to 0.8 s late.
+ */
 export function answeringSysctls(
   device: string,
 ): readonly { readonly path: SysctlPath; readonly value: '0' | '1' }[] {

@@ -37,16 +37,16 @@ export type SegmentKind = 'bridge' | 'unmanaged';
 export const bridgeKinds = ['managed', 'unmanaged'] as const;
 
 /**
- * `tsbridge.firewall`, for an unmanaged bridge. `lan`: a rule accepts what passes inside of the bridge; `none`: no rule.
- * Docker's rules would drop what other networks send out by the bridge, and so cut them off from the LAN.
+ * `tsbridge.firewall`, for an unmanaged bridge. `lan`: a rule accepts what passes inside of the bridge; `none`: no
+ * rule. Docker's rules would drop what other networks send out by the bridge, and so cut them off from the LAN.
  */
 export const lanFirewalls = ['lan', 'none'] as const;
 export type LanFirewall = (typeof lanFirewalls)[number];
 
 /**
- * `tsbridge.announce`: what a routing daemon of the host may tell other hosts of a network. `subnet`: the bridge's address
- * brings a connected route; `addresses`: each container has a route of its own beside; `none`: the bridge's address is a
- * host address, and the route to the subnet is not a connected one.
+ * `tsbridge.announce`: what a routing daemon of the host may tell other hosts of a network. `subnet`: the bridge's
+ * address brings a connected route; `addresses`: each container has a route of its own beside; `none`: the bridge's
+ * address is a host address, and the route to the subnet is not a connected one.
  */
 export const announcements = ['subnet', 'addresses', 'none'] as const;
 export type Announcement = (typeof announcements)[number];
@@ -62,13 +62,16 @@ export interface ContainerRoute {
   readonly destination: Cidr;
   /** The next hop; absent: the destination is on the link. */
   readonly via?: IpAddress;
-  /** Of several routes to a destination the least counts; absent: 0, and for IPv6 the kernel's 1024. */
+  /** Of several routes to a destination the one with the smallest metric is used; absent: 0 for IPv4, 1024 for IPv6. */
   readonly metric?: number;
-  /** What becomes of packets in place of being sent; absent: they are sent. */
+  /** How the route refuses packets; absent: it sends them. */
   readonly refusal?: RouteRefusal;
 }
 
-/** `blackhole` drops without a word, the others answer that there is no way, or none that is allowed. */
+/**
+ * `blackhole` drops packets without an answer. `unreachable` answers that there is no way, `prohibit` that the way is
+ * not allowed.
+ */
 export const routeRefusals = ['blackhole', 'unreachable', 'prohibit'] as const;
 export type RouteRefusal = (typeof routeRefusals)[number];
 
@@ -79,7 +82,7 @@ export interface ContainerGateway {
   readonly metric?: number;
 }
 
-/** `tsbridge.ndp_proxy`: the interface, or the one of the host's default route. */
+/** `tsbridge.ndp_proxy`: an interface; `uplink`: the one of the host's IPv6 default route. */
 export type NdpProxy = InterfaceName | 'uplink';
 
 /** Who may reach containers at their own addresses: a prefix, or what comes in by an interface of the host. */
@@ -126,7 +129,10 @@ export interface NetworkSpec extends Families {
   /** The families whose rules are written. */
   readonly ruleFamilies: readonly Family[];
   readonly portRules: PortRules;
-  /** Nothing passes inside of the bridge from one container to another, unless an endpoint says otherwise; absent: false. */
+  /**
+   * Nothing passes inside of the bridge from one container to another, unless an endpoint says otherwise; absent:
+   * false.
+   */
   readonly portIsolation?: boolean;
   /** Limits of each container, unless its endpoint has others; absent: none are given. */
   readonly limits?: GivenLimits;
@@ -136,15 +142,22 @@ export interface NetworkSpec extends Families {
   readonly containerRoutes?: readonly ContainerRoute[];
   /** Whether containers get a default route, unless their endpoints say otherwise; absent: they do. */
   readonly defaultRoute?: boolean;
-  /** Next hops of containers' default routes, unless their endpoints have others; absent: the gateway that IPAM chose. */
+  /**
+   * Next hops of containers' default routes, unless their endpoints have others; absent: the gateway that IPAM chose.
+   */
   readonly gateways?: readonly ContainerGateway[];
-  /** Metric of containers' default routes that have none of their own, unless their endpoints have another; absent: none. */
+  /**
+   * Metric of containers' default routes that have none of their own, unless their endpoints have another; absent:
+   * none.
+   */
   readonly routeMetric?: number;
   /** Who may reach containers at their own addresses, at every port; absent: whom Docker's rules let pass. */
   readonly acceptFrom?: readonly AcceptedSource[];
   /** What a routing daemon of the host may tell others; absent: the subnet. */
   readonly announce?: Announcement;
-  /** Where the host answers neighbours for containers' IPv6 addresses; absent: nowhere. */
+  /**
+   * The interface on which the host answers neighbour solicitations for containers' IPv6 addresses; absent: on none.
+   */
   readonly ndpProxy?: NdpProxy;
   /** What may pass, and with which source address; absent: as Docker's rules say. */
   readonly passage?: Passage;

@@ -25,7 +25,7 @@ import { type InterfaceName, parseInterfaceName } from '../names.js';
  */
 export type EgressIp = 'none' | 'published' | { readonly [Each in Family]?: IpAddress };
 
-/** An address with which a network or a container, by its name, is to leave the host. */
+/** A source address that a network or a container, by its name (`object`), has by `tsbridge.egress_ip`. */
 export interface EgressAddress {
   readonly object: string;
   readonly address: IpAddress;
@@ -120,7 +120,7 @@ export function parsePublishFrom(text: string): Parsed<PublishFrom> {
   return { value: sources };
 }
 
-/** What {@link parsePublishFrom} has read, a word each; `loopback` if the host alone is in it. */
+/** The sources as words of the option `tsbridge.publish_from`; `loopback`: only the host itself. */
 export function publishFromWords(sources: readonly Source[]): string[] {
   if (sources.length === 0) return ['loopback'];
   return sources.map((each) =>

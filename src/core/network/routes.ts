@@ -1,6 +1,7 @@
 /**
- * Routes of the host that networks and endpoints ask for. All of them carry one protocol number, by which they are found
- * again: what the host has with that number and nobody asks for is removed, and routes of others are never touched.
+ * Routes of the host that networks and endpoints ask for. All of them carry one protocol number, by which they are
+ * found again: what the host has with that number and nobody asks for is removed, and routes of others are never
+ * touched.
  */
 import { type Cidr, cidrText, hostCidr, type IpAddress, sameCidr } from '../address.js';
 import type { InterfaceName } from '../names.js';
@@ -37,9 +38,9 @@ export type OtherRouteType = (typeof otherRouteTypes)[number];
 /** A route with our protocol number as the kernel shows it. */
 export interface ObservedHostRoute extends Omit<HostRoute, 'device'> {
   readonly device: string | undefined;
-  /** Absent: unicast. We make no other one. */
+  /** Absent: unicast. The driver makes no routes of other types. */
   readonly type?: OtherRouteType;
-  /** Absent: the one that the kernel takes if none is given, as for all of ours. */
+  /** Absent: the metric that the kernel gives a route without one, as all routes of the driver have it. */
   readonly metric?: number;
 }
 
@@ -105,7 +106,7 @@ export function planRoutes(
   ];
 }
 
-/** Without those that are one route of the kernel: of these, the one that says most of it. */
+/** The routes, with one in place of those that the kernel can have only as one: the one that says most. */
 function unique(routes: readonly HostRoute[]): HostRoute[] {
   const byHop = new Map<string, HostRoute[]>();
   for (const route of routes) {
@@ -121,7 +122,7 @@ function unique(routes: readonly HostRoute[]): HostRoute[] {
   return [...byHop.values()].flat();
 }
 
-/** Whether the kernel may have one route for both: what one of them leaves open, the other one can say. */
+/** Whether one route of the kernel can be both: what one of them leaves open, the other may say. */
 export function canBeOne(one: HostRoute, other: HostRoute): boolean {
   const agree = (a: string | undefined, b: string | undefined) =>
     a === undefined || b === undefined || a === b;

@@ -1,4 +1,6 @@
-/** Options of routes inside of a container: a network (for each of its containers) and an endpoint have the same ones. */
+/**
+ * Options of routes inside of a container: a network (for each of its containers) and an endpoint have the same ones.
+ */
 import { type Cidr, cidrText, contains, familyOf, parseIp } from '../address.js';
 import { containerRouteText, type GivenDefaultRoutes } from '../network/container-routes.js';
 import type {
@@ -26,7 +28,7 @@ export interface GivenContainerRoutes extends GivenDefaultRoutes {
   readonly containerRoutes?: readonly ContainerRoute[];
 }
 
-/** @param network a next hop has to be in one of its subnets; of an internal one nothing leads on */
+/** @param network next hops have to be in one of its subnets; an internal one has no default routes */
 export function readContainerRoutes(
   options: OptionMap,
   network: Families & { readonly internal: boolean },
@@ -60,6 +62,7 @@ export function readContainerRoutes(
   return given;
 }
 
+/** Adds a problem for each option about default routes that cannot have an effect. */
 function refuseContradictions(
   { defaultRoute, gateways, routeMetric }: GivenContainerRoutes,
   internal: boolean,
@@ -82,7 +85,7 @@ function refuseContradictions(
   }
 }
 
-/** A problem for two default routes of which the kernel would take one only. */
+/** Adds a problem for two default routes with the same metric: the kernel takes only one of them. */
 export function refuseGatewayClash(
   clash: readonly [ContainerGateway, ContainerGateway] | undefined,
   problems: Problems,

@@ -75,7 +75,7 @@ interface HostRoutedNetwork {
   };
 }
 
-/** Adds a problem for each option that makes routes of the host, or answers there, and cannot go with the network. */
+/** Adds a problem for each option about routes of the host, or about proxy NDP, that cannot go with the network. */
 export function refuseHostRoutes(
   { families, internal, labels }: HostRoutedNetwork,
   problems: Problems,
@@ -101,7 +101,7 @@ export function refuseHostRoutes(
   }
 }
 
-/** Routes of the network's own subnet, or twice to one destination. */
+/** Adds a problem for routes to the network's own subnet, and for two routes to one destination. */
 function refuseRemoteRoutes(
   routes: readonly RemoteRoute[],
   families: Families,

@@ -29,7 +29,7 @@ const byDirection = {
   up: { rate: limitOptions.rateUp, burst: limitOptions.burstUp },
 } as const;
 
-/** Which value each of the options gives. */
+/** The value that each option gives, by the name of the option. */
 export const limitFields: Readonly<Record<string, LimitField>> = {
   [limitOptions.rateDown]: { direction: 'down', field: 'rate' },
   [limitOptions.rateUp]: { direction: 'up', field: 'rate' },

@@ -261,8 +261,8 @@ function buildSpec(
 }
 
 /**
- * Only ports are added to an unmanaged bridge: no setting of the host's changes for it, and daemon-wide defaults that are
- * about Docker's rules do not count.
+ * Only ports are added to an unmanaged bridge: no setting of the host's changes for it, and daemon-wide defaults that
+ * are about Docker's rules do not count.
  */
 function onUnmanaged(spec: NetworkSpec, { lanFirewall }: NetworkLabels): NetworkSpec {
   return {

@@ -1,21 +1,22 @@
 /**
- * What an administrator adds to FRR's configuration, once, so that other hosts learn the networks of this one. FRR and
- * its files stay the administrator's: this is text, and nothing of tsbridge reads or writes it.
+ * The text that an administrator adds to FRR's configuration, once, so that other hosts learn the networks of this one.
+ * tsbridge prints it and never writes FRR's files, which are the administrator's; `tsbridge doctor` reads them.
  *
- * A network's subnet is a connected route, which FRR takes for one while the bridge has a carrier: from its first
- * container to its last. `redistribute connected` announces it then without any further change. FRR knows no protocol numbers of the kernel beyond its
- * own and calls a route with ours (201) `kernel`, as it does everybody's: prefix lists keep all others back.
+ * FRR sees a network's subnet as a connected route while the bridge has a carrier: from its first container to its
+ * last. So `redistribute connected` announces a new network without any further change. FRR calls a route with our
+ * protocol number (201) `kernel`, as any number that it does not know: prefix lists keep the routes of other programs
+ * back.
  */
 import { type Cidr, cidrText, type Family } from '../address.js';
 import { type BgpRequest, type FrrRequest, longestSubnet, type OspfRequest } from './request.js';
 
-/** Names of the route maps by what they let through; the prefix lists of a family have the same names. */
+/** Names of the route maps, by what these let pass. The prefix lists of a route map have its name. */
 export const subnetsMap = 'TSBRIDGE-SUBNETS';
 export const addressesMap = 'TSBRIDGE-ADDRESSES';
 const inMap = 'TSBRIDGE-IN';
 const outMap = 'TSBRIDGE-OUT';
 
-/** Bits of an address. */
+/** How many bits an address has. */
 const bits: Readonly<Record<Family, number>> = { 4: 32, 6: 128 };
 const word: Readonly<Record<Family, 'ip' | 'ipv6'>> = { 4: 'ip', 6: 'ipv6' };
 
@@ -63,16 +64,20 @@ function prefixLists({ pools, hostRoutes }: FrrRequest): string[] {
   ];
 }
 
-/** Ranges behind containers come after up to 200 pools in one list. */
+/** Added to the sequence numbers of --host-routes: in their list up to 200 pools stand before them. */
 const behind = 1_000;
 
+/** Lines with sequence numbers 5, 10, 15, …, as FRR itself numbers them. */
 const numbered = (cidrs: readonly Cidr[], line: (cidr: Cidr, seq: number) => string) =>
   cidrs.map((cidr, index) => line(cidr, (index + 1) * 5));
 
 const listLine = (cidr: Cidr, name: string, seq: number) =>
   `${word[cidr.family]} prefix-list ${name} seq ${seq} permit ${cidrText(cidr)}`;
 
-/** One map for both families: a route of the other family does not fit its `match`, and goes on to the next entry. */
+/**
+ * One route map for both families, with an entry for each: a route of the other family does not fit the entry's
+ * `match`, and goes on to the next entry.
+ */
 function routeMaps(request: FrrRequest): string[] {
   const map = (name: string, cidrs: readonly Cidr[]) =>
     familiesOf(cidrs).flatMap((family, index) => [
@@ -90,7 +95,7 @@ function routeMaps(request: FrrRequest): string[] {
 const familiesOf = (cidrs: readonly Cidr[]): Family[] =>
   ([4, 6] as const).filter((family) => cidrs.some((cidr) => cidr.family === family));
 
-/** Connected: a bridge's own address. Kernel: routes with the number 201, among those of others. */
+/** `connected`: the subnets of bridges. `kernel`: routes that other programs than FRR made, among them ours. */
 const redistributed = [
   `redistribute connected route-map ${subnetsMap}`,
   `redistribute kernel route-map ${addressesMap}`,

@@ -1,4 +1,7 @@
-/** What `tsbridge frr-config` was asked for: words of a command line → validated values, or everything that is wrong. */
+/**
+ * Reads the words of a command line `tsbridge frr-config` as validated values, or tells everything that is wrong with
+ * them.
+ */
 import {
   type Cidr,
   cidrText,
@@ -56,17 +59,22 @@ export interface HostAddress {
   readonly cidr: Cidr;
 }
 
-/** Nobody's: AS_TRANS (RFC 6793), and the last number of 16 and of 32 bits (RFC 7300). */
+/**
+ * Numbers that no autonomous system may have: AS_TRANS (RFC 6793), and the last number of 16 and of 32 bits (RFC 7300).
+ */
 const reservedAs: ReadonlySet<number> = new Set([23_456, 65_535, 4_294_967_295]);
 
-/** Longer prefixes of a pool are no subnet of a network: they are addresses. */
+/**
+ * Bits of the longest prefix that a subnet of a network has. A longer prefix within a pool is an address of a
+ * container.
+ */
 export const longestSubnet = { 4: 30, 6: 126 } as const;
 
-/** FRR splits its lines at spaces, and gives a meaning to `!`, `#`, `|` and `?`. */
+/** Names that FRR reads as they are: it splits its lines at spaces, and gives a meaning to `!`, `#`, `|` and `?`. */
 const plainName = /^[A-Za-z0-9._@-]+$/;
 
 /**
- * @param addresses of the host, to see whether a pool covers one that is not for announcing
+ * @param addresses of this host: an address on an interface to other routers must not be in a pool
  * @returns the request, or a sentence for each thing that is wrong
  */
 export function readFrrRequest(

@@ -6,7 +6,7 @@ import type { Family } from '../address.js';
 import { type Rule, type Table, tables } from './rule.js';
 
 export class KnownHandles {
-  /** By table: the kernel's generation in which it was first seen as the table that it is. */
+  /** By table (`4 filter`): the kernel's generation in which the present table of this name was first seen. */
   readonly #since = new Map<string, number>();
   /** Handles by table (`4 filter`), chain and text of the rule, the topmost copy first. */
   readonly #tables = new Map<string, Map<string, Map<string, readonly number[]>>>();
@@ -32,16 +32,17 @@ export class KnownHandles {
   }
 
   /**
-   * Call it when the table turns out to be another one of that name.
+   * Call it when the table is found to have been deleted and made anew.
    *
-   * @param generation the kernel's, in which it was so: reports of earlier ones may be about the table before it
+   * @param generation of the kernel, in which the new table was there: reports of earlier generations may be about the
+   *   old one
    */
   forgetBefore(family: Family, table: Table, generation: number): void {
     this.forget(family, table);
     this.#since.set(`${family} ${table}`, generation);
   }
 
-  /** Whether a rule's handle that was reported of this generation may be one of an earlier table of that name. */
+  /** Whether a handle that was reported in this generation may be of an earlier table of the same name. */
   isOutdated({ family, table }: Rule, generation: number): boolean {
     return generation < (this.#since.get(`${family} ${table}`) ?? generation);
   }

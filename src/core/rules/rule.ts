@@ -26,8 +26,8 @@ export const dockerChains = [
 ] as const;
 export type DockerChain = (typeof dockerChains)[number];
 /**
- * Chains of tsbridge's own, for options that Docker does not have. They are there only while a network, an endpoint or a
- * port has rules in them, and every rule in them is the driver's.
+ * Chains of tsbridge's own, for options that Docker does not have. They are there only while a network, an endpoint or
+ * a port has rules in them, and every rule in them is the driver's.
  */
 export const ownedChains = [
   'TSBRIDGE-SOURCE',

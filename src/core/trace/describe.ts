@@ -66,8 +66,8 @@ export function addressesIn(text: string): IpAddress[] {
 }
 
 /**
- * Adds a `return` step wherever the packet came back from a chain. The kernel reports no end of a chain in which no rule
- * decided; that it was left shows in the next step, which is of another chain.
+ * Adds a `return` step wherever the packet came back from a chain. The kernel reports no end of a chain in which no
+ * rule decided; that it was left shows in the next step, which is of another chain.
  */
 export function withReturns(steps: readonly RuleStep[]): RuleStep[] {
   const entered: string[] = [];
@@ -125,7 +125,10 @@ export function protocolWord(protocol: number): string {
   return protocolNames.get(protocol) ?? String(protocol);
 }
 
-/** A key for the flow of a packet, which {@link answeredKey} of its answer equals. Take the headers after all translation. */
+/**
+ * A key for the flow of a packet, which {@link answeredKey} of its answer equals. Take the headers after all
+ * translation.
+ */
 export function flowKey({
   protocol,
   source,
@@ -136,7 +139,9 @@ export function flowKey({
   return `${protocol} ${source} ${sourcePort} ${destination} ${destinationPort}`;
 }
 
-/** The {@link flowKey} of the packet that this one answers. Take the headers as the answer came, before any translation. */
+/**
+ * The {@link flowKey} of the packet that this one answers. Take the headers as the answer came, before any translation.
+ */
 export function answeredKey(headers: PacketHeaders): string {
   const { source, destination, sourcePort, destinationPort } = headers;
   return flowKey({

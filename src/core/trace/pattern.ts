@@ -1,4 +1,6 @@
-/** Which packets are traced: conditions that rules can ask where a packet comes into the kernel, before it is routed. */
+/**
+ * Which packets are traced: conditions that rules can ask where a packet comes into the kernel, before it is routed.
+ */
 import type { Cidr, Family } from '../address.js';
 import { ipProtocols } from '../explain/packet.js';
 
@@ -102,8 +104,9 @@ export function protocolPatterns(protocol: number): PacketFilter {
 }
 
 /**
- * The same filter in fewer patterns: those that differ in their ports only are one, whose rule looks the port up in a set.
- * The kernel asks each rule of every packet of the host; a container with many published ports has a pattern for each.
+ * The same filter in fewer patterns: those that differ in their ports only are one, whose rule looks the port up in a
+ * set. The kernel asks each rule of every packet of the host; a container with many published ports has a pattern for
+ * each.
  *
  * @param filter of patterns that are {@link ordered}
  */

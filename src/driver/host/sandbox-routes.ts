@@ -5,9 +5,9 @@ import type {
   ObservedContainerRoute,
 } from '../../core/network/container-routes.js';
 
-/** Routes of the main table of a sandbox. Those of others are neither read nor changed. */
+/** Routes with our protocol number in the main table of a sandbox. Other routes are neither read nor changed. */
 export interface SandboxRoutes {
-  /** Why this daemon cannot enter sandboxes, and what to do; undefined: nothing speaks against it. */
+  /** Why this daemon cannot enter sandboxes, and what to do about it; undefined: it can. */
   obstacle(): string | undefined;
   /**
    * The routes with our protocol number.
@@ -20,6 +20,11 @@ export interface SandboxRoutes {
     sandbox: string,
     host: InterfaceName,
   ): Promise<readonly ObservedContainerRoute[] | undefined>;
-  /** @throws {DriverError} `route-exists` if there is another route to the destination with that metric; else `route-failed` */
+  /**
+   * Does nothing if the veth's end is not in the sandbox, or not up.
+   *
+   * @throws {DriverError} `route-exists` if there is another route to the destination with that metric; else
+   *   `route-failed`
+   */
   apply(sandbox: string, host: InterfaceName, steps: readonly ContainerRouteStep[]): Promise<void>;
 }

@@ -1,11 +1,13 @@
-/** Keeps the routes inside of containers that the driver has added. */
+/** Keeps the routes that the driver has added inside of containers. */
 import type { World } from '../world.js';
 import type { Concern, Occasion } from './concern.js';
 import type { Signs } from './signs.js';
 
 type RoutedWorld = Pick<World, 'containerRoutes' | 'registry'>;
 
-/** The kernel tells nobody outside of a container of what becomes of its routes. */
+/**
+ * Milliseconds between two comparisons: outside of a container, the kernel does not tell what becomes of its routes.
+ */
 const pollMs = 60_000;
 
 export class ContainerRouteConcern implements Concern {
@@ -24,7 +26,7 @@ export class ContainerRouteConcern implements Concern {
 
   repair(occasion: Occasion, { links }: Signs): Promise<string[]> {
     const { containerRoutes, registry } = this.world;
-    // A poll tells of no link, and is about all of them.
+    // A comparison by {@link poll} names no link: the repair that follows is about all endpoints.
     const touched =
       links === 'any' || links.size === 0 || occasion === 'start' || occasion === 'request'
         ? registry.endpoints()

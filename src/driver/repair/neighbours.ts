@@ -1,11 +1,14 @@
-/** Keeps the host's answers for containers' addresses on other interfaces. */
+/** Keeps the entries by which the host answers neighbour solicitations for containers (`tsbridge.ndp_proxy`). */
 import { messageOf } from '../../core/errors.js';
 import type { World } from '../world.js';
 import type { Concern, Occasion } from './concern.js';
 
 type AnsweringWorld = Pick<World, 'neighbourProxies' | 'log'>;
 
-/** The kernel tells of an interface that goes, with which its entries go, but not of a single entry. */
+/**
+ * Milliseconds between two comparisons: the kernel tells when an interface goes, and its entries with it, but not when
+ * a single entry goes.
+ */
 const pollMs = 60_000;
 
 export class NeighbourConcern implements Concern {
@@ -22,7 +25,10 @@ export class NeighbourConcern implements Concern {
     return this.world.neighbourProxies.repair(true);
   }
 
-  /** After a boot the interface may come up later than the daemon: what fails then is done by a repair. */
+  /**
+   * A failure at the start of the daemon is `too-early`, so that a later repair tries again: after a boot, the
+   * interface may come up later than the daemon.
+   */
   async repair(occasion: Occasion): Promise<string[] | 'too-early'> {
     if (occasion !== 'start') return this.world.neighbourProxies.repair(false);
     try {

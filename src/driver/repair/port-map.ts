@@ -12,7 +12,7 @@ import type { Concern, Occasion } from './concern.js';
 import { repairRulesRunning } from './rules.js';
 import type { Signs } from './signs.js';
 
-/** What a repair would do to the tables, a line each. */
+/** What a repair would do to the tables of both families, a line each. */
 export async function mapDifferences({
   mappedPorts,
 }: Pick<World, 'mappedPorts'>): Promise<string[]> {
@@ -43,7 +43,8 @@ export class PortMapConcern implements Concern {
     }
     for (const family of [4, 6] as const) {
       if (!families.has(family)) continue;
-      // Without a look at the guards, none of their ports is added: the table may be deleted right now.
+      // The guards were not looked at, so no guarded port is added: if somebody deletes the table right now, the guards
+      // may be gone, too.
       const scope = needsGuards ? 'everything' : 'unguarded';
       const done = await this.world.mappedPorts.repair(family, scope);
       lines.push(...done.lines);
@@ -53,8 +54,8 @@ export class PortMapConcern implements Concern {
   }
 
   /**
-   * Whether elements may come back that lead to ports with guards (`tsbridge.publish_from`), which are rules: if both are
-   * gone and the elements were there first, they would let everybody in.
+   * Whether elements may come back that lead to ports with guards (`tsbridge.publish_from`), which are rules: if both
+   * are gone and the elements were there first, they would let everybody in.
    */
   async #needsGuards(families: ReadonlySet<Family>): Promise<boolean> {
     const { mappedPorts, registry } = this.world;

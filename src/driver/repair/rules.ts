@@ -39,8 +39,8 @@ export function haveOtherSettings({ registry, rules }: Pick<World, 'registry' | 
 }
 
 /**
- * Whether all rules of table mangle are there, among them those that guard ports; false also if that cannot be found out.
- * Changes nothing.
+ * Whether all rules of table mangle are there, among them those that guard ports. Also false if that cannot be found
+ * out. Changes nothing.
  */
 export async function haveGuards({ rules }: Pick<World, 'rules'>): Promise<boolean> {
   try {
@@ -62,7 +62,10 @@ async function followUp(world: World, changes: readonly RuleChange[]): Promise<v
   }
 }
 
-/** Ends connections that began while the rules were gone, and that options of the passage would have refused. */
+/**
+ * Ends connections that began while rules were missing, and that `tsbridge.publish_from` or `tsbridge.egress_allow`
+ * would have refused.
+ */
 async function endRefused({
   registry,
   refusedConnections,
@@ -80,7 +83,7 @@ async function endRefused({
   if (connections > 0) log.warn({ connections }, 'ended connections that rules would have refused');
 }
 
-/** UDP flows that began while the rules were gone lead to the proxy's sockets: they are forgotten. */
+/** Has the kernel forget UDP flows that began while rules were missing, and that lead to the proxy's sockets. */
 async function forgetStrays(
   world: Pick<World, 'registry' | 'strayFlows'>,
   changes: readonly RuleChange[],
@@ -92,7 +95,10 @@ async function forgetStrays(
   await world.strayFlows.forget(published);
 }
 
-/** Whether a rule was missing that keeps others from ports, or the way to it: all of these are in table mangle. */
+/**
+ * Whether the change writes a rule of table mangle that was missing: those that guard ports, and the jumps to them, are
+ * all there. (So are the CHECKSUM rules of SCTP ports, which count, too.)
+ */
 function isGuard(change: RuleChange): boolean {
   return change.op !== 'delete' && 'rule' in change && change.rule.table === 'mangle';
 }
@@ -189,7 +195,8 @@ export class RuleConcern implements Concern {
     const isHeldBack = world.registry.endpoints().some((state) => state.heldBack === true);
     const repaired = isHeldBack ? ([4, 6] as const) : families;
     const done = await repairRulesRunning(world, occasion !== 'busy', [...repaired]);
-    // At a start, the process that holds ports is told of the others just now; a repair of everything follows it.
+    // A start opens the ports that are not held back at this moment; a repair of everything follows it, and opens the
+    // others here.
     if (isHeldBack && done !== 'too-early' && occasion !== 'start') await openHeldBack(world);
     return done;
   }

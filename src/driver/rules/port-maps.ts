@@ -1,9 +1,9 @@
 /**
- * The tables of networks with `tsbridge.port_rules=map`: made with the first such network of a family, taken away with
- * the last, and in between changed by elements. A call writes its own elements without reading anything; when the
- * kernel refuses that, the table is not as it was left, and all of it is compared. Whoever has deleted the table may have
- * deleted the rules that guard ports as well (`tsbridge.publish_from`): then a call leaves others' guarded ports to the
- * repair, which has their guards first.
+ * The tables of networks with `tsbridge.port_rules=map`: made with the first such network of a family, removed with the
+ * last one, and in between changed by elements. A call writes its own elements without reading anything. If the kernel
+ * refuses that, the table is not as the daemon left it, and all of it is compared. Whoever has deleted the table may
+ * have deleted the rules that guard ports, too (`tsbridge.publish_from`): then a call does not add guarded ports of
+ * others. The repair adds them, once it has written their guards.
  */
 import type { Family } from '../../core/address.js';
 import { DriverError, messageOf } from '../../core/errors.js';
@@ -28,7 +28,7 @@ import { hostPortsOf, portsToWrite, type Registry } from '../state/registry.js';
 
 const families: readonly Family[] = [4, 6];
 
-/** Elements of guarded ports that may be written: all of them, or those of one call, whose guards are there. */
+/** Which elements of guarded ports may be added: all, or only those of one call, whose guards are there. */
 type Guarded = 'all' | readonly Element[];
 
 export class PortMaps implements MappedPorts {
@@ -68,8 +68,8 @@ export class PortMaps implements MappedPorts {
   }
 
   /**
-   * Called when the network's rules are there. Also a network without the option has elements: its containers are spared, as
-   * chain DOCKER spares them.
+   * Called when the network's rules are there. Also a network without the option has elements: its containers are
+   * spared, as chain DOCKER spares them.
    */
   async addNetwork(network: NetworkSpec): Promise<void> {
     for (const family of this.#families()) {
@@ -118,7 +118,7 @@ export class PortMaps implements MappedPorts {
     return this.#after(family, () => this.#compare(family, guarded, scope === 'nothing'));
   }
 
-  /** The listener is told when a call has found the table changed, and may have left a part of it to a repair. */
+  /** @param listener called when a call has found the table changed by others: a repair may have to add the rest */
   onRefusal(listener: () => void): void {
     this.#refused = listener;
   }
@@ -130,8 +130,9 @@ export class PortMaps implements MappedPorts {
   }
 
   /**
-   * Takes away the table that a daemon with other settings has left: without rules nobody looks after it, and its elements
-   * would go on leading to containers. One that is not exactly as we make it may be another program's, and is only told.
+   * Removes the table that a daemon with other settings has left: without rules nobody keeps it right, and its elements
+   * would still lead to containers. A table that is not exactly as we make it may be another program's: it stays, and a
+   * message tells of it.
    */
   async #takeAway(family: Family, scope: MapScope): Promise<MapRepair> {
     // A kernel without nf_tables has no table.
@@ -193,7 +194,7 @@ export class PortMaps implements MappedPorts {
     });
   }
 
-  /** For a call that writes no port. */
+  /** Compares the table when its turn comes, for a call that writes no port: guarded ports are not added. */
   #inTurn(family: Family): Promise<MapRepair> {
     return this.#after(family, () => this.#compare(family, []));
   }
@@ -210,7 +211,8 @@ export class PortMaps implements MappedPorts {
   /**
    * Makes the table what it should be.
    *
-   * @param guarded other elements of guarded ports are not added; those that are there stay
+   * @param guarded elements of guarded ports that may be added; others are not added, and stay if they are there
+   *   already
    */
   async #compare(family: Family, guarded: Guarded, dryRun = false): Promise<MapRepair> {
     const isWanted = this.#isWanted(family);
@@ -243,8 +245,10 @@ export class PortMaps implements MappedPorts {
   }
 
   /**
-   * @param underway is filled with elements that a call is about to write itself, which a repair must not report as missing
-   * @param mayAdd whether an element of a guarded port, by its text, is among them
+   * The elements that should be in the table.
+   *
+   * @param underway gets the elements that a call is about to write itself: a repair must not report them as missing
+   * @param mayAdd whether an element of a guarded port, by its text, belongs to them
    */
   async #wanted(
     family: Family,

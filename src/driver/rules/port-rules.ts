@@ -65,7 +65,10 @@ export class PortRules {
   }
 }
 
-/** The host ports of the engine, and those of each publication: no rule for a range is about ports of two lists. */
+/**
+ * Lists of host ports: the engine's, and one for each publication. A rule for a range of ports is always about ports of
+ * one list.
+ */
 export function portLists({
   bindings,
   added = [],

@@ -1,6 +1,6 @@
 /**
- * Adds the routes inside of containers that their engine cannot add: behind it, since they need the interface that it moves
- * there. Each sandbox has one change at a time.
+ * Adds the routes inside of containers that an engine cannot add. They need the interface, so the driver adds them
+ * after the engine has moved it into the container. In each sandbox, one change is made at a time.
  */
 import { setTimeout } from 'node:timers/promises';
 import { background } from '../../background.js';
@@ -20,7 +20,7 @@ import type { Log } from '../host.js';
 import { KeyedLocks } from './locks.js';
 import type { EndpointState, Registry } from './registry.js';
 
-/** How long the engine is given to bring the interface up, after the answer to its Join. */
+/** How long (5 s) the driver waits, after its answer to Join, for the engine to bring the interface up. */
 const patience = { attempts: 500, pauseMs: 10 } as const;
 
 export class ContainerRoutes {
@@ -57,7 +57,10 @@ export class ContainerRoutes {
     );
   }
 
-  /** Adds them as soon as the engine has brought the interface up. The engine does so after the call that begins this. */
+  /**
+   * Adds the routes of an endpoint as soon as the engine has brought the interface up. The engine does that only after
+   * Join was answered, so Join calls this and does not wait for it.
+   */
   addSoon(state: EndpointState): void {
     if (wantedOf(state).length === 0) return;
     background(this.log, 'adding routes inside of a container', () => this.#whenUp(state));
@@ -98,8 +101,8 @@ export class ContainerRoutes {
   }
 
   /**
-   * Removes what would stay in a container that leaves the network and goes on, except what another endpoint of it asks for.
-   * The other routes go with the interface.
+   * Removes the routes that outlive the interface (`blackhole` and its like), when a container leaves the network and
+   * goes on running. Routes that another endpoint of the container asks for stay. All others go with the interface.
    */
   async removeOf(state: EndpointState): Promise<void> {
     const { sandboxKey } = state.record;
@@ -113,7 +116,8 @@ export class ContainerRoutes {
       const steps = surviving
         .filter((route) => !others.includes(containerRouteText(route)))
         .map((route) => ({ kind: 'remove', route }) as const);
-      // A container that ends takes its routes along, and one that goes on can do with them: no failure of the call.
+      // A failure does not fail the call: the routes go with a container that ends, and one that goes on can live with
+      // them.
       await this.routes.apply(sandboxKey, state.spec.veth.host, steps).catch((error) => {
         this.log.warn(
           { endpoint: shortId(state.spec.id), error },
@@ -123,7 +127,10 @@ export class ContainerRoutes {
     });
   }
 
-  /** undefined: the interface is not there yet, or not any more. */
+  /**
+   * Adds the missing routes of an endpoint, and answers with a line for each step. undefined: the interface is not
+   * there yet, or not any more.
+   */
   async #ensure(state: EndpointState, dryRun: boolean): Promise<string[] | undefined> {
     const { sandboxKey } = state.record;
     if (sandboxKey === undefined || sandboxKey === '') return undefined;
@@ -138,6 +145,7 @@ export class ContainerRoutes {
     });
   }
 
+  /** Whether the endpoint is joined: there, ready, and not said to have left. */
   #isJoined(state: EndpointState): boolean {
     const { phase } = state.record;
     const current = this.registry.endpoint(state.spec.id) === state;

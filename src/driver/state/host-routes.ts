@@ -1,6 +1,7 @@
 /**
- * Changes the host's routes with our protocol number: calls and repairs one after the other. Each looks at what is desired
- * only when its turn has come, so that a repair adds nothing that a call has removed, and removes nothing that a call has added.
+ * Changes the host's routes with our protocol number: calls and repairs one after the other. Each looks at what is
+ * desired only when its turn has come, so that a repair adds nothing that a call has removed, and removes nothing that
+ * a call has added.
  */
 import { sameCidr } from '../../core/address.js';
 import { DriverError, ErrorList, wrapError } from '../../core/errors.js';

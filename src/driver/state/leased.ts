@@ -13,7 +13,11 @@ export function isLeased({
   return record.frontEnd === leasedFrontEnd;
 }
 
-/** Whether it is a network under a lease that goes; undefined: none is there. */
+/**
+ * Whether a network is under a lease, and is being removed.
+ *
+ * @param state undefined: the network does not exist
+ */
 export function isLeftOfLease(
   state: { readonly record: Pick<NetworkRecord, 'frontEnd' | 'phase'> } | undefined,
 ): boolean {

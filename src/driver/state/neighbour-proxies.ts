@@ -1,4 +1,7 @@
-/** Makes and keeps the host's answers for containers' addresses (`tsbridge.ndp_proxy`), one change at a time. */
+/**
+ * Adds, removes and repairs the entries by which the host answers neighbour solicitations for containers
+ * (`tsbridge.ndp_proxy`), one change at a time.
+ */
 import { DriverError, ErrorList, wrapError } from '../../core/errors.js';
 import {
   answeringSysctls,
@@ -24,7 +27,7 @@ export class NeighbourProxies {
     private readonly registry: Registry,
   ) {}
 
-  /** The endpoint has joined: the host answers for it from now on. */
+  /** Adds the entries of an endpoint that has joined. */
   async addOf(state: EndpointState): Promise<void> {
     if (!isAsked(state)) return;
     await this.#turns.exclusive('proxies', async () => {
@@ -33,7 +36,7 @@ export class NeighbourProxies {
     });
   }
 
-  /** Of an endpoint that is not desired any more; what another one asks for stays. */
+  /** Removes the entries of an endpoint that is not desired any more, but for those that another endpoint asks for. */
   async removeOf(state: EndpointState): Promise<void> {
     if (!isAsked(state)) return;
     await this.#turns.exclusive('proxies', async () => {
@@ -50,7 +53,7 @@ export class NeighbourProxies {
    * @returns what was done, or with `dryRun` would be: `answer for fd00:5::2 on eth0`
    */
   async repair(dryRun: boolean): Promise<string[]> {
-    // Most hosts have no such entry, and one look has shown that.
+    // No endpoint asks for an entry, and the last look has found none of ours. That is so on most hosts.
     if (this.#mayHave === false && !this.registry.endpoints().some(isAsked)) return [];
     return this.#turns.exclusive('proxies', async () => {
       const observed = await this.neighbours.proxies();
@@ -59,7 +62,8 @@ export class NeighbourProxies {
       const done: string[] = [];
       const errors = new ErrorList();
       for (const step of planProxies(desired, observed)) {
-        // A network whose record cannot be read may ask for it: while there is one, none is removed.
+        // A network whose record cannot be read may ask for the entry: as long as there is such a record, no entry is
+        // removed.
         if (step.kind === 'remove' && this.registry.unreadable.all().length > 0) continue;
         await errors.attempt(async () => {
           if (!dryRun) {
@@ -86,7 +90,7 @@ export class NeighbourProxies {
     await this.#answer(proxy.device, false);
   }
 
-  /** The kernel answers for nobody on an interface until it is told to. */
+  /** Switches answering on for an interface: by default the kernel answers for no entry there. */
   async #answer(device: string, dryRun: boolean): Promise<string[]> {
     const done: string[] = [];
     for (const { path, value } of answeringSysctls(device)) {

@@ -31,7 +31,10 @@ export interface EndpointState {
   readonly publishing?: Publishing | undefined;
   /** The engine has said that the container leaves the network. */
   readonly left?: boolean;
-  /** A start could not write the rules that guard its ports: their sockets stay closed until a repair has. */
+  /**
+   * The rules that guard its ports could not be written at a start: their sockets stay closed until a repair has
+   * written them.
+   */
   readonly heldBack?: boolean;
 }
 

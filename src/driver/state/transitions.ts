@@ -89,12 +89,15 @@ export function observedMoved(state: EndpointState): void {
   changeEndpoint(state, { phase: 'ready', moved: true });
 }
 
-/** The rules that guard its ports are not there: no start or repair opens their sockets until {@link portsLetIn}. */
+/**
+ * The rules that guard the endpoint's ports are missing. Until {@link portsLetIn}, no start or repair opens their
+ * sockets.
+ */
 export function portsHeldBack(state: EndpointState): void {
   mutable(state).heldBack = true;
 }
 
-/** The rules that guard its ports are there. */
+/** The rules that guard the endpoint's ports are there, so that its sockets may be opened. */
 export function portsLetIn(state: EndpointState): void {
   mutable(state).heldBack = false;
 }

@@ -17,10 +17,10 @@ import { onEndpoint } from './on-endpoint.js';
 const nothing: GivenLimits = {};
 
 /**
- * Sets limits of an endpoint, until it is removed. A token bucket that is there changes in place, and loses no packet.
- * What the kernel refuses stays on record, and the next repair tries it again.
+ * Sets limits of an endpoint, until it is removed. A token bucket that is there is changed in place, and loses no
+ * packet. What the kernel refuses stays on record, and the next repair tries it again.
  *
- * @param forgotten values that were set before and are no more, so that those of more general places apply
+ * @param forgotten values that were set before and are taken back, so that those of more general places apply
  * @throws {DriverError} `bad-request` if the limits do not fit those that the endpoint has; then nothing is changed
  */
 export async function setEndpointLimits(
@@ -46,7 +46,9 @@ export async function setEndpointLimits(
   });
 }
 
-/** As {@link setEndpointLimits}, for all endpoints of the network, also later ones; an endpoint's own limits count more. */
+/**
+ * As {@link setEndpointLimits}, for all endpoints of the network, also later ones; an endpoint's own limits count more.
+ */
 export async function setNetworkLimits(
   world: Pick<World, 'networkLocks' | 'registry' | 'shaping' | 'store'>,
   state: NetworkState,

@@ -150,7 +150,10 @@ export class IptablesCommands implements IptablesText {
     return this.#deletion.delete(deletions, generation);
   }
 
-  /** Opens the socket that deletes rules before the first deletion, so that `own` has its port. */
+  /**
+   * Opens the socket that deletes rules, before the first deletion: `own` has to know its netlink port before reports
+   * are filtered by it.
+   */
   openDeletion(): void {
     this.#deletion.open();
   }

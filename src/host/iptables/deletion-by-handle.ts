@@ -1,32 +1,35 @@
 /**
- * Deletes rules by the handles that the kernel's reports told. A handle names a rule of one table only: in a table
- * that others have made anew it may name a rule of theirs. So each deletion names the kernel's generation up to which
- * the reports were read, and the kernel refuses it in any other one.
+ * Deletes rules by their handles, as the kernel's reports told them. A handle names a rule within one table. If another
+ * program has made the table anew, the handle may name a rule of that program. So each deletion names the kernel's
+ * generation up to which the reports were read, and the kernel refuses it in any other generation.
  */
 import type { Rule } from '../../core/rules/rule.js';
 import type { RuleHandles } from './handles.js';
 import type { IptablesText } from './iptables-text.js';
 
 /**
- * More deletions than this are split: the kernel searches each rule from the top of its chain, past
- * those that are deleted with it, so that 19,000 at once take 3 s and 60,000 ten times as long.
+ * Most deletions in one transaction; more are split. The kernel searches each rule from the top of its chain, past
+ * those that are deleted with it: 19,000 at once take 3 s, and 60,000 ten times as long.
  */
 export const mostDeletions = 2_000;
-/** How often rules are sent again because others changed some in between. */
+/** How often a deletion is tried if other programs change rules in between. */
 const attempts = 5;
-/** Milliseconds until a report that does not come is no longer waited for. */
+/** Milliseconds that a report is waited for. */
 const reportTimeoutMs = 2_000;
 
 export class DeletionByHandle {
   /** The kernel's generation as of the last report that was read; undefined: reports were lost. */
   #read: number | undefined;
   /**
-   * Generations that only our deletions lie between, the last of which we have made. They give no rule another handle,
-   * so that what the reports told up to any of them is good for the last one.
+   * Between the generations `from` and `to` there are only our own deletions, the last of which made `to`. A deletion
+   * gives no rule another handle, so handles that were reported up to one of these generations are right in `to`.
    */
   #own: { readonly from: number; readonly to: number } | undefined;
   readonly #waiting = new Set<() => void>();
-  /** The last deletion of either family: the next one names the generation that it makes. */
+  /**
+   * The last deletion, of either family. The next one waits for it, because it names the generation that this one
+   * makes.
+   */
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(
@@ -35,7 +38,11 @@ export class DeletionByHandle {
     private readonly most = mostDeletions,
   ) {}
 
-  /** Call it when the handles of the transaction's rules are noted. */
+  /**
+   * Call it when the handles of a reported transaction are noted.
+   *
+   * @param generation the kernel's, which the transaction has made; undefined: it is not known
+   */
   noteReport(generation: number | undefined): void {
     this.#read = generation;
     for (const wake of this.#waiting) wake();
@@ -47,7 +54,10 @@ export class DeletionByHandle {
   }
 
   /**
-   * @returns those that are still to be deleted, by their texts: their handles are not known for the kernel's generation
+   * Deletes rules by handle.
+   *
+   * @returns the rules that the caller has to delete by their texts: their handles are not known for the kernel's
+   *   generation
    * @throws {DriverError} `firewall-failed`: one of the rules is not there
    */
   async delete(rules: readonly Rule[], handles: RuleHandles): Promise<Rule[]> {
@@ -78,14 +88,14 @@ export class DeletionByHandle {
     return false;
   }
 
-  /** The last generation of which it is known which handle is whose. */
+  /** The last generation in which the known handles are right; undefined: there is none. */
   get #generation(): number | undefined {
     const [read, own] = [this.#read, this.#own];
     if (read === undefined || own === undefined) return read;
     return own.from <= read && read <= own.to ? own.to : read;
   }
 
-  /** False if no report comes that tells of another generation. */
+  /** Waits for a report that changes {@link #generation}. False: none has come in time. */
   async #reportAfter(generation: number): Promise<boolean> {
     let late = false;
     const timer = setTimeout(() => {

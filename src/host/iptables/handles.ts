@@ -19,7 +19,7 @@ const reportTimeoutMs = 10_000;
 /** More commits than can be on their way between the kernel and the listener. */
 const rememberedCommits = 64;
 
-/** What the kernel reports of a transaction, of one family's rules. */
+/** The part of a reported transaction that is about the rules of one family. */
 export type ReportedChanges = Pick<RuleTransaction, 'pid' | 'tableDeleted' | 'generation'> & {
   readonly added: readonly AddedRule[];
 };
@@ -93,8 +93,8 @@ export class RuleHandles {
   }
 
   /**
-   * Call it when netlink has deleted these rules: the report of their addition may still come, and its handles then name
-   * nothing.
+   * Call it when netlink has deleted these rules: the report of their addition may still come, and its handles then
+   * name nothing.
    */
   noteDeleted(rules: readonly Rule[]): void {
     if (this.#expected.size === 0) return;
@@ -108,7 +108,10 @@ export class RuleHandles {
     }
   }
 
-  /** Whether the handles of all these rules are known; of very many only when the kernel has reported them. */
+  /**
+   * Whether the handles of all these rules are known. For more than 1,000 rules it first waits, up to 10 s, until the
+   * kernel has reported them.
+   */
   async areKnown(rules: readonly Rule[]): Promise<boolean> {
     if (rules.length > manyDeletions) await this.untilReported(rules);
     return this.deletionsOf(rules) !== undefined;
@@ -140,7 +143,7 @@ export class RuleHandles {
     );
   }
 
-  /** How all these rules are deleted; undefined if the handle of one of them is not known. */
+  /** The deletions of all these rules, by their handles; undefined: the handle of one of them is not known. */
   deletionsOf(rules: readonly Rule[]): RuleDeletion[] | undefined {
     const deletions: RuleDeletion[] = [];
     for (const rule of rules) {
@@ -152,7 +155,7 @@ export class RuleHandles {
     return deletions;
   }
 
-  /** Call it when these were made. */
+  /** Call it when the kernel has made these deletions. */
   deleted(deletions: readonly RuleDeletion[]): void {
     for (const { rule, handle } of deletions) this.known.remove(rule, handle);
   }

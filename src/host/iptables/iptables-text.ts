@@ -23,10 +23,11 @@ export interface IptablesText {
   /** Whether rules can be deleted by the kernel's handles for them (nf_tables). */
   deletesByHandle(family: Family): boolean;
   /**
-   * Deletes them in one transaction; one call at a time. Throws if a rule does not exist; then nothing has changed.
+   * Deletes rules in one transaction; one call at a time.
    *
    * @param generation the kernel's, in which these handles name these rules
    * @returns false if the kernel has another generation: nothing has changed
+   * @throws {DriverError} `firewall-failed` if one of the rules does not exist: nothing has changed
    */
   deleteRules(deletions: readonly RuleDeletion[], generation: number): Promise<boolean>;
   /** Whether the host has gone over to another variant, which is used from now on. */

@@ -11,7 +11,7 @@ import { NftSocket } from '../nf-tables/nft-socket.js';
 export class RuleDeletion {
   #socket: NftSocket | undefined;
 
-  /** @param ownPorts gets the socket's netlink port, by which reports of changes tell that they are ours */
+  /** @param ownPorts gets the netlink port of the socket: reports of changes that name it are about our own */
   constructor(private readonly ownPorts: Set<number>) {}
 
   open(): void {

@@ -30,9 +30,9 @@ export interface RuleWatch {
 }
 
 /**
- * Begins with reports or a poll, as the variant of iptables needs it, and goes over to the other when the
- * variant changes. The backend is told the handles of its rules from the same reports, but for those that the daemon's own
- * sockets write: the kernel leaves the rules of sockets that are open by now out of its reports.
+ * Watches by reports of the kernel or by a poll, as the variant of iptables needs it, and goes over to the other when
+ * the variant changes. From the same reports the backend learns the handles of its rules. A filter in the kernel drops
+ * reports about changes by those sockets of the daemon that are open when the watch begins.
  */
 export function watchRules(
   commands: IptablesCommands,
@@ -55,7 +55,7 @@ export function watchRules(
   });
   return {
     start: () => {
-      // What happened to rules that were written before was not heard.
+      // Until now nobody listened to reports, so handles that are known may be wrong.
       backend.noteGap();
       watch.start();
     },

@@ -1,4 +1,7 @@
-/** Answers the simulation's questions, from this host as it is now or from what was read of another one. Nothing is changed. */
+/**
+ * Answers the questions of the simulation, from this host as it is now or from what was read of another host. Changes
+ * nothing.
+ */
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import type { HostAddresses } from '../../codec/host-addresses.js';
@@ -17,14 +20,17 @@ import { RouteLookups } from '../netlink/route-lookup.js';
 import { readHostAddresses } from './addresses.js';
 import { isInSet } from './ip-sets.js';
 
-/** Where the answers come from. */
+/** The sources of the answers: this host, or a bundle. */
 export interface AnswerSources {
-  /** Addresses of the same moment. */
+  /** The addresses of the host, all read at one moment. */
   readonly addresses: HostAddresses;
   lookup(question: RouteQuestion): Promise<RouteAnswer>;
   /** undefined: nobody can say. */
   isInSet(question: SetQuestion): Promise<boolean | undefined>;
-  /** For which families a bridge shows its frames to iptables, by a setting of its own; undefined: it is no bridge. */
+  /**
+   * The families for which a setting of this bridge (nf_call_iptables, nf_call_ip6tables) shows its frames to iptables;
+   * undefined: it is not a bridge.
+   */
   bridge(name: string): Promise<readonly Family[] | undefined>;
   /** The text of a file below /proc/sys, without white space around it; undefined: there is none. */
   setting(path: string): Promise<string | undefined>;
@@ -38,7 +44,7 @@ export class HostAnswers {
     this.addresses = sources.addresses;
   }
 
-  /** Of this host. */
+  /** Opens the sources of this host. {@link close} closes them. */
   static async open(): Promise<HostAnswers> {
     const addresses = await readHostAddresses();
     const routes = new RouteLookups(addresses);
@@ -70,8 +76,9 @@ export class HostAnswers {
   }
 
   /**
-   * The packet as it is within one bridge, from one of its ports to another: `past` is the bridge that carries it past all
-   * rules of iptables; where br_netfilter shows it to them, it is a frame there.
+   * Finds out whether the packet stays within one bridge, from one of its ports to another. `past`: the name of the
+   * bridge, which carries it past all rules of iptables. If br_netfilter shows the frame to these rules, the packet
+   * that is answered with is `bridged`.
    */
   async onBridge(packet: Packet): Promise<{ readonly past?: string; readonly packet: Packet }> {
     const { inInterface, family, destination } = packet;
@@ -103,7 +110,10 @@ export class HostAnswers {
     this.sources.close();
   }
 
-  /** The kernel has a route of IPv6 for what it does not forward, too: it looks at the setting afterwards. */
+  /**
+   * For IPv6 the kernel answers with a route even if the host does not forward: it looks at that setting later. So the
+   * setting is looked at here.
+   */
   async #route(question: RouteQuestion): Promise<RouteAnswer> {
     const found = await this.sources.lookup(question);
     const { family, inInterface } = question;

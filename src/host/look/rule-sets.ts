@@ -1,4 +1,6 @@
-/** Reads the rules of all programs at one moment: those of both variants of iptables, and which native chains there are. */
+/**
+ * Reads the rules of all programs at one moment: those of both variants of iptables, and which native chains there are.
+ */
 import { readFile } from 'node:fs/promises';
 import { readTables } from '../../codec/iptables/iptables-words.js';
 import { wholeLines } from '../../codec/iptables/save-lines.js';
@@ -74,7 +76,10 @@ export function tablesIn(text: string, family: Family, variant: RuleTable['varia
   return readTables(wholeLines(text), family, variant);
 }
 
-/** The text of iptables-legacy-save; empty if the kernel has made no table for it, which the program would do. */
+/**
+ * The text of iptables-legacy-save. Empty if the kernel has no legacy table: the program is not run then, because it
+ * would make one.
+ */
 export async function readLegacyText(family: Family): Promise<string> {
   if (!(await hasLegacy(family))) return '';
   return (await runCommand(`${programs[family]}-legacy-save`, ['-c'], limits)).stdout;

@@ -11,7 +11,7 @@ export interface Uplink {
 export interface HostInterfaces {
   /** Interfaces with addresses that are no bridges, and `lo` as the last. */
   readonly uplinks: readonly Uplink[];
-  /** Bridges, whoever made them; not all have addresses. */
+  /** All bridges of the host, also those without addresses. */
   readonly bridges: readonly Uplink[];
 }
 

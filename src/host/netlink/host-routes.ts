@@ -14,7 +14,9 @@ import { linkIndex, linkName } from './socket/event-calls.js';
 import { NetlinkError } from './socket/netlink-error.js';
 import { NetlinkSocket, netlinkProtocol } from './socket/netlink-socket.js';
 
-/** What an administrator can do about an error of the kernel, by the error's code; it ends the text of the DriverError. */
+/**
+ * What an administrator can do about an error of the kernel, by the error's code; it ends the text of the DriverError.
+ */
 const advice: Readonly<Record<string, string>> = {
   EEXIST:
     'the host has a route to it that is not ours (ip route show proto 201 lists ours): remove that one, or leave ' +

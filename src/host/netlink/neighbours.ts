@@ -1,4 +1,4 @@
-/** Entries of proxy NDP in the daemon's namespace, by rtnetlink. */
+/** Reads and changes the entries of proxy NDP in the daemon's network namespace, by rtnetlink. */
 import {
   addProxyRequest,
   listProxiesRequest,
@@ -20,7 +20,10 @@ import { linkIndex, linkName } from './socket/event-calls.js';
 import { NetlinkError } from './socket/netlink-error.js';
 import { NetlinkSocket, netlinkProtocol } from './socket/netlink-socket.js';
 
-/** A packet to where only the default route leads: 2000::/3 has the internet's addresses, and this is nobody's. */
+/**
+ * The question for the host's uplink: the interface by which a packet to 2000::1 leaves. The address is a public one
+ * that nobody has, so that only a default route leads there.
+ */
 const outward = { mark: 0, tos: 0, protocol: 0, sourcePort: 0, destinationPort: 0 } as const;
 const somewhere = parseIp('2000::1');
 

@@ -40,7 +40,9 @@ export interface MoveRequest {
   readonly peer: InterfaceName;
   /** E.g. `/var/run/docker/netns/1f2e3d`, `/proc/PID/ns/net`. */
   readonly namespacePath: string;
-  /** The interface's name in the namespace, or the prefix to which the lowest free index is appended: `eth` → `eth0`. */
+  /**
+   * The interface's name in the namespace, or the prefix to which the lowest free index is appended: `eth` → `eth0`.
+   */
   readonly name: { readonly exactly: InterfaceName } | { readonly prefix: InterfacePrefix };
   readonly mac?: MacAddress;
   /** Bytes. */
@@ -77,7 +79,11 @@ export async function moveIntoNamespace(libc: Libc, request: MoveRequest): Promi
   }
 }
 
-/** @throws if it is not there, or is the daemon's own namespace */
+/**
+ * Opens a network namespace. The caller closes the file descriptor.
+ *
+ * @throws if it is not there, or is the daemon's own namespace
+ */
 export function openNamespace(path: string): number {
   // Without O_NONBLOCK, a path that leads to a pipe would block the daemon.
   const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);

@@ -1,6 +1,7 @@
 /**
- * Ends connections that the rules of today would refuse: what the kernel tracks of them, and of those to the host itself
- * also the sockets, which would go on sending, so that the kernel would take the other side's packets for answers.
+ * Ends connections that the present rules would refuse: has the kernel forget their entries. Of connections to the host
+ * itself it ends the sockets, too: these would go on sending, and the kernel would take what the other side sends for
+ * answers.
  */
 import { listAddressesRequest, parseAddress } from '../../codec/netlink/address-messages.js';
 import {
@@ -28,7 +29,7 @@ import { netlinkProtocol } from './socket/netlink-socket.js';
 import { mostRequests, RequestBatches } from './socket/request-batch.js';
 
 const families: readonly Family[] = [4, 6];
-/** A connection that has ended by itself; of a socket, one whose place another one has taken. */
+/** Errors that are none: the connection has ended by itself, or another socket has taken its place. */
 const endedMeanwhile = ['ENOENT', 'ESTALE'];
 
 export class RefusedConnectionsNetlink implements RefusedConnections {
@@ -62,7 +63,8 @@ async function endAll(refused: RefusedFlows): Promise<number> {
       }
       return true;
     });
-    // The kernel tracks nothing as long as no rule needs it, so that a flush can have hidden some.
+    // The kernel tracks connections only while a rule needs that. After a flush it may have missed some, so sockets are
+    // judged, too.
     const untracked = await endSockets(async (flow) => {
       if (toHost.has(connectionKey(flow))) return 'tracked';
       return (await isRefused(refused.judgeClient(flow, isOwn), flow)) ? 'untracked' : undefined;
@@ -73,7 +75,7 @@ async function endAll(refused: RefusedFlows): Promise<number> {
   }
 }
 
-/** Has the kernel forget the flows that it tracks, but those that are allowed. Answers with how many. */
+/** Has the kernel forget the tracked flows that are refused. Answers with how many these were. */
 async function forget(isRefused: (flow: TrackedFlow) => Promise<boolean>): Promise<number> {
   if (trackedFlows() === 0) return 0;
   const deletions = new RequestBatches(netlinkProtocol.netfilter);
@@ -102,7 +104,7 @@ async function forget(isRefused: (flow: TrackedFlow) => Promise<boolean>): Promi
   return count;
 }
 
-/** A kernel that does not track a family has none of its connections. */
+/** Passes over the error of a kernel that does not track a family: it has no connections of it. */
 function ifTracked(error: unknown): void {
   if (!isUnsupported(error)) throw error;
 }
@@ -120,9 +122,10 @@ const connectionKey = (flow: TrackedFlow): string =>
   `${flow.replySource} ${flow.replySourcePort} ${flow.replyDestination} ${flow.sourcePort}`;
 
 /**
- * Ends the host's TCP sockets that are refused. Answers with how many of them the kernel did not track.
+ * Ends the TCP sockets of the host whose connections are refused. Answers with how many of them the kernel did not
+ * track.
  *
- * @throws {NetlinkError} `EOPNOTSUPP` if the kernel ends no sockets (CONFIG_INET_DIAG_DESTROY)
+ * @throws {NetlinkError} `EOPNOTSUPP` if the kernel cannot end sockets (CONFIG_INET_DIAG_DESTROY)
  */
 async function endSockets(
   judge: (flow: TrackedFlow) => Promise<'tracked' | 'untracked' | undefined>,
@@ -152,7 +155,7 @@ async function endSockets(
   return count;
 }
 
-/** The connection as one that its peer has begun. */
+/** The connection of a socket, as if its peer had begun it: a socket does not tell who did. */
 function fromPeer({ local, localPort, peer, peerPort }: TcpConnection): TrackedFlow {
   const [source, sourcePort, destination, destinationPort] = [peer, peerPort, local, localPort];
   return {
@@ -162,7 +165,7 @@ function fromPeer({ local, localPort, peer, peerPort }: TcpConnection): TrackedF
   };
 }
 
-/** By which interface the host reaches an address. */
+/** Tells by which interface the host reaches an address. Asks the kernel once for each address. */
 class ReturnInterfaces {
   readonly #lookups = new RouteLookups({ indexOf: linkIndex, nameOf: linkName });
   readonly #known = new Map<IpAddress, string | undefined>();

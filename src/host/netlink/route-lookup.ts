@@ -1,4 +1,6 @@
-/** Asks the kernel how it would route a packet, and gives the answer in the form that the simulation of packets takes. */
+/**
+ * Asks the kernel how it would route a packet, and gives the answer in the form that the simulation of packets takes.
+ */
 import { readFoundRoute, routeRequest } from '../../codec/netlink/route-question.js';
 import type { RouteAnswer, RouteQuestion } from '../../core/explain/facts.js';
 import { refusalWords } from '../../core/explain/routes/refusals.js';

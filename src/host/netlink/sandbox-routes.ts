@@ -1,6 +1,7 @@
 /**
- * Routes inside of containers with our protocol number, by rtnetlink. A socket that is opened in a sandbox stays there, and
- * the daemon is back in its own namespace before anything is awaited.
+ * Reads and changes routes with our protocol number inside of containers, by rtnetlink. A socket that is opened in a
+ * sandbox stays in it. The daemon enters a sandbox only to open one, and is back in its own namespace before it waits
+ * for anything.
  */
 import { closeSync, openSync } from 'node:fs';
 import { getLinkRequest, parseLink, parseLinkedTo } from '../../codec/netlink/link-messages.js';
@@ -37,10 +38,10 @@ const advice: Readonly<Record<string, string>> = {
   EHOSTUNREACH: 'the next hop is in none of the subnets of the interface',
 };
 
-/** Errors of opening a sandbox that is not there any more: `EINVAL` is what a file says that is no namespace. */
+/** Errors of a sandbox that is not there any more. `EINVAL`: the file is there, and is not a namespace. */
 const noSandbox: readonly string[] = ['ENOENT', 'ENOTDIR', 'ENXIO', 'EINVAL'];
 
-/** The veth's end in the sandbox. */
+/** An opened sandbox: `fd` of its namespace, a socket in it, and the index of the veth's end in it. */
 interface Inside {
   readonly fd: number;
   readonly socket: NetlinkSocket;
@@ -56,7 +57,10 @@ export class SandboxRoutesNetlink implements SandboxRoutes {
     this.#own.close();
   }
 
-  /** Enters the namespace that it is in, which changes nothing and takes the same right as any other. */
+  /**
+   * Tries to enter the namespace that the daemon is in already. That changes nothing, and needs the same capability as
+   * to enter another one.
+   */
   obstacle(): string | undefined {
     const fd = openSync('/proc/thread-self/ns/net', 'r');
     try {
@@ -130,7 +134,10 @@ export class SandboxRoutesNetlink implements SandboxRoutes {
     }
   }
 
-  /** The index of the other end, if that is in another namespace; and the host's end's own. */
+  /**
+   * The indexes of both ends of the veth pair; undefined: the host's end is not there, or the other end is not in
+   * another namespace.
+   */
   async #peerOf(host: InterfaceName): Promise<Peer | undefined> {
     try {
       const [reply] = await this.#own.request(getLinkRequest(host));
@@ -145,12 +152,16 @@ export class SandboxRoutesNetlink implements SandboxRoutes {
   }
 }
 
+/** `index` of the end in the sandbox, `host` of the end on the host. */
 interface Peer {
   readonly index: number;
   readonly host: number;
 }
 
-/** Indexes are those of a namespace, so that another interface of the sandbox may have this one. */
+/**
+ * Whether the other end of the veth pair is in this sandbox, and up. Each namespace has its own indexes, so another
+ * interface of the sandbox may have this one: the kind and the index of its peer tell them apart.
+ */
 async function isUp(socket: NetlinkSocket, peer: Peer): Promise<boolean> {
   try {
     const [reply] = await socket.request(getLinkRequest(peer.index));
@@ -200,7 +211,7 @@ function wireOf(
   };
 }
 
-/** None for a type that is never a container's. */
+/** The route as the driver sees it; none for a route of a type that the driver does not add. */
 function observedOf(
   { type, destination, via, out, metric }: WireRoute,
   index: number,

@@ -1,4 +1,7 @@
-/** Finds out the handles of rules that are not known, by their bytes, in tables that stay the same meanwhile. */
+/**
+ * Looks up handles of rules that are not known, by the bytes of the rules. What it finds counts only if the tables were
+ * not made anew meanwhile.
+ */
 import { messageOf } from '../../core/errors.js';
 import type { KnownHandles } from '../../core/rules/known-handles.js';
 import type { Rule } from '../../core/rules/rule.js';
@@ -15,7 +18,10 @@ export class HandleLookup {
     private readonly expressions: (rule: Rule) => Buffer | undefined,
   ) {}
 
-  /** The generation in which these tables are what {@link TableIdentities} tells, or why there is none. */
+  /**
+   * The kernel's generation in which these tables are the ones that {@link TableIdentities} tells; a text: why there is
+   * none.
+   */
   generationOf(tables: readonly TableName[]): number | string {
     try {
       return this.tables.generation(tables);
@@ -26,9 +32,9 @@ export class HandleLookup {
   }
 
   /**
-   * Notes the handles of so many copies of each rule as known, or of those that there are.
+   * Looks up as many handles of each rule as `needed` says, or as there are copies of it, and notes them as known.
    *
-   * @returns why it cannot
+   * @returns why that could not be done; undefined: it was
    */
   async find(needed: ReadonlyMap<Rule, number>): Promise<string | undefined> {
     const sought: { rule: Rule; expressions: Buffer }[] = [];

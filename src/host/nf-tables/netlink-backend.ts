@@ -36,7 +36,7 @@ export class NetlinkBackend implements RuleBackend {
     private readonly enabled = true,
     private readonly openKernel: () => NftKernel = () => new NftSocket(),
     private readonly most = mostAtOnce,
-    /** Gets the netlink port of our socket: a report of nf_tables that names it is about a change of ours. */
+    /** Gets the netlink port of our socket: a report that names this port is about a change of ours. */
     readonly ownPorts = new Set<number>(),
   ) {}
 

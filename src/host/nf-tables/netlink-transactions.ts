@@ -26,7 +26,9 @@ export type NftKernel = Pick<
   'transaction' | 'generation' | 'tableHandle' | 'findHandles' | 'portId' | 'close'
 >;
 
-/** With more changes than these, a transaction is sent on a thread: the kernel works on it inside of the system call. */
+/**
+ * With more changes than these, a transaction is sent on a thread: the kernel works on it inside of the system call.
+ */
 const mostInPlace = 100;
 /**
  * A transaction that took longer makes those of the next time go on a thread: chains are long, or others write,

@@ -25,7 +25,8 @@ export class TableIdentities {
   #generation: number | undefined;
 
   /**
-   * @param changed called for a table whose rules have other handles than before, with a generation in which that was so
+   * @param changed called for a table that was made anew, so that its rules have other handles; with a generation in
+   *   which it was so
    */
   constructor(
     private readonly socket: Pick<NftSocket, 'generation' | 'tableHandle'>,

@@ -1,4 +1,4 @@
-/** Makes the table that traces packets for as long as this process reads, and hands on the kernel's reports of them. */
+/** Makes the table by which the kernel traces packets, while this process reads, and hands on the kernel's reports. */
 import type { Socket } from 'node:net';
 import { messagesIn } from '../../codec/netlink/netlink-message.js';
 import { renewBatch } from '../../codec/nf-tables/nft-sets.js';
@@ -23,7 +23,7 @@ import { removeLeftTraces } from './trace-tables.js';
 
 const netfilter = 12;
 
-/** For so long rules of a table match that nobody owns, unless it is renewed. */
+/** Milliseconds for which the rules of a table without an owner match, after it was made or renewed. */
 const usualAliveMs = 10_000;
 
 type Refusal = Extract<Verdict, { made: false }>;
@@ -37,10 +37,16 @@ export interface TraceReader {
 export class TraceTable {
   #events: Socket | undefined;
   #closed = false;
-  /** For how long the table is alive by itself; undefined: its socket owns it, or it is not made. */
+  /**
+   * Milliseconds for which the table is alive after each renewal; undefined: the socket owns the table, or it is not
+   * made.
+   */
   #aliveMs: number | undefined;
   #renewed = performance.now();
-  /** Transactions of our own since the table was made: they change nobody's rules. */
+  /**
+   * How often the table was renewed. These transactions change nobody's rules, so {@link generation} does not count
+   * them.
+   */
   #renewals = 0;
 
   private constructor(
@@ -51,8 +57,8 @@ export class TraceTable {
 
   /**
    * Makes the table: packets are traced until {@link close} or the end of the process, however it ends. On kernels that
-   * know no owner of a table (before 5.12) a table that its process leaves when it is killed matches nothing after 10 s,
-   * and the next trace deletes it.
+   * know no owner of a table (before 5.12) a table that its process leaves when it is killed matches nothing after
+   * 10 s, and the next trace deletes it.
    *
    * @param timed as with such kernels; for tests
    * @throws {NetlinkError} `EPERM` without CAP_NET_ADMIN
@@ -82,7 +88,7 @@ export class TraceTable {
       if (verdict.made) return;
       if (!isWithoutOwner(verdict)) throw refused(verdict);
     }
-    // Only such kernels leave tables behind.
+    // Only kernels without owners of tables leave tables behind.
     await removeLeftTraces(this.socket);
     const owner = timed ?? { aliveMs: usualAliveMs };
     const verdict = await this.socket.transaction(traceTableBatch(wanted, owner), false);
@@ -92,7 +98,7 @@ export class TraceTable {
   }
 
   /**
-   * Keeps the table alive, where it needs that; to be called once a second at least.
+   * Renews the table, if it has no owner and its time passes. Call it once a second at least.
    *
    * @throws {NetlinkError} if the table is gone
    */
@@ -108,7 +114,10 @@ export class TraceTable {
     this.#renewed = performance.now();
   }
 
-  /** Asks for the kernel's generation, which is one more after each transaction; those that renew the table do not count. */
+  /**
+   * Asks for the kernel's generation, which is one more after each transaction; those that renew the table do not
+   * count.
+   */
   generation(): number {
     return this.socket.generation() - this.#renewals;
   }
@@ -121,7 +130,10 @@ export class TraceTable {
     return { asked: of(inner.marked), answers: of(inner.answers) };
   }
 
-  /** Closes the socket, upon which the kernel deletes the table; where it does not, deletes it first. */
+  /**
+   * Closes the socket: the kernel then deletes the table if the socket owns it. A table without an owner is deleted
+   * first.
+   */
   async close(): Promise<void> {
     this.#closed = true;
     this.#events?.destroy();
@@ -156,7 +168,10 @@ export class TraceTable {
   }
 }
 
-/** The first request makes the table with a flag that older kernels refuse: with EINVAL before 5.7. */
+/**
+ * Whether the kernel knows no owners of tables. It then refuses the first request, whose flag it does not know: with
+ * EOPNOTSUPP, before Linux 5.7 with EINVAL.
+ */
 function isWithoutOwner({ index, code }: Refusal): boolean {
   return index === 0 && ['EOPNOTSUPP', 'EINVAL'].includes(code);
 }

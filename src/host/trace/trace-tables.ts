@@ -1,6 +1,6 @@
 /**
- * The tables of traces, and those of them that are still there although their traces have ended. Only kernels before 5.12 leave them, if the command was killed:
- * later ones delete the table with the socket of its maker.
+ * Lists the tables of `tsbridge trace`, and those whose traces have ended. Only kernels before 5.12 leave such a table,
+ * if the command was killed: later ones delete it with the socket that made it.
  */
 
 import { listTablesRequest, parseTable } from '../../codec/nf-tables/nft-rule-messages.js';
@@ -11,6 +11,7 @@ import { collectDump } from '../netlink/socket/dump.js';
 import { NetlinkError } from '../netlink/socket/netlink-error.js';
 import type { NftSocket } from '../nf-tables/nft-socket.js';
 
+/** NETLINK_NETFILTER. */
 const netfilter = 12;
 
 /** The tables whose set has no members any more, which is the proof that nobody renews them. */
@@ -35,7 +36,7 @@ async function traceTables(): Promise<string[]> {
   );
 }
 
-/** A kernel without nf_tables answers nfnetlink so: it has no tables. */
+/** Errors of a kernel without nf_tables: it has no tables. */
 const without: ReadonlySet<string> = new Set(['EINVAL', 'EOPNOTSUPP', 'EPROTONOSUPPORT']);
 
 async function listed(): Promise<NonNullable<ReturnType<typeof parseTable>>[]> {
@@ -47,7 +48,10 @@ async function listed(): Promise<NonNullable<ReturnType<typeof parseTable>>[]> {
   }
 }
 
-/** undefined: the table has no such set, since its socket owns it; or it is gone. */
+/**
+ * How many members the set of the table has; undefined: it has no such set, because a socket owns the table, or the
+ * table is gone.
+ */
 async function membersOf(table: string): Promise<number | undefined> {
   try {
     const counts = await collectDump(netfilter, membersRequest(table, aliveSet), memberCount);
@@ -58,7 +62,9 @@ async function membersOf(table: string): Promise<number | undefined> {
   }
 }
 
-/** Deletes them. One that another process deletes meanwhile is no failure: all that matters is that it is gone. */
+/**
+ * Deletes the tables of ended traces. If another process deletes one first, that is no failure: it is gone either way.
+ */
 export async function removeLeftTraces(socket: Pick<NftSocket, 'transaction'>): Promise<void> {
   for (const name of await leftTraces()) {
     await socket.transaction(deleteTraceTableBatch(name), false);

@@ -114,7 +114,7 @@ export const routesAllowed: AllowList = [
   },
 ];
 
-/** `others` are the names of what else a rule asks for. */
+/** `others`: names of conditions that tsbridge does not know, without their values. */
 export const routingRulesAllowed: AllowList = [
   {
     ...{ priority: 'number', not: 'word', src: 'word', srclen: 'number', dst: 'word' },
@@ -196,7 +196,9 @@ export const healthAllowed: AllowList = {
   ...{ ok: 'boolean', checks: [{ name: 'word', ok: 'boolean' }] },
 };
 
-/** Labels of metrics are fixed words, except for names, which are there only with --metrics-per-network and -endpoint. */
+/**
+ * Labels of metrics are fixed words, except for names, which are there only with --metrics-per-network and -endpoint.
+ */
 export const metricsAllowed: AllowList = [
   {
     ...{ name: 'word', value: 'number' },

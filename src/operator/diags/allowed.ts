@@ -1,6 +1,6 @@
 /**
- * What of a value may be in a bundle: what an allow-list names, and nothing else. A value that is not of the kind that the list
- * says is withheld, so that a new version of some program cannot add anything.
+ * What of a value may be in a bundle: what an allow-list names, and nothing else. A value that is not of the kind that
+ * the list says is withheld, so that a new version of some program cannot add anything.
  */
 
 /**
@@ -16,7 +16,7 @@ const name = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/;
 
 export interface Allowed {
   readonly value: unknown;
-  /** How many values were left out, by where they stood: names of places are those of the allow-list. */
+  /** How many values were left out, by the place in the allow-list. */
   readonly withheld: ReadonlyMap<string, number>;
 }
 

@@ -1,4 +1,6 @@
-/** Makes a bundle: files with what was found out, and a manifest that lists them, what was withheld, and what failed. */
+/**
+ * Makes a bundle: files with what was found out, and a manifest that lists them, what was withheld, and what failed.
+ */
 import { createHash } from 'node:crypto';
 import { messageOf } from '../../core/errors.js';
 import { type Allowed, type AllowList, allow } from './allowed.js';
@@ -14,7 +16,7 @@ export interface Part {
   readonly name: string;
   /** The command, file or request that the part comes from. */
   readonly source: string;
-  /** What of it may be in the bundle; `rules`: it is text of iptables-save, `native`: tables of nft's own. */
+  /** What of it may be in the bundle. `rules`: it is text of iptables-save; `native`: it is tables that nft made. */
   readonly allowList: FileAllowList;
   /** Reads the part. @throws if it cannot be found out, which the manifest then says */
   read(): Promise<unknown>;

@@ -1,4 +1,7 @@
-/** Makes tables of nft's own fit for a bundle: takes comments out, and texts that are no names, numbers or addresses. */
+/**
+ * Makes native tables (those that nft made) fit for a bundle: takes comments out, and texts that are not names, numbers
+ * or addresses.
+ */
 import { markIn } from '../../core/explain/marks.js';
 
 /** A table as nft lists it. */
@@ -14,22 +17,28 @@ export interface NativeRules {
   readonly withheld: ReadonlyMap<string, number>;
 }
 
-/** Elements of one set or map; of a longer one none is in a bundle. */
+/** Most elements of one set or map: of a larger one no element is in the bundle. */
 const mostElements = 20_000;
-/** Objects in objects; nft writes no more than some ten. */
+/** Most levels of objects inside of each other; nft writes some ten. */
 const mostDepth = 40;
 
-/** A word of nft's, a name, an address, an operator; the star is of names of interfaces. */
+/** A word of nft, a name, an address or an operator. The star is for names of interfaces (`eth*`). */
 const word = /^(?:[A-Za-z0-9_.:/@%*+\\-]{0,160}|[=!<>]=?)$/;
 const key = /^[A-Za-z][A-Za-z0-9 _-]{0,40}$/;
 /** What `log` writes before each line; kept, because people find rules by it. */
 const prefix = /^[\x20-\x7e]{0,160}$/;
 
-/** Stands in place of a statement or an element: whoever reads it cannot say what it does. */
+/**
+ * Stands in place of a statement or an element that is withheld: who reads the bundle has to treat it as not
+ * understood.
+ */
 const nothing = { withheld: null } as const;
 class Withheld extends Error {}
 
-/** undefined for a value of another form, or with names that nobody gives: then nothing of it may be given out. */
+/**
+ * The tables as they may be given out. undefined: the value has another form, or names that tsbridge does not expect,
+ * so that nothing of it may be given out.
+ */
 export function allowNative(found: unknown): NativeRules | undefined {
   const counts = new Map<string, number>();
   const count = (place: string) => counts.set(place, (counts.get(place) ?? 0) + 1);
@@ -54,7 +63,12 @@ export function allowNative(found: unknown): NativeRules | undefined {
 
 type Count = (place: string) => void;
 
-/** @throws {Withheld} for a text that may not be in it, if nothing can stand for it here */
+/**
+ * The value as it may be given out.
+ *
+ * @param at the key that the value stands under
+ * @throws {Withheld} for a text that may not be given out, if nothing can stand for it here
+ */
 function allowed(value: unknown, at: string, depth: number, count: Count): unknown {
   if (depth > mostDepth) throw new Withheld();
   if (typeof value === 'string') return allowedString(value, at, count);
@@ -79,7 +93,10 @@ function allowedString(value: string, at: string, count: Count): string {
   return value;
 }
 
-/** Statements of rules, and elements of sets and maps, have something that stands for them. */
+/**
+ * A list, in which {@link nothing} stands for each withheld statement of a rule or element of a set. From other lists
+ * nothing can be left out.
+ */
 function allowedList(list: readonly unknown[], at: string, depth: number, count: Count): unknown[] {
   const isElements = at === 'elem' || at === 'set';
   if (isElements && list.length > mostElements) {
@@ -100,6 +117,7 @@ function allowedList(list: readonly unknown[], at: string, depth: number, count:
 /** What stands before a quoted text says what it is. */
 const quoted = /(comment |prefix )?"([^"]*)"/g;
 
+/** A rule in nft's words, with `withheld` in place of its comment and of other free texts. */
 function allowText(text: string, count: Count): string {
   const outside = text.replace(quoted, '');
   if (!/^[\x20-\x7e]*$/.test(outside) || outside.includes('"')) {

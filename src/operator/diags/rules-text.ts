@@ -39,7 +39,7 @@ export function allowRules(saved: string): RulesText | undefined {
   return { text: `${kept.join('\n')}\n`, withheld };
 }
 
-/** Of a comment, only the mark of a program that is known, by which one sees whose rule it is. */
+/** What stands in place of a comment: the word that shows which known program made the rule, else `withheld`. */
 function allowComment(value: string): string {
   const mark = markIn(value);
   if (mark === undefined) return 'withheld';

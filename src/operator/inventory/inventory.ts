@@ -1,6 +1,6 @@
 /**
- * Lists networks, endpoints and ports, from the registry alone. Names of containers are not in it: the command that asks
- * gets them elsewhere. Answers are made in pieces, so that thousands of ports never hold up a call of the engine.
+ * Lists networks, endpoints and ports, from the registry alone. Names of containers are not in it: the command that
+ * asks gets them elsewhere. Answers are made in pieces, so that thousands of ports never hold up a call of the engine.
  */
 import { cidrText, familyOf, type IpAddress, isLoopback } from '../../core/address.js';
 import {

@@ -39,10 +39,10 @@ export class Collectors {
   }
 
   /**
-   * A histogram without labels, whose totals another part of the daemon keeps. The library's own one only counts what it is
-   * told one by one; its registry takes everything that has these fields.
+   * A histogram without labels, whose totals another part of the daemon keeps. It is not the library's Histogram, which
+   * can only count values one by one; the registry takes any object with these fields.
    *
-   * @param bounds of the buckets, ascending, without the last one, which has no bound
+   * @param bounds upper bounds of the buckets, ascending, without that of the last bucket (infinity)
    */
   histogram(
     name: string,

@@ -7,7 +7,7 @@ export const lagBounds = [
 ] as const;
 
 export interface LagTotals {
-  /** For each bound, how many turns were no later than it. */
+  /** For each bound of {@link lagBounds}: how many turns were late by no more than that. */
   readonly upTo: readonly number[];
   readonly count: number;
   /** In seconds. */
@@ -16,7 +16,9 @@ export interface LagTotals {
 
 export const noLag: LagTotals = { upTo: lagBounds.map(() => 0), count: 0, sum: 0 };
 
-/** What is used of a histogram of `node:perf_hooks`: nanoseconds from one turn of a timer to the next. */
+/**
+ * The used part of a histogram of `node:perf_hooks`. Its values are nanoseconds from one turn of a timer to the next.
+ */
 export interface Intervals {
   readonly count: number;
   readonly mean: number;
@@ -24,7 +26,11 @@ export interface Intervals {
   percentile(percent: number): number;
 }
 
-/** @param everyMs the interval at which the timer should have had its turns */
+/**
+ * The totals with these intervals added.
+ *
+ * @param everyMs the interval at which the timer should have had its turns, in milliseconds
+ */
 export function addLag(totals: LagTotals, intervals: Intervals, everyMs: number): LagTotals {
   const { count, mean } = intervals;
   if (count === 0) return totals;
@@ -38,8 +44,8 @@ export function addLag(totals: LagTotals, intervals: Intervals, everyMs: number)
 }
 
 /**
- * How many intervals do not exceed the limit, in nanoseconds. Such a histogram does not tell its counts, and its percentiles
- * rise: the share is found by halving, in as many steps as the count has bits.
+ * How many intervals do not exceed `limit` nanoseconds. The histogram has percentiles and no such counts. Percentiles
+ * rise, so the count is found by halving, in as many steps as it has bits.
  */
 function countUpTo({ count, percentile }: Intervals, limit: number): number {
   let [below, above] = [0, count + 1];

@@ -15,8 +15,8 @@ export { Counter, Gauge, Histogram, Registry };
 export type StandardMetrics = (registry: Registry) => void;
 
 /**
- * `process_*` and `nodejs_*`, as dashboards of others expect them, without those of the event loop: of percentiles that
- * somebody else has made nothing can be calculated over time or over several daemons.
+ * Adds `process_*` and `nodejs_*`, as common dashboards expect them, but for those of the event loop: these are
+ * percentiles, from which nothing can be calculated over time or over several daemons.
  */
 export function addStandardMetrics(registry: Registry): void {
   const groups = [startTime, openDescriptors, mostDescriptors, memory, heap];

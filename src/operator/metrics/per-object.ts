@@ -1,6 +1,6 @@
 /**
- * Series for single networks and endpoints. Their names are labels, and there are as many as the host has containers, so
- * that they are made only with --metrics-per-network and --metrics-per-endpoint.
+ * Series for single networks and endpoints. Their names are labels, and there are as many as the host has containers,
+ * so that they are made only with --metrics-per-network and --metrics-per-endpoint.
  */
 import { shortId } from '../../core/names.js';
 import type { Direction } from '../../core/network/limits.js';
@@ -49,7 +49,9 @@ export function addNetworks(add: Collectors, { registry, names }: Sources): void
   );
 }
 
-/** Series and the counters of the host's end that they show: what the container receives is what the host's end sends. */
+/**
+ * Series and the counters of the host's end that they show: what the container receives is what the host's end sends.
+ */
 const directions = [
   ['receive', 'bytes', 'Bytes', ({ sentBytes }) => sentBytes],
   ['receive', 'packets', 'Packets', ({ sentPackets }) => sentPackets],

@@ -1,4 +1,4 @@
-/** How many host ports are published, by what leads to their containers. */
+/** Counts published host ports, by what leads to their containers (`path`). */
 import { familyOf, isLoopback } from '../../core/address.js';
 import type { NetworkSpec, PortRules } from '../../core/network/network.js';
 import type { PortBinding } from '../../core/ports/port.js';
@@ -6,7 +6,7 @@ import type { EndpointState } from '../../driver/state/registry.js';
 import { Yielding } from '../../yielding.js';
 import type { Labels, Sample } from './collectors.js';
 
-/** What of an endpoint matters here. */
+/** The part of an endpoint that decides how its ports are counted. */
 interface PublishingEndpoint {
   readonly record: Pick<EndpointState['record'], 'bindings' | 'added'>;
   readonly network: { readonly spec: Pick<NetworkSpec, 'portRules'> };

@@ -1,4 +1,6 @@
-/** Metrics of rules: how many there should be, what they dropped, and tracked connections that were deleted with them. */
+/**
+ * Metrics of rules: how many there should be, what they dropped, and tracked connections that were deleted with them.
+ */
 import type { Collectors } from './collectors.js';
 import type { MetricSources } from './sources.js';
 

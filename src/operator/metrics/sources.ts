@@ -31,11 +31,11 @@ export interface MetricSources {
   desiredRules(): Promise<readonly DesiredCount[]>;
   /** Totals by reason; undefined: the kernel's counters cannot be read. */
   droppedPackets(): Promise<ReadonlyMap<DropReason, number> | undefined>;
-  /** By why flows are deleted: words of the code. */
+  /** Deletions of tracked flows since the start, by the reason for them. */
   conntrackDeletions(): Readonly<
     Record<string, { readonly flows: number; readonly filters: number }>
   >;
-  /** How many `tsbridge trace` run on this host; undefined: the kernel does not tell. */
+  /** How many runs of `tsbridge trace` there are on this host; undefined: the kernel does not tell. */
   traces(): Promise<number | undefined>;
   loopLag(): LagTotals;
   /** Counters of the host's links, by their names. */

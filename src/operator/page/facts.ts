@@ -1,4 +1,6 @@
-/** What the page tells of a host. Strings may be anything that others have chosen: only the page itself escapes them. */
+/**
+ * What the page tells of a host. Strings may be anything that others have chosen: only the page itself escapes them.
+ */
 import type { PathPicture } from '../picture/path-picture.js';
 import type { TopologyUplink } from '../picture/topology.js';
 
@@ -42,7 +44,10 @@ export interface PagePort {
   readonly reach: string | undefined;
   /** The way of a packet to it, and the command that follows one. */
   readonly way: PathPicture | undefined;
-  /** Index of another port of the same container whose way is the same but for the numbers of the ports. */
+  /**
+   * Index of the port that shows the way: a port of the same container whose way is the same, but for the numbers of
+   * the ports.
+   */
   readonly wayOf?: number;
   readonly from: string;
   readonly family: 4 | 6;

@@ -37,7 +37,7 @@ export interface TopologyPort {
 export interface Topology {
   readonly title: string;
   readonly uplinks: readonly TopologyUplink[];
-  /** Bridges of others, without what is on them. */
+  /** Bridges that are not networks of tsbridge, without the interfaces on them. */
   readonly bridges?: readonly TopologyUplink[];
   readonly networks: readonly TopologyNetwork[];
   readonly containers: readonly TopologyContainer[];
@@ -87,8 +87,8 @@ export interface Group {
 }
 
 /**
- * Groups containers by compose project; those without a project, by network. If there are more groups than {@link readable}, the
- * largest keep a group of their own, and all others share the last one.
+ * Groups containers by compose project; those without a project, by network. If there are more groups than
+ * {@link readable}, the largest keep a group of their own, and all others share the last one.
  */
 export function groupsOf({ containers, networks }: Topology): readonly Group[] {
   const found = new Map<string, number[]>();
@@ -208,7 +208,7 @@ function uplinksOf(address: string, uplinks: Topology['uplinks'], local: number)
   );
 }
 
-/** Bridges of others that have a box each, at most. */
+/** Most boxes for bridges that are not networks of tsbridge. */
 const mostOthers = 8;
 
 /** Networks beyond {@link readable} share a box; bridges of others come behind them. */

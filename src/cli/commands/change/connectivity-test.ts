@@ -143,7 +143,8 @@ async function testConnections(
   const items: ConnectionItem[] = [];
   const folders = [`--runtime-dir=${config.runtimeDir}`, `--state-dir=${config.stateDir}`];
   try {
-    // Explained before a container is replaced: afterwards their packets would have other ways.
+    // Failures of the first run are explained before the second run replaces a container, which changes the ways of
+    // packets.
     for (const run of [runPaths, runReplaced]) {
       for (const outcome of await run(lab, isChosen)) {
         const reason = outcome.passed

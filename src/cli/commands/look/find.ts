@@ -99,7 +99,7 @@ function matchOf(
   return ports.some(({ hostPort }) => hostPort === port) ? 'port' : undefined;
 }
 
-/** A row each, the title with the first one only. */
+/** One row for each value. Only the first row has the title. */
 const several = (title: string, values: readonly string[]): [string, string][] =>
   values.map((value, index) => [index === 0 ? title : '', value]);
 

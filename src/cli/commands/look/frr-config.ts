@@ -101,7 +101,10 @@ const said = (problems: readonly string[]): string =>
     ? problems.join('')
     : `${problems.length} problems:${problems.map((each) => `\n  - ${each}`).join('')}`;
 
-/** The ranges that dockerd takes subnets from, where the administrator has said so; Docker's own are the same on every host. */
+/**
+ * The ranges that the administrator gave dockerd to take subnets from (default-address-pools). None if there is no such
+ * setting: the ranges that dockerd has by itself are the same on every host, so they cannot be announced.
+ */
 async function poolsOfEngine(): Promise<readonly string[]> {
   const [engine] = await findEngines();
   const args = engine?.args ?? [];

@@ -106,8 +106,8 @@ const columns: readonly Column<PortRow>[] = [
 const fromWords = { elsewhere: 'elsewhere', lan: 'lan', host: 'host', otherNetworks: 'networks' };
 
 /**
- * From where the port is reached: `elsewhere, host?`. A question mark: that depends. Places from which it is not reached,
- * or of which nothing is known, are left out.
+ * From where the port is reached: `elsewhere, host?`. A question mark: that depends. Places from which it is not
+ * reached, or of which nothing is known, are left out.
  */
 export function reachText(reach: PortItem['reach']): string {
   if (reach === null) return '';

@@ -154,7 +154,9 @@ function namesSomething(
   return named || flags.container !== undefined || flags.network !== undefined;
 }
 
-/** The inventory with names. If no name is on the command line, addresses do: then its absence is a warning, no error. */
+/**
+ * The inventory with names. If no name is on the command line, addresses do: then its absence is a warning, no error.
+ */
 async function known<Words extends Parameters, Flags extends Parameters>(
   call: Call<Words, Flags & CallFlags>,
   needed: boolean,

@@ -1,19 +1,27 @@
-/** Opens a bundle of `tsbridge diags` in memory. Somebody may have sent it: what such a bundle cannot have is refused. */
+/**
+ * Opens a bundle of `tsbridge diags` in memory. The bundle may come from a stranger, so everything that tsbridge does
+ * not write into one is refused.
+ */
 import { createHash } from 'node:crypto';
 import { open } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 import { messageOf } from '../../../core/errors.js';
 
-/** Bytes of the file, and of what is packed in it. Bundles of hosts with a thousand containers have some megabytes. */
+/**
+ * Most bytes of the .tar.gz file and of its content when it is unpacked. A bundle of a host with a thousand containers
+ * has some megabytes.
+ */
 const mostPacked = 16 * 1024 * 1024;
 const mostBytes = 64 * 1024 * 1024;
 const mostFiles = 100;
 
-/** As tsbridge names files of a bundle: none begins with a slash or leads upwards, and nothing is written anywhere. */
+/**
+ * Names that tsbridge gives files of a bundle: none begins with a slash or leads upwards. No file is written to disk.
+ */
 const fileName = /^(?:[a-z0-9-]+\/)?[a-z0-9-]+\.(?:json|txt)$/;
 
-/** The bundle is none, or is not as tsbridge writes one. The message is a sentence with the file's name. */
+/** The file is not a bundle, or not one as tsbridge writes it. The message is a sentence that names the file. */
 export class BadBundle extends Error {
   override readonly name = 'BadBundle';
 }
@@ -24,7 +32,7 @@ export interface Archive {
   readonly anonymised: boolean;
   /** RFC 3339, UTC. */
   readonly at: string;
-  /** The reasons for which files are not in it, by their names. */
+  /** By the name of each file that is missing: why `tsbridge diags` could not make it. */
   readonly failed: ReadonlyMap<string, string>;
 }
 
@@ -45,6 +53,7 @@ export async function openArchive(path: string): Promise<Archive> {
 
 type Refuse = (why: string) => BadBundle;
 
+/** @throws {BadBundle} if the file cannot be read, is not a regular file, or has more than `most` bytes */
 async function readAtMost(path: string, most: number, refuse: Refuse): Promise<Buffer> {
   try {
     const file = await open(path, 'r');
@@ -65,7 +74,7 @@ async function readAtMost(path: string, most: number, refuse: Refuse): Promise<B
 }
 
 async function filesIn(tar: Uint8Array, refuse: Refuse): Promise<Map<string, string>> {
-  // Imported here, so that no other command loads it.
+  // Imported only here, so that other commands do not load the library.
   const { unpackTar } = await import('modern-tar');
   const entries = await unpackTar(tar, { strict: true }).catch((error) => {
     throw refuse(`it is damaged (${messageOf(error)})`);
@@ -87,6 +96,7 @@ async function filesIn(tar: Uint8Array, refuse: Refuse): Promise<Map<string, str
   return files;
 }
 
+/** Reads the manifest, and refuses files that it does not list or whose hash differs. @throws {BadBundle} */
 function manifestOf(
   files: ReadonlyMap<string, string>,
   refuse: Refuse,
@@ -116,7 +126,7 @@ function manifestOf(
   };
 }
 
-/** @throws {BadBundle} */
+/** The text as a JSON value. @throws {BadBundle} if it is not JSON, or a list in it has null as an item */
 export function parse(text: string, name: string, refuse: Refuse): unknown {
   try {
     return JSON.parse(text, function (this: unknown, _key, value: unknown) {
@@ -130,12 +140,14 @@ export function parse(text: string, name: string, refuse: Refuse): unknown {
 
 type Fields = Readonly<Record<string, unknown>>;
 
+/** The value if it is an object; an empty object for anything else. */
 export function objectIn(value: unknown): Fields {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
     ? (value as Fields)
     : {};
 }
 
+/** The value if it is a list; an empty list for anything else. */
 export function listIn(value: unknown): readonly unknown[] {
   return Array.isArray(value) ? value : [];
 }

@@ -1,11 +1,14 @@
-/** Files of a bundle as values: each is held to the list of what may be in it, by which it was written. */
+/**
+ * Reads the files of a bundle as values. Each file is checked against the allow-list by which `tsbridge diags` wrote
+ * it.
+ */
 import { allow } from '../../../operator/diags/allowed.js';
 import { allowNative } from '../../../operator/diags/native-rules.js';
 import { allowRules } from '../../../operator/diags/rules-text.js';
 import { type Archive, BadBundle, parse } from './archive.js';
 import { type ExplainedFile, explainedFiles } from './files.js';
 
-/** What each file has, for sentences. */
+/** What is unknown if a file is missing: how the warning about it begins. */
 const contents: Readonly<Partial<Record<ExplainedFile, string>>> = {
   'rules-ipv4.txt': 'rules of iptables are not known',
   'rules-ipv6.txt': 'rules of ip6tables are not known',
@@ -17,6 +20,7 @@ const contents: Readonly<Partial<Record<ExplainedFile, string>>> = {
   'inventory.json': 'networks and containers of tsbridge are not known',
 };
 
+/** Reads files of one bundle. */
 export class BundleFiles {
   readonly #missing = new Set<string>();
 
@@ -25,12 +29,14 @@ export class BundleFiles {
     private readonly archive: Archive,
   ) {}
 
-  /** What is not in the bundle of what was asked for, a sentence each. */
+  /** One sentence for each file that {@link optional} was asked for and the bundle does not have. */
   get missing(): string[] {
     return [...this.#missing];
   }
 
-  /** @throws {BadBundle} if it is not there */
+  /**
+   * The value of a file. @throws {BadBundle} if the bundle does not have the file, or it has what diags does not write
+   */
   required(name: ExplainedFile): unknown {
     const text = this.archive.files.get(name);
     if (text !== undefined) return this.#read(name, text);
@@ -38,7 +44,12 @@ export class BundleFiles {
     throw new BadBundle(`${this.path} has no ${name} (${why}): nothing can be explained from it`);
   }
 
-  /** If it could not be read on the host, as if there were nothing. @throws {BadBundle} from an earlier version */
+  /**
+   * As {@link required}, but answers with `nothing` if `tsbridge diags` could not read this on the host. In that case
+   * {@link missing} tells it.
+   *
+   * @throws {BadBundle} if the bundle names no reason: an earlier version of tsbridge wrote it, without this file
+   */
   optional(name: ExplainedFile, nothing: unknown): unknown {
     const why = this.archive.failed.get(name);
     if (why === undefined || this.archive.files.has(name)) return this.required(name);
@@ -47,8 +58,11 @@ export class BundleFiles {
   }
 
   /**
-   * Other addresses in place of the host's keep their first bits, not their order, so that a range of addresses or a
-   * short prefix means others than it did. @throws {BadBundle} if rules have one
+   * Refuses an anonymised bundle whose rules have a range of addresses or a prefix below 8 bits. The addresses that
+   * stand in place of the host's keep their common prefixes from 8 bits on, and not their order: such a range or prefix
+   * would cover other addresses than it did on the host.
+   *
+   * @throws {BadBundle}
    */
   refuseRanges(): void {
     if (!this.archive.anonymised) return;
@@ -82,6 +96,7 @@ export class BundleFiles {
   }
 }
 
+/** Ranges of addresses and short prefixes, as iptables-save and the JSON of nft print them. */
 const ranges = [
   /(?:\d{1,3}\.){3}\d{1,3}-(?:\d{1,3}\.){3}\d{1,3}/,
   /[0-9a-f]:[0-9a-f:]*-[0-9a-f]+:/i,

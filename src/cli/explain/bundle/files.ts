@@ -1,4 +1,4 @@
-/** The files of a bundle from which `tsbridge explain --from` answers: their names, and what may be in them. */
+/** The files of a bundle from which `tsbridge explain --from` answers: their names, and the allow-list of each. */
 
 import {
   inventoryAllowed,
@@ -12,7 +12,7 @@ import {
 import type { AllowList } from '../../../operator/diags/allowed.js';
 import type { FileAllowList } from '../../../operator/diags/bundle.js';
 
-/** Settings of the kernel that networks depend on, below /proc/sys. */
+/** Kernel settings for the whole host that decide what becomes of packets: paths below /proc/sys. */
 export const sysctls = [
   'net/ipv4/ip_forward',
   'net/ipv4/ip_local_port_range',
@@ -25,7 +25,9 @@ export const sysctls = [
   'net/netfilter/nf_conntrack_max',
 ] as const;
 
-/** Settings of single interfaces, by which they are routed. */
+/**
+ * Kernel settings of single interfaces that routing depends on: names below /proc/sys/net/ipv4/conf/NAME and net/ipv6.
+ */
 export const linkSettings = {
   ipv4: [
     ...(['rp_filter', 'forwarding', 'route_localnet'] as const),
@@ -38,6 +40,7 @@ export const sysctlsAllowed: AllowList = Object.fromEntries(
   sysctls.map((path) => [path, ['word'] as const]),
 );
 
+/** `rules`: text of iptables-save; `native`: tables that nft made; else what the JSON may have. */
 export const explainedFiles = {
   'rules-ipv4.txt': 'rules',
   'rules-ipv6.txt': 'rules',

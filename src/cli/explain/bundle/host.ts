@@ -1,4 +1,7 @@
-/** A host as a bundle has it: its rules, and the answers to the simulation's questions. Nothing of this host is asked. */
+/**
+ * The host that a bundle describes: its rules, and answers to the questions of the simulation. The host on which this
+ * runs is not read.
+ */
 import { HostAddresses } from '../../../codec/host-addresses.js';
 import { readNativeTable } from '../../../codec/nft/native-tables.js';
 import { readRouting } from '../../../codec/routing.js';
@@ -38,7 +41,7 @@ export async function openBundle(path: string): Promise<BundledHost> {
     return hostOf(path, archive);
   } catch (error) {
     if (error instanceof BadBundle) throw error;
-    // Values of the right kinds in places where tsbridge does not write them.
+    // The allow-list lets such values pass: they are of the right kinds, but not where tsbridge writes them.
     throw new BadBundle(`${path} has what tsbridge diags does not write: ${messageOf(error)}`);
   }
 }
@@ -48,7 +51,8 @@ function hostOf(path: string, archive: Archive): BundledHost {
   files.refuseRanges();
   const view = viewIn(files);
   const answers = answersOf(files);
-  // Read before anything is answered, so that a bundle that lacks one is not taken for a host without rules.
+  // The tables are read before anything is answered, so that a bundle without them is not taken for a host without
+  // rules.
   const tables = { 4: tablesOf(files, 4), 6: tablesOf(files, 6) };
   return {
     ...{ answers, view, at: archive.at },

@@ -12,10 +12,13 @@ import type { NativeListing } from '../../../operator/diags/native-rules.js';
 import { type ExplainedFile, explainedFiles, linkSettings, sysctls } from './files.js';
 
 const limits = { timeoutMs: 10_000 };
-/** Of one ipset; a longer one is called unread. */
+/** Most entries of one ipset in a bundle. A set with more is written without entries, as `isUnread`. */
 const mostEntries = 20_000;
 
-/** @param inventory the networks, endpoints and ports of tsbridge */
+/**
+ * @param inventory reads the networks, endpoints and ports of tsbridge
+ * @param names reads the names of containers and networks
+ */
 export function explainedParts(
   inventory: () => Promise<unknown>,
   names: () => Promise<unknown>,
@@ -56,7 +59,7 @@ async function readNative(): Promise<NativeListing[]> {
   const listings = await readNativeListings(await readNativeChains());
   return listings.map(({ json, text }) => {
     const { nftables } = JSON.parse(json) as { nftables: readonly object[] };
-    // The first object tells of nft itself, in words of its own.
+    // The object `metainfo` tells the version of nft, in free text.
     const objects = nftables.filter((each) => !('metainfo' in each));
     const rules = [...readChainListing(text)].map(([handle, rule]) => ({
       handle: Number(handle),
@@ -66,7 +69,7 @@ async function readNative(): Promise<NativeListing[]> {
   });
 }
 
-/** None on a host without the program: nobody makes sets there. */
+/** An empty list if the program `ipset` is not installed: then the host is taken to have no ipsets. */
 async function readSets(): Promise<unknown> {
   try {
     return readIpSets(await output('ipset save'), mostEntries);
@@ -76,6 +79,10 @@ async function readSets(): Promise<unknown> {
   }
 }
 
+/**
+ * Rows of `ip -j rule`. `others` has the names of conditions that this version does not know: their values are
+ * withheld.
+ */
 function rulesIn(text: string): unknown {
   return parseIpJson(text).map((row) => ({
     ...row,

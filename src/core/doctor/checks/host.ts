@@ -5,13 +5,13 @@ import type { FactParts } from '../facts.js';
 /** Node.js 24, which the daemon runs on, is built for this and later. */
 const needed = [4, 18] as const;
 
-/** What later kernels have and tsbridge does otherwise, or not at all, before. */
+/** Features that tsbridge uses only from a kernel version on, and the words for what happens with an older kernel. */
 const later: readonly (readonly [readonly [number, number], string])[] = [
   [[5, 8], 'tracked flows are searched for in the whole table'],
   [[5, 12], 'a killed tsbridge trace leaves its table until the next one'],
 ];
 
-/** undefined: it does not begin with two numbers. */
+/** Major and minor version; undefined: the text does not begin with two numbers. */
 function versionOf(release: string): readonly [number, number] | undefined {
   const [, major, minor] = /^(\d+)\.(\d+)/.exec(release) ?? [];
   return major === undefined ? undefined : [Number(major), Number(minor)];
@@ -20,11 +20,16 @@ function versionOf(release: string): readonly [number, number] | undefined {
 const isBefore = (a: readonly [number, number], b: readonly [number, number]): boolean =>
   a[0] < b[0] || (a[0] === b[0] && a[1] < b[1]);
 
-/** The engine’s own bridges: those have names of this form, unless somebody named them. */
+/**
+ * Whether a bridge is one that the engine makes by itself: those have names of this form, unless somebody named them.
+ */
 const isOfEngine = (name: string): boolean =>
   /^(docker0|docker_gwbridge|br-[0-9a-f]{12})$/.test(name);
 
-/** Bridges of others with ports, whose frames rules of FORWARD refuse for all that can be seen. */
+/**
+ * Names of bridges that are neither tsbridge’s nor the engine’s, have ports, and whose frames chain FORWARD drops: its
+ * policy is DROP, and no rule accepts what goes from the bridge to the same bridge.
+ */
 function bridgesOfOthers({
   records,
   links,

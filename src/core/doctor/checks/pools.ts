@@ -3,15 +3,19 @@ import { addressBytes, type Cidr, contains, networkOf } from '../../address.js';
 import { check, shell, wholeHost } from '../check.js';
 import type { AddressPool, FactParts } from '../facts.js';
 
-/** So many subnets have to be left, or there is a finding. */
+/** There is a finding if fewer subnets than this are left. */
 const fewest = 3;
+/** There is a finding if this share of the files that a process may open is open. */
 const nearly = 0.8;
 
 function numberOf(address: Cidr['address']): number {
   return addressBytes(address).reduce((number, byte) => number * 256 + byte, 0);
 }
 
-/** How many subnets of the pool overlap none of the networks. IPv4 only: the engine has no IPv6 pools by default. */
+/**
+ * How many subnets of the pool overlap none of the `taken` networks. IPv4 only: the engine has no IPv6 pools by
+ * default.
+ */
 export function freeSubnets({ base, size }: AddressPool, taken: readonly Cidr[]): number {
   const count = 2 ** (size - base.prefixLength);
   const each = 2 ** (32 - size);
@@ -31,7 +35,10 @@ export function freeSubnets({ base, size }: AddressPool, taken: readonly Cidr[])
   return count - used.size;
 }
 
-/** What networks, interfaces and routes have. Half of all addresses, as VPN programs write it, is a default route. */
+/**
+ * The networks that the records, the interfaces and the routes of the host use. Prefixes of 0 and 1 bits are left out:
+ * they are default routes, which VPN programs write as two halves.
+ */
 function takenNetworks({
   records,
   links,

@@ -1,4 +1,7 @@
-/** Checks of how other hosts learn the networks of this one: FRR beside tsbridge, which is its administrator's. */
+/**
+ * Checks of how other hosts learn the networks of this one: by FRR, which runs beside tsbridge and which the
+ * administrator configures.
+ */
 import { type Cidr, cidrText, contains, sameCidr } from '../../address.js';
 import { isManaged } from '../../network/network.js';
 import { subnetsMap } from '../../routing/frr-config.js';
@@ -15,7 +18,7 @@ const announced = ({ networks }: FactParts['records']): readonly KnownNetwork[] 
 const withAddresses = (records: FactParts['records']) =>
   announced(records).filter(({ spec }) => spec.announce === 'addresses');
 
-/** Whether what `tsbridge frr-config` prints is in it. */
+/** Whether the configuration has what `tsbridge frr-config` prints. */
 const isOurs = ({ lists }: FrrConfig): boolean => lists.some(({ list }) => list === subnetsMap);
 
 const permits = ({ list, cidr, least, most }: ListedPrefix, subnet: Cidr): boolean =>
@@ -24,7 +27,10 @@ const permits = ({ list, cidr, least, most }: ListedPrefix, subnet: Cidr): boole
   subnet.prefixLength >= least &&
   subnet.prefixLength <= most;
 
-/** Which daemons should run and do not: those that the file has a use for, or any for addresses that are to be announced. */
+/**
+ * Daemons of FRR that should run and do not. If /etc/frr/frr.conf has the lines of `tsbridge frr-config`: zebra, and
+ * the daemon of each `router` line. Else `bgpd or ospfd`, if a network announces addresses and neither of the two runs.
+ */
 function missingDaemons({ records, routing }: Pick<FactParts, 'records' | 'routing'>): string[] {
   const { daemons, written } = routing;
   const isMissing = (name: string) => !daemons.includes(name);
@@ -35,7 +41,7 @@ function missingDaemons({ records, routing }: Pick<FactParts, 'records' | 'routi
   return isNeeded && Object.values(daemonOf).every(isMissing) ? ['bgpd or ospfd'] : [];
 }
 
-/** The running configuration, if one of the daemons that announce is there to have one. */
+/** The configuration that FRR runs with; undefined: neither bgpd nor ospfd runs, or FRR cannot be asked. */
 const announcing = ({ daemons, running }: Routing): FrrConfig | undefined =>
   Object.values(daemonOf).some((name) => daemons.includes(name)) ? running : undefined;
 

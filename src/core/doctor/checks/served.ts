@@ -1,16 +1,20 @@
-/** Checks of what becomes of packets to published ports once they are past the rules. */
+/** Checks of whether packets to published ports, once the rules have let them pass, reach the right program. */
 import { familyOf, isUnspecified } from '../../address.js';
 import { check, type Found, shell } from '../check.js';
 import type { FactParts, KnownPort, Link } from '../facts.js';
 import { defaultDevices } from '../places.js';
 import { portText } from './ports.js';
 
+/** Whether packets to the address `destination` of this host are for the published port. */
 function isFor(port: KnownPort, destination: string, links: readonly Link[]): boolean {
   if (!isUnspecified(port.hostIp)) return port.hostIp === destination;
   return links.some(({ addresses }) => addresses.some(({ address }) => address === destination));
 }
 
-/** One finding for each published port and each address that its packets wrongly go to. */
+/**
+ * UDP flows that connection tracking sends to another address than the container’s: one finding for each published port
+ * and each such address.
+ */
 function staleFlows({
   records,
   links,
@@ -40,7 +44,7 @@ function staleFlows({
   });
 }
 
-/** Ports that others reach by IPv6 and whose containers have none, by their networks. */
+/** Ports of containers without IPv6 that other hosts reach by IPv6, by the name of the network. */
 function hidden({ records, links, routes }: Pick<FactParts, 'records' | 'links' | 'routes'>) {
   const uplinks = defaultDevices(routes, 6, 'main');
   const reached = links.some(

@@ -10,7 +10,10 @@ export const forwardingSettings: Readonly<Record<Family, string>> = {
   6: 'net/ipv6/conf/all/forwarding',
 };
 
-/** A path as sysctl(8) takes it: `net.ipv4.ip_forward`. With slashes if an interface's name has a dot, as sysctl(8) wants it then. */
+/**
+ * A path as sysctl(8) takes it: `net.ipv4.ip_forward`. With slashes if an interface's name has a dot, as sysctl(8)
+ * wants it then.
+ */
 const dotted = (path: string): string => (path.includes('.') ? path : path.replaceAll('/', '.'));
 
 const reaching = (records: Records, family: Family) =>

@@ -96,7 +96,10 @@ export const rpfilter: Match = (options, packet, answers) => {
   return flags.includes('--invert') ? !reached : reached;
 };
 
-/** Of a packet that no bridge passes on, none of these holds; by which ports of its bridge a frame goes, nobody says. */
+/**
+ * `-m physdev`: a packet that is not a frame of a bridge meets none of its conditions. The names of the bridge's ports
+ * by which a frame comes and goes are not known, so conditions about them are not understood.
+ */
 export const physdev: Match = (
   options,
   { family, bridged, inInterface, outInterface },

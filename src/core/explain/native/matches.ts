@@ -46,8 +46,8 @@ export function matchHolds(
 }
 
 /**
- * Bits of the status that are known: IPS_CONFIRMED, IPS_SRC_NAT and IPS_DST_NAT; of an established flow IPS_SEEN_REPLY, too;
- * and of a new one that it is neither expected nor assured and has not seen a reply.
+ * Bits of the status that are known: IPS_CONFIRMED, IPS_SRC_NAT and IPS_DST_NAT; of an established flow IPS_SEEN_REPLY,
+ * too; and of a new one that it is neither expected nor assured and has not seen a reply.
  */
 const knownStatus = { new: 63n, related: 56n, established: 58n } as const;
 

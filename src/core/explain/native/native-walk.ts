@@ -27,7 +27,7 @@ export function walkNative(
   return new NativeWalk(table, answers, choices, packet).from(base, base.policy);
 }
 
-/** Of a statement or a whole rule. */
+/** What a statement, or a whole rule, does to the packet. */
 type Result = Verdict | Exclude<Effect, { kind: 'continue' }> | { readonly kind: 'unmatched' };
 
 class NativeWalk extends ChainWalk<NativeRule> {

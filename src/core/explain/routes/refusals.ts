@@ -9,7 +9,12 @@ const words: Readonly<Record<string, string>> = {
   EACCES: 'a route prohibits it',
 };
 
-/** @param code an errno of the kernel's answer to the question; undefined for one that is no refusal */
+/**
+ * The words for a refusal.
+ *
+ * @param code the errno with which the kernel answered the question
+ * @returns undefined for an errno that is not a refusal
+ */
 export function refusalWords(
   code: string,
   {
@@ -25,5 +30,5 @@ export function refusalWords(
   return words[code];
 }
 
-/** Of a packet that the host would have to pass on, where IPv6's forwarding is off for the whole host. */
+/** Why an IPv6 packet is lost that the host would have to forward, while forwarding is off for the whole host. */
 export const noForwarding6 = 'the host does not forward: net.ipv6.conf.all.forwarding is 0';

@@ -1,4 +1,7 @@
-/** How a host routes a packet, by its rules, tables and settings as they were read: what `ip route get` would have said. */
+/**
+ * How a host routes a packet, computed from its routing rules, tables and settings: what `ip route get` would have said
+ * there.
+ */
 import type { Family, IpAddress } from '../../address.js';
 import type { RouteAnswer, RouteQuestion } from '../facts.js';
 import { refusalWords } from './refusals.js';
@@ -12,9 +15,12 @@ import {
   waysFor,
 } from './routing.js';
 
-/** Settings of the kernel for IPv4 that routing depends on. */
+/** Values of net.ipv4.conf that routing depends on. */
 export interface RoutingSettings {
-  /** The setting of one interface, `rp_filter` of `eth0`; of `all`, too. 0 for one that is not there. */
+  /**
+   * The value of net.ipv4.conf.DEVICE.NAME, e.g. of `eth0` and `rp_filter`. `device` may be `all`. 0 if there is no
+   * such setting.
+   */
   of(device: string, name: string): number;
 }
 
@@ -30,7 +36,8 @@ export function routePacket(host: RoutedHost, question: RouteQuestion): RouteAns
   const key: RouteKey = {
     ...question,
     inInterface: inInterface ?? 'lo',
-    // As the question is put to the kernel.
+    // The same bits as the question that this host's kernel is asked (codec/netlink/route-question.ts): without ECN,
+    // and none for IPv6.
     tos: family === 4 ? tos & 0xfc : 0,
   };
   if (isMulticast(question.destination)) {
@@ -65,14 +72,17 @@ function answerOf(found: FoundEntry, key: RouteKey, question: RouteQuestion): Ro
 
 const refused = (code: RouteError): FoundEntry => ({ kind: 'error', code });
 
-/** As `ip_route_output_key_hash_rcu`: a source that is not the host's own is refused. */
+/**
+ * A packet that the host sends, as `ip_route_output_key_hash_rcu` routes it: a source that is not the host's own is
+ * refused.
+ */
 function sent4({ routing }: RoutedHost, key: RouteKey): FoundEntry {
   const { source } = key;
   if (source !== undefined && !isOwn(routing[4], source)) return refused('EINVAL');
   return lookUp(routing[4], key);
 }
 
-/** As `ip_route_input_slow`. */
+/** A packet that the host receives, as `ip_route_input_slow` routes it. */
 function received4(host: RoutedHost, key: RouteKey): FoundEntry {
   const { routing, settings } = host;
   const { source, destination, inInterface: device } = key;
@@ -94,7 +104,7 @@ function received4(host: RoutedHost, key: RouteKey): FoundEntry {
 }
 
 /**
- * As `fib_validate_source`; undefined: the source may be behind the interface.
+ * Checks the source as `fib_validate_source` does, with the reverse path filter. undefined: the source is accepted.
  *
  * @param out the interface that the packet would leave by; undefined: it is for the host
  */
@@ -133,10 +143,12 @@ function isOn(settings: RoutingSettings, device: string, name: string): boolean 
   return settings.of('all', name) !== 0 || settings.of(device, name) !== 0;
 }
 
+/** Whether somebody has added routes to table `local`, beside those that the kernel makes. */
 function hasOwnLocalRoutes({ entries }: Routing): boolean {
   return entries.some(({ table, protocol }) => table === 'local' && protocol !== 'kernel');
 }
 
+/** Whether the address is one of the host's own, by table `local`. */
 function isOwn(routing: Routing, address: IpAddress): boolean {
   const rules = [
     { priority: 0, inverted: false, action: { kind: 'table', table: 'local' } },
@@ -152,7 +164,7 @@ function isMulticast(address: IpAddress): boolean {
   return Number(first) >= 224 && Number(first) < 240;
 }
 
-/** Addresses that no packet comes from. */
+/** Whether the address cannot be the source of a packet. */
 function isNobodys(source: IpAddress): boolean {
   return isMulticast(source) || source === '255.255.255.255' || source.startsWith('0.');
 }

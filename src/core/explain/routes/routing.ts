@@ -1,4 +1,4 @@
-/** Rules and tables of the kernel's routing as they were read at one moment, and what a look-up finds in them. */
+/** Routing rules and routing tables as they were read at one moment, and what the kernel would find in them. */
 import { type Cidr, contains, type Family, type IpAddress } from '../../address.js';
 
 /** Why the kernel has no route for a packet, by its errno. */
@@ -10,7 +10,7 @@ export type PortRange = readonly [number, number];
 /** One line of `ip rule`. */
 export interface RoutingRule {
   readonly priority: number;
-  /** It fits packets for which what it asks for does not hold. */
+  /** `not`: the rule fits packets that do not meet its conditions. */
   readonly inverted: boolean;
   readonly source?: Cidr;
   readonly destination?: Cidr;
@@ -29,13 +29,13 @@ export interface RoutingRule {
     | { readonly kind: 'goto'; readonly priority: number }
     | { readonly kind: 'nothing' }
     | { readonly kind: 'unread' };
-  /** What its table finds does not count if the prefix is this long at most. */
+  /** suppress_prefixlength: a route that the table has does not count if its prefix has at most this many bits. */
   readonly suppressedLength?: number;
-  /** What it asks for beside the rest, and is not understood. */
+  /** Names of conditions of the rule that are not understood, joined with `, `. */
   readonly unread?: string;
 }
 
-/** One way of a route; a route with several takes one by a hash. */
+/** A next hop of a route. If a route has several, the kernel chooses one by a hash. */
 export interface RouteWay {
   readonly device: string;
   readonly gateway?: IpAddress;
@@ -53,7 +53,7 @@ export interface RoutingEntry {
   readonly metric: number;
   /** `kernel`, `static`, …: who made it. */
   readonly protocol: string;
-  /** Those that are up; of a route that refuses packets, none is needed. */
+  /** The next hops that are up. A route that refuses packets needs none. */
   readonly ways: readonly RouteWay[];
 }
 
@@ -64,7 +64,7 @@ export interface Routing {
   readonly entries: readonly RoutingEntry[];
 }
 
-/** What is looked up. */
+/** The values of a packet that a look-up depends on. */
 export interface RouteKey {
   readonly destination: IpAddress;
   readonly source?: IpAddress;
@@ -85,11 +85,15 @@ export type FoundEntry =
   /** `words` is a phrase: what nobody can say. */
   | { readonly kind: 'unknown'; readonly words: string };
 
-/** As `fib_rules_lookup` of the kernel: the first rule that fits, and whose table has a route, decides. */
+/**
+ * The route for a packet, as the kernel's `fib_rules_lookup` finds it: the first rule decides that fits and whose table
+ * has a route.
+ */
 export function lookUp(routing: Routing, key: RouteKey): FoundEntry {
   const found = byRules(routing, key);
   if (routing.family === 6 || hasOwnRules(routing)) return found;
-  // Until somebody makes a rule of his own, IPv4 has tables local and main in one, in which the longest prefix wins.
+  // Until somebody adds a rule, the kernel keeps the IPv4 tables local and main in one, in which the longest prefix
+  // wins. A reading does not tell whether a rule was there and is gone again.
   const tables = ['local', 'main'];
   const merged = inTables(routing, tables, key) ?? found;
   if (JSON.stringify(merged) === JSON.stringify(found)) return found;
@@ -97,7 +101,7 @@ export function lookUp(routing: Routing, key: RouteKey): FoundEntry {
   return { kind: 'unknown', words };
 }
 
-/** Whether there are rules beside the three that the kernel begins with. */
+/** Whether there are other rules than those that the kernel begins with: three for IPv4, two for IPv6. */
 export function hasOwnRules({ family, rules }: Routing): boolean {
   const own = family === 4 ? '0 local,32766 main,32767 default' : '0 local,32766 main';
   const plain = rules.map(({ priority, action, ...more }) => {
@@ -143,7 +147,10 @@ function isSuppressed({ suppressedLength }: RoutingRule, found: FoundEntry): boo
   return found.entry.destination.prefixLength <= suppressedLength;
 }
 
-/** Without `not`, and without what is not understood. */
+/**
+ * Whether the packet meets the conditions of the rule, but for those that are not understood. `not` is left to the
+ * caller.
+ */
 function fits(rule: RoutingRule, key: RouteKey): boolean {
   const { source, destination, inInterface, outInterface, mark, tos, protocol } = rule;
   return (
@@ -167,13 +174,17 @@ function isWithin(range: PortRange | undefined, port: number): boolean {
   return range === undefined || (range[0] <= port && port <= range[1]);
 }
 
+/** The errno for a packet that meets a route of this type. */
 const refusing: Readonly<Record<string, RouteError>> = {
   blackhole: 'EINVAL',
   unreachable: 'EHOSTUNREACH',
   prohibit: 'EACCES',
 };
 
-/** undefined: the tables have no route, or one that says that the next rule decides. */
+/**
+ * The route that the tables have for the packet; undefined: they have none, or the best one is of type `throw`: the
+ * next rule decides.
+ */
 function inTables(
   { family, entries }: Routing,
   tables: readonly string[],
@@ -201,6 +212,7 @@ function inTables(
   return { kind: 'route', entry };
 }
 
+/** Negative: the kernel takes `a` before `b`; 0: it is not decided between them. */
 function precedence(a: RoutingEntry, b: RoutingEntry): number {
   const lengthOf = (cidr: Cidr | undefined) => cidr?.prefixLength ?? 0;
   return (
@@ -215,7 +227,7 @@ function isUsable(entry: RoutingEntry, key: RouteKey): boolean {
   return entry.type in refusing || entry.type === 'throw' || waysFor(entry, key).length > 0;
 }
 
-/** The ways of a route that the packet may take. */
+/** The next hops of a route that the packet may take. */
 export function waysFor({ ways }: RoutingEntry, { outInterface }: RouteKey): readonly RouteWay[] {
   if (outInterface === undefined) return ways;
   return ways.filter(({ device }) => device === outInterface);

@@ -1,7 +1,7 @@
 /**
- * Sockets of guarded ports (`tsbridge.publish_from`) after a start. The process that holds ports takes connections from
- * everybody; who may not come is kept away by rules. Where a start cannot write these rules, the sockets stay closed until a
- * repair has.
+ * Keeps sockets of guarded ports (`tsbridge.publish_from`) closed after a start that could not write the guards. The
+ * process that holds ports accepts connections from everybody, and only rules keep unwanted senders away. So these
+ * sockets stay closed until a repair has written the rules.
  */
 import { familyOf, isLoopback } from '../../../core/address.js';
 import { shortId } from '../../../core/names.js';
@@ -16,7 +16,7 @@ import { inSandbox } from './siblings.js';
 
 type Guarding = Pick<World, 'rules'>;
 
-/** The host ports of an endpoint whose sockets may be open, as far as guards go. */
+/** The host ports of an endpoint whose sockets may be open: all but those whose guards are missing. */
 export function openablePorts(world: Guarding, state: EndpointState): readonly PortBinding[] {
   const bindings = hostPortsOf(state.record);
   if (!isGuardedEndpoint(state)) return bindings;
@@ -29,13 +29,13 @@ function whyHeldBack(
   { network, heldBack }: EndpointState,
   { hostIp }: PortBinding,
 ): string | undefined {
-  // Without the proxy nothing listens at the port, and at a loopback address only the host itself reaches it.
+  // Without the proxy no socket is open at the port, and only the host itself reaches a loopback address.
   if (!network.spec.userlandProxy || isLoopback(hostIp)) return undefined;
   if (heldBack === true) return 'the rules that guard it could not be written yet';
   return rules.whyUnguarded(familyOf(hostIp));
 }
 
-/** A line for each port whose socket stays closed for want of guards, for people. */
+/** One line, for people, for each port whose socket stays closed because its guards are missing. */
 export function heldBackPorts(world: Guarding & Pick<World, 'registry'>): string[] {
   return world.registry.endpoints().flatMap((state) => {
     if (!isGuardedEndpoint(state)) return [];
@@ -48,12 +48,15 @@ export function heldBackPorts(world: Guarding & Pick<World, 'registry'>): string
   });
 }
 
-/** The guards of all endpoints are not on the host: from here on no socket of theirs is opened by a start. */
+/** Call it when the guards of ports are not on the host: from then on, no start opens a socket of a guarded port. */
 export function holdBack({ registry }: Pick<World, 'registry'>): void {
   for (const state of registry.endpoints()) if (isGuardedEndpoint(state)) portsHeldBack(state);
 }
 
-/** Opens what {@link holdBack} has kept closed. Call it when a repair has written all rules of both families. */
+/**
+ * Opens the sockets that {@link holdBack} has kept closed. Call it when a repair has written all rules of both
+ * families.
+ */
 export async function openHeldBack(
   world: Pick<
     World,

@@ -1,4 +1,7 @@
-/** Reads the tracked UDP flows to given ports that are translated. What is read has a bound, whatever the table holds. */
+/**
+ * Reads the tracked UDP flows to given ports whose destination is translated. How much is read has a bound, whatever
+ * the size of the kernel's table.
+ */
 import { readFile } from 'node:fs/promises';
 import {
   listFlowsRequest,
@@ -13,11 +16,14 @@ import { readDump } from '../../netlink/socket/dump.js';
 import { NetlinkError } from '../../netlink/socket/netlink-error.js';
 import { netlinkProtocol } from '../../netlink/socket/netlink-socket.js';
 
-/** Of a filtered list the kernel walks its whole table: 3 to 11 ms for 262,144 buckets (Linux 6.18). */
+/**
+ * Most lists that the kernel is asked for: for each, also for a filtered one, it walks its whole table, which takes 3
+ * to 11 ms for 262,144 buckets (Linux 6.18).
+ */
 const mostLists = 16;
-/** So many flows of one list take about 50 ms to read. */
+/** Most flows of one list: to read them takes about 50 ms. */
 const mostFlows = 20_000;
-/** Errors of a kernel without connection tracking, or without its netlink part: it has no flows. */
+/** Errors of a kernel without connection tracking, or without its netlink interface: there are no flows. */
 const untracked: ReadonlySet<string> = new Set(['EPROTONOSUPPORT', 'EOPNOTSUPP', 'ENOTSUP']);
 
 export interface FlowPort {

@@ -1,4 +1,7 @@
-/** Reads what systemd and the proxy process have, from their files, for `tsbridge doctor`. */
+/**
+ * Reads for `tsbridge doctor` whether systemd will listen on the daemon's socket, and how many files the proxy process
+ * has open.
+ */
 import { access, readdir, readFile } from 'node:fs/promises';
 import type { FactParts, ProxyFiles } from '../../../core/doctor/facts.js';
 
@@ -8,10 +11,10 @@ const isThere = (path: string): Promise<boolean> =>
     () => false,
   );
 
-/** What cannot be listed is empty. */
+/** Names in a folder; none if the folder cannot be listed. */
 const namesIn = (folder: string): Promise<string[]> => readdir(folder).catch(() => []);
 
-/** @param processes their ids; those that have ended are left out */
+/** @param processes process ids; those of processes that have ended are left out */
 export async function readProxyFiles(
   processes: readonly number[],
   proc = '/proc',
@@ -37,7 +40,7 @@ const unitFolders = [
   'usr/lib/systemd/system',
 ];
 
-/** Whether some unit wants the socket, by the links that `systemctl enable` makes. */
+/** Whether tsbridge.socket is enabled: `systemctl enable` makes links in folders of the units that want it. */
 export async function readSocketUnit(root = '/'): Promise<FactParts['socketUnit']> {
   const files = unitFolders.map((folder) => `${root}/${folder}`);
   const known = await Promise.all(files.map((folder) => isThere(`${folder}/${unit}`)));

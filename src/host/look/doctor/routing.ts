@@ -1,4 +1,7 @@
-/** Reads what FRR does on this host, for `tsbridge doctor`: questions of its own vtysh, which change nothing. */
+/**
+ * Reads FRR's configuration and routes on this host, for `tsbridge doctor`: by its program vtysh, with commands that
+ * change nothing.
+ */
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import { parseFrrConfig, parseFrrRoutes } from '../../../codec/frr-config.js';
 import type { Routing } from '../../../core/doctor/routing-facts.js';
@@ -11,7 +14,7 @@ const limits = { timeoutMs: 5_000 };
 const vtysh = async (words: string): Promise<string> =>
   (await runCommand('vtysh', ['-c', words], limits)).stdout;
 
-/** What cannot be asked (no vtysh, no permission) is absent. */
+/** Reads all of it. `running` and `routes` are absent if vtysh cannot be run, or may not be asked. */
 export async function readRouting(
   file = '/etc/frr/frr.conf',
   proc = '/proc',
@@ -44,7 +47,7 @@ export async function readRouting(
   };
 }
 
-/** FRR's daemons in the network namespace of this process, each once. */
+/** Names of FRR's daemons that run in the network namespace of this process, each once. */
 async function daemonsIn(proc: string): Promise<string[]> {
   const own = await readlink(`${proc}/self/ns/net`);
   const pids = (await readdir(proc)).filter((name) => /^\d+$/.test(name));
@@ -55,7 +58,7 @@ async function daemonsIn(proc: string): Promise<string[]> {
         if (!ofFrr.has(name) || (await readlink(`${proc}/${pid}/ns/net`)) !== own) return [];
         return [name];
       } catch {
-        // It ended meanwhile, or is not ours to read.
+        // The process has ended meanwhile, or this user may not read it.
         return [];
       }
     }),

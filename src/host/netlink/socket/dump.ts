@@ -28,7 +28,7 @@ const sequence = 1;
 /** Called with each datagram, whose bytes the next one overwrites. The dump goes on when its promise resolves. */
 export type DatagramReader = (datagram: Buffer) => void | Promise<void>;
 
-/** Opens the socket of a dump, in whichever namespace. */
+/** Opens the socket of a dump, in the network namespace that the caller wants. */
 export type DumpOpener = (protocol: number) => NetlinkDescriptor;
 
 /**
