@@ -58,9 +58,9 @@ export class BundleFiles {
   }
 
   /**
-   * Refuses an anonymised bundle whose rules have a range of addresses or a prefix below 8 bits. The addresses that
-   * stand in place of the host's keep their common prefixes from 8 bits on, and not their order: such a range or prefix
-   * would cover other addresses than it did on the host.
+   * Refuses an anonymised bundle whose rules have a range of addresses or a short prefix. The addresses that stand in
+   * place of the host's keep their common prefixes from 8 bits (IPv6: 32 bits) on, and not their order: such a range or
+   * prefix would cover other addresses than it did on the host.
    *
    * @throws {BadBundle}
    */
@@ -69,7 +69,7 @@ export class BundleFiles {
     for (const [name, text] of this.archive.files) {
       if (!name.startsWith('rules-')) continue;
       if (!ranges.some((range) => range.test(text))) continue;
-      const words = `${this.path} is anonymised, and ${name} has ranges of addresses or prefixes below 8 bits`;
+      const words = `${this.path} is anonymised, and ${name} has ranges of addresses or prefixes below 8 bits (IPv6: 32)`;
       throw new BadBundle(`${words}: they mean others now; make a bundle without --anonymise`);
     }
   }
@@ -103,4 +103,7 @@ const ranges = [
   /(?:\d{1,3}\.){3}\d{1,3}\/[1-7]\b/,
   /"range": ?\[\s*"/,
   /"len": ?[1-7]\b/,
+  // What stands in place of the host's IPv6 addresses begins with these 32 bits.
+  /\b2001:db8:[0-9a-f:]*\/(?:[1-9]|[12]\d|3[01])\b/,
+  /"2001:db8:[0-9a-f:]*", ?"len": ?(?:[1-9]|[12]\d|3[01])\b/,
 ];
