@@ -120,17 +120,27 @@ export class SandboxRoutesNetlink implements SandboxRoutes {
       if (noSandbox.includes(String(codeOf(error)))) return undefined;
       throw error;
     }
-    let socket: NetlinkSocket | undefined;
     try {
-      socket = insideNamespace(this.libc, fd, () => new NetlinkSocket(netlinkProtocol.route));
-      const isThere = await isUp(socket, peer);
-      return isThere ? await work({ fd, socket, index: peer.index }) : undefined;
+      const socket = this.#open(fd);
+      if (socket === undefined) return undefined;
+      try {
+        const isThere = await isUp(socket, peer);
+        return isThere ? await work({ fd, socket, index: peer.index }) : undefined;
+      } finally {
+        socket.close();
+      }
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  /** A socket in the namespace; undefined if the file is none (any more). */
+  #open(fd: number): NetlinkSocket | undefined {
+    try {
+      return insideNamespace(this.libc, fd, () => new NetlinkSocket(netlinkProtocol.route));
     } catch (error) {
       if (noSandbox.includes(String(codeOf(error)))) return undefined;
       throw error;
-    } finally {
-      socket?.close();
-      closeSync(fd);
     }
   }
 
