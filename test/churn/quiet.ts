@@ -169,8 +169,10 @@ async function closed(lab: Lab, model: Model): Promise<string[]> {
 async function unanswered(lab: Lab, model: Model): Promise<string[]> {
   const questions = model.containers.flatMap(({ state, networks, published: operated }, index) => {
     const published = tcpPort(index) !== 0 && [...networks].some((each) => !isInternal(each));
-    // On several networks, the answers of an operator's port may go by another one.
-    const more = operated !== undefined && networks.size === 1 ? [operatorPort(index)] : [];
+    // An operator's port waits while its container is not on the network that it was published on. And on several
+    // networks the answers may go by another one.
+    const isOpen = operated !== undefined && networks.size === 1 && networks.has(operated);
+    const more = isOpen ? [operatorPort(index)] : [];
     const ports = [...(published ? [tcpPort(index)] : []), ...more];
     return state === 'running' ? ports.map((port) => `${port}=${containerName(index)}`) : [];
   });
