@@ -124,7 +124,9 @@ async function checkClosed(t: Test, lab: Lab): Promise<void> {
   );
   const dropped = await traced(lab, ['any', ':8081', '--dropped-only'], async () => {
     // Refused by the kernel itself, outside of all rules; first, since the trace ends with the other one's packet.
-    await lab.ask('host', '127.0.0.1', 9, { proto: 'udp', timeoutMs: 200 }).catch(() => undefined);
+    await lab
+      .ask('host', '127.0.0.1', 9, { proto: 'udp', timeoutMs: 5_000 })
+      .catch(() => undefined);
     await ask().catch(() => undefined);
   });
   t.equal(dropped.code, 3);
