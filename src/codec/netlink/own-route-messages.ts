@@ -4,7 +4,6 @@ import {
   addressFromBytes,
   type Cidr,
   type Family,
-  familyNumber,
   familyOfNumber,
   type IpAddress,
 } from '../../core/address.js';
@@ -20,20 +19,15 @@ import {
   readU32,
   u32,
 } from './netlink-message.js';
+import { mainTable, routeHeader, rtm, rtmsg, rtmsgLength, scope } from './route-header.js';
 
 /** The multicast groups RTNLGRP_IPV4_ROUTE and RTNLGRP_IPV6_ROUTE. */
 export const routeGroups = [7, 11] as const;
 
-const rtm = { newRoute: 24, deleteRoute: 25, getRoute: 26 } as const;
 const rta = { destination: 1, oif: 4, gateway: 5, priority: 6, preferredSource: 7 } as const;
 const read: ReadonlySet<number> = new Set(Object.values(rta));
-const mainTable = 254;
-const scope = { universe: 0, link: 253, nowhere: 255 } as const;
 /** RTNH_F_ONLINK: the next hop is taken to be on the link, without a look at the link's addresses. */
 const onLink = 4;
-/** struct rtmsg. */
-const headerBytes = 12;
-const at = { family: 0, prefix: 1, table: 4, protocol: 5, scope: 6, type: 7, flags: 8 } as const;
 
 /** Values of rtm_type in order, from RTN_UNICAST (1) to RTN_THROW. */
 const routeTypes = ['unicast', ...otherRouteTypes] as const;
@@ -57,7 +51,7 @@ export function addOwnRouteRequest(route: WireRoute): NetlinkRequest {
   const isDirect = route.type === 'unicast' && route.via === undefined;
   const body = bodyOf(route, isDirect && family === 4 ? scope.link : scope.universe);
   // Next hop and interface are both given: the kernel then takes the route also while the bridge has no address.
-  if (route.via !== undefined && route.out !== undefined) body.writeUInt32LE(onLink, at.flags);
+  if (route.via !== undefined && route.out !== undefined) body.writeUInt32LE(onLink, rtmsg.flags);
   return { type: rtm.newRoute, flags: flag.ack | flag.create | flag.exclusive, body };
 }
 
@@ -68,13 +62,12 @@ export function removeOwnRouteRequest(route: WireRoute): NetlinkRequest {
 
 function bodyOf(route: WireRoute, routeScope: number): Buffer {
   const { destination, via, out, source, metric } = route;
-  const header = Buffer.alloc(headerBytes);
-  header[at.family] = familyNumber[destination.family];
-  header[at.prefix] = destination.prefixLength;
-  header[at.table] = mainTable;
-  header[at.protocol] = routeProtocol;
-  header[at.scope] = routeScope;
-  header[at.type] = routeTypes.indexOf(route.type) + 1;
+  const header = routeHeader(destination.family, {
+    prefix: destination.prefixLength,
+    protocol: routeProtocol,
+    scope: routeScope,
+    type: routeTypes.indexOf(route.type) + 1,
+  });
   const parts: Buffer[] = [header];
   if (destination.prefixLength > 0) {
     parts.push(attribute(rta.destination, addressBytes(destination.address)));
@@ -88,21 +81,18 @@ function bodyOf(route: WireRoute, routeScope: number): Buffer {
 
 /** Asks for routes of the main table with our protocol number. Kernels before 4.20 send all routes of the family. */
 export function listOwnRoutesRequest(family: Family): NetlinkRequest {
-  const body = Buffer.alloc(headerBytes);
-  body[at.family] = familyNumber[family];
-  body[at.table] = mainTable;
-  body[at.protocol] = routeProtocol;
+  const body = routeHeader(family, { protocol: routeProtocol });
   return { type: rtm.getRoute, flags: flag.dump, body };
 }
 
 /** Reads a route of the main table with our protocol number; undefined for everything else. */
 export function parseOwnRoute(type: number, body: Buffer): WireRoute | undefined {
-  if (type !== rtm.newRoute || body.length < headerBytes) return undefined;
-  if (body[at.table] !== mainTable || body[at.protocol] !== routeProtocol) return undefined;
-  const family = familyOfNumber(body[at.family]);
-  const kind = routeTypes[(body[at.type] ?? 0) - 1];
+  if (type !== rtm.newRoute || body.length < rtmsgLength) return undefined;
+  if (body[rtmsg.table] !== mainTable || body[rtmsg.protocol] !== routeProtocol) return undefined;
+  const family = familyOfNumber(body[rtmsg.family]);
+  const kind = routeTypes[(body[rtmsg.type] ?? 0) - 1];
   if (family === undefined || kind === undefined) return undefined;
-  const attributes = readAttributes(body.subarray(headerBytes), read);
+  const attributes = readAttributes(body.subarray(rtmsgLength), read);
   const addressOf = (type: number): IpAddress | undefined => {
     const bytes = attributes.get(type);
     return bytes?.length === (family === 4 ? 4 : 16) ? addressFromBytes(bytes) : undefined;
@@ -115,7 +105,7 @@ export function parseOwnRoute(type: number, body: Buffer): WireRoute | undefined
   const metric = readU32(attributes, rta.priority);
   return {
     type: kind,
-    destination: { family, address, prefixLength: body[at.prefix] ?? 0 },
+    destination: { family, address, prefixLength: body[rtmsg.prefix] ?? 0 },
     ...(via === undefined ? {} : { via }),
     ...(out === undefined ? {} : { out }),
     ...(source === undefined ? {} : { source }),
@@ -127,7 +117,7 @@ export function parseOwnRoute(type: number, body: Buffer): WireRoute | undefined
 export function tellsOfRemovedRoute(datagram: Buffer): boolean {
   return [...messagesIn(datagram)].some(
     ({ type, start }) =>
-      type === rtm.deleteRoute && datagram[start + at.protocol] === routeProtocol,
+      type === rtm.deleteRoute && datagram[start + rtmsg.protocol] === routeProtocol,
   );
 }
 
@@ -144,7 +134,7 @@ export const routeReportFilter: readonly FilterInstruction[] = [
   { code: filterCode.loadByte, jumpTrue: 0, jumpFalse: 0, operand: typeAt },
   { code: filterCode.ifEqual, jumpTrue: 4, jumpFalse: 0, operand: rtm.newRoute },
   { code: filterCode.ifEqual, jumpTrue: 0, jumpFalse: 2, operand: rtm.deleteRoute },
-  { code: filterCode.loadByte, jumpTrue: 0, jumpFalse: 0, operand: headerLength + at.protocol },
+  { code: filterCode.loadByte, jumpTrue: 0, jumpFalse: 0, operand: headerLength + rtmsg.protocol },
   { code: filterCode.ifEqual, jumpTrue: 0, jumpFalse: 1, operand: routeProtocol },
   { code: filterCode.return, jumpTrue: 0, jumpFalse: 0, operand: 0xffffffff },
   { code: filterCode.return, jumpTrue: 0, jumpFalse: 0, operand: 0 },

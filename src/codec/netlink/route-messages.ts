@@ -4,7 +4,6 @@ import {
   addressFromBytes,
   type Cidr,
   type Family,
-  familyNumber,
   familyOfNumber,
   type IpAddress,
 } from '../../core/address.js';
@@ -16,28 +15,14 @@ import {
   readU32,
   u32,
 } from './netlink-message.js';
+import { mainTable, routeHeader, rtm, rtmsg, rtmsgLength, scope } from './route-header.js';
 
-const rtm = { newRoute: 24, getRoute: 26 } as const;
 const rta = { destination: 1, oif: 4, gateway: 5, multipath: 9 } as const;
-const mainTable = 254;
 const unicast = 1;
 /** RTPROT_BOOT, what `ip` and Docker's engine use for routes that a program adds. */
 const protocolBoot = 3;
-const scope = { universe: 0, link: 253 } as const;
 /** RTM_F_CLONED: an entry of the cache, not a route. */
 const cloned = 0x200;
-
-/** struct rtmsg. */
-function routeHeader(family: Family, prefixLength: number, routeScope: number): Buffer {
-  const bytes = Buffer.alloc(12);
-  bytes[0] = familyNumber[family];
-  bytes[1] = prefixLength;
-  bytes[4] = mainTable;
-  bytes[5] = protocolBoot;
-  bytes[6] = routeScope;
-  bytes[7] = unicast;
-  return bytes;
-}
 
 /** A route of the main table. Without a gateway the destination is on the link itself. */
 export function addRouteRequest(
@@ -48,7 +33,8 @@ export function addRouteRequest(
   const { family, prefixLength, address } = destination;
   // The scope has no meaning for IPv6; the kernel keeps it at universe.
   const routeScope = gateway === undefined && family === 4 ? scope.link : scope.universe;
-  const parts = [routeHeader(family, prefixLength, routeScope)];
+  const header = { prefix: prefixLength, protocol: protocolBoot, scope: routeScope, type: unicast };
+  const parts = [routeHeader(family, header)];
   if (prefixLength > 0) parts.push(attribute(rta.destination, addressBytes(address)));
   if (gateway !== undefined) parts.push(attribute(rta.gateway, addressBytes(gateway)));
   parts.push(attribute(rta.oif, u32(index)));
@@ -58,10 +44,7 @@ export function addRouteRequest(
 
 /** Unicast routes of the main table. Kernels before 4.20 send all routes of the family. */
 export function listRoutesRequest(family: Family): NetlinkRequest {
-  const body = Buffer.alloc(12);
-  body[0] = familyNumber[family];
-  body[4] = mainTable;
-  body[7] = unicast;
+  const body = routeHeader(family, { type: unicast });
   return { type: rtm.getRoute, flags: flag.dump, body };
 }
 
@@ -95,18 +78,18 @@ function parseRoute(
   type: number,
   body: Buffer,
 ): RouteReply | undefined {
-  if (type !== rtm.newRoute || body.length < 12) return undefined;
-  const family = familyOfNumber(body[0]);
+  if (type !== rtm.newRoute || body.length < rtmsgLength) return undefined;
+  const family = familyOfNumber(body[rtmsg.family]);
   // The header alone rules out most routes: three of four are in the table of local addresses. (For a table
   // whose number does not fit there, the kernel writes another number than the main table's.)
-  if (body[4] !== mainTable) return undefined;
-  const attributes = readAttributes(body.subarray(12));
-  const isCached = (body.readUInt32LE(8) & cloned) !== 0;
-  if (family === undefined || body[7] !== unicast || isCached) {
+  if (body[rtmsg.table] !== mainTable) return undefined;
+  const attributes = readAttributes(body.subarray(rtmsgLength));
+  const isCached = (body.readUInt32LE(rtmsg.flags) & cloned) !== 0;
+  if (family === undefined || body[rtmsg.type] !== unicast || isCached) {
     return undefined;
   }
   const bytes = attributes.get(rta.destination);
-  const prefixLength = body[1] ?? 0;
+  const prefixLength = body[rtmsg.prefix] ?? 0;
   if (bytes?.length !== (family === 4 ? 4 : 16) || prefixLength === 0) return undefined;
   // Compared as bytes: a host can have a million routes, and a text of each would take seconds.
   if (!subnets.some((subnet) => overlap(subnet, { bytes, prefixLength }))) return undefined;
