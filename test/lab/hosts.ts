@@ -104,6 +104,17 @@ export async function untilLearned(
   });
 }
 
+/** Which way each host takes to each address, or why it has none: for messages of failed tests. */
+export async function waysTo(
+  labs: readonly Lab[],
+  addresses: readonly string[],
+): Promise<string[]> {
+  const asked = labs.flatMap((lab) => addresses.map((to) => lab.hostNs('ip', 'route', 'get', to)));
+  return (await Promise.allSettled(asked)).map((each) =>
+    each.status === 'fulfilled' ? each.value : String(each.reason),
+  );
+}
+
 /** What the kernel of a host tells of its links and routes, with the machine's clock: for figures. */
 export class KernelNews {
   readonly #process: LabProcess;
