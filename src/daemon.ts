@@ -255,7 +255,7 @@ async function buildWorld(
     links,
     shaping: new ShapingNetlink(),
     hostRoutes: new HostRoutes(new HostRoutesNetlink(), registry),
-    neighbourProxies: new NeighbourProxies(new NeighboursNetlink(), sysctls, registry),
+    neighbourProxies: new NeighbourProxies(new NeighboursNetlink(libc), sysctls, registry),
     containerRoutes: new ContainerRoutes(new SandboxRoutesNetlink(libc), registry, log),
     removals: new Removals(links, log),
     strayFlows: new StrayFlows(hostPorts, conntrack, log),

@@ -191,3 +191,8 @@ export function macFromBytes(bytes: Uint8Array): MacAddress {
   const octets = [...bytes.slice(0, 5)].map((byte) => byte.toString(16).padStart(2, '0'));
   return ['02', ...octets].join(':') as MacAddress;
 }
+
+/** The address of six bytes, as they are. */
+export function macOf(bytes: Uint8Array): MacAddress {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join(':') as MacAddress;
+}

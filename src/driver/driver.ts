@@ -1,5 +1,6 @@
 /** The driver: which call waits for which other one, and which use case serves it. */
 
+import { background } from '../background.js';
 import { DriverError, wrapError } from '../core/errors.js';
 import { type NetworkId, shortId } from '../core/names.js';
 import { defaultRoutesOf, routesByEngine } from '../core/network/container-routes.js';
@@ -97,6 +98,8 @@ export class BridgeDriver implements NetworkDriver {
       // The engine need not wait for the disk: after a crash, the link that it has moved says that it joined.
       joined(state, sandboxKey, caller);
       await this.#addRoutes(state);
+      const told = this.world.neighbourProxies.advertise(state);
+      background(this.world.log, 'telling neighbours of a container', told);
       saveEndpoint(this.world, state).catch((error) => {
         this.world.log.error({ endpoint: endpointId, error }, 'recording a join failed');
       });

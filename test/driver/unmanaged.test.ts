@@ -1,4 +1,5 @@
 /** Networks on a bridge that is not the driver's: it gets ports, and is left as it is. */
+import { setImmediate } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import t from 'tap';
 import type { GenerationName } from '../../src/core/generations/generation.js';
@@ -65,6 +66,35 @@ t.test('containers are ports of it, and nothing else of it changes', async (t) =
     t.strictSame(host.firewall.dump(), alone);
     t.strictSame(host.links.links.get('br-lan'), lan);
   }
+});
+
+t.test('neighbours on the LAN are told of a container that joins', async (t) => {
+  const dual = { ...endpoint(), addressIpv6: 'fd00:5::2/64' };
+  const ipv6 = { 'com.docker.network.enable_ipv6': true };
+  const ipv6Data = [{ pool: 'fd00:5::/64', gateway: 'fd00:5::1/64' }];
+  const told = async (more: Record<string, string>, host: FakeHost = makeHost()) => {
+    const { driver } = await start(host);
+    host.links.links.set('br-lan', lan);
+    const options = { ...ipv6, [generic]: { ...labels, ...more } };
+    await driver.createNetwork({ ...network(5, networkId, options), ipv6Data });
+    await driver.createEndpoint(dual);
+    t.strictSame(host.neighbours.advertised, [], 'not before Join');
+    await driver.join(ids(), '/ns');
+    return host.neighbours.advertised;
+  };
+  const mac = '02:42:0a:05:00:02';
+  t.strictSame(await told({}), [`br-lan: 10.5.0.2 is at ${mac}`, `br-lan: fd00:5::2 is at ${mac}`]);
+  t.strictSame(await told({ 'com.docker.network.advertise_addr_nmsgs': '0' }), []);
+  const host = makeHost();
+  host.faults.plan('neighbours.advertise', 'no such socket');
+  t.strictSame(await told({}, host), [], 'a failure does not fail Join');
+  await setImmediate();
+  t.match(host.logged.at(-1), { level: 'error', message: /^telling neighbours of a container/ });
+  const { host: other, driver } = await start();
+  await driver.createNetwork(network(5, networkId));
+  await driver.createEndpoint(endpoint());
+  await driver.join(ids(), '/ns');
+  t.strictSame(other.neighbours.advertised, [], 'on a bridge of ours, as Docker does');
 });
 
 t.test('a bridge that is not there is told, not made', async (t) => {

@@ -51,13 +51,13 @@ lanTest('a network on the bridge of the LAN cuts nobody off', async (t, lab) => 
     t.match(await lab.ask('lan', ADDRESSES.host, 9000), { name: 'app' }, `its port, ${when}`);
   };
   const link = () => lab.hostNs('ip', '-brief', 'address', 'show', 'br-lan');
-  const mac = async () => (await lab.hostNs('cat', '/sys/class/net/br-lan/address')).trim();
+  const bridgeMac = async () => (await lab.hostNs('cat', '/sys/class/net/br-lan/address')).trim();
   const rules = async () => {
     const saved = [...(await lab.saveRules(4)), ...(await lab.saveRules(6))];
     return saved.filter((line) => /br-lan|192\.0\.2\./.test(line));
   };
   await others('before it');
-  const before = { link: await link(), mac: await mac() };
+  const before = { link: await link(), mac: await bridgeMac() };
   const create = (...args: string[]) =>
     lab.docker('network', 'create', '-d', 'tsbridge', ...unmanaged, ...args, 'lan');
   await create(...addresses, '--gateway', ADDRESSES.lan);
@@ -80,7 +80,7 @@ lanTest('a network on the bridge of the LAN cuts nobody off', async (t, lab) => 
   await t.rejects(lab.ask('lan', ADDRESSES.host, 9002), /ECONNREFUSED/, 'no port of the host');
   await others('with containers on it');
   t.strictSame(await rules(), accepts, 'containers and ports add none');
-  t.strictSame({ link: await link(), mac: await mac() }, before, 'the bridge is as it was');
+  t.strictSame({ link: await link(), mac: await bridgeMac() }, before, 'the bridge is as it was');
 
   await lab.killTsbridge('SIGKILL');
   await lab.spawnTsbridge();
@@ -95,11 +95,21 @@ lanTest('a network on the bridge of the LAN cuts nobody off', async (t, lab) => 
   t.match(await lab.ask('lan', own.web, 80), { name: 'web' }, 'after a restart of the engine');
   t.strictSame(await rules(), accepts, 'after a restart of the engine');
 
+  const remembered = () => lab.lanNs('ip', 'neigh', 'show', own.web);
+  const mac = '02:42:00:00:00:99';
+  t.match(await remembered(), / lladdr /);
+  t.notMatch(await remembered(), mac);
+  await lab.docker('rm', '-f', 'web');
+  await lab.run({ name: 'web', network: 'lan', args: ['--ip', own.web, '--mac-address', mac] });
+  await until('another host to know the new MAC address, before it asks', async () => {
+    return (await remembered()).includes(mac) || undefined;
+  });
+
   await lab.docker('rm', '-f', 'web', 'other');
   await lab.docker('network', 'rm', 'lan');
   await others('without it');
   t.strictSame(await rules(), [], 'no rule is left');
-  t.strictSame({ link: await link(), mac: await mac() }, before, 'the bridge is as it was');
+  t.strictSame({ link: await link(), mac: await bridgeMac() }, before, 'the bridge is as it was');
 });
 
 lanTest('Docker’s rules on the bridge of the LAN, and who tells of them', async (t, lab) => {

@@ -1,5 +1,6 @@
 /** Entries of proxy NDP in memory: as the kernel, none without its interface. */
 import { DriverError } from '../../src/core/errors.js';
+import type { Advertisement } from '../../src/core/network/advertisements.js';
 import {
   type NeighbourProxy,
   type ObservedProxy,
@@ -12,6 +13,8 @@ export class FakeNeighbours implements Neighbours {
   readonly entries = new Map<string, ObservedProxy>();
   /** Interfaces that the host has. */
   readonly devices = new Set(['eth0']);
+  /** `DEVICE: ADDRESS is at MAC`, as neighbours were told. */
+  readonly advertised: string[] = [];
   defaultRoute: string | undefined = 'eth0';
 
   constructor(private readonly faults: Faults) {}
@@ -36,6 +39,12 @@ export class FakeNeighbours implements Neighbours {
   async removeProxy(proxy: NeighbourProxy): Promise<void> {
     this.faults.check('neighbours.remove');
     this.entries.delete(proxyText(proxy));
+  }
+
+  async advertise({ device, addresses, mac }: Advertisement): Promise<void> {
+    this.faults.check('neighbours.advertise');
+    for (const address of addresses)
+      this.advertised.push(`${device}: ${address} is at ${mac ?? 'its own'}`);
   }
 
   dump(): string[] {

@@ -231,7 +231,7 @@ t.test('routes inside of a sandbox, as soon as the interface is up there', async
 });
 
 t.test('the host answers neighbours for a container', async (t) => {
-  const neighbours = new NeighboursNetlink();
+  const neighbours = new NeighboursNetlink(loadLibc());
   t.teardown(() => neighbours.close());
   t.equal(await neighbours.uplink(), undefined);
   run('ip', ['netns', 'add', 'lan']);

@@ -1,5 +1,5 @@
 /** Requests for links as rtnetlink bytes, and its replies as values. */
-import { type MacAddress, macBytes } from '../../core/address.js';
+import { type MacAddress, macBytes, macOf } from '../../core/address.js';
 import type { BridgeLink, VethLink } from '../../core/network/links.js';
 import {
   attribute,
@@ -273,4 +273,12 @@ export function parseLinkedTo(
   const index = readU32(attributes, ifla.link);
   // The kernel names the namespace of the other end only if that differs from the namespace of this end.
   return index ? { index, isElsewhere: attributes.has(ifla.linkNamespace) } : undefined;
+}
+
+const shownOfAddress = new Set<number>([ifla.address]);
+
+/** The MAC address in the kernel's answer about a link; undefined: it has none of 6 bytes, as a tunnel. */
+export function parseMacAddress(body: Buffer): MacAddress | undefined {
+  const bytes = readAttributes(body.subarray(16), shownOfAddress).get(ifla.address);
+  return bytes?.length === 6 ? macOf(bytes) : undefined;
 }

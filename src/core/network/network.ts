@@ -159,6 +159,8 @@ export interface NetworkSpec extends Families {
    * The interface on which the host answers neighbour solicitations for containers' IPv6 addresses; absent: on none.
    */
   readonly ndpProxy?: NdpProxy;
+  /** Whether neighbours are told of containers that join, on a LAN; absent: they are. */
+  readonly advertised?: boolean;
   /** What may pass, and with which source address; absent: as Docker's rules say. */
   readonly passage?: Passage;
 }

@@ -68,11 +68,13 @@ export const labels = {
   ...acceptFromOptions,
 } as const;
 
+/** How often engines from 28 on tell neighbours of a container's addresses: 0 to 3 times. */
+const advertisements = 'com.docker.network.advertise_addr_nmsgs';
 /** Labels that the engine itself acts on or that a well-known option overrides. */
 const engineLabels = [
   wellKnown.enableIpv4,
   wellKnown.enableIpv6,
-  'com.docker.network.advertise_addr_nmsgs',
+  advertisements,
   'com.docker.network.advertise_addr_ms',
 ];
 const knownLabels: readonly string[] = [...Object.values(labels), ...engineLabels];
@@ -107,6 +109,8 @@ export interface NetworkLabels {
   readonly announce: Announcement | undefined;
   readonly ndpProxy: NdpProxy | undefined;
   readonly acceptFrom: readonly AcceptedSource[] | undefined;
+  /** false: neighbours are told of no container. */
+  readonly advertised: boolean;
   readonly enableIpv4: boolean | undefined;
   readonly enableIpv6: boolean | undefined;
 }
@@ -157,6 +161,8 @@ export function readLabels(options: OptionMap, problems: Problems): NetworkLabel
     acceptFrom: readAcceptFrom(read),
     ndpProxy: readNdpProxy(read),
     announce: oneOf(read, labels.announce, 'way of announcing', announcements),
+    // The engine reads it, too, and refuses what is no number.
+    advertised: optionOf(options, advertisements) !== '0',
     enableIpv4: read.boolean(wellKnown.enableIpv4),
     enableIpv6: read.boolean(wellKnown.enableIpv6),
   };

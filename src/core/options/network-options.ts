@@ -256,6 +256,7 @@ function buildSpec(
     ...(given.acceptFrom === undefined ? {} : { acceptFrom: given.acceptFrom }),
     ...(given.announce === undefined ? {} : { announce: given.announce }),
     ...(given.ndpProxy === undefined ? {} : { ndpProxy: given.ndpProxy }),
+    ...(given.advertised ? {} : { advertised: false }),
     ...(read.passage === undefined ? {} : { passage: read.passage }),
   };
 }

@@ -1,4 +1,5 @@
-/** Proxy NDP: the entries by which the host answers neighbour solicitations, as the driver sees them. */
+/** Neighbours of the host: what they are told, and the entries by which the host answers them for containers. */
+import type { Advertisement } from '../../core/network/advertisements.js';
 import type { NeighbourProxy, ObservedProxy } from '../../core/network/neighbour-proxies.js';
 
 export interface Neighbours {
@@ -9,4 +10,11 @@ export interface Neighbours {
   /** @throws {DriverError} `route-failed`, for example while there is no such interface */
   addProxy(proxy: NeighbourProxy): Promise<void>;
   removeProxy(proxy: NeighbourProxy): Promise<void>;
+  /**
+   * Tells neighbours which MAC address the addresses have now, once. Those that remember another one take it, and so does
+   * the host itself. With a MAC address in it, everything is sent before this returns a promise.
+   *
+   * @throws if it cannot be sent, for example while there is no such interface
+   */
+  advertise(advertisement: Advertisement): Promise<void>;
 }

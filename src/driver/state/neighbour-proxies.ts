@@ -1,8 +1,10 @@
 /**
  * Adds, removes and repairs the entries by which the host answers neighbour solicitations for containers
- * (`tsbridge.ndp_proxy`), one change at a time.
+ * (`tsbridge.ndp_proxy`), one change at a time; and tells neighbours of containers that join.
  */
+
 import { DriverError, ErrorList, wrapError } from '../../core/errors.js';
+import { advertisementsOf } from '../../core/network/advertisements.js';
 import {
   answeringSysctls,
   describeProxyStep,
@@ -34,6 +36,20 @@ export class NeighbourProxies {
       this.#mayHave = true;
       for (const proxy of await this.#of([state])) await this.#add(proxy);
     });
+  }
+
+  /**
+   * Tells neighbours who has the addresses of an endpoint that joins: the container on the bridge of a LAN, the host where
+   * it answers for the container. Called before the answer to Join, so while the container's interface is down: the
+   * container does not hear of its own addresses, which it would take for another host's.
+   */
+  async advertise(state: EndpointState): Promise<void> {
+    const { spec, network } = state;
+    for (const each of advertisementsOf(spec, network.spec)) await this.neighbours.advertise(each);
+    if (!isAsked(state)) return;
+    for (const { device, address } of await this.#of([state])) {
+      await this.neighbours.advertise({ device, addresses: [address] });
+    }
   }
 
   /** Removes the entries of an endpoint that is not desired any more, but for those that another endpoint asks for. */

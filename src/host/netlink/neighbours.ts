@@ -1,4 +1,5 @@
-/** Reads and changes the entries of proxy NDP in the daemon's network namespace, by rtnetlink. */
+/** Reads and changes proxy entries in the daemon's network namespace, and tells neighbours of addresses. */
+import { getLinkRequest, parseMacAddress } from '../../codec/netlink/link-messages.js';
 import {
   addProxyRequest,
   listProxiesRequest,
@@ -8,12 +9,15 @@ import {
 import { readFoundRoute, routeRequest } from '../../codec/netlink/route-question.js';
 import { parseIp } from '../../core/address.js';
 import { DriverError, messageOf } from '../../core/errors.js';
+import type { Advertisement } from '../../core/network/advertisements.js';
 import {
   type NeighbourProxy,
   type ObservedProxy,
   proxyText,
 } from '../../core/network/neighbour-proxies.js';
 import type { Neighbours } from '../../driver/host/neighbours.js';
+import type { Libc } from '../process/libc.js';
+import { advertise } from './advertisements.js';
 import { gone, noSuchFamily } from './host-routes.js';
 import { collectDump } from './socket/dump.js';
 import { linkIndex, linkName } from './socket/event-calls.js';
@@ -29,6 +33,8 @@ const somewhere = parseIp('2000::1');
 
 export class NeighboursNetlink implements Neighbours {
   readonly #socket = new NetlinkSocket(netlinkProtocol.route);
+
+  constructor(private readonly libc: Pick<Libc, 'sendFrame'>) {}
 
   close(): void {
     this.#socket.close();
@@ -77,6 +83,13 @@ export class NeighboursNetlink implements Neighbours {
       if (error instanceof NetlinkError && gone.includes(error.code)) return;
       throw failed(`answering no more for ${proxyText({ address, device })}`, error);
     }
+  }
+
+  advertise(advertisement: Advertisement): Promise<void> {
+    return advertise(this.libc, this.#socket, advertisement, async () => {
+      const [reply] = await this.#socket.request(getLinkRequest(advertisement.device));
+      return reply && parseMacAddress(reply.body);
+    });
   }
 }
 

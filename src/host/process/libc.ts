@@ -40,6 +40,12 @@ export interface Libc {
    * another one.
    */
   peerProcess(fd: number): number;
+  /**
+   * Sends an Ethernet frame out by an interface of the calling thread's namespace, without waiting. Needs CAP_NET_RAW.
+   *
+   * @param index of the interface
+   */
+  sendFrame(index: number, frame: Buffer): void;
   /** The user as whom that process connected; 65534 for one whom this user namespace does not have. */
   peerUser(fd: number): number;
 }
@@ -50,6 +56,9 @@ const unixFamily = 1;
 /** SOCK_DGRAM, SOCK_CLOEXEC */
 const datagramType = 2 | fileFlag.closeOnExec;
 const doNotWait = 0x40;
+/** AF_PACKET, and SOCK_RAW with SOCK_CLOEXEC. */
+const packetFamily = 17;
+const rawType = 3 | fileFlag.closeOnExec;
 /** SOL_SOCKET, SO_PEERCRED: `struct ucred` of pid, uid and gid, four bytes each. */
 const socketLevel = 1;
 const peerCredentials = 17;
@@ -104,6 +113,18 @@ export function loadLibc(): Libc {
         close(fd);
       }
     },
+    sendFrame(index, frame) {
+      // Of protocol 0: nothing is received.
+      const fd: number = socket(packetFamily, rawType, 0);
+      if (fd < 0) throw lastError('socket');
+      try {
+        const address = linkAddress(index, frame);
+        const sent = sendto(fd, frame, frame.length, doNotWait, address, address.length);
+        if (sent < 0) throw lastError('sendto');
+      } finally {
+        close(fd);
+      }
+    },
     peerProcess: (fd) => credentialsOf(fd).readInt32LE(0),
     peerUser: (fd) => credentialsOf(fd).readUInt32LE(4),
   };
@@ -113,6 +134,18 @@ export function loadLibc(): Libc {
 function unixAddress(path: string): Uint8Array {
   const family = new Uint8Array(Uint16Array.of(unixFamily).buffer);
   return Buffer.concat([family, Buffer.from(path.replace(/^@/, '\0'))]);
+}
+
+/** `struct sockaddr_ll`, with the frame's own type and destination. */
+function linkAddress(index: number, frame: Buffer): Buffer {
+  const macLength = 6;
+  const address = Buffer.alloc(20);
+  address.writeUInt16LE(packetFamily, 0);
+  frame.copy(address, 2, 2 * macLength, 2 * macLength + 2);
+  address.writeInt32LE(index, 4);
+  address[11] = macLength;
+  frame.copy(address, 12, 0, macLength);
+  return address;
 }
 
 function lastError(syscall: string): SystemCallError {

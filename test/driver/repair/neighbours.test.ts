@@ -28,6 +28,7 @@ async function joined(memory: FakeHost = makeHost()) {
 t.test('a container is answered for while it is joined', async (t) => {
   const { memory, driver, concern } = await joined();
   t.strictSame(memory.neighbours.dump(), [entry]);
+  t.strictSame(memory.neighbours.advertised, ['eth0: fd00:5::2 is at its own']);
   t.equal(memory.sysctls.values.get('net/ipv6/conf/eth0/proxy_ndp'), '1');
   t.equal(memory.sysctls.values.get('net/ipv6/neigh/eth0/proxy_delay'), '0');
   t.notOk(await concern.poll.differs());
