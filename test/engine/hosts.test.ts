@@ -15,8 +15,8 @@ import {
   printRouting,
   startFrr,
   stopFrr,
+  untilAnswered,
   untilLearned,
-  waysTo,
 } from '../lab/hosts.js';
 import { Lab } from '../lab/lab.js';
 import { until } from '../lab/process.js';
@@ -133,20 +133,14 @@ t.test('hosts that know of each other’s networks', { skip: SKIP_BUILT_IN }, as
         ({ peer }) => peer,
         () => 'nobody',
       );
-  /**
-   * Waits for an answer of the first host's container: the second host knows the way there before the first one and the
-   * plain one know the way back, because each learns it by messages of its own.
-   */
-  const untilAnswered = async (peer: string, what: string) => {
-    let last = '';
-    await until(what, async () => {
-      last = await answers(two, 'shop', '10.9.1.2', 80);
-      return last === peer || undefined;
-    }).catch(async (error: unknown) => {
-      const ways = await waysTo([one, two, plain], ['10.9.1.2', '10.9.2.2']);
-      throw new Error([`${String(error)}: ${last}`, ...ways].join('\n'));
+  const untilReached = (what: string) =>
+    untilAnswered({
+      ask: () => answers(two, 'shop', '10.9.1.2', 80),
+      expected: '10.9.2.2',
+      what,
+      labs: [one, two, plain],
+      ends: ['10.9.1.2', '10.9.2.2'],
     });
-  };
   const network = (lab: Lab, ...args: string[]) =>
     lab.docker('network', 'create', '-d', 'tsbridge', ...args);
 
@@ -217,7 +211,7 @@ t.test('hosts that know of each other’s networks', { skip: SKIP_BUILT_IN }, as
       wait: () => untilLearned(two, 'bgp', whole),
       ends: /\] 10\.9\.1\.0\/26 /,
     });
-    await untilAnswered('10.9.2.2', 'after the link');
+    await untilReached('after the link');
 
     const [bgpd = ''] = await pidsOf(one, 'bgpd');
     await timed('BGP: bgpd is killed, and gone for the other host after its own routes', {
@@ -231,7 +225,7 @@ t.test('hosts that know of each other’s networks', { skip: SKIP_BUILT_IN }, as
       wait: () => untilLearned(two, 'bgp', whole, 60_000),
       ends: /\] 10\.9\.1\.0\/26 /,
     });
-    await untilAnswered('10.9.2.2', 'after bgpd');
+    await untilReached('after bgpd');
 
     await one.docker('rm', '-f', ...names);
     await one.docker('network', 'rm', ...names);

@@ -104,15 +104,37 @@ export async function untilLearned(
   });
 }
 
-/** Which way each host takes to each address, or why it has none: for messages of failed tests. */
-export async function waysTo(
-  labs: readonly Lab[],
-  addresses: readonly string[],
-): Promise<string[]> {
-  const asked = labs.flatMap((lab) => addresses.map((to) => lab.hostNs('ip', 'route', 'get', to)));
-  return (await Promise.allSettled(asked)).map((each) =>
-    each.status === 'fulfilled' ? each.value : String(each.reason),
-  );
+/**
+ * Waits until a question to a container of another host is answered. The way back may come later than the way there: each
+ * host learns it by a message of its own, and BGP without addresses takes the neighbour's link-layer address from router
+ * advertisements, which are up to 10 s apart. An error tells the last answer, and the way of each host to both ends.
+ */
+export async function untilAnswered({ ask, expected, what, labs, ends }: Question): Promise<void> {
+  let last = '';
+  const isAnswered = async () => {
+    last = await ask();
+    return last === expected || undefined;
+  };
+  await until(what, isAnswered, 30_000).catch(async (error: unknown) => {
+    const asked = labs.flatMap((lab) => [
+      ...ends.map((to) => lab.hostNs('ip', 'route', 'get', to)),
+      lab.hostNs('ip', 'neigh'),
+    ]);
+    const said = (await Promise.allSettled(asked)).map((each) =>
+      each.status === 'fulfilled' ? each.value : String(each.reason),
+    );
+    throw new Error([`${String(error)}: ${last}`, ...said].join('\n'));
+  });
+}
+
+interface Question {
+  /** Gives the address that the container saw. */
+  ask(): Promise<string>;
+  readonly expected: string;
+  readonly what: string;
+  readonly labs: readonly Lab[];
+  /** Addresses of who asks and who answers. */
+  readonly ends: readonly string[];
 }
 
 /** What the kernel of a host tells of its links and routes, with the machine's clock: for figures. */
