@@ -1,6 +1,6 @@
 /**
  * Rates that containers reach under limits, and what a ping takes meanwhile: two network namespaces on a bridge, TCP by
- * iperf3 (which has to be installed), in a namespace of its own.
+ * iperf3 (which has to be installed, as has ping), in a namespace of its own.
  *
  *     node --import=tsx bench/limits.ts --seconds 5 --rates 10,100,1000
  */
@@ -40,12 +40,18 @@ const inside = (name: string, ...command: readonly string[]) => {
   return child;
 };
 
+/** Rejects with what the program wrote to standard error, if it failed. */
 async function outputOf(child: ChildProcess): Promise<string> {
-  let text = '';
+  let [text, errors] = ['', ''];
   child.stdout?.on('data', (data) => {
     text += data;
   });
-  await once(child, 'close');
+  child.stderr?.on('data', (data) => {
+    errors += data;
+  });
+  const [code] = await once(child, 'close');
+  if (code !== 0)
+    throw new Error(`${child.spawnargs.join(' ')}: exit code ${code}: ${errors}${text}`);
   return text;
 }
 
