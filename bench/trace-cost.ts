@@ -4,16 +4,21 @@
  * that there is, from one tun interface to another, and that of a published port of Docker's, from a veth pair by a bridge
  * into a container's namespace.
  *
+ * Beside them, tables that nft writes show what the kernel takes in any case: for a chain without rules, and as soon as any
+ * rule on the machine could trace.
+ *
  *   node --import=tsx bench/trace-cost.ts      # root; in a network namespace of its own
  */
 import { parseIp } from '../src/core/address.js';
 import { firstPacket, ipProtocols } from '../src/core/explain/packet.js';
+import type { Followed } from '../src/core/trace/chains.js';
 import { type PacketFilter, possible } from '../src/core/trace/pattern.js';
 import { inFreshNamespace, run } from '../test/process/netns.js';
 
 inFreshNamespace();
 const { openSync, closeSync } = await import('node:fs');
 const { default: koffi } = await import('koffi');
+const { howToFollow } = await import('../src/host/trace/followed.js');
 const { TraceTable } = await import('../src/host/trace/trace-table.js');
 const { packetBytes } = await import('../test/explain/packet-bytes.js');
 const { Tun } = await import('../test/explain/tun.js');
@@ -35,18 +40,38 @@ const port = (number: number): PacketFilter[number] => [
   { is: 'port', port: number },
 ];
 
-interface Way {
+interface Trace {
   readonly filter: PacketFilter;
   readonly rate: number;
   readonly replies?: true;
+  readonly followed?: Followed;
 }
+/** What stands in a table of nft's, which is there instead of a trace. */
+type Way = Trace | { readonly table: string };
+
+const emptyChain = (hook: string, priority: number, at: number) =>
+  `chain c${at} { type filter hook ${hook} priority ${priority}; }`;
+/** A chain that no packet meets, with a rule that would begin a trace. */
+const couldTrace = 'chain unused { meta nftrace set 1; }';
+
 const ways: Readonly<Record<string, Way | undefined>> = {
   'no trace': undefined,
+  'one chain without rules': { table: emptyChain('prerouting', -350, 0) },
+  'three chains without rules': {
+    table: ['prerouting', 'forward', 'postrouting']
+      .map((hook, at) => emptyChain(hook, -350, at))
+      .join('; '),
+  },
+  'a rule that could trace, and is never met': { table: couldTrace },
   'a trace of another port of the host': {
     filter: possible([[...port(9), { is: 'to-host' }]]),
     rate: 20,
   },
-  'the same with its answers': {
+  'the same, followed to every hook, as beside iptables-legacy': {
+    filter: possible([[...port(9), { is: 'to-host' }]]),
+    ...({ rate: 20, followed: 'every-hook' } as const),
+  },
+  'a trace of another port of the host, with its answers': {
     filter: possible([[...port(9), { is: 'to-host' }]]),
     ...({ rate: 20, replies: true } as const),
   },
@@ -55,7 +80,7 @@ const ways: Readonly<Record<string, Way | undefined>> = {
       [{ is: 'source', cidr: { family: 4, address: ip('172.20.0.7'), prefixLength: 32 } }],
       [{ is: 'destination', cidr: { family: 4, address: ip('172.20.0.7'), prefixLength: 32 } }],
       ...Array.from({ length: 8 }, (_, at): PacketFilter[number] => [
-        ...port(9_000 + at),
+        ...port(9_000 + at * 10),
         { is: 'to-host' },
       ]),
     ]),
@@ -131,21 +156,32 @@ function veths(pid: number): (at: number) => void {
 }
 
 let reports = 0;
+
+/** @returns takes it away again */
+async function opened(way: Way | undefined): Promise<() => Promise<void>> {
+  if (way === undefined) return async () => undefined;
+  if ('table' in way) {
+    run('nft', ['-f', '-'], `table inet cost { ${way.table}; }`);
+    return async () => void run('nft', ['delete', 'table', 'inet', 'cost']);
+  }
+  const wanted = {
+    ...{ filter: way.filter, replies: way.replies ?? false, everyPacket: false },
+    followed: way.followed ?? (await howToFollow()),
+  };
+  const table = await TraceTable.open({ ...wanted, packetsPerSecond: way.rate }, () => ({
+    read: () => (reports += 1),
+    gap: () => undefined,
+  }));
+  return () => table.close();
+}
+
 for (const [title, send] of Object.entries(senders)) {
   const times = new Map(Object.keys(ways).map((name) => [name, [] as number[]]));
   for (let round = 0; round < rounds; round += 1) {
     // The order changes with each round, so that other work on the machine slows all ways alike.
     for (const name of Object.keys(ways).sort(() => Math.random() - 0.5)) {
       const way = ways[name];
-      const table =
-        way &&
-        (await TraceTable.open(
-          {
-            ...{ filter: way.filter, replies: way.replies ?? false, everyPacket: false },
-            packetsPerSecond: way.rate,
-          },
-          () => ({ read: () => (reports += 1), gap: () => undefined }),
-        ));
+      const close = await opened(way);
       // Not counted: it fills caches and conntrack's table, and the burst of the limit is over then.
       for (let at = 0; at < packetsInRound; at += 1) send(at);
       for (let reading = 0; reading < readings; reading += 1) {
@@ -154,7 +190,7 @@ for (const [title, send] of Object.entries(senders)) {
         times.get(name)?.push(Number(process.hrtime.bigint() - begun) / 1_000 / packetsInRound);
       }
       await new Promise((resolve) => setTimeout(resolve, 5));
-      await table?.close();
+      await close();
     }
   }
   const base = percentile(times.get('no trace') ?? [], 0.1);

@@ -17,7 +17,10 @@ const { begin, connect, makeRouter, node, playDaemon, start, startTimed, tables 
 t.setTimeout(240_000);
 const { TraceTable } = await import('../../src/host/trace/trace-table.js');
 const { leftTraces } = await import('../../src/host/trace/trace-tables.js');
-const everyFirst = { replies: false, everyPacket: false, packetsPerSecond: 1_000 } as const;
+const everyFirst = {
+  ...{ replies: false, everyPacket: false, packetsPerSecond: 1_000 },
+  followed: 'every-hook',
+} as const;
 const unread = { read: () => undefined, gap: () => undefined };
 const [outside, inside] = await makeRouter();
 await playDaemon();
@@ -53,20 +56,6 @@ t.test('only what is dropped, for programs', async (t) => {
   t.match(lines[1]?.summary, { packets: 2, dropped: 1, matched: 2, reason: 'count' });
 });
 
-t.test('what no rule drops', async (t) => {
-  const trace = await begin('any', '172.20.0.3', '--count=2', '--json');
-  connect(outside, '172.20.0.3', 80);
-  run('iptables-legacy', ['-t', 'mangle', '-A', 'PREROUTING', '-j', 'DROP']);
-  connect(outside, '172.20.0.3', 80, '192.0.2.254');
-  const { out } = await trace.end();
-  run('iptables-legacy', ['-t', 'mangle', '-F', 'PREROUTING']);
-  const [lost, legacy, end] = linesOf(out);
-  t.match(lost?.packet, { end: 'lost', words: [/in routing/, /routes say: .*reverse path/] });
-  t.match(legacy?.packet, { end: 'lost', words: [/hook PREROUTING.*iptables-legacy/] });
-  const [loss] = end?.summary?.losses ?? [];
-  t.match(loss, { counter: 'TcpExt.IPReversePathFilter', words: /rp_filter/ });
-});
-
 t.test('rules of nft itself, and rules that are made and deleted meanwhile', async (t) => {
   const trace = await begin('any', ':8081', '--json', '--count=3');
   const table =
@@ -79,8 +68,33 @@ t.test('rules of nft itself, and rules that are made and deleted meanwhile', asy
   connect(outside, '192.0.2.1', 8081);
   const { out } = await trace.end();
   run('iptables', ['-D', 'INPUT', '1']);
-  const ends = linesOf(out).flatMap(({ packet }) => packet?.end ?? []);
-  t.strictSame(ends, ['dropped', 'host', 'rejected']);
+  const packets = linesOf(out).flatMap(({ packet }) => packet ?? []);
+  t.strictSame(
+    packets.map(({ end }) => end),
+    ['dropped', 'host', 'rejected'],
+  );
+  const steps = packets.flatMap((packet) =>
+    packet.steps.map(({ hook, table, chain }) => [hook, table, chain]),
+  );
+  t.strictSame(
+    steps.filter(([, table]) => table === 'my'),
+    [['INPUT', 'my', 'i']],
+    'by the hook of its chain: the trace has none in front at INPUT',
+  );
+});
+
+t.test('what no rule drops', async (t) => {
+  const trace = await begin('any', '172.20.0.3', '--count=2', '--json');
+  connect(outside, '172.20.0.3', 80);
+  run('iptables-legacy', ['-t', 'mangle', '-A', 'PREROUTING', '-j', 'DROP']);
+  connect(outside, '172.20.0.3', 80, '192.0.2.254');
+  const { out } = await trace.end();
+  run('iptables-legacy', ['-t', 'mangle', '-F', 'PREROUTING']);
+  const [lost, legacy, end] = linesOf(out);
+  t.match(lost?.packet, { end: 'lost', words: [/in routing/, /routes say: .*reverse path/] });
+  t.match(legacy?.packet, { end: 'lost', words: [/hook PREROUTING.*iptables-legacy/] });
+  const [loss] = end?.summary?.losses ?? [];
+  t.match(loss, { counter: 'TcpExt.IPReversePathFilter', words: /rp_filter/ });
 });
 
 t.test('more packets than anybody reads', async (t) => {
@@ -165,17 +179,22 @@ t.test('kill -9 at any moment leaves nothing', async (t) => {
   }
 });
 
-t.test('several ports, by a set', async (t) => {
+t.test('several ports, by a range and by a set', async (t) => {
   const port = (number: number) =>
     [
       { is: 'protocol', protocol: 6 },
       { is: 'port', port: number },
     ] as const;
-  const wanted = { ...everyFirst, replies: true, filter: [port(8091), port(8092)] };
-  const table = await TraceTable.open(wanted, () => unread);
-  for (const number of [8091, 8092, 8093]) connect(outside, '192.0.2.1', number);
-  t.strictSame(await table.matched(), { asked: 2, answers: 2 });
-  await table.close();
+  for (const [first, second, other] of [
+    [8091, 8092, 8093],
+    [8091, 8093, 8092],
+  ] as const) {
+    const wanted = { ...everyFirst, replies: true, filter: [port(first), port(second)] };
+    const table = await TraceTable.open(wanted, () => unread);
+    for (const number of [first, second, other]) connect(outside, '192.0.2.1', number);
+    t.strictSame(await table.matched(), { asked: 2, answers: 2 });
+    await table.close();
+  }
   t.strictSame(tables(), []);
 });
 

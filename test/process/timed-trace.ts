@@ -7,7 +7,10 @@ import { TraceTable } from '../../src/host/trace/trace-table.js';
 
 const reader = { read: () => process.stdout.write('.'), gap: () => undefined };
 const table = await TraceTable.open(
-  { filter: [[]], replies: false, everyPacket: false, packetsPerSecond: 1_000 },
+  {
+    ...{ filter: [[]], replies: false, everyPacket: false, packetsPerSecond: 1_000 },
+    followed: 'every-hook',
+  },
   () => reader,
   { aliveMs: 1_500 },
 );

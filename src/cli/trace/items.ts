@@ -10,7 +10,7 @@ import {
 } from '../../core/trace/describe.js';
 import type { PacketHeaders } from '../../core/trace/event.js';
 import { type Listing, ruleOf } from '../../core/trace/listing.js';
-import type { TracedPacket } from '../../core/trace/packets.js';
+import type { TracedPacket } from '../../core/trace/placing.js';
 import { linkName } from '../../host/netlink/socket/event-calls.js';
 import type { PacketItem } from '../schemas/trace.js';
 

@@ -3,8 +3,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type KernelCounters, lossesBetween } from '../../core/trace/counters.js';
 import { answeredKey, flowKey, type NameOf } from '../../core/trace/describe.js';
 import type { TraceEvent } from '../../core/trace/event.js';
-import { quietMs, type TracedPacket, TracedPackets } from '../../core/trace/packets.js';
+import { chainKey } from '../../core/trace/listing.js';
+import { quietMs, type ReportedPacket, TracedPackets } from '../../core/trace/packets.js';
 import type { PacketFilter } from '../../core/trace/pattern.js';
+import { placed, type TracedPacket } from '../../core/trace/placing.js';
+import { howToFollow } from '../../host/trace/followed.js';
 import { readKernelCounters } from '../../host/trace/kernel-counters.js';
 import { addNativeChains, type ReadListing, readListing } from '../../host/trace/rule-listings.js';
 import { TraceTable } from '../../host/trace/trace-table.js';
@@ -40,7 +43,8 @@ const mostFlows = 10_000;
 export async function trace(options: TraceOptions): Promise<SummaryItem> {
   const gaps = { told: 0, seen: 0 };
   let packets: TracedPackets | undefined;
-  const table = await TraceTable.open(options, (name) => {
+  const followed = await howToFollow();
+  const table = await TraceTable.open({ ...options, followed }, (name) => {
     const own = new TracedPackets(name);
     packets = own;
     return {
@@ -99,12 +103,19 @@ class Session {
   ) {}
 
   /** @returns whether enough packets were shown */
-  async show(packets: readonly TracedPacket[]): Promise<boolean> {
+  async show(packets: readonly ReportedPacket[]): Promise<boolean> {
     const before = this.listing;
     if (packets.length > 0) await this.#readAgain();
     const events = packets.flatMap(({ steps }) => steps.map(({ event }) => event));
     await addNativeChains(this.listing, events);
-    for (const packet of packets) await this.#showOne(packet, before);
+    for (const packet of packets) {
+      const { hooks } = this.listing;
+      const whole = placed(packet, (event) => {
+        const key = chainKey(event);
+        return hooks.get(key) ?? before.hooks.get(key);
+      });
+      await this.#showOne(whole, before);
+    }
     return this.#told >= this.options.count;
   }
 

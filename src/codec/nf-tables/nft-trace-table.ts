@@ -7,6 +7,7 @@
 import { ipProtocols, tcpFlags } from '../../core/explain/packet.js';
 import {
   entries,
+  type Followed,
   type HookChain,
   hookChains,
   hookNumber,
@@ -16,6 +17,7 @@ import {
 } from '../../core/trace/chains.js';
 import {
   type Condition,
+  cheapestFirst,
   combined,
   type PacketFilter,
   type Pattern,
@@ -69,6 +71,7 @@ export interface TraceTable {
   readonly everyPacket: boolean;
   /** How many packets are traced at most in a second; answers have the same limit of their own. */
   readonly packetsPerSecond: number;
+  readonly followed: Followed;
 }
 
 /**
@@ -105,10 +108,10 @@ export function traceTableRequests(table: TraceTable, owner: Owner): readonly Ne
     const answer = table.everyPacket ? [] : [nft.flagsAre(syn | rst, 0, true)];
     own.rule(inner.replies, ...answer, nft.goTo(inner.answers));
   }
-  for (const chain of hookChains(table.replies)) own.chain(chain.name, chain);
+  for (const chain of hookChains(table.replies, table.followed)) own.chain(chain.name, chain);
   const patterns = combined(possible(table.filter)).map((pattern) => ({
     pattern,
-    conditions: pattern.map((each) => expressionsOf(each, own)),
+    conditions: cheapestFirst(pattern).map((each) => expressionsOf(each, own)),
   }));
   for (const hook of entries) {
     for (const { pattern, conditions } of patterns) {
@@ -161,8 +164,8 @@ function expressionsOf(condition: Condition, own: TableRequests): ConditionExpre
     case 'port':
       return { asked: nft.portIs(condition.port), answered: nft.flowPortIs(condition.port) };
     case 'ports': {
-      const set = own.set('ports', condition.ports.map(nft.portBytes));
-      return { asked: nft.portIsIn(set), answered: nft.flowPortIsIn(set) };
+      const ports = own.ports(condition.ports);
+      return { asked: nft.portIsAmong(ports), answered: nft.flowPortIsAmong(ports) };
     }
     case 'arrives':
       return { asked: nft.arrivesBy(condition.interface), answered: [] };
@@ -203,6 +206,17 @@ class TableRequests {
     const timed = timeoutMs === undefined ? {} : { timeoutMs };
     this.#requests.push(...setRequests({ table: this.name, name, id, keys, ...timed }));
     return { name, id };
+  }
+
+  /** @param numbers different ones */
+  ports(numbers: readonly number[]): nft.Ports {
+    const [first, last] = [Math.min(...numbers), Math.max(...numbers)];
+    const isWhole = last - first === numbers.length - 1;
+    return {
+      first,
+      last,
+      set: isWhole ? undefined : this.set('ports', numbers.map(nft.portBytes)),
+    };
   }
 
   chain(name: string, hook?: HookChain): void {

@@ -101,14 +101,30 @@ export interface SetRef {
 const lookUp = ({ name, id }: SetRef) =>
   expression('lookup', attribute(1, text(name)), number(2, register), number(4, id));
 
-/** The packet goes to a port that is in the set. */
-export function portIsIn(set: SetRef): Expression[] {
-  return [load('transport', 2, 2), lookUp(set)];
+/** Several ports: all from `first` to `last`; with `set` only those that are in it. */
+export interface Ports {
+  readonly first: number;
+  readonly last: number;
+  readonly set: SetRef | undefined;
+}
+/** The range is asked first, because the set costs a packet several times as much. */
+const areIn = ({ first, last, set }: Ports) => [
+  // NFT_RANGE_EQ
+  expression(
+    'range',
+    ...[number(1, register), number(2, 0), value(3, portBytes(first)), value(4, portBytes(last))],
+  ),
+  ...(set === undefined ? [] : [lookUp(set)]),
+];
+
+/** The packet goes to one of the ports. */
+export function portIsAmong(ports: Ports): Expression[] {
+  return [load('transport', 2, 2), ...areIn(ports)];
 }
 
-/** The port to which the flow's first packet goes is in the set. */
-export function flowPortIsIn(set: SetRef): Expression[] {
-  return [loadFlow(flowKey.port), lookUp(set)];
+/** The port to which the flow's first packet goes is one of these. */
+export function flowPortIsAmong(ports: Ports): Expression[] {
+  return [loadFlow(flowKey.port), ...areIn(ports)];
 }
 
 /** The number of the packet's address family (NFPROTO_…) is in the set. */

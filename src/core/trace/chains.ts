@@ -1,6 +1,6 @@
 /**
- * The chains of the table by which `tsbridge trace` has the kernel trace packets. At each hook one of them stands before
- * everybody else's chains and, except at FORWARD, one behind them, so that the kernel's reports show how far a traced packet came.
+ * The chains of the table by which `tsbridge trace` has the kernel trace packets. Those in front of everybody else's chains
+ * at a hook and those behind them show, by the kernel's reports, how far a traced packet came.
  */
 import { type Hook, hooks } from '../explain/hooks.js';
 
@@ -33,12 +33,21 @@ export const replyName = (hook: Hook): string => `${hook.toLowerCase()}-replies`
 export const entries = ['PREROUTING', 'OUTPUT'] as const satisfies readonly Hook[];
 
 /**
- * Each chain costs every packet that passes its hook about 40 ns, so FORWARD has none at its end: a packet that came
- * through FORWARD is at the start of POSTROUTING at once, with no routing between the two.
+ * How far packets can be followed. `every-hook`: to each hook. `ends`: to the ends of hooks, and to others' chains of
+ * nf_tables, which is the same where all rules are nf_tables' own: their reports tell of the hooks between.
  */
-export const hookChains = (replies: boolean): readonly HookChain[] => [
+export type Followed = 'every-hook' | 'ends';
+
+/**
+ * Each chain costs every packet that passes its hook about 40 ns, so there are no more than are needed. FORWARD has none at
+ * its end: a packet that came through FORWARD is at POSTROUTING at once, with no routing between the two. What is
+ * followed to the ends of hooks only has chains in front where its trace begins.
+ */
+export const hookChains = (replies: boolean, followed: Followed): readonly HookChain[] => [
   ...hooks.flatMap((hook): HookChain[] => [
-    { name: startName(hook), hook, priority: first },
+    ...(followed === 'every-hook' || entries.some((entry) => entry === hook)
+      ? [{ name: startName(hook), hook, priority: first }]
+      : []),
     ...(hook === 'FORWARD' ? [] : [{ name: endName(hook), hook, priority: last }]),
   ]),
   ...(replies

@@ -6,7 +6,7 @@ import { ipProtocols, tcpFlags } from '../explain/packet.js';
 import type { Passage } from './chains.js';
 import type { PacketHeaders, TraceEvent } from './event.js';
 import type { ListedRule } from './listing.js';
-import type { TracedPacket, TracedStep } from './packets.js';
+import type { TracedPacket, TracedStep } from './placing.js';
 
 export interface DescribedStep {
   readonly hook: string;
@@ -158,7 +158,7 @@ export function lostWords({ hook, at }: Passage): string {
   }
   switch (hook) {
     case 'PREROUTING':
-      return 'in routing: no route, the reverse path filter, forwarding that is off, a time to live at its end, or a size above the MTU';
+      return 'in routing: no route, the reverse path filter, forwarding that is off, a time to live at its end, or a size above the MTU; or behind it, by something that the kernel does not report';
     case 'OUTPUT':
       return 'in routing, after the rules of OUTPUT changed it';
     default:

@@ -1,4 +1,5 @@
 /** Finds the text of a rule by its handle: iptables prints texts without handles, the kernel lists handles without texts. */
+import type { Hook } from '../explain/hooks.js';
 import type { RuleTable } from '../explain/rule-table.js';
 import type { TraceEvent } from './event.js';
 
@@ -53,6 +54,8 @@ export interface Listing {
   readonly rules: RulesByHandle;
   /** The tables' own handles (key: `ip filter`). A table that was made anew has another one, and its rules' handles begin anew. */
   readonly tables: ReadonlyMap<string, bigint>;
+  /** The hooks of base chains (key: `ip filter FORWARD`). */
+  readonly hooks: ReadonlyMap<string, Hook>;
 }
 
 /**

@@ -1,5 +1,6 @@
 /** Reads the rules of all programs, by the kernel's handles, for the reports of traced packets. */
 import { messagesIn } from '../../codec/netlink/netlink-message.js';
+import { listChainsRequest, parseBaseChain } from '../../codec/nf-tables/nft-chains.js';
 import {
   listAllRulesRequest,
   listTablesRequest,
@@ -37,17 +38,18 @@ export interface ReadListing extends Listing {
 export async function readListing(generation: () => number): Promise<ReadListing> {
   for (let attempt = 1; ; attempt += 1) {
     const before = generation();
-    const [tables, handles, ...sets] = await Promise.all([
+    const [tables, chains, handles, ...sets] = await Promise.all([
       collectDump(netfilter, listTablesRequest, parseTable),
+      collectDump(netfilter, listChainsRequest, parseBaseChain),
       readHandles(),
       ...families.map(readRuleSets),
     ]);
     const torn = generation() !== before;
     if (torn && attempt < attempts) continue;
     const all = sets.flatMap((set) => set.tables);
-    const legacy = all.flatMap(({ variant, name, family, chains }) =>
+    const legacy = all.flatMap(({ variant, name, family, chains: own }) =>
       variant === 'legacy'
-        ? [...chains.values()].flatMap((chain) =>
+        ? [...own.values()].flatMap((chain) =>
             chain.rules.length > 0 || chain.policy === 'DROP'
               ? `${name} ${chain.name} (IPv${family})`
               : [],
@@ -64,6 +66,7 @@ export async function readListing(generation: () => number): Promise<ReadListing
       ),
       rules: new Map(rulesByHandle(all, handles)),
       tables: new Map(tables.map(({ family, name, handle }) => [`${family} ${name}`, handle])),
+      hooks: new Map(chains.map((chain) => [chainKey(chain), chain.hook])),
       legacy,
       warnings: [...warnings],
     };

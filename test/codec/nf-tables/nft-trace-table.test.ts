@@ -18,6 +18,7 @@ import {
   traceTableRequests,
 } from '../../../src/codec/nf-tables/nft-trace-table.js';
 import { type Cidr, parseCidr } from '../../../src/core/address.js';
+import type { Followed } from '../../../src/core/trace/chains.js';
 import type { Condition, PacketFilter } from '../../../src/core/trace/pattern.js';
 
 const cidr = (text: string) => parseCidr(text) as Cidr;
@@ -28,8 +29,16 @@ function plan(
   replies = false,
   everyPacket = false,
   owner: Owner = 'socket',
+  followed: Followed = 'every-hook',
 ): string[] {
-  const wish = { name: 'tsbridge-trace-7', filter, replies, everyPacket, packetsPerSecond: 20 };
+  const wish = {
+    name: 'tsbridge-trace-7',
+    filter,
+    replies,
+    everyPacket,
+    packetsPerSecond: 20,
+    followed,
+  };
   return traceTableRequests(wish, owner).map(({ type, flags, body }) => {
     const attributes = readAttributes(body.subarray(4));
     if (type === 0xa09 || type === 0xa0c)
@@ -66,6 +75,11 @@ t.test('first packets of flows from anywhere', async (t) => {
     11,
     'a chain before and behind at each hook, but behind FORWARD',
   );
+  const fewer = plan([[]], false, false, 'socket', 'ends');
+  t.strictSame(
+    lines.filter((line) => !fewer.includes(line)),
+    ['3 input-start 1024', '3 forward-start 1024', '3 postrouting-start 1024'],
+  );
 });
 
 t.test('every condition, and answers', async (t) => {
@@ -85,11 +99,11 @@ t.test('every condition, and answers', async (t) => {
     'rule answers: counter limit immediate meta',
     'rule replies: meta cmp immediate',
     'rule replies: payload bitwise cmp immediate',
-    'rule prerouting-start: meta cmp meta cmp payload cmp payload bitwise cmp meta cmp payload cmp fib cmp immediate',
-    'rule prerouting-replies: ct cmp meta cmp meta cmp ct cmp ct bitwise cmp ct cmp immediate',
+    'rule prerouting-start: payload cmp payload bitwise cmp meta cmp meta cmp meta cmp payload cmp fib cmp immediate',
+    'rule prerouting-replies: ct cmp ct cmp ct bitwise cmp meta cmp meta cmp ct cmp immediate',
     'rule prerouting-replies: ct cmp immediate',
     'rule output-start: immediate',
-    'rule output-replies: ct cmp meta cmp meta cmp ct cmp ct bitwise cmp ct cmp immediate',
+    'rule output-replies: ct cmp ct cmp ct bitwise cmp meta cmp meta cmp ct cmp immediate',
     'rule output-replies: ct cmp immediate',
   ]);
 });
@@ -123,26 +137,28 @@ t.test('how many packets fitted', async (t) => {
   t.strictSame(matchedPackets(0xa06, nameless), { table: '', chain: '', packets: 12 });
 });
 
-t.test('several ports are one rule and a set', async (t) => {
+t.test('several ports are one rule, with a set if there are others between them', async (t) => {
   const udp = (port: number): Condition[] => [
     { is: 'protocol', protocol: 17 },
     { is: 'port', port },
     { is: 'to-host' },
   ];
-  const lines = plan([udp(53), udp(54), udp(53)], true).filter((line) =>
-    /^9 |^12 |-start|-repl/.test(line),
-  );
-  t.strictSame(
-    lines.filter((line) => !line.startsWith('3 ')),
-    [
-      '9 ports-1 1024',
-      '12 ports-1 1024',
-      'rule prerouting-start: meta cmp payload lookup fib cmp immediate',
-      'rule prerouting-replies: ct cmp meta cmp ct lookup immediate',
-      'rule output-start: meta cmp payload lookup fib cmp immediate',
-      'rule output-replies: ct cmp meta cmp ct lookup immediate',
-    ],
-  );
+  const rules = (...ports: number[]) =>
+    plan(ports.map(udp), true).filter((line) => /^9 |^12 |^rule .*(-start|-repl)/.test(line));
+  t.strictSame(rules(53, 54, 53), [
+    'rule prerouting-start: payload range meta cmp fib cmp immediate',
+    'rule prerouting-replies: ct cmp ct range meta cmp immediate',
+    'rule output-start: payload range meta cmp fib cmp immediate',
+    'rule output-replies: ct cmp ct range meta cmp immediate',
+  ]);
+  t.strictSame(rules(53, 56, 54), [
+    '9 ports-1 1024',
+    '12 ports-1 1024',
+    'rule prerouting-start: payload range lookup meta cmp fib cmp immediate',
+    'rule prerouting-replies: ct cmp ct range lookup meta cmp immediate',
+    'rule output-start: payload range lookup meta cmp fib cmp immediate',
+    'rule output-replies: ct cmp ct range lookup meta cmp immediate',
+  ]);
 });
 
 t.test('a table that nobody owns is alive for as long as its set has members', async (t) => {
@@ -150,7 +166,10 @@ t.test('a table that nobody owns is alive for as long as its set has members', a
   t.match(lines, ['0 tsbridge-trace-7 1536', '9 alive 1024', '12 alive 1024', '3 marked 1024']);
   t.ok(lines.includes('rule marked: meta lookup counter limit immediate meta'));
   t.ok(lines.includes('rule answers: meta lookup counter limit immediate meta'));
-  const wish = { name: 'x', filter: [[]], replies: false, everyPacket: false, packetsPerSecond: 1 };
+  const wish = {
+    ...{ name: 'x', filter: [[]], replies: false, everyPacket: false, packetsPerSecond: 1 },
+    followed: 'ends',
+  } as const;
   t.match(traceTableBatch(wish, 'socket'), { last: Number });
   t.equal(renewBatch('x', 'alive', aliveKeys).last, 2, 'removed and added in one transaction');
   t.equal(deleteTraceTableBatch('x').last, 1);

@@ -16,6 +16,7 @@ const listing = (generation: number, handles: readonly bigint[], table = 1n): Li
   generation,
   rules: rulesByHandle(tables, new Map([[key, handles]])),
   tables: new Map([['ip filter', table]]),
+  hooks: new Map(),
 });
 const event = (handle?: bigint): TraceEvent => ({
   ...{ id: 1, family: 'ip', table: 'filter', chain: 'FORWARD', kind: 'rule', mark: 0 },

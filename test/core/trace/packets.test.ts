@@ -2,6 +2,7 @@ import t from 'tap';
 import { type IpAddress, parseIp } from '../../../src/core/address.js';
 import type { PacketHeaders, TraceEvent } from '../../../src/core/trace/event.js';
 import { quietMs, TracedPackets } from '../../../src/core/trace/packets.js';
+import { type HookOf, placed } from '../../../src/core/trace/placing.js';
 
 const own = 'tsbridge-trace-7';
 const ip = (text: string) => parseIp(text) as IpAddress;
@@ -35,9 +36,12 @@ const rule = (table: string, chain: string, verdict: string) =>
 
 /** What becomes of the events, read one each millisecond. */
 function packetsOf(...events: TraceEvent[]) {
+  return packetsBy(() => undefined, ...events);
+}
+function packetsBy(hookOf: HookOf, ...events: TraceEvent[]) {
   const packets = new TracedPackets(own);
   for (const [at, each] of events.entries()) packets.add(each, at);
-  return packets.ended(events.length, true);
+  return packets.ended(events.length, true).map((each) => placed(each, hookOf));
 }
 const passes = (hook: string, more: Partial<TraceEvent> = {}) => [
   event(own, `${hook}-start`, more),
@@ -92,7 +96,44 @@ t.test('rules that the kernel asks behind the last chain of a hook', async (t) =
   );
   t.strictSame(
     packet?.steps.map(({ hook }) => hook),
-    ['INPUT', 'FORWARD'],
+    ['INPUT', 'INPUT'],
+  );
+});
+
+t.test('followed to the ends of hooks only', async (t) => {
+  const hooks = new Map([
+    ['my forward-one', 'FORWARD'],
+    ['my late', 'POSTROUTING'],
+  ] as const);
+  const hookOf: HookOf = ({ table, chain }) => hooks.get(`${table} ${chain}` as 'my late');
+  const end = (hook: string) => event(own, `${hook}-end`);
+  const seen = (...events: TraceEvent[]) => {
+    const [packet] = packetsBy(hookOf, marks(), end('prerouting'), ...events);
+    return [...(packet?.steps ?? []).map(({ hook }) => hook), packet?.end] as const;
+  };
+  const through = [event('my', 'forward-one'), event('my', 'jumped'), event('my', 'late')];
+  t.strictSame(seen(...through, event('nat', 'MASQ'), end('postrouting')), [
+    ...['FORWARD', 'FORWARD', 'POSTROUTING', 'POSTROUTING'],
+    { kind: 'sent' },
+  ]);
+  t.strictSame(
+    seen(event('my', 'forward-one'), event('my', 'jumped')),
+    ['FORWARD', 'FORWARD', { kind: 'lost', after: { hook: 'FORWARD', at: 'start' } }],
+    'by something that the kernel does not report',
+  );
+  t.match(seen(rule('my', 'jumped', 'drop')), ['INPUT', { kind: 'dropped' }], 'made meanwhile');
+  t.match(seen(event('my', 'new', { out: 4 }), end('postrouting')), ['FORWARD', { kind: 'sent' }]);
+  const here = packetsBy(hookOf, marks('marked', { out: 4 }), end('output'), event('my', 'new'));
+  t.match(here, [{ steps: [{ hook: 'POSTROUTING' }], end: { kind: 'lost' } }]);
+  t.match(
+    packetsOf(
+      marks(),
+      event(own, 'forward-start'),
+      rule('filter', 'X', 'queue'),
+      end('postrouting'),
+    ),
+    [{ end: { kind: 'sent' } }],
+    'the program has let it go on',
   );
 });
 

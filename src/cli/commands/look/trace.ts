@@ -6,7 +6,7 @@ import {
   type TraceDestination,
   type TracePlace,
 } from '../../../core/trace/ends.js';
-import type { TracedPacket } from '../../../core/trace/packets.js';
+import type { TracedPacket } from '../../../core/trace/placing.js';
 import type { HostAnswers } from '../../../host/look/host-answers.js';
 import { beginCall, type Call, type CallFlags } from '../../call.js';
 import { command } from '../../define.js';
