@@ -14,6 +14,7 @@ import { createAdminServer } from '../src/admin/server.js';
 import type { NetworkSpec } from '../src/core/network/network.js';
 import { DesiredRules } from '../src/driver/rules/desired-rules.js';
 import { GenerationChoice } from '../src/driver/rules/generation-choice.js';
+import { countRules } from '../src/driver/rules/rule-counts.js';
 import { DockerEngine } from '../src/host/docker/docker-engine.js';
 import { noLag } from '../src/operator/metrics/lag.js';
 import { Metrics } from '../src/operator/metrics/metrics.js';
@@ -186,7 +187,7 @@ function metricsOf(
     proxyRestarts: () => 0,
     names: () => names,
     async desiredRules() {
-      const counts = await desired.count(4);
+      const counts = await countRules(desired, 4);
       return [...counts].map(([table, count]) => ({ family: 4, table, count }));
     },
     droppedPackets: async () => undefined,

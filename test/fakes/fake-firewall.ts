@@ -162,7 +162,7 @@ function change(chains: Chains, line: string): boolean {
   }
   const rules = chains.get(name)?.rules;
   if (rules === undefined) return false;
-  const target = /-j (DOCKER\S*)/.exec(rest)?.[1];
+  const target = /-j ((?:DOCKER|TSBRIDGE-)\S*)/.exec(rest)?.[1];
   if (op === 'D') {
     const at = rules.indexOf(rest);
     if (at < 0) return false;

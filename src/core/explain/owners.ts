@@ -11,7 +11,8 @@ interface Owner {
 /** In the order in which they are asked. From the programs' own sources and rule sets. */
 const owners: readonly Owner[] = [
   { name: 'the administrator (DOCKER-USER)', chain: /^DOCKER-USER$/ },
-  // In table mangle or nat; see core/generations/passage.ts.
+  // See core/generations/accept-from.ts and passage.ts.
+  { name: 'tsbridge (tsbridge.accept_from)', chain: /^TSBRIDGE-ACCEPT$/ },
   { name: 'tsbridge (tsbridge.publish_from)', chain: /^TSBRIDGE-(PUBLISH|PROXY)(-|$)/ },
   { name: 'tsbridge (tsbridge.egress_allow)', chain: /^TSBRIDGE-EGRESS(-|$)/ },
   { name: 'tsbridge (tsbridge.egress_ip, no_masquerade_to)', chain: /^TSBRIDGE-SOURCE$/ },

@@ -9,6 +9,7 @@ import type { Family } from '../address.js';
 import { familyIn, type NetworkFamily, type NetworkSpec } from '../network/network.js';
 import { orderPortGroups } from '../ports/order.js';
 import { type Matches, type PlacedRule, place, type Target } from '../rules/rule.js';
+import { apartRules } from './accept-from.js';
 import {
   directAccessDrops,
   forwardChainBase,
@@ -28,6 +29,7 @@ export const docker28: Generation = {
   networkRules,
   lanRules: (bridge, family) => [internalIcc({ bridge, icc: true }, family)],
   endpointRules: directAccessDrops,
+  apartRules,
   portRules: publishedPortRules,
   routedPortRules,
   orderBindings: orderPortGroups,

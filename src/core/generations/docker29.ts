@@ -9,6 +9,7 @@ import { familyIn, type NetworkSpec } from '../network/network.js';
 import { orderPortGroups } from '../ports/order.js';
 import type { BaseRules } from '../rules/plan.js';
 import { type PlacedRule, place } from '../rules/rule.js';
+import { apartRules } from './accept-from.js';
 import {
   directAccessDrops,
   forwardChainBase,
@@ -26,6 +27,7 @@ export const docker29: Generation = {
   networkRules,
   lanRules: (bridge, family) => [internalIcc({ bridge, icc: true }, family)],
   endpointRules: directAccessDrops,
+  apartRules,
   portRules: publishedPortRules,
   routedPortRules,
   opensRoutedAtJoin: true,

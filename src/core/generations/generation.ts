@@ -60,6 +60,11 @@ export interface Generation {
    */
   pairRules?(network: IsolatedNetwork, other: IsolatedNetwork, family: Family): PlacedRule[];
   /**
+   * Keeps the containers of a bridge out of what networks accept by `tsbridge.accept_from`, in a generation whose own
+   * isolation does not come before that; see accept-from.ts.
+   */
+  apartRules?(bridge: InterfaceName, family: Family): PlacedRule[];
+  /**
    * The order in which an endpoint's ports are bound and programmed (docs/docker-bridge.md 3.2);
    * groups that must get the same host port become one.
    */

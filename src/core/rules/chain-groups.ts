@@ -5,16 +5,19 @@
 import type { BaseRules, RuleEdit } from './plan.js';
 import type { Rule } from './rule.js';
 
-/** `base` with the groups in which one of these rules stands. */
+/** `base` with the groups in which one of these rules stands, or to which one leads. */
 export function withGroups(
   base: BaseRules,
   groups: readonly BaseRules[],
   rules: readonly { readonly rule: Rule }[],
 ): BaseRules {
-  const needed = groupsOf(
-    groups,
-    rules.map(({ rule }) => rule),
-  );
+  const named = new Set<string>();
+  for (const { rule } of rules) {
+    const { table, chain, target } = rule;
+    named.add(`${table} ${chain}`);
+    if (typeof target === 'object' && 'jump' in target) named.add(`${table} ${target.jump}`);
+  }
+  const needed = groupsNamed(groups, named);
   if (needed.length === 0) return base;
   return {
     chains: [...base.chains, ...needed.flatMap(({ chains }) => chains)],
@@ -24,8 +27,10 @@ export function withGroups(
 
 /** The groups in whose chains one of these rules stands. */
 export function groupsOf(groups: readonly BaseRules[], rules: readonly Rule[]): BaseRules[] {
-  const named = new Set<string>();
-  for (const { table, chain } of rules) named.add(`${table} ${chain}`);
+  return groupsNamed(groups, new Set(rules.map(({ table, chain }) => `${table} ${chain}`)));
+}
+
+function groupsNamed(groups: readonly BaseRules[], named: ReadonlySet<string>): BaseRules[] {
   return groups.filter(({ chains }) =>
     chains.some(({ table, chain }) => named.has(`${table} ${chain}`)),
   );

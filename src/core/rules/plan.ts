@@ -1,7 +1,14 @@
 /** An edit and the model of a family's rules → the changes, in order. */
 
 import { staysInPlace } from './disorder.js';
-import type { DockerChain, OwnedChain, PlacedRule, Rule, Table } from './rule.js';
+import {
+  type DockerChain,
+  type OwnedChain,
+  ownedChains,
+  type PlacedRule,
+  type Rule,
+  type Table,
+} from './rule.js';
 import type { RuleChange, RuleSet } from './rule-set.js';
 
 /** How many rules are compared between two yields of {@link planInSteps}. */
@@ -88,14 +95,16 @@ export function* planInSteps(
  * Deletes second copies of a rule. An engine that starts, or makes a network, deletes its jumps and adds
  * them on top again: if the daemon has repaired one in between, there are two. A plain deletion would take
  * the upper copy, and rules of others that stand between the two would then come before the jump.
+ *
+ * Of a rule that belongs at the end of a chain of our own, all copies are deleted: an upper one decides before the
+ * exceptions that stand in the chain. The plan then adds the rule again below these.
  */
-function secondCopies(model: RuleSet, { rule }: PlacedRule): RuleChange[] {
+function secondCopies(model: RuleSet, { rule, place }: PlacedRule): RuleChange[] {
   const count = model.count(rule);
   if (count < 2) return [];
-  return [
-    ...Array.from({ length: count }, (): RuleChange => ({ op: 'delete', rule })),
-    { op: 'insert', rule, position: model.positionOf(rule) ?? 0 },
-  ];
+  const deletions = Array.from({ length: count }, (): RuleChange => ({ op: 'delete', rule }));
+  if (place === 'end' && ownedChains.some((own) => own === rule.chain)) return deletions;
+  return [...deletions, { op: 'insert', rule, position: model.positionOf(rule) ?? 0 }];
 }
 
 /**

@@ -30,6 +30,7 @@ export type DockerChain = (typeof dockerChains)[number];
  * a port has rules in them, and every rule in them is the driver's.
  */
 export const ownedChains = [
+  'TSBRIDGE-ACCEPT',
   'TSBRIDGE-SOURCE',
   'TSBRIDGE-ANSWERS',
   'TSBRIDGE-EGRESS',

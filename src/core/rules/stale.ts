@@ -49,7 +49,7 @@ export interface StaleRule {
 /** How many rules are compared between two yields. */
 const stepSize = 200;
 const tables: readonly Table[] = ['nat', 'filter'];
-const ownedTables: readonly Table[] = ['raw', 'mangle', 'nat'];
+const ownedTables: readonly Table[] = ['raw', 'mangle', 'nat', 'filter'];
 
 /** Yields after every {@link stepSize} rules. @param wanted all rules that are desired, and maybe more */
 export function* findStale(

@@ -3,10 +3,18 @@
  * them.
  */
 import { isDeepStrictEqual } from 'node:util';
-import { anyIpv4, anyIpv6, type Family } from '../../core/address.js';
+import type { Family } from '../../core/address.js';
+import { acceptGroups } from '../../core/generations/accept-from.js';
 import { generations } from '../../core/generations/all.js';
-import { forwardedBridges } from '../../core/generations/forwarded-bridges.js';
-import type { FirewallSettings, IsolatedNetwork } from '../../core/generations/generation.js';
+import {
+  allApart,
+  apartAfter,
+  apartWith,
+  type HostNetworks,
+  pairRules,
+} from '../../core/generations/between-networks.js';
+import { foreseenPorts } from '../../core/generations/foreseen.js';
+import type { FirewallSettings } from '../../core/generations/generation.js';
 import { generationFor } from '../../core/generations/lan.js';
 import {
   endpointPassageRules,
@@ -15,12 +23,11 @@ import {
   passageGroups,
 } from '../../core/generations/passage.js';
 import type { EndpointSpec } from '../../core/network/endpoint.js';
-import { familyIn, isManaged, type NetworkSpec } from '../../core/network/network.js';
-import type { Port, PortBinding } from '../../core/ports/port.js';
-import { withGroups } from '../../core/rules/chain-groups.js';
+import type { NetworkSpec } from '../../core/network/network.js';
+import type { PortBinding } from '../../core/ports/port.js';
 import type { BaseRules } from '../../core/rules/plan.js';
-import type { PlacedRule, Rule, Table } from '../../core/rules/rule.js';
-import { RuleSet } from '../../core/rules/rule-set.js';
+import type { PlacedRule, Rule } from '../../core/rules/rule.js';
+import type { RuleSet } from '../../core/rules/rule-set.js';
 import type { OwnThings } from '../../core/rules/stale.js';
 import { Yielding } from '../../yielding.js';
 import type { PublishedPorts } from '../firewall.js';
@@ -29,12 +36,6 @@ import { portsToWrite, type Registry } from '../state/registry.js';
 import type { GenerationChoice } from './generation-choice.js';
 import { ownThings } from './own-things.js';
 import { makeGuards, makePortRules, PortRules, portLists, type Writer } from './port-rules.js';
-
-/** A port for rules of which only the kind matters. */
-const anyPort = 1 as Port;
-
-/** Milliseconds of counting before others get their turn; short, since calls of the engine come first. */
-const countingTurnMs = 2;
 
 export class DesiredRules {
   readonly #ports = new PortRules();
@@ -45,6 +46,11 @@ export class DesiredRules {
     private readonly registry: Registry,
   ) {}
 
+  /** Whether rules of the family are written at all. */
+  writes(family: Family): boolean {
+    return this.choice.writes(family);
+  }
+
   /** The chains and rules that all networks share. */
   base(family: Family): BaseRules {
     return this.choice.current.baseRules(family, this.settings);
@@ -52,7 +58,7 @@ export class DesiredRules {
 
   /** Chains that are there only while something is in them, with the rules that lead there. */
   groups(family: Family): readonly BaseRules[] {
-    return this.choice.writes(family) ? passageGroups(family) : [];
+    return this.choice.writes(family) ? [...acceptGroups(family), ...passageGroups(family)] : [];
   }
 
   /** The rules of an endpoint without its ports, of both families. */
@@ -104,50 +110,52 @@ export class DesiredRules {
     this.#ports.forget(endpoint);
   }
 
+  /** With what comes with it to the other networks' rules. */
   ofNetwork(network: NetworkSpec, family: Family, observed: RuleSet): PlacedRule[] {
     if (!this.#writes(network, family)) return [];
     return [
-      ...this.#networkRules(network, family, observed, this.#writer(network)),
+      ...this.#ofNetwork(network, family, observed),
+      ...apartWith(this.#host(family, observed), network, family),
+    ];
+  }
+
+  /** What is removed with a network: its own rules, as they are on the host, without those that others need as well. */
+  ofRemoved(network: NetworkSpec, family: Family, observed: RuleSet): PlacedRule[] {
+    const former = this.formerOfNetwork(network, family, observed);
+    if (!this.#writes(network, family)) return former;
+    const apart = apartAfter(this.#host(family, observed), network, family);
+    return [...this.#ofNetwork(network, family, observed), ...apart, ...former];
+  }
+
+  #ofNetwork(network: NetworkSpec, family: Family, observed: RuleSet): PlacedRule[] {
+    return [
+      ...this.#dockerRules(network, family, observed, this.#writer(network)),
       ...networkPassageRules(network, family),
     ];
   }
 
-  #networkRules(
+  #dockerRules(
     network: NetworkSpec,
     family: Family,
     observed: RuleSet,
     { generation, settings }: Writer,
   ): PlacedRule[] {
-    const own = generation.networkRules(network, family, settings);
-    if (generation.pairRules === undefined) return own;
-    const others = new Map<string, IsolatedNetwork>();
-    for (const bridge of forwardedBridges(observed))
-      others.set(bridge, { bridge, internal: false });
-    for (const spec of this.networks.filter(isManaged)) others.set(spec.bridge, spec);
-    others.delete(network.bridge);
-    const pairs = [...others.values()].flatMap(
-      (other) => generation.pairRules?.(network, other, family) ?? [],
-    );
-    return [...own, ...pairs];
+    const host = { generation, networks: this.networks, observed };
+    return [
+      ...generation.networkRules(network, family, settings),
+      ...pairRules(host, network, family),
+    ];
+  }
+
+  #host(family: Family, observed: RuleSet): HostNetworks {
+    const networks = this.networks.filter((spec) => this.#writes(spec, family));
+    return { generation: this.choice.current, networks, observed };
   }
 
   /** Rules of the kinds that the network's next published ports will have. */
   foreseen(network: NetworkSpec): Rule[] {
-    const { generation, settings } = this.#writer(network);
-    return ([4, 6] as const).flatMap((family) => {
-      const subnet = familyIn(network, family)?.subnet;
-      if (subnet === undefined || !this.#writes(network, family)) return [];
-      return (['tcp', 'udp'] as const)
-        .flatMap((protocol) => {
-          const opened = { protocol, containerIp: subnet.address, containerPort: anyPort };
-          const hostIp = family === 4 ? anyIpv4 : anyIpv6;
-          return [
-            ...generation.portRules(network, { ...opened, hostIp, hostPort: anyPort }, settings),
-            ...(generation.routedPortRules?.(network, opened) ?? []),
-          ];
-        })
-        .map(({ rule }) => rule);
-    });
+    const families = ([4, 6] as const).filter((family) => this.#writes(network, family));
+    return foreseenPorts(network, this.#writer(network), families);
   }
 
   /**
@@ -161,7 +169,10 @@ export class DesiredRules {
       for (const each of some) if (each.rule.family === family) rules.push(each);
       await yielding.pause();
     };
-    for (const spec of this.networks) await add(this.ofNetwork(spec, family, observed));
+    for (const spec of this.networks) {
+      if (this.#writes(spec, family)) await add(this.#ofNetwork(spec, family, observed));
+    }
+    await add(allApart(this.#host(family, observed), family));
     for (const state of this.registry.endpoints()) {
       const { spec, network } = state;
       if ([state.record.phase, network.record.phase].includes('removing')) continue;
@@ -175,20 +186,6 @@ export class DesiredRules {
       }
     }
     return rules;
-  }
-
-  /** How many desired rules there are. Those between our networks and networks of others are not counted. */
-  async count(family: Family): Promise<ReadonlyMap<Table, number>> {
-    const counts = new Map<Table, number>();
-    if (!this.choice.writes(family) || this.networks.length === 0) return counts;
-    const all = await this.ofAll(family, new RuleSet(), new Yielding(undefined, countingTurnMs));
-    for (const { rule } of [
-      ...all,
-      ...withGroups(this.base(family), this.groups(family), all).rules,
-    ]) {
-      counts.set(rule.table, (counts.get(rule.table) ?? 0) + 1);
-    }
-    return counts;
   }
 
   /** The rule settings with which the network's rules are written now. */
@@ -223,7 +220,7 @@ export class DesiredRules {
   formerOfNetwork(spec: NetworkSpec, family: Family, observed: RuleSet): PlacedRule[] {
     const former = this.#formerOf(spec);
     if (former === undefined) return [];
-    return this.#networkRules(former.network, family, observed, former.writer);
+    return this.#dockerRules(former.network, family, observed, former.writer);
   }
 
   /** As {@link formerOfNetwork}, for an endpoint, in both families. */

@@ -25,6 +25,7 @@ import type { GenerationChoice } from './generation-choice.js';
 import type { PortMaps } from './port-maps.js';
 import { portLists } from './port-rules.js';
 import { RuleCommits, type RuleRequest } from './rule-commits.js';
+import { countRules } from './rule-counts.js';
 import { RuleRepair } from './rule-repair.js';
 import { withoutShared } from './shared-rules.js';
 
@@ -204,7 +205,7 @@ export class IptablesFirewall implements Firewall {
   async countDesired(): Promise<readonly DesiredCount[]> {
     const counts: DesiredCount[] = [];
     for (const family of this.#families) {
-      const byTable = await this.#desired.count(family);
+      const byTable = await countRules(this.#desired, family);
       for (const [table, count] of byTable) counts.push({ family, table, count });
     }
     return counts;

@@ -210,10 +210,7 @@ export class RuleCommits {
       case 'add-network':
         return { add: desired.ofNetwork(request.network, family, model), remove: [], ...kept };
       case 'remove-network': {
-        const rules = [
-          ...desired.ofNetwork(request.network, family, model),
-          ...desired.formerOfNetwork(request.network, family, model),
-        ];
+        const rules = desired.ofRemoved(request.network, family, model);
         return { add: [], remove: rules.map(({ rule }) => rule), ...kept };
       }
       case 'change':

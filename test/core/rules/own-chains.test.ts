@@ -1,4 +1,5 @@
 import t from 'tap';
+import { acceptGroups } from '../../../src/core/generations/accept-from.js';
 import { generations } from '../../../src/core/generations/all.js';
 import { passageGroups } from '../../../src/core/generations/passage.js';
 import { joinBindings } from '../../../src/core/ports/runs.js';
@@ -27,6 +28,7 @@ t.test('every rule of every generation is in a chain whose changes are looked at
           rules.push(...generation.endpointRules(spec, endpoint, family));
           const other = { bridge: network.bridge, internal: false };
           rules.push(...(generation.pairRules?.(spec, other, family) ?? []));
+          rules.push(...(generation.apartRules?.(spec.bridge, family) ?? []));
         }
         for (const run of joinBindings(bindings, spec.portRules)) {
           rules.push(...generation.portRules(spec, run, settings));
@@ -35,7 +37,7 @@ t.test('every rule of every generation is in a chain whose changes are looked at
       }
     }
   }
-  for (const group of passageGroups(4)) {
+  for (const group of [...acceptGroups(4), ...passageGroups(4)]) {
     for (const { rule } of group.rules) chains.add(`${rule.table} ${rule.chain}`);
     for (const { table, chain } of group.chains) chains.add(`${table} ${chain}`);
   }
