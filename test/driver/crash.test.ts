@@ -9,12 +9,12 @@ import { mapDifferences } from '../../src/driver/repair/port-map.js';
 import { repairRules } from '../../src/driver/repair/rules.js';
 import { usedBackend } from '../fakes/backends.js';
 import { Engine } from '../fakes/engine-calls.js';
-import { type FakeHost, makeHost, stateOf } from '../fakes/fake-host.js';
+import { type FakeHost, stateOf as hostStateOf, makeHost } from '../fakes/fake-host.js';
 import { Killer } from '../process/killer.js';
 
 /**
  * The container that all is about has limits both ways, one by its network, and one by its endpoint, and routes of the host:
- * of its network, to its address, and to a prefix behind it. Who reaches it and what it reaches is limited, too. With the backend in memory its ports are in a map; with the
+ * of its network, to its address, and to a prefix behind it. It has a route inside that outlives its interface. Who reaches it and what it reaches is limited, too. With the backend in memory its ports are in a map; with the
  * others they have rules, as those of the bystander always have.
  */
 const limitedNetwork = (engine: Engine, salt?: string) => ({
@@ -28,6 +28,7 @@ const limitedNetwork = (engine: Engine, salt?: string) => ({
       'com.docker.network.bridge.host_binding_ipv4': '192.0.2.1',
       'tsbridge.publish_from': '192.0.2.0/24',
       'tsbridge.no_masquerade_to': '198.51.100.0/24',
+      'tsbridge.routes': '10.99.0.0/16 blackhole',
       ...(usedBackend() === 'memory' ? { 'tsbridge.port_rules': 'map' } : {}),
     },
   },
@@ -47,7 +48,7 @@ const limitedEndpoint = (engine: Engine, salt?: string) => ({
 const calls: readonly (readonly [string, (engine: Engine) => Promise<unknown>])[] = [
   ['create network', (e) => e.driver.createNetwork(limitedNetwork(e))],
   ['create endpoint', (e) => e.driver.createEndpoint(limitedEndpoint(e))],
-  ['join', (e) => e.driver.join(e.ids(5), '/ns')],
+  ['join', (e) => e.driver.join(e.ids(5), '/ns').then(() => e.enters('/ns'))],
   ['program', (e) => e.driver.publishPorts(e.ids(5), e.ports(8000, 8001))],
   ['revoke', (e) => e.driver.revokePorts(e.ids(5))],
   ['program again', (e) => e.driver.publishPorts(e.ids(5), e.ports(8000, 8002))],
@@ -55,6 +56,12 @@ const calls: readonly (readonly [string, (engine: Engine) => Promise<unknown>])[
   ['delete endpoint', (e) => e.driver.deleteEndpoint(e.ids(5))],
   ['delete network', (e) => e.driver.deleteNetwork(e.ids(5).networkId)],
 ];
+/** With the routes inside of the container. */
+const stateOf = (host: FakeHost) => ({
+  ...hostStateOf(host),
+  inside: host.sandboxRoutes.dump('/ns'),
+});
+
 /** Orders in which effects that are under way at the same time take place. */
 const orders = [0, 1];
 
@@ -91,7 +98,10 @@ async function die(index: number, killer: Killer): Promise<{ host: FakeHost; die
   killer.arm();
   const call = calls[index]?.[1] ?? (async () => {});
   const work = call(engine).then(() => engine.world.removals.idle());
-  return { host, died: await killer.kills(work) };
+  const died = await killer.kills(work);
+  // The engine takes the interface out of the container, whatever became of the call.
+  if (died && calls[index]?.[0] === 'leave') host.sandboxRoutes.down('/ns');
+  return { host, died };
 }
 
 /** Every place at which a daemon can die in call `index`; `again` makes the same death once more. */
@@ -208,6 +218,7 @@ for (const [index, [name, call]] of calls.entries()) {
       host.firewall.flush();
       host.maps.tables.clear();
       host.hostPorts.held.clear();
+      host.sandboxRoutes.sandboxes.clear();
       const engine = await revive(host);
       const networks = engine.world.registry.networks().map(({ spec }) => spec.bridge);
       findings.same(stateOf(host).links, [...networks].sort(), where);

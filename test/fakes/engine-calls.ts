@@ -1,5 +1,6 @@
 /** Networks, endpoints and ports as an engine sends them, by small numbers; and its driver. */
 import { createHash } from 'node:crypto';
+import { setTimeout } from 'node:timers/promises';
 import type { GenerationName } from '../../src/core/generations/generation.js';
 import type { EndpointIds } from '../../src/driver/network-driver.js';
 import { recover } from '../../src/driver/recover.js';
@@ -62,6 +63,15 @@ export class Engine {
       'com.docker.network.portmap': ports,
       'com.docker.network.endpoint.exposedports': ports.map(({ Proto, Port }) => ({ Proto, Port })),
     };
+  }
+
+  /** The engine has moved the interface into the sandbox; waits for routes that the driver adds there. */
+  async enters(sandbox: string): Promise<void> {
+    const { sandboxRoutes } = this.host;
+    sandboxRoutes.up(sandbox);
+    for (let turn = 0; turn < 30 && sandboxRoutes.dump(sandbox).length === 0; turn += 1) {
+      await setTimeout(1);
+    }
   }
 
   async removeAll(...numbers: readonly number[]): Promise<void> {

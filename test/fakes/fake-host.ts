@@ -234,10 +234,10 @@ export function makeHost(): FakeHost {
       neighbourProxies: new NeighbourProxies(
         ...([interpose('neighbours', host.neighbours), host.sysctls, registry] as const),
       ),
-      containerRoutes: new ContainerRoutes(host.sandboxRoutes, registry, log, {
-        attempts: 20,
-        pauseMs: 1,
-      }),
+      containerRoutes: new ContainerRoutes(
+        ...([interpose('sandboxRoutes', host.sandboxRoutes), registry, log] as const),
+        { attempts: 20, pauseMs: 1 },
+      ),
       sandboxes: host.sandboxes,
       processes: host.processes,
       sysctls: interpose('sysctls', host.sysctls),

@@ -21,6 +21,8 @@ const placeOf = (route: ContainerRoute): string =>
 export class FakeSandboxRoutes implements SandboxRoutes {
   /** By sandbox, then by {@link placeOf}; a sandbox that is not in it has not got its interface. */
   readonly sandboxes = new Map<string, Map<string, ObservedContainerRoute>>();
+  /** Routes of sandboxes whose interface has gone. */
+  readonly left = new Map<string, Map<string, ObservedContainerRoute>>();
   forbidden: string | undefined;
 
   constructor(private readonly faults: Faults) {}
@@ -52,12 +54,33 @@ export class FakeSandboxRoutes implements SandboxRoutes {
     }
   }
 
+  async removeRefusals(sandbox: string, gone: readonly ContainerRoute[]): Promise<void> {
+    for (const route of gone) {
+      this.faults.check('sandboxRoutes.removeRefusals');
+      const place = placeOf(route);
+      const all = [this.sandboxes, this.left].map((sandboxes) => sandboxes.get(sandbox));
+      for (const routes of all) {
+        if (routes?.get(place)?.refusal === route.refusal) routes?.delete(place);
+      }
+    }
+  }
+
+  /** The engine takes the interface out: its routes go with it, and others stay. */
+  down(sandbox: string): void {
+    const routes = this.sandboxes.get(sandbox) ?? new Map<string, ObservedContainerRoute>();
+    this.sandboxes.delete(sandbox);
+    const staying = [...routes].filter(([, { refusal }]) => refusal !== undefined);
+    this.left.set(sandbox, new Map(staying));
+  }
+
   /** The engine has moved the interface into the sandbox, and brought it up. */
   up(sandbox: string): void {
-    this.sandboxes.set(sandbox, this.sandboxes.get(sandbox) ?? new Map());
+    this.sandboxes.set(sandbox, this.sandboxes.get(sandbox) ?? this.left.get(sandbox) ?? new Map());
+    this.left.delete(sandbox);
   }
 
   dump(sandbox: string): string[] {
-    return [...(this.sandboxes.get(sandbox)?.values() ?? [])].map(containerRouteText).sort();
+    const routes = this.sandboxes.get(sandbox) ?? this.left.get(sandbox);
+    return [...(routes?.values() ?? [])].map(containerRouteText).sort();
   }
 }

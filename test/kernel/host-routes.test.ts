@@ -219,6 +219,16 @@ t.test('routes inside of a sandbox, as soon as the interface is up there', async
     { kind: 'remove', route: desired[3] },
   ]);
   t.notOk(shownInside().includes('blackhole 10.0.0.0/8'));
+  ip('link', 'set', 'eth0', 'netns', String(process.pid));
+  const surviving = ['unreachable 10.1.0.0/16 metric 3', 'prohibit fd00:1::/64 dev lo metric 1024'];
+  t.strictSame(shownInside(), surviving);
+  for (let time = 0; time < 2; time += 1) {
+    await inside.removeRefusals(box, [desired[4], desired[5]]);
+    t.strictSame(shownInside(), [], 'also without the interface');
+  }
+  await inside.removeRefusals('/run/netns/none', [desired[4]]);
+  run('ip', ['link', 'set', 'eth0', 'netns', 'box']);
+  ip('link', 'set', 'eth0', 'up');
   t.strictSame(shown(), [], 'nothing of it is on the host');
   t.equal(await inside.observe('/run/netns/none', host), undefined);
   t.equal(await inside.observe(box, 'veth-none' as never), undefined);

@@ -4,6 +4,7 @@ import type {
   ContainerRouteStep,
   ObservedContainerRoute,
 } from '../../core/network/container-routes.js';
+import type { ContainerRoute } from '../../core/network/network.js';
 
 /** Routes with our protocol number in the main table of a sandbox. Other routes are neither read nor changed. */
 export interface SandboxRoutes {
@@ -27,4 +28,9 @@ export interface SandboxRoutes {
    *   `route-failed`
    */
   apply(sandbox: string, host: InterfaceName, steps: readonly ContainerRouteStep[]): Promise<void>;
+  /**
+   * Removes routes that need no interface (`blackhole` and its like), whether the veth's end is in the sandbox or not.
+   * Does nothing if there is no such sandbox.
+   */
+  removeRefusals(sandbox: string, routes: readonly ContainerRoute[]): Promise<void>;
 }

@@ -103,6 +103,9 @@ export class ContainerRoutes {
   /**
    * Removes the routes that outlive the interface (`blackhole` and its like), when a container leaves the network and
    * goes on running. Routes that another endpoint of the container asks for stay. All others go with the interface.
+   *
+   * Called again when the endpoint is removed: a daemon that died in between may not have done it, and no engine repeats
+   * Leave. By then the interface may have left the sandbox.
    */
   async removeOf(state: EndpointState): Promise<void> {
     const { sandboxKey } = state.record;
@@ -113,12 +116,10 @@ export class ContainerRoutes {
         .endpoints()
         .filter((other) => other.record.sandboxKey === sandboxKey && this.#isJoined(other))
         .flatMap((other) => wantedOf(other).map(containerRouteText));
-      const steps = surviving
-        .filter((route) => !others.includes(containerRouteText(route)))
-        .map((route) => ({ kind: 'remove', route }) as const);
+      const gone = surviving.filter((route) => !others.includes(containerRouteText(route)));
       // A failure does not fail the call: the routes go with a container that ends, and one that goes on can live with
       // them.
-      await this.routes.apply(sandboxKey, state.spec.veth.host, steps).catch((error) => {
+      await this.routes.removeRefusals(sandboxKey, gone).catch((error) => {
         this.log.warn(
           { endpoint: shortId(state.spec.id), error },
           'removing routes inside of a container failed',

@@ -175,6 +175,7 @@ export async function removeEndpoint(world: World, state: EndpointState): Promis
     errors.attempt(() => world.rules.removeEndpoint(network.spec, alone)),
     errors.attempt(() => world.hostRoutes.removeOfEndpoint(state)),
     errors.attempt(() => world.neighbourProxies.removeOf(state)),
+    errors.attempt(() => world.containerRoutes.removeOf(state)),
   ]);
   if (!errors.failed) world.registry.removeEndpoint(state);
   // Endpoints that share the address may have lost equal rules of ports with it: theirs are added again.

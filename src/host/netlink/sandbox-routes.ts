@@ -106,6 +106,12 @@ export class SandboxRoutesNetlink implements SandboxRoutes {
     });
   }
 
+  async removeRefusals(sandbox: string, routes: readonly ContainerRoute[]): Promise<void> {
+    await this.#entered(sandbox, async (socket) => {
+      for (const route of routes) await applyStep(socket, 0, sandbox, { kind: 'remove', route });
+    });
+  }
+
   async #inside<T>(
     sandbox: string,
     host: InterfaceName,
@@ -113,6 +119,17 @@ export class SandboxRoutesNetlink implements SandboxRoutes {
   ): Promise<T | undefined> {
     const peer = await this.#peerOf(host);
     if (peer === undefined) return undefined;
+    return this.#entered(sandbox, async (socket, fd) => {
+      const isThere = await isUp(socket, peer);
+      return isThere ? await work({ fd, socket, index: peer.index }) : undefined;
+    });
+  }
+
+  /** Does the work with a socket in the sandbox; undefined if there is no such sandbox. */
+  async #entered<T>(
+    sandbox: string,
+    work: (socket: NetlinkSocket, fd: number) => Promise<T>,
+  ): Promise<T | undefined> {
     let fd: number;
     try {
       fd = openNamespace(sandbox);
@@ -124,8 +141,7 @@ export class SandboxRoutesNetlink implements SandboxRoutes {
       const socket = this.#open(fd);
       if (socket === undefined) return undefined;
       try {
-        const isThere = await isUp(socket, peer);
-        return isThere ? await work({ fd, socket, index: peer.index }) : undefined;
+        return await work(socket, fd);
       } finally {
         socket.close();
       }
@@ -187,7 +203,7 @@ async function isUp(socket: NetlinkSocket, peer: Peer): Promise<boolean> {
 async function applyStep(
   socket: NetlinkSocket,
   index: number,
-  host: InterfaceName,
+  behind: string,
   step: ContainerRouteStep,
 ): Promise<void> {
   const wire = wireOf(step.route, index);
@@ -201,7 +217,7 @@ async function applyStep(
     const hint = advice[code] === undefined ? '' : `: ${advice[code]}`;
     throw new DriverError(
       code === 'EEXIST' ? 'route-exists' : 'route-failed',
-      `${describeContainerRouteStep(host, step)}: ${messageOf(error)}${hint}`,
+      `${describeContainerRouteStep(behind, step)}: ${messageOf(error)}${hint}`,
       { cause: error },
     );
   }

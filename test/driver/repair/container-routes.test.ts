@@ -83,12 +83,25 @@ t.test('a container that leaves the network and goes on keeps none of them', asy
   await driver.join(ids(id('other'), id('second')), '/ns');
   await driver.leave(ids());
   t.ok(memory.sandboxRoutes.dump('/ns').includes('blackhole 10.0.0.0/8'), 'the other asks for it');
-  memory.faults.plan('sandboxRoutes.apply', 'no memory');
+  memory.faults.plan('sandboxRoutes.removeRefusals', 'no memory');
   await driver.leave(ids(id('other'), id('second')));
   t.ok(memory.logged.some(({ message }) => message.startsWith('removing routes inside')));
   t.ok(memory.sandboxRoutes.dump('/ns').includes('blackhole 10.0.0.0/8'));
   await driver.leave(ids(id('other'), id('second')));
   t.notOk(memory.sandboxRoutes.dump('/ns').includes('blackhole 10.0.0.0/8'));
+});
+
+t.test('a daemon that died before it answered Leave: they go with the endpoint', async (t) => {
+  const { memory } = await joined();
+  memory.sandboxRoutes.up('/ns');
+  await settled(() => memory.sandboxRoutes.dump('/ns'), 3);
+  // The engine goes on by itself, and does not repeat the call.
+  memory.sandboxRoutes.down('/ns');
+  const { driver, world } = await start(memory);
+  t.strictSame(memory.sandboxRoutes.dump('/ns'), ['blackhole 10.0.0.0/8']);
+  await driver.deleteEndpoint(ids());
+  await world.removals.idle();
+  t.strictSame(memory.sandboxRoutes.dump('/ns'), []);
 });
 
 const labelsOf = (routes: string) => ({
