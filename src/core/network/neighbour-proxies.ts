@@ -14,8 +14,8 @@ export interface NeighbourProxy {
 }
 
 export interface ObservedProxy extends NeighbourProxy {
-  /** Whether the entry has the protocol number of our routes. Kernels before 5.0 keep no number. */
-  readonly isOurs: boolean;
+  /** Whether the entry has the protocol number of our routes. undefined: the kernel (before 5.0) keeps no number. */
+  readonly isOurs: boolean | undefined;
 }
 
 export interface ProxyStep {
@@ -48,7 +48,7 @@ export function planProxies(
   const added = new Map(
     desired.filter((each) => !there.has(proxyText(each))).map((each) => [proxyText(each), each]),
   );
-  const surplus = observed.filter((each) => each.isOurs && !texts.has(proxyText(each)));
+  const surplus = observed.filter((each) => each.isOurs === true && !texts.has(proxyText(each)));
   return [
     ...[...added.values()].map((proxy) => ({ kind: 'add', proxy }) as const),
     ...surplus.map((proxy) => ({ kind: 'remove', proxy }) as const),

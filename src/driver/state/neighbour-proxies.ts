@@ -9,6 +9,7 @@ import {
   answeringSysctls,
   describeProxyStep,
   type NeighbourProxy,
+  type ObservedProxy,
   planProxies,
   proxiesOf,
   proxyText,
@@ -34,7 +35,11 @@ export class NeighbourProxies {
     if (!isAsked(state)) return;
     await this.#turns.exclusive('proxies', async () => {
       this.#mayHave = true;
-      for (const proxy of await this.#of([state])) await this.#add(proxy);
+      // An entry of another program does as well, and would get our number if it were added again.
+      const there = await this.#observed();
+      for (const proxy of await this.#of([state])) {
+        await (there.has(proxyText(proxy)) ? this.#answer(proxy.device, false) : this.#add(proxy));
+      }
     });
   }
 
@@ -57,8 +62,10 @@ export class NeighbourProxies {
     if (!isAsked(state)) return;
     await this.#turns.exclusive('proxies', async () => {
       const kept = new Set((await this.#desired()).map(proxyText));
+      const there = await this.#observed();
       for (const proxy of await this.#of([state])) {
-        if (!kept.has(proxyText(proxy))) await this.neighbours.removeProxy(proxy);
+        const isForeign = there.get(proxyText(proxy))?.isOurs === false;
+        if (!isForeign && !kept.has(proxyText(proxy))) await this.neighbours.removeProxy(proxy);
       }
     });
   }
@@ -74,7 +81,7 @@ export class NeighbourProxies {
     return this.#turns.exclusive('proxies', async () => {
       const observed = await this.neighbours.proxies();
       const desired = await this.#desired();
-      this.#mayHave = desired.length > 0 || observed.some(({ isOurs }) => isOurs);
+      this.#mayHave = desired.length > 0 || observed.some(({ isOurs }) => isOurs === true);
       const done: string[] = [];
       const errors = new ErrorList();
       for (const step of planProxies(desired, observed)) {
@@ -99,6 +106,10 @@ export class NeighbourProxies {
       }
       return done;
     });
+  }
+
+  async #observed(): Promise<ReadonlyMap<string, ObservedProxy>> {
+    return new Map((await this.neighbours.proxies()).map((each) => [proxyText(each), each]));
   }
 
   async #add(proxy: NeighbourProxy): Promise<void> {

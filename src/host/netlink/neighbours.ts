@@ -1,4 +1,5 @@
 /** Reads and changes proxy entries in the daemon's network namespace, and tells neighbours of addresses. */
+import { release } from 'node:os';
 import { getLinkRequest, parseMacAddress } from '../../codec/netlink/link-messages.js';
 import {
   addProxyRequest,
@@ -33,8 +34,16 @@ const somewhere = parseIp('2000::1');
 
 export class NeighboursNetlink implements Neighbours {
   readonly #socket = new NetlinkSocket(netlinkProtocol.route);
+  /** Linux 5.0 was the first that does. */
+  readonly #keepsNumbers: boolean;
 
-  constructor(private readonly libc: Pick<Libc, 'sendFrame'>) {}
+  /** @param kernel as `uname -r` has it */
+  constructor(
+    private readonly libc: Pick<Libc, 'sendFrame'>,
+    kernel = release(),
+  ) {
+    this.#keepsNumbers = Number.parseInt(kernel, 10) >= 5;
+  }
 
   close(): void {
     this.#socket.close();
@@ -59,7 +68,8 @@ export class NeighboursNetlink implements Neighbours {
     const found = await collectDump(route, listProxiesRequest(), parseProxy).catch(noSuchFamily);
     return found.flatMap((each) => {
       const device = linkName(each.interface);
-      return device === undefined ? [] : [{ address: each.address, device, isOurs: each.isOurs }];
+      const isOurs = this.#keepsNumbers ? each.isOurs : undefined;
+      return device === undefined ? [] : [{ address: each.address, device, isOurs }];
     });
   }
 

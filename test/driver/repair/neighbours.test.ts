@@ -14,13 +14,13 @@ const asked = {
 const dual = { ...endpoint(), addressIpv6: 'fd00:5::2/64' };
 const entry = 'fd00:5::2 dev eth0';
 
-async function joined(memory: FakeHost = makeHost()) {
+async function joined(memory: FakeHost = makeHost(), before: readonly string[] = []) {
   memory.sysctls.values.set('net/ipv6/conf/eth0/proxy_ndp', '0');
   memory.sysctls.values.set('net/ipv6/neigh/eth0/proxy_delay', '80');
   const { driver, world } = await start(memory);
   await driver.createNetwork(asked);
   await driver.createEndpoint(dual);
-  t.strictSame(memory.neighbours.dump(), []);
+  t.strictSame(memory.neighbours.dump(), before);
   await driver.join(ids(), '/ns');
   return { memory, driver, world, concern: new NeighbourConcern(world) };
 }
@@ -35,6 +35,30 @@ t.test('a container is answered for while it is joined', async (t) => {
   await driver.leave(ids());
   await driver.deleteEndpoint(ids());
   t.strictSame(memory.neighbours.dump(), []);
+});
+
+t.test('an entry of another program is used, and stays', async (t) => {
+  const memory = makeHost();
+  const theirs = { address: 'fd00:5::2' as never, device: 'eth0', isOurs: false };
+  memory.neighbours.entries.set(entry, theirs);
+  const { driver, concern } = await joined(memory, [entry]);
+  t.strictSame(await concern.differences(), []);
+  t.equal(memory.sysctls.values.get('net/ipv6/conf/eth0/proxy_ndp'), '1');
+  await driver.leave(ids());
+  await driver.deleteEndpoint(ids());
+  t.strictSame(memory.neighbours.entries.get(entry), theirs);
+});
+
+t.test('a kernel that keeps no numbers: what the container asks for goes with it', async (t) => {
+  const { memory, driver, concern } = await joined();
+  for (const address of ['fd00:5::2', 'fd00::9']) {
+    const each = { address: address as never, device: 'eth0', isOurs: undefined };
+    memory.neighbours.entries.set(`${address} dev eth0`, each);
+  }
+  t.strictSame(await concern.differences(), []);
+  await driver.leave(ids());
+  await driver.deleteEndpoint(ids());
+  t.strictSame(memory.neighbours.dump(), ['fd00::9 dev eth0']);
 });
 
 t.test('what others take away comes back, and what nobody asks for goes', async (t) => {
@@ -96,5 +120,5 @@ t.test('what fails fails the call; where nobody asks, the kernel is asked once',
   await concern.repair('quiet');
   await concern.repair('request');
   const lists = memory.faults.calls.filter((call) => call === 'neighbours.proxies');
-  t.equal(lists.length, 2, 'at the start, and once after the failed call');
+  t.equal(lists.length, 4, 'at the start, by both calls, and once after the failed one');
 });
