@@ -1,24 +1,35 @@
 /** What was read of FRR on this host, for `tsbridge doctor`; a part of facts.ts. */
-import type { Cidr } from '../address.js';
+import type { Cidr, Family } from '../address.js';
 
-/** A line `permit` of a prefix list of FRR. */
+/** An entry of a prefix list of FRR. */
 export interface ListedPrefix {
   readonly list: string;
+  /** false: the entry denies. Of the entries that a prefix fits, the one with the smallest number decides. */
+  readonly isPermitted: boolean;
   readonly cidr: Cidr;
-  /** Lengths in bits of the shortest and the longest prefix within {@link cidr} that the line permits. */
+  /** Lengths in bits of the shortest and the longest prefix within {@link cidr} that fit the entry. */
   readonly least: number;
   readonly most: number;
+  /** Absent: FRR gives it the next number, so that it comes behind those before it. */
+  readonly sequence?: number;
+}
+
+/** A `redistribute` line of a router of the host's own tables. */
+export interface Redistributed {
+  readonly protocol: 'bgp' | 'ospf';
+  /** Whose routes are meant. */
+  readonly family: Family;
+  /** `connected`, `kernel`, … */
+  readonly source: string;
+  /** The route map that says which of them; absent: all. */
+  readonly map?: string;
 }
 
 /** The part of FRR's configuration by which it announces routes of this host. */
 export interface FrrConfig {
-  /** Protocols with a `router` line. */
+  /** Protocols with a `router` line of the host's own tables. */
   readonly protocols: readonly ('bgp' | 'ospf')[];
-  /** `redistribute` lines: `connected`, `kernel`, … */
-  readonly redistributed: readonly {
-    readonly protocol: 'bgp' | 'ospf';
-    readonly source: string;
-  }[];
+  readonly redistributed: readonly Redistributed[];
   readonly lists: readonly ListedPrefix[];
 }
 

@@ -8,14 +8,28 @@ import { cidr, network, route, sound } from './sound.js';
 
 type Faults = readonly (readonly [string, Partial<FactParts>, RegExp])[];
 
-function printed(protocol: 'bgp' | 'ospf', ...pools: string[]) {
+function text(protocol: 'bgp' | 'ospf', ...pools: string[]): string {
   const request = readFrrRequest({
     ...{ protocol, as: protocol === 'bgp' ? 65_001 : undefined, area: undefined, pools },
     ...{ interfaces: ['eth0'], hostRoutes: [], routerId: undefined },
   });
   if (!('protocol' in request)) throw new Error(request.join('\n'));
-  return parseFrrConfig(frrConfig(request));
+  return frrConfig(request);
 }
+const printed = (...request: Parameters<typeof text>) => parseFrrConfig(text(...request));
+
+/** As `tsbridge frr-config bgp` prints it for another range, with these lines behind. */
+const withLines = (...lines: readonly string[]) =>
+  parseFrrConfig(`${text('bgp', '172.20.0.0/16')}${lines.join('\n')}\n`);
+const everything = parseFrrConfig(
+  [
+    'ip prefix-list TSBRIDGE-SUBNETS permit 10.0.0.0/8',
+    'router bgp 1',
+    ' redistribute connected',
+  ].join('\n'),
+);
+/** All that is announced is of another table. */
+const elsewhere = parseFrrConfig('router bgp 1 vrf red\n redistribute connected\n');
 
 const whole = printed('bgp', '172.20.0.0/14');
 const nothing = parseFrrConfig('');
@@ -45,6 +59,11 @@ export const soundRouting: readonly (readonly [string, Partial<FactParts>])[] = 
       },
     },
   ],
+  ['FRR that announces all connected networks', routing({ running: everything })],
+  [
+    'a list that permits everything',
+    routing({ running: withLines('ip prefix-list TSBRIDGE-SUBNETS permit any') }),
+  ],
   ['a network without containers', routing({ routes: [cidr('172.20.0.0/16')] })],
 ];
 
@@ -68,6 +87,21 @@ export const faultsOfRouting: Faults = [
     'frr-not-announcing',
     routing({ written: nothing, running: nothing }),
     /no “redistribute connected” in FRR’s running configuration; 2 networks \| tsbridge frr-config bgp --help$/,
+  ],
+  [
+    'frr-not-announcing',
+    routing({ written: nothing, running: elsewhere }),
+    /no “redistribute connected” in FRR’s running configuration; 2 networks/,
+  ],
+  [
+    'frr-range-missing',
+    routing({
+      running: withLines(
+        'ip prefix-list TSBRIDGE-SUBNETS seq 50 permit 172.0.0.0/8 le 30',
+        'ip prefix-list TSBRIDGE-SUBNETS seq 7 deny 172.21.0.0/16 le 32',
+      ),
+    }),
+    /^net21 \| 172\.21\.0\.0\/16 is denied by entry 7 of TSBRIDGE-SUBNETS \| vtysh -c 'show ip prefix-list TSBRIDGE-SUBNETS'$/,
   ],
   [
     'frr-addresses-not-announced',

@@ -3,7 +3,7 @@
  * administrator configures.
  */
 import { type Cidr, cidrText, contains, sameCidr } from '../../address.js';
-import { isManaged } from '../../network/network.js';
+import { familyIn, isManaged } from '../../network/network.js';
 import { subnetsMap } from '../../routing/frr-config.js';
 import { check, shell, wholeHost } from '../check.js';
 import type { FactParts, KnownNetwork } from '../facts.js';
@@ -19,13 +19,27 @@ const withAddresses = (records: FactParts['records']) =>
   announced(records).filter(({ spec }) => spec.announce === 'addresses');
 
 /** Whether the configuration has what `tsbridge frr-config` prints. */
-const isOurs = ({ lists }: FrrConfig): boolean => lists.some(({ list }) => list === subnetsMap);
+const isOurs = ({ lists }: FrrConfig): boolean =>
+  lists.some(({ list, isPermitted }) => list === subnetsMap && isPermitted);
 
-const permits = ({ list, cidr, least, most }: ListedPrefix, subnet: Cidr): boolean =>
-  list === subnetsMap &&
+const fits = ({ cidr, least, most }: ListedPrefix, subnet: Cidr): boolean =>
+  cidr.family === subnet.family &&
   contains(cidr, subnet.address) &&
   subnet.prefixLength >= least &&
   subnet.prefixLength <= most;
+
+/** The IPv4 entries of the list, in the order in which FRR goes through them. */
+function entriesOf({ lists }: FrrConfig): readonly ListedPrefix[] {
+  let last = 0;
+  return lists
+    .filter(({ list, cidr }) => list === subnetsMap && cidr.family === 4)
+    .map((entry) => {
+      const sequence = entry.sequence ?? last + 5;
+      last = Math.max(last, sequence);
+      return { ...entry, sequence };
+    })
+    .sort((one, other) => one.sequence - other.sequence);
+}
 
 /**
  * Daemons of FRR that should run and do not. If /etc/frr/frr.conf has the lines of `tsbridge frr-config`: zebra, and
@@ -45,8 +59,22 @@ function missingDaemons({ records, routing }: Pick<FactParts, 'records' | 'routi
 const announcing = ({ daemons, running }: Routing): FrrConfig | undefined =>
   Object.values(daemonOf).some((name) => daemons.includes(name)) ? running : undefined;
 
-const redistributes = ({ redistributed }: FrrConfig, wanted: string): boolean =>
-  redistributed.some(({ source }) => source === wanted);
+/** Whether routes of the kind are announced, of a family that the networks have. */
+const redistributes = (
+  { redistributed }: FrrConfig,
+  wanted: string,
+  networks: readonly KnownNetwork[],
+): boolean =>
+  redistributed.some(
+    ({ source, family }) =>
+      source === wanted && networks.some(({ spec }) => familyIn(spec, family) !== undefined),
+  );
+
+/** Whether connected routes are announced by the list of `tsbridge frr-config` alone. */
+const isByList = ({ redistributed }: FrrConfig): boolean =>
+  redistributed.every(
+    ({ source, family, map }) => source !== 'connected' || family !== 4 || map === subnetsMap,
+  );
 
 const configCommand = ({ daemons }: Routing): string =>
   `tsbridge frr-config ${daemons.includes('bgpd') ? 'bgp' : 'ospf'} --help`;
@@ -83,9 +111,10 @@ export const routingChecks = [
     needs: ['records', 'routing'],
     find({ records, routing }) {
       const running = announcing(routing);
-      const { length } = announced(records);
-      if (running === undefined || length === 0 || redistributes(running, 'connected')) return [];
-      const evidence = `no “redistribute connected” in FRR’s running configuration; ${length} networks`;
+      const networks = announced(records);
+      if (running === undefined || networks.length === 0) return [];
+      if (redistributes(running, 'connected', networks)) return [];
+      const evidence = `no “redistribute connected” in FRR’s running configuration; ${networks.length} networks`;
       return [{ object: wholeHost, evidence, command: configCommand(routing) }];
     },
   }),
@@ -99,10 +128,11 @@ export const routingChecks = [
     needs: ['records', 'routing'],
     find({ records, routing }) {
       const running = announcing(routing);
-      if (running === undefined || redistributes(running, 'kernel')) return [];
+      const networks = withAddresses(records);
+      if (running === undefined || redistributes(running, 'kernel', networks)) return [];
       const evidence = 'no “redistribute kernel” in FRR’s running configuration';
       const command = configCommand(routing);
-      return withAddresses(records).map(({ name }) => ({ object: name, evidence, command }));
+      return networks.map(({ name }) => ({ object: name, evidence, command }));
     },
   }),
   check({
@@ -112,16 +142,24 @@ export const routingChecks = [
       'The subnet of a network is in none of the ranges that FRR’s configuration announces (prefix list TSBRIDGE-SUBNETS).',
     means: 'Other hosts do not learn the network.',
     remedy:
-      'The command adds the subnet to the list of the running FRR, and keeps it; better name the range that it is from. A network that is not to be announced says so with tsbridge.announce=none.',
+      'The command adds the subnet to the list of the running FRR, and keeps it; better name the range that it is from. If an entry of the list denies the subnet, the command shows the list. A network that is not to be announced says so with tsbridge.announce=none.',
     needs: ['records', 'routing'],
     find({ records, routing }) {
       const running = announcing(routing);
-      if (running === undefined || !isOurs(running)) return [];
-      const ranges = running.lists.filter(({ list }) => list === subnetsMap);
+      if (running === undefined || !isOurs(running) || !isByList(running)) return [];
+      const entries = entriesOf(running);
+      const ranges = entries.filter(({ isPermitted }) => isPermitted);
       return announced(records).flatMap(({ spec, name }) => {
         const subnet = spec.ipv4?.subnet;
-        if (subnet === undefined || ranges.some((range) => permits(range, subnet))) return [];
+        if (subnet === undefined) return [];
+        const decisive = entries.find((entry) => fits(entry, subnet));
+        if (decisive?.isPermitted) return [];
         const text = cidrText(subnet);
+        if (decisive !== undefined) {
+          const evidence = `${text} is denied by entry ${decisive.sequence} of ${subnetsMap}`;
+          const command = shell`vtysh -c ${`show ip prefix-list ${subnetsMap}`}`;
+          return [{ object: name, evidence, command }];
+        }
         const evidence = `${text} is in none of ${ranges.map(({ cidr }) => cidrText(cidr)).join(', ')}`;
         const line = `ip prefix-list ${subnetsMap} permit ${text}`;
         const command = shell`vtysh -c ${'configure terminal'} -c ${line} -c end -c ${'write memory'}`;

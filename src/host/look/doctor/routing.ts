@@ -2,14 +2,18 @@
  * Reads FRR's configuration and routes on this host, for `tsbridge doctor`: by its program vtysh, with commands that
  * change nothing.
  */
-import { readdir, readFile, readlink } from 'node:fs/promises';
-import { parseFrrConfig, parseFrrRoutes } from '../../../codec/frr-config.js';
+import { constants } from 'node:fs';
+import { open, readdir, readFile, readlink } from 'node:fs/promises';
+import { parseFrrConfig, parseFrrRoutes, parseRunningConfig } from '../../../codec/frr-config.js';
 import type { Routing } from '../../../core/doctor/routing-facts.js';
 import { runCommand } from '../../process/exec.js';
 
 const ofFrr: ReadonlySet<string> = new Set(['zebra', 'bgpd', 'ospfd']);
 
 const limits = { timeoutMs: 5_000 };
+
+/** FRR's own limit is none; 100,000 lines of prefix lists have 6 MB. */
+const mostBytes = 32 * 1024 * 1024;
 
 const vtysh = async (words: string): Promise<string> =>
   (await runCommand('vtysh', ['-c', words], limits)).stdout;
@@ -20,10 +24,7 @@ export async function readRouting(
   proc = '/proc',
   ask = vtysh,
 ): Promise<Routing> {
-  const [daemons, text] = await Promise.all([
-    daemonsIn(proc),
-    readFile(file, 'utf8').catch(() => ''),
-  ]);
+  const [daemons, text] = await Promise.all([daemonsIn(proc), readConfig(file).catch(() => '')]);
   const written = parseFrrConfig(text);
   if (!daemons.includes('zebra')) return { daemons, written };
   const answer = async <T>(words: string, parse: (text: string) => T): Promise<T | undefined> => {
@@ -34,7 +35,7 @@ export async function readRouting(
     }
   };
   const [running, connected, kernel] = await Promise.all([
-    answer('show running-config', parseFrrConfig),
+    answer('show running-config', parseRunningConfig),
     answer('show ip route connected json', parseFrrRoutes),
     answer('show ip route kernel json', parseFrrRoutes),
   ]);
@@ -45,6 +46,23 @@ export async function readRouting(
       ? {}
       : { routes: [...connected, ...kernel] }),
   };
+}
+
+/**
+ * The file's text.
+ *
+ * @throws {Error} if it cannot be read, is no regular file, or has more than {@link mostBytes}
+ */
+async function readConfig(path: string): Promise<string> {
+  // A pipe would hold back who opens it until somebody writes into it.
+  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    const stat = await file.stat();
+    if (!stat.isFile() || stat.size > mostBytes) throw new Error(`${path} is no configuration`);
+    return await file.readFile('utf8');
+  } finally {
+    await file.close();
+  }
 }
 
 /** Names of FRR's daemons that run in the network namespace of this process, each once. */
