@@ -2,9 +2,9 @@
 import { type Cidr, type Family, parseCidr, parseIp } from '../core/address.js';
 import { ipProtocols } from '../core/explain/packet.js';
 import type {
+  NextHop,
   PortRange,
   RouteError,
-  RouteWay,
   Routing,
   RoutingEntry,
   RoutingRule,
@@ -124,7 +124,7 @@ function readEntry(row: Row, family: Family): RoutingEntry[] {
       tos: Number(tos ?? 0),
       metric: Number(metric ?? 0),
       protocol: String(protocol ?? 'boot'),
-      ways: waysIn(row),
+      nextHops: nextHopsIn(row),
     },
   ];
 }
@@ -140,9 +140,9 @@ const listIn = (value: unknown): readonly Row[] =>
   Array.isArray(value) ? (value as readonly Row[]) : [];
 
 /** The next hops of a route, without those that are down. */
-function waysIn(row: Row): RouteWay[] {
+function nextHopsIn(row: Row): NextHop[] {
   const hops = row.nexthops === undefined ? [row] : listIn(row.nexthops);
-  return hops.flatMap(({ dev, gateway, flags }): RouteWay[] => {
+  return hops.flatMap(({ dev, gateway, flags }): NextHop[] => {
     const isDead = Array.isArray(flags) && flags.includes('dead');
     if (typeof dev !== 'string' || isDead) return [];
     const by = typeof gateway === 'string' ? parseIp(gateway) : undefined;

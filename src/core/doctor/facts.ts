@@ -9,7 +9,7 @@ import type { TableVariant } from '../explain/stages.js';
 import type { NetworkSpec } from '../network/network.js';
 import type { EgressAddress } from '../network/passage.js';
 import type { Protocol } from '../ports/port.js';
-import type { Routing } from './routing-facts.js';
+import type { RoutingFacts } from './routing-facts.js';
 
 /** One of our networks, from its record. */
 export interface KnownNetwork {
@@ -288,7 +288,7 @@ export interface FactParts {
   readonly daemon: Daemon;
   readonly plugin: PluginSocket;
   readonly engine: Engine;
-  readonly routing: Routing;
+  readonly routing: RoutingFacts;
   readonly ufwIsOn: boolean;
   readonly packets: readonly SimulatedPacket[];
 }

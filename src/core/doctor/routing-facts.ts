@@ -34,7 +34,7 @@ export interface FrrConfig {
 }
 
 /** FRR on this host. */
-export interface Routing {
+export interface RoutingFacts {
   /** Those of zebra, bgpd and ospfd that run in this network namespace. */
   readonly daemons: readonly string[];
   /** What /etc/frr/frr.conf says. */

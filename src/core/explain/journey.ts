@@ -67,12 +67,12 @@ class Way {
   /** A packet that no rule sends elsewhere leaves by the route that was found first. */
   fromHost(): End {
     const first = this.#route();
-    if (!isWay(first)) return endOf(first);
+    if (!isFound(first)) return endOf(first);
     this.#leaves(first);
     const ended = this.#hook('OUTPUT');
     if (ended !== undefined) return ended;
     const route = this.#isRoutedAgain ? this.#route() : first;
-    if (!isWay(route)) return endOf(route);
+    if (!isFound(route)) return endOf(route);
     this.#leaves(route);
     const left = this.#hook('POSTROUTING');
     if (left !== undefined) return left;
@@ -91,7 +91,7 @@ class Way {
   }
 
   #routed(route: RouteAnswer): End {
-    if (!isWay(route)) return endOf(route);
+    if (!isFound(route)) return endOf(route);
     if (route.to === 'host') return this.#delivered();
     this.#leaves(route);
     // The kernel counts the hop before it asks chain FORWARD.
@@ -114,7 +114,7 @@ class Way {
     return { kind: 'sent', outInterface };
   }
 
-  #leaves(route: RouteWay): void {
+  #leaves(route: FoundRoute): void {
     const outInterface = route.to === 'interface' ? route.outInterface : 'lo';
     this.packet = { ...this.packet, outInterface };
   }
@@ -274,12 +274,12 @@ class Way {
   }
 }
 
-type RouteWay = Exclude<RouteAnswer, { to: 'nowhere' | 'unknown' }>;
+type FoundRoute = Exclude<RouteAnswer, { to: 'nowhere' | 'unknown' }>;
 
-function isWay(route: RouteAnswer): route is RouteWay {
+function isFound(route: RouteAnswer): route is FoundRoute {
   return route.to === 'host' || route.to === 'interface';
 }
 
-function endOf({ to, words }: Exclude<RouteAnswer, RouteWay>): End {
+function endOf({ to, words }: Exclude<RouteAnswer, FoundRoute>): End {
   return { kind: to === 'unknown' ? 'unknown' : 'lost', words };
 }

@@ -68,7 +68,7 @@ function dropping(
   hook: 'PREROUTING' | 'FORWARD' | 'INPUT',
   exceptions: OwnedChain,
   drops: OwnedChain,
-  spared: readonly Matches[] = [],
+  exempted: readonly Matches[] = [],
 ): BaseRules {
   const anchor = (matches: Matches): PlacedRule =>
     place('anchor', family, 'mangle', exceptions, matches, 'RETURN');
@@ -80,13 +80,13 @@ function dropping(
     rules: [
       place('anchor', family, 'mangle', hook, {}, { jump: exceptions }),
       anchor({ established: true }),
-      ...spared.map(anchor),
+      ...exempted.map(anchor),
       place('end', family, 'mangle', exceptions, {}, { jump: drops }),
     ],
   };
 }
 
-const spare = (family: Family, chain: OwnedChain, matches: Matches): PlacedRule =>
+const exempt = (family: Family, chain: OwnedChain, matches: Matches): PlacedRule =>
   place('top', family, 'mangle', chain, matches, 'RETURN');
 const drop = (family: Family, chain: OwnedChain, matches: Matches): PlacedRule =>
   place('end', family, 'mangle', chain, matches, 'DROP');
@@ -133,7 +133,7 @@ export function endpointPassageRules(
     rules.push(source(network, container, { snat: egressIp[family] }));
   }
   const sent: Matches = { source: container, inInterface: network.bridge };
-  if (egressAllow === 'any' && isNetworkHeld) rules.push(spare(family, 'TSBRIDGE-EGRESS', sent));
+  if (egressAllow === 'any' && isNetworkHeld) rules.push(exempt(family, 'TSBRIDGE-EGRESS', sent));
   if (isHeld(egressAllow)) {
     for (const each of egressAllow) rules.push(...allowed(sent, each, family));
     if (!isNetworkHeld) rules.push(...egressDrops(sent, family, own));
@@ -141,7 +141,7 @@ export function endpointPassageRules(
   if (isGuarded(publishFrom)) {
     for (const from of sourcesIn(publishFrom, family)) {
       const matches: Matches = { ...from, destination: container, outInterface: network.bridge };
-      rules.push(spare(family, 'TSBRIDGE-PUBLISH', matches));
+      rules.push(exempt(family, 'TSBRIDGE-PUBLISH', matches));
     }
   }
   return rules;
@@ -195,7 +195,7 @@ export function guardRules(
   return [
     ...forwarded,
     ...sourcesIn(publishFrom, family).map((from) =>
-      spare(family, 'TSBRIDGE-PROXY', { ...port, ...from }),
+      exempt(family, 'TSBRIDGE-PROXY', { ...port, ...from }),
     ),
     // Containers of the network reach each other anyway.
     drop(family, 'TSBRIDGE-PROXY-DROP', { ...port, inInterface: { not: network.bridge } }),
@@ -264,12 +264,12 @@ function allowed(
 ): PlacedRule[] {
   if (cidr.family !== family) return [];
   const to: Matches = { ...sent, ...destinationIn(cidr) };
-  if (ports === undefined) return [spare(family, 'TSBRIDGE-EGRESS', to)];
+  if (ports === undefined) return [exempt(family, 'TSBRIDGE-EGRESS', to)];
   const { first, last } = ports;
   const destinationPort = (first === last ? first : { first, last }) as Port | PortMatch;
   const protocols = protocol === undefined ? (['tcp', 'udp'] as const) : [protocol];
   return protocols.map((each) =>
-    spare(family, 'TSBRIDGE-EGRESS', { ...to, protocol: each, destinationPort }),
+    exempt(family, 'TSBRIDGE-EGRESS', { ...to, protocol: each, destinationPort }),
   );
 }
 
@@ -287,7 +287,7 @@ function egressDrops(sent: Matches, family: Family, own: NetworkFamily | undefin
   const neighbours = family === 6 ? [...linkNetworks, subnet] : [];
   return [
     ...neighbours.map((destination) =>
-      spare(family, 'TSBRIDGE-EGRESS', { ...sent, destination, protocol: 'icmpv6' }),
+      exempt(family, 'TSBRIDGE-EGRESS', { ...sent, destination, protocol: 'icmpv6' }),
     ),
     dropped({ destination: { not: subnet } }),
     dropped({ hostDestination: true }),

@@ -51,8 +51,8 @@ export class RulePoll {
     }
     const changed = last !== undefined && text !== last;
     if (changed && !this.#stopped) this.changed();
-    const spared = (performance.now() - started) * share;
-    this.#next(text, Math.max(spared, changed ? watchingMs : restingMs));
+    const pause = (performance.now() - started) * share;
+    this.#next(text, Math.max(pause, changed ? watchingMs : restingMs));
   }
 
   /** Save text has the time of day in its comments, and counters where the chains are declared. */

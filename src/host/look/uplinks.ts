@@ -1,6 +1,6 @@
 /** Interfaces by which others reach this host. */
-import { existsSync } from 'node:fs';
 import { readHostAddresses } from './addresses.js';
+import { isBridge } from './host-answers.js';
 
 export interface Uplink {
   readonly name: string;
@@ -18,7 +18,6 @@ export interface HostInterfaces {
 /** @throws {CommandError} if `ip` cannot be run */
 export async function readInterfaces(): Promise<HostInterfaces> {
   const all = (await readHostAddresses()).byInterface();
-  const isBridge = (name: string): boolean => existsSync(`/sys/class/net/${name}/bridge`);
   const outer = all.filter(
     ({ name, addresses }) => name !== 'lo' && addresses.length > 0 && !isBridge(name),
   );

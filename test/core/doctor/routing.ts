@@ -1,7 +1,7 @@
 /** Faults of FRR beside tsbridge, and what is none. */
 import { parseFrrConfig } from '../../../src/codec/frr-config.js';
 import type { FactParts } from '../../../src/core/doctor/facts.js';
-import type { Routing } from '../../../src/core/doctor/routing-facts.js';
+import type { RoutingFacts } from '../../../src/core/doctor/routing-facts.js';
 import { frrConfig } from '../../../src/core/routing/frr-config.js';
 import { readFrrRequest } from '../../../src/core/routing/request.js';
 import { cidr, network, route, sound } from './sound.js';
@@ -33,7 +33,7 @@ const elsewhere = parseFrrConfig('router bgp 1 vrf red\n redistribute connected\
 
 const whole = printed('bgp', '172.20.0.0/14');
 const nothing = parseFrrConfig('');
-const routing = (more: Partial<Routing>) => ({
+const routing = (more: Partial<RoutingFacts>) => ({
   routing: {
     ...{ daemons: ['bgpd', 'zebra'], written: whole, running: whole },
     ...{ routes: [cidr('172.20.0.0/16'), cidr('172.21.0.0/16')] },

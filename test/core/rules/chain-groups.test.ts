@@ -17,7 +17,7 @@ const base: BaseRules = { chains: [], rules: [] };
 const groups = passageGroups(4);
 const rule = (where: Place, chain: OwnedChain, bridge = 'br-x') =>
   place(where, 4, 'mangle', chain, { outInterface: interfaceName(bridge) }, 'RETURN');
-const spared = rule('top', 'TSBRIDGE-PUBLISH');
+const exempt = rule('top', 'TSBRIDGE-PUBLISH');
 const dropped = rule('end', 'TSBRIDGE-PUBLISH-DROP');
 const [, , , publish = base] = groups;
 const jump = '-j TSBRIDGE-PUBLISH';
@@ -32,24 +32,24 @@ const listed = (found: RuleSet) =>
   Object.fromEntries(
     found.chains('mangle').map((chain) => [chain, [...found.rules('mangle', chain as OwnedChain)]]),
   );
-const add = (found: RuleSet, ...rules: (typeof spared)[]) =>
+const add = (found: RuleSet, ...rules: (typeof exempt)[]) =>
   planRules(found, withGroups(base, groups, rules), { add: rules, remove: [] });
-const remove = (found: RuleSet, ...rules: (typeof spared)[]) =>
+const remove = (found: RuleSet, ...rules: (typeof exempt)[]) =>
   planRules(found, base, withUnused({ add: [], remove: rules.map((each) => each.rule) }, groups));
 
 t.test('a group comes with its first rule, and goes with its last one', async (t) => {
   t.equal(withGroups(base, groups, []), base);
   const found = host();
   found.append('mangle', 'FORWARD', '-j OTHERS');
-  add(found, dropped, spared);
+  add(found, dropped, exempt);
   const whole = {
     FORWARD: [jump, '-j OTHERS'],
     'TSBRIDGE-PUBLISH-DROP': ['-o br-x -j RETURN'],
     'TSBRIDGE-PUBLISH': [established, '-o br-x -j RETURN', '-j TSBRIDGE-PUBLISH-DROP'],
   };
   t.same(listed(found), whole);
-  t.same(add(found, dropped, spared), [], 'and stays so');
-  remove(found, spared);
+  t.same(add(found, dropped, exempt), [], 'and stays so');
+  remove(found, exempt);
   t.match(listed(found), { 'TSBRIDGE-PUBLISH': [established, '-j TSBRIDGE-PUBLISH-DROP'] });
   t.ok(found.hasChain('mangle', 'TSBRIDGE-PUBLISH-DROP'), 'one rule is left');
   const changes = remove(found, dropped);
@@ -64,7 +64,7 @@ t.test('a group comes with its first rule, and goes with its last one', async (t
 
 t.test('whichever rule is missing comes back where it belongs', async (t) => {
   const found = host();
-  add(found, dropped, spared);
+  add(found, dropped, exempt);
   const whole = listed(found);
   for (const [chain, texts] of Object.entries(whole)) {
     for (const text of texts) {
@@ -75,7 +75,7 @@ t.test('whichever rule is missing comes back where it belongs', async (t) => {
           if (name !== chain || each !== text) damaged.append('mangle', name, each);
         }
       }
-      add(damaged, dropped, spared);
+      add(damaged, dropped, exempt);
       t.same(listed(damaged), whole, `${chain} ${text}`);
     }
   }
@@ -109,10 +109,10 @@ t.test('without the table, nothing of the group', async (t) => {
   const edit = { add: [], remove: [], dropUnused: groups };
   t.equal(editWithoutTables(missing, edit).dropUnused?.flatMap(({ chains }) => chains).length, 2);
   t.equal(editWithoutTables(missing, { add: [], remove: [] }).dropUnused, undefined);
-  t.match(lossOf(4, missing, { add: [spared] }), /no table mangle for IPv4, without which/);
-  t.equal(lossOf(4, new Set(), { add: [spared] }), undefined);
-  t.equal(lossOf(4, new Set(['raw']), { add: [spared] }), undefined);
+  t.match(lossOf(4, missing, { add: [exempt] }), /no table mangle for IPv4, without which/);
+  t.equal(lossOf(4, new Set(), { add: [exempt] }), undefined);
+  t.equal(lossOf(4, new Set(['raw']), { add: [exempt] }), undefined);
   const sctp = place('end', 4, 'mangle', 'POSTROUTING', {}, 'CHECKSUM');
   t.equal(lossOf(4, missing, { add: [sctp] }), undefined, 'Docker’s are left out');
-  t.same(groupsOf(groups, [spared.rule]), [publish]);
+  t.same(groupsOf(groups, [exempt.rule]), [publish]);
 });

@@ -7,7 +7,7 @@ import { familyIn, isManaged } from '../../network/network.js';
 import { subnetsMap } from '../../routing/frr-config.js';
 import { check, shell, wholeHost } from '../check.js';
 import type { FactParts, KnownNetwork } from '../facts.js';
-import type { FrrConfig, ListedPrefix, Routing } from '../routing-facts.js';
+import type { FrrConfig, ListedPrefix, RoutingFacts } from '../routing-facts.js';
 
 /** The daemon of each protocol. */
 const daemonOf = { bgp: 'bgpd', ospf: 'ospfd' } as const;
@@ -56,7 +56,7 @@ function missingDaemons({ records, routing }: Pick<FactParts, 'records' | 'routi
 }
 
 /** The configuration that FRR runs with; undefined: neither bgpd nor ospfd runs, or FRR cannot be asked. */
-const announcing = ({ daemons, running }: Routing): FrrConfig | undefined =>
+const announcing = ({ daemons, running }: RoutingFacts): FrrConfig | undefined =>
   Object.values(daemonOf).some((name) => daemons.includes(name)) ? running : undefined;
 
 /** Whether routes of the kind are announced, of a family that the networks have. */
@@ -76,7 +76,7 @@ const isByList = ({ redistributed }: FrrConfig): boolean =>
     ({ source, family, map }) => source !== 'connected' || family !== 4 || map === subnetsMap,
   );
 
-const configCommand = ({ daemons }: Routing): string =>
+const configCommand = ({ daemons }: RoutingFacts): string =>
   `tsbridge frr-config ${daemons.includes('bgpd') ? 'bgp' : 'ospf'} --help`;
 
 export const routingChecks = [

@@ -9,10 +9,10 @@ import {
   type FoundEntry,
   hasOwnRules,
   lookUp,
+  nextHopsFor,
   type RouteError,
   type RouteKey,
   type Routing,
-  waysFor,
 } from './routing.js';
 
 /** Values of net.ipv4.conf that routing depends on. */
@@ -61,12 +61,12 @@ function answerOf(found: FoundEntry, key: RouteKey, question: RouteQuestion): Ro
   const received = question.inInterface !== undefined;
   const isOwn = entry.type === 'local' || entry.type === 'anycast';
   if (isOwn || (received && entry.type === 'broadcast')) return { to: 'host' };
-  const [way] = waysFor(entry, key);
+  const [nextHop] = nextHopsFor(entry, key);
   const sendable = entry.type === 'unicast' || entry.type === 'broadcast';
-  if (way === undefined || !sendable) {
+  if (nextHop === undefined || !sendable) {
     return { to: 'nowhere', words: `the route says ${entry.type}` };
   }
-  const { device, gateway } = way;
+  const { device, gateway } = nextHop;
   return { to: 'interface', outInterface: device, ...(gateway === undefined ? {} : { gateway }) };
 }
 
@@ -99,7 +99,7 @@ function received4(host: RoutedHost, key: RouteKey): FoundEntry {
   const isForHost = entry.type === 'local' || entry.type === 'broadcast';
   if (!isForHost && !forwards) return refused('EHOSTUNREACH');
   if (!isForHost && entry.type !== 'unicast') return refused('EINVAL');
-  const out = isForHost ? undefined : waysFor(entry, key)[0]?.device;
+  const out = isForHost ? undefined : nextHopsFor(entry, key)[0]?.device;
   return wrongSource(host, { ...key, source }, out) ?? found;
 }
 
@@ -132,9 +132,9 @@ function wrongSource(
   if (back.kind === 'unknown') return back;
   const strict = filter === 0 ? undefined : refused('EINVAL');
   if (back.kind === 'error') return strict;
-  const { type, ways } = back.entry;
+  const { type, nextHops } = back.entry;
   if (type !== 'unicast' && (type !== 'local' || !acceptsOwn)) return refused('EINVAL');
-  if (ways.some((way) => way.device === device)) return undefined;
+  if (nextHops.some((nextHop) => nextHop.device === device)) return undefined;
   return filter === 1 || !hasAddress(device) ? strict : undefined;
 }
 

@@ -36,7 +36,7 @@ export interface RoutingRule {
 }
 
 /** A next hop of a route. If a route has several, the kernel chooses one by a hash. */
-export interface RouteWay {
+export interface NextHop {
   readonly device: string;
   readonly gateway?: IpAddress;
 }
@@ -54,7 +54,7 @@ export interface RoutingEntry {
   /** `kernel`, `static`, …: who made it. */
   readonly protocol: string;
   /** The next hops that are up. A route that refuses packets needs none. */
-  readonly ways: readonly RouteWay[];
+  readonly nextHops: readonly NextHop[];
 }
 
 export interface Routing {
@@ -205,7 +205,7 @@ function inTables(
   const code = refusing[entry.type];
   if (code !== undefined) return { kind: 'error', code };
   const isTied = family === 6 && next !== undefined && precedence(entry, next) === 0;
-  if (isTied || waysFor(entry, key).length > 1) {
+  if (isTied || nextHopsFor(entry, key).length > 1) {
     const words = `which one of several equal ways to ${key.destination} the kernel's hash takes`;
     return { kind: 'unknown', words };
   }
@@ -224,11 +224,14 @@ function precedence(a: RoutingEntry, b: RoutingEntry): number {
 }
 
 function isUsable(entry: RoutingEntry, key: RouteKey): boolean {
-  return entry.type in refusing || entry.type === 'throw' || waysFor(entry, key).length > 0;
+  return entry.type in refusing || entry.type === 'throw' || nextHopsFor(entry, key).length > 0;
 }
 
 /** The next hops of a route that the packet may take. */
-export function waysFor({ ways }: RoutingEntry, { outInterface }: RouteKey): readonly RouteWay[] {
-  if (outInterface === undefined) return ways;
-  return ways.filter(({ device }) => device === outInterface);
+export function nextHopsFor(
+  { nextHops }: RoutingEntry,
+  { outInterface }: RouteKey,
+): readonly NextHop[] {
+  if (outInterface === undefined) return nextHops;
+  return nextHops.filter(({ device }) => device === outInterface);
 }

@@ -5,7 +5,7 @@
 import { constants } from 'node:fs';
 import { open, readdir, readFile, readlink } from 'node:fs/promises';
 import { parseFrrConfig, parseFrrRoutes, parseRunningConfig } from '../../../codec/frr-config.js';
-import type { Routing } from '../../../core/doctor/routing-facts.js';
+import type { RoutingFacts } from '../../../core/doctor/routing-facts.js';
 import { runCommand } from '../../process/exec.js';
 
 const ofFrr: ReadonlySet<string> = new Set(['zebra', 'bgpd', 'ospfd']);
@@ -23,7 +23,7 @@ export async function readRouting(
   file = '/etc/frr/frr.conf',
   proc = '/proc',
   ask = vtysh,
-): Promise<Routing> {
+): Promise<RoutingFacts> {
   const [daemons, text] = await Promise.all([daemonsIn(proc), readConfig(file).catch(() => '')]);
   const written = parseFrrConfig(text);
   if (!daemons.includes('zebra')) return { daemons, written };
