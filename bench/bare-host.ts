@@ -1,10 +1,12 @@
 /** The rows of a host that fills up: flatness, adoption, repair, memory, stalls. */
-import { mkdtempSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdtempSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Daemon } from '../test/process/daemon.js';
 import { run } from '../test/process/netns.js';
 import { BareCalls, crowded, portMap } from './bare-calls.js';
 import { BareClient, echoPort } from './bare-client.js';
+import { listenerCost } from './bare-listener.js';
 import type { BareRow } from './bare-names.js';
 import { containerBeside, onePort, publishMapped } from './bare-ports.js';
 import { type Figure, figure } from './figure.js';
@@ -26,68 +28,21 @@ export interface BareSettings {
 /** Ports of each endpoint. */
 const portsEach = 10;
 const firstPort = 20_000;
+/** After a start, until the daemon rests. */
+const restMs = 4_000;
 /** How many calls stand for the first, and for the last. */
 const sample = 15;
-
-export async function measureBare(
-  settings: BareSettings,
-  wanted: (row: string) => boolean,
-): Promise<Figure[]> {
-  const bare = new BareHost(settings);
-  const any = (...rows: readonly BareRow[]) => rows.some(wanted);
-  try {
-    await bare.start();
-    // Python and iptables have to be read from the disk once, and our code be compiled.
-    bare.idle();
-    await bare.warmUp();
-    const thousand = [
-      'publish 1000 ports: handler',
-      'revoke 1000 ports: handler',
-      'memory, 1000 ports, no engine',
-    ] as const;
-    if (any(...thousand, 'longest stall: 1000 ports')) {
-      await bare.thousand();
-      await bare.restart('longest stall: 1000 ports');
-    }
-    const one = any('publish one port, idle: p50', 'publish one port, idle: p99');
-    await bare.ports(
-      one,
-      any(
-        'container with 1000 ports: set up, beside netavark',
-        'container with 1000 ports: tear down, beside netavark',
-      ),
-    );
-    if (any('flat: last network beside the first', 'longest stall: networks')) {
-      await bare.networks();
-      await bare.restart('longest stall: networks');
-    }
-    const half = any('adoption: start to serving', 'repair after iptables -F');
-    const rest = any(
-      'flat: last endpoint beside the first',
-      'flat: last port beside the first',
-      "flat: last port beside the kernel's floor",
-    );
-    if (half || rest || any('longest stall: endpoints and ports')) {
-      const first = await bare.endpoints(0, settings.size / 2);
-      if (half || any('longest stall: adoption and repair')) await bare.adoption();
-      if (rest)
-        bare.compareEndpoints(first, await bare.endpoints(settings.size / 2, settings.size));
-    }
-    if (any('flat: last port in a map beside the first')) await bare.mapped();
-    return bare.figures.filter(({ row }) => wanted(row));
-  } finally {
-    await bare.stop();
-  }
-}
 
 interface EndpointTimes {
   readonly create: readonly number[];
   readonly publish: readonly number[];
 }
 
-class BareHost {
+export class BareHost {
   readonly figures: Figure[] = [];
   readonly #folder = mkdtempSync('/run/bench-');
+  /** A copy: pages of a program that other processes run, too, count by their share only. */
+  readonly #node = join(this.#folder, 'node');
   readonly #client = new BareClient();
   #daemon: Daemon | undefined;
   #calls: BareCalls | undefined;
@@ -98,8 +53,9 @@ class BareHost {
 
   async start(): Promise<void> {
     const { generation, ruleBackend } = this.settings;
+    if (!existsSync(this.#node)) copyFileSync(process.execPath, this.#node);
     const args = ['--firewall-generation', generation, '--rule-backend', ruleBackend];
-    this.#daemon = await Daemon.start(this.#folder, { args });
+    this.#daemon = await Daemon.start(this.#folder, { args, node: this.#node });
     const daemon = this.#daemon;
     process.once('exit', () => {
       daemon.process.kill('SIGKILL');
@@ -115,7 +71,9 @@ class BareHost {
     for (const pid of this.#daemon.proxyPids()) process.kill(pid, 'SIGKILL');
   }
 
-  idle(): void {
+  /** What a start leaves is given back soon after it. */
+  async idle(): Promise<void> {
+    await sleep(restMs);
     this.figures.push(memoryFigure('memory, idle', memoryOf(this.#running.pid)));
   }
 
@@ -171,11 +129,26 @@ class BareHost {
     }
   }
 
-  async mapped(): Promise<void> {
+  /** Takes back the ports of {@link endpoints} first: the process that holds them may not open files for all. */
+  async mapped(others: number): Promise<void> {
     const { size } = this.settings;
+    for (let number = 0; number < others; number += 50) {
+      const some = Array.from(
+        { length: Math.min(50, others - number) },
+        (_, index) => number + index,
+      );
+      await Promise.all(some.map((each) => this.calls.revoke(each)));
+    }
     const times = await this.#during(() => publishMapped(this.calls, size, portsEach));
     const publish = times.get('ProgramExternalConnectivity') ?? [];
     this.#flat('flat: last port in a map beside the first', publish);
+  }
+
+  /** What others' rules cost the daemon. */
+  async listener(): Promise<void> {
+    const { beside, without } = await listenerCost(this.#running.pid);
+    const note = `${without.toFixed(2)} % without any change`;
+    this.#add('listener: two changes a second beside 10,000 foreign rules', '%', beside, note);
   }
 
   /** Numbers from `from` to `to`, each with its ports. */

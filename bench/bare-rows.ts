@@ -10,7 +10,7 @@ import { inFreshNamespace, run } from '../test/process/netns.js';
 inFreshNamespace();
 const { mkdirSync } = await import('node:fs');
 const { parseArgs } = await import('node:util');
-const { measureBare } = await import('./bare-host.js');
+const { measureBare } = await import('./measure-bare.js');
 
 // /run of our own: its lock, its names of namespaces, its sockets.
 run('mount', ['-t', 'tmpfs', 'tmpfs', '/run']);

@@ -15,6 +15,7 @@ import { Opened } from './daemon/opened.js';
 import { stopSignal, tellReady } from './daemon/process.js';
 import { superviseProxy } from './daemon/proxy.js';
 import { keepPublications } from './daemon/publications.js';
+import { giveMemoryBack } from './daemon/resting.js';
 import { watchStalls } from './daemon/stalls.js';
 import { countedStore, TelemetryHub } from './daemon/telemetry.js';
 import { BridgeDriver } from './driver/driver.js';
@@ -191,6 +192,7 @@ async function start(
   const operator = new HostOperator(
     ...([world, statusOf, facts, recovered, concerns, asked?.forgotten] as const),
   );
+  giveMemoryBack(hub, log, opened, recovered);
   observing = await startObserving({
     ...{ config, version, world, hub, ring, operator, repairs, server, stalls, lock, libc },
     variants: () => variantsOf({ config, choice, firewall }),

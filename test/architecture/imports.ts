@@ -23,7 +23,7 @@ const told = ['driver/telemetry', 'driver/host', 'core'];
  */
 export const mayImport: Readonly<Record<string, readonly string[]>> = {
   main: ['no-debugger', 'daemon', 'cli'],
-  daemon: [...parts, 'unix-socket', 'build-id'],
+  daemon: [...parts, 'unix-socket', 'unused-memory', 'build-id'],
   cli: [
     ...['version', 'platform', 'daemon', 'codec', 'unix-socket', 'probe-program', 'probe'],
     ...parts,
@@ -40,6 +40,8 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
   'no-debugger': [],
   'build-id': [],
   'unix-socket': ['core'],
+  // Of the daemon and of the proxy process.
+  'unused-memory': ['codec'],
   log: ['core', 'driver/host'],
   'frontends/libnetwork': [
     ...['driver/leases', 'driver/network-driver', 'driver/front-end'],
@@ -122,7 +124,10 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
   'proxy/main': ['proxy/process', 'no-debugger'],
   // The daemon and the proxy process share the messages and the folder, and nothing else.
   'proxy/supervision': ['proxy/control', 'proxy/control-folder', 'core', 'driver/host'],
-  'proxy/process': ['proxy/control', 'proxy/control-folder', 'core', 'driver/host', 'build-id'],
+  'proxy/process': [
+    ...['proxy/control', 'proxy/control-folder', 'core', 'driver/host', 'build-id'],
+    'unused-memory',
+  ],
   'proxy/process/system': ['core', 'linux'],
   'proxy/control': ['core', 'driver/host'],
   'proxy/control-folder': [],

@@ -20,5 +20,6 @@ export const packageUsers: Readonly<Record<string, readonly string[]>> = {
     'host/netlink/socket/event-calls',
     'proxy/process/system',
     'probe/system',
+    'unused-memory',
   ],
 };

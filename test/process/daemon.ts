@@ -21,6 +21,8 @@ export interface DaemonOptions {
   readonly args?: readonly string[];
   /** In place of `dist/main.js`. */
   readonly program?: string;
+  /** The Node.js that runs it, and the process that holds ports; by default the one that runs this. */
+  readonly node?: string;
 }
 
 export class Daemon {
@@ -63,7 +65,13 @@ export class Daemon {
   /** In `folder`, without waiting for anything. */
   static spawn(
     folder: string,
-    { crashAt, env = {}, args = [], program: other = built }: DaemonOptions = {},
+    {
+      crashAt,
+      env = {},
+      args = [],
+      program: other = built,
+      node = process.execPath,
+    }: DaemonOptions = {},
   ): Daemon {
     const program = crashAt === undefined ? [other] : [crashing];
     const socket = join(folder, 'plugin.sock');
@@ -73,7 +81,7 @@ export class Daemon {
     const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('TSBRIDGE_'));
     // tap puts its loaders into NODE_OPTIONS of whatever is spawned: 45 MB of a process in which there
     // is nothing to load or cover. env(1) becomes the daemon, so that the pid is its own.
-    const child = spawn('env', ['-u', 'NODE_OPTIONS', process.execPath, ...nodeFlags, ...all], {
+    const child = spawn('env', ['-u', 'NODE_OPTIONS', node, ...nodeFlags, ...all], {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...Object.fromEntries(inherited), ...env, CRASH_AT: String(crashAt ?? 0) },
     });

@@ -6,6 +6,7 @@ import '../file-sizes.test.js';
 import '../background.test.js';
 import '../platform.test.js';
 import '../unix-socket.test.js';
+import '../unused-memory.test.js';
 import '../yielding.test.js';
 import { slow } from './long.js';
 import { runFolders } from './run-folders.js';

@@ -6,9 +6,11 @@
  */
 import { readFileSync, readlinkSync } from 'node:fs';
 import net from 'node:net';
+import { answered } from '../../background.js';
 import { buildId } from '../../build-id.js';
 import { messageOf } from '../../core/errors.js';
 import { type PortRange, parseEphemeralRange } from '../../core/ports/ephemeral.js';
+import { UnusedMemory } from '../../unused-memory.js';
 import { type About, controlVersion, lineSplitter, type Reply, type Request } from '../control.js';
 import { removeOwnFiles } from '../control-folder.js';
 import { Admission } from './admission.js';
@@ -28,6 +30,8 @@ import { flowPorts, UdpFlows } from './udp-flows.js';
 
 /** The process ends when it had neither listeners nor a daemon's connection for so long. */
 const defaultLonelyMs = 10_000;
+/** When memory that is not used is given back. */
+const memoryMs = { first: 1_000, every: 600_000 } as const;
 
 /** Replaced in tests. */
 export interface WorkerSettings {
@@ -174,7 +178,20 @@ export function runWorker(controlPath: string, settings: WorkerSettings = {}): v
     if (!retired) removeOwnFiles(controlPath);
     process.exit(0);
   }, 1_000);
+  giveMemoryBack();
   loop.run();
+}
+
+/** Soon after the start, and then now and again. */
+function giveMemoryBack(): void {
+  const memory = new UnusedMemory();
+  const work = async (): Promise<void> => {
+    await memory.trimAllocator();
+    await memory.releaseProgram();
+  };
+  const give = (): void => answered(work(), report);
+  setTimeout(give, memoryMs.first).unref();
+  setInterval(give, memoryMs.every).unref();
 }
 
 /** Of the host, from which the kernel takes a port for each UDP flow. */

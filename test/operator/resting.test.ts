@@ -1,0 +1,57 @@
+import t from 'tap';
+import { Resting } from '../../src/daemon/resting.js';
+import type { Happening } from '../../src/driver/telemetry.js';
+
+const call: Happening = { kind: 'call', method: 'Join', durationMs: 1, code: 'ok' };
+
+function resting() {
+  const did: string[] = [];
+  const errors: unknown[] = [];
+  let now = 0;
+  const memory = {
+    trimAllocator: async () => void did.push('allocator'),
+    releaseProgram: async () => void did.push('program'),
+  };
+  const log = { error: (fields: object) => void errors.push(fields) };
+  const rest = new Resting(memory, log, () => now);
+  return {
+    rest,
+    errors,
+    pass: (ms: number) => {
+      now += ms;
+    },
+    /** What is given back by a look now. */
+    async look() {
+      did.length = 0;
+      await rest.look();
+      return [...did];
+    },
+  };
+}
+
+t.test('after the start, and whenever calls were served and none comes', async (t) => {
+  const { rest, pass, look } = resting();
+  t.strictSame(await look(), ['allocator', 'program'], 'after the start');
+  t.strictSame(await look(), [], 'nothing was done since');
+  rest.tell({ kind: 'record-written', ok: true });
+  t.strictSame(await look(), [], 'no call');
+  rest.tell(call);
+  pass(499);
+  t.strictSame(await look(), [], 'the next call may come at once');
+  pass(1);
+  t.strictSame(await look(), ['allocator'], 'the program was given back a moment ago');
+  pass(600_000);
+  t.strictSame(await look(), []);
+  rest.tell(call);
+  pass(500);
+  t.strictSame(await look(), ['allocator', 'program']);
+});
+
+t.test('a stop before the end of recovery', (t) => {
+  const { rest } = resting();
+  rest.stop();
+  rest.start();
+  rest.stop();
+  t.notOk(process.getActiveResourcesInfo().includes('Timeout'), 'nothing is begun any more');
+  t.end();
+});

@@ -1,0 +1,27 @@
+/** The kernel's own count of this process's pages before and after. */
+import { readFileSync } from 'node:fs';
+import t from 'tap';
+import { UnusedMemory } from '../src/unused-memory.js';
+
+/** MB of files that are mapped into this process. */
+function mappedFiles(): number {
+  const [, kilobytes] =
+    /^RssFile:\s+(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'utf8')) ?? [];
+  return Number(kilobytes) / 1024;
+}
+
+t.test('pages of the program file go, and come back as they are used', async (t) => {
+  const memory = new UnusedMemory();
+  const before = mappedFiles();
+  await memory.releaseProgram();
+  const after = mappedFiles();
+  t.ok(after < before / 2, `${before.toFixed(1)} MB, then ${after.toFixed(1)} MB`);
+  // Much of Node.js that the release has not used itself.
+  t.equal(JSON.stringify(structuredClone({ a: [/b/u.exec('b')?.[0]] })), '{"a":["b"]}');
+  await memory.releaseProgram();
+});
+
+t.test('what the allocator has is given back', async (t) => {
+  await new UnusedMemory().trimAllocator();
+  t.pass('and the process goes on');
+});
