@@ -7,8 +7,8 @@ export PATH=/w/node_modules/.bin:/usr/sbin:/usr/bin
 # Emulation takes twenty times as long and more: the limits of tests are none of what is tested here.
 export TAP_TIMEOUT=3600
 ip link set lo up
-# Whether a kernel has iptables-legacy is seen by this module, which nothing loads before the first use.
-modprobe ip_tables
+# Whether a kernel has iptables-legacy and tap interfaces is seen by these modules, which nothing loads before the first use.
+modprobe -a ip_tables tun
 echo "# up $(cut -d ' ' -f 1 /proc/uptime) s: $(uname -srm), pages of $(awk '/^KernelPageSize/ {print $2; exit}' /proc/self/smaps) kB, Node.js $(node --version), $(iptables --version)"
 
 while read -r file; do
