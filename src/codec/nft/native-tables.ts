@@ -34,10 +34,8 @@ export function readNativeTable(json: string, text: string): NativeTable | undef
     const { chain, handle, expr } = fieldsOf(rule);
     const before = rules.get(chain) ?? [];
     const quoted = words.get(BigInt(Number(handle)))?.text;
-    rules.set(chain, [
-      ...before,
-      readRule(before.length + 1, Number(handle), listOf(expr), quoted),
-    ]);
+    before.push(readRule(before.length + 1, Number(handle), listOf(expr), quoted));
+    rules.set(chain, before);
   }
   const chains = objects.flatMap(({ chain }): [string, NativeChain][] => {
     if (chain === undefined) return [];

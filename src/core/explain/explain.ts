@@ -52,18 +52,23 @@ function allWays(
   const alternatives: Alternative[] = [];
   /** Journeys still to follow: what is taken at the first forks of each. */
   const open: boolean[][] = [[]];
+  let cut = false;
   while (open.length > 0 && alternatives.length < mostAlternatives) {
     const taken = open.pop() as boolean[];
     const choices = new Recorded(taken);
     const journey = follow(tables, packet, answers, choices);
     alternatives.push({ ...journey, assumptions: choices.assumptions });
-    // Every fork that this journey met for the first time has another branch. The last fork is gone back to first.
-    for (let fork = taken.length; fork < choices.assumptions.length; fork += 1) {
+    // Every fork that this journey met for the first time has another branch. The last fork is gone back to first, so of
+    // many forks the first ones have no turn: they are not kept, as each takes as much memory as there are forks before it.
+    const forks = choices.assumptions.length;
+    const first = Math.max(taken.length, forks - (mostAlternatives - alternatives.length));
+    cut ||= first > taken.length;
+    for (let fork = first; fork < forks; fork += 1) {
       const before = choices.assumptions.slice(0, fork).map(({ holds }) => holds);
       open.push([...before, false]);
     }
   }
-  return { alternatives, cut: open.length > 0 };
+  return { alternatives, cut: cut || open.length > 0 };
 }
 
 /** Takes the given choices first, and from then on that everything holds. */

@@ -1,7 +1,7 @@
 /** Whether an ipset matches a packet, by the entries of the set as they were read. */
 import { contains, type Family, type IpAddress, parseCidr, parseIp } from '../address.js';
 import type { SetQuestion } from './facts.js';
-import { inAddressRange } from './options.js';
+import { entryOf, inAddressRange } from './options.js';
 
 export interface IpSet {
   readonly name: string;
@@ -95,9 +95,10 @@ function hasPort(part: string, protocol: number, port: number): boolean | undefi
   if (low === undefined) return undefined;
   if (name !== undefined) {
     // An entry for another protocol, or for a type of ICMP, is not understood. It holds no packet of TCP, UDP or SCTP.
-    if (protocols[name] === undefined)
+    const wanted = entryOf(protocols, name);
+    if (wanted === undefined)
       return Object.values(protocols).includes(protocol) ? false : undefined;
-    if (protocols[name] !== protocol) return false;
+    if (wanted !== protocol) return false;
   }
   return Number(low) <= port && port <= Number(high);
 }

@@ -11,6 +11,14 @@ import {
 import type { RuleOption } from './rule-table.js';
 import { negated, type Truth, unknown } from './truth.js';
 
+/**
+ * What the table has under a word of a rule. undefined also for a word that names what every object inherits
+ * (`constructor`).
+ */
+export function entryOf<T>(table: Readonly<Record<string, T>>, word: string): T | undefined {
+  return Object.hasOwn(table, word) ? table[word] : undefined;
+}
+
 /** The option as it stands in the rule, for a sentence. */
 export function optionText({ flag, negated: not, values }: RuleOption): string {
   return [...(not ? ['!'] : []), flag, ...values].join(' ');

@@ -1,7 +1,7 @@
 /** What a rule does to a packet that it matches. */
 import { type IpAddress, parseIp } from '../address.js';
 import type { Answers } from './facts.js';
-import { bits, readMasked, readNumber } from './options.js';
+import { bits, entryOf, readMasked, readNumber } from './options.js';
 import type { Flow, Packet } from './packet.js';
 import type { RuleOption, RuleTarget } from './rule-table.js';
 
@@ -20,9 +20,14 @@ export type Manipulation = 'source' | 'destination';
 
 /** A target that is no chain. @throws {Unanswered} */
 export function effectOf(target: RuleTarget, packet: Packet, answers: Answers): Effect {
-  const effect = effects[target.name];
+  const effect = entryOf(effects, target.name);
   if (effect !== undefined) return effect(target.options, packet, answers);
   return { kind: 'unknown', words: `target ${target.name} is not known here` };
+}
+
+/** Whether the target, which is no chain, leaves the packet as it is and lets it go on: the rule counts or says something. */
+export function isIdle(target: RuleTarget | undefined): boolean {
+  return target === undefined || entryOf(effects, target.name) === goesOn;
 }
 
 type EffectOf = (options: readonly RuleOption[], packet: Packet, answers: Answers) => Effect;

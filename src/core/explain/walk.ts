@@ -3,8 +3,8 @@ import { ChainWalk, type Choices, type Consequence, type TableVerdict } from './
 import type { Answers } from './facts.js';
 import { ruleMatches } from './matches/all.js';
 import type { Packet } from './packet.js';
-import type { RuleTable, TableRule } from './rule-table.js';
-import { effectOf } from './targets.js';
+import type { RuleTable, RuleTarget, TableRule } from './rule-table.js';
+import { effectOf, isIdle } from './targets.js';
 import { isUnknown } from './truth.js';
 
 /**
@@ -52,13 +52,19 @@ class TableWalk extends ChainWalk<TableRule> {
   #matched(chain: string, rule: TableRule): readonly string[] | undefined {
     const truth = ruleMatches(rule, this.packet, this.answers);
     if (!isUnknown(truth)) return truth ? [] : undefined;
+    // It makes no difference to the packet, so there is nothing to choose.
+    if (!this.#isChain(rule.target) && isIdle(rule.target)) return truth.dependsOn;
     const name = `${this.table.name} ${chain} ${rule.number}`;
     return this.choices.take(name, truth.dependsOn) ? truth.dependsOn : undefined;
   }
 
+  #isChain(target: RuleTarget | undefined): boolean {
+    return target !== undefined && this.table.chains.has(target.name);
+  }
+
   #does({ target }: TableRule): Consequence {
     if (target === undefined) return { kind: 'continue' };
-    if (this.table.chains.has(target.name)) {
+    if (this.#isChain(target)) {
       return { kind: target.goto ? 'goto' : 'jump', chain: target.name };
     }
     const effect = effectOf(target, this.packet, this.answers);

@@ -206,11 +206,26 @@ t.test('every way is followed where something cannot be known', async (t) => {
   });
   const same = explained(`${rules}-A INPUT -j ACCEPT\n`, packet());
   t.match(commonEnd(same), { kind: 'host' }, 'it makes none');
-  const many = '-A INPUT -m limit --limit 5/min\n'.repeat(5);
-  const cut = explained(`*filter\n:INPUT ACCEPT [0:0]\n${many}`, packet());
-  t.equal(cut.alternatives.length, mostAlternatives);
-  t.ok(cut.cut);
-  t.equal(commonEnd(cut), undefined);
+});
+
+t.test('of very many conditions, the ways of some are followed, and that is told', async (t) => {
+  const cut = (rule: string, count: number) =>
+    explained(`*filter\n:INPUT ACCEPT [0:0]\n${`${rule}\n`.repeat(count)}`, packet());
+  // With all forks kept, the second would need gigabytes.
+  for (const count of [5, 20_000]) {
+    const marks = cut('-A INPUT -m limit --limit 5/min -j MARK --set-xmark 0x1/0x1', count);
+    t.equal(marks.alternatives.length, mostAlternatives);
+    t.ok(marks.cut);
+    t.equal(commonEnd(marks), undefined);
+  }
+  for (const rule of ['-m limit --limit 5/min', '-m limit --limit 5/min -j LOG']) {
+    const says = cut(`-A INPUT ${rule}`, 30);
+    t.match(says, { alternatives: [{ end: { kind: 'host' } }], cut: false }, rule);
+    t.equal(says.alternatives.length, 1, 'it makes no difference to the packet');
+    t.match(says.alternatives[0]?.stages.at(-1), {
+      steps: [{ outcome: 'continue', assuming: [/the rate is within the limit/] }],
+    });
+  }
 });
 
 t.test('a target that is not known decides nothing', async (t) => {
@@ -220,6 +235,7 @@ t.test('a target that is not known decides nothing', async (t) => {
     'TPROXY --on-port 1',
     'SYNPROXY',
     'NEW',
+    'constructor',
   ]) {
     const rules = `*mangle\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -j ${target}`;
     const explanation = explained(rules, packet());

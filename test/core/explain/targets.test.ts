@@ -1,6 +1,7 @@
 import t from 'tap';
 import { readRuleText } from '../../../src/codec/iptables/iptables-words.js';
 import { Answers } from '../../../src/core/explain/facts.js';
+import { ruleMatches } from '../../../src/core/explain/matches/all.js';
 import { beginsFlow, newFlow, type Packet, tcpFlags } from '../../../src/core/explain/packet.js';
 import { type Effect, effectOf } from '../../../src/core/explain/targets.js';
 import { ip, made, packet, packet6 } from './host.js';
@@ -137,4 +138,12 @@ t.test('which packets begin a flow', async (t) => {
   t.ok(beginsFlow(packet6({ protocol: 58, icmp: { type: 128, code: 0 } })));
   t.notOk(beginsFlow(packet6({ protocol: 58 })));
   t.ok(beginsFlow(packet({ protocol: 47 })));
+});
+
+t.test('words that every object of JavaScript has, as a forged bundle may have them', async (t) => {
+  t.match(effect('constructor'), { kind: 'unknown', words: /target constructor is not known/ });
+  for (const rule of ['-p constructor', '-m toString', 'constructor 1', '-m tcp valueOf 1']) {
+    const read = { number: 1, text: rule, ...readRuleText(rule) };
+    t.match(ruleMatches(read, packet(), new Answers()), { dependsOn: [/ holds$/] }, rule);
+  }
 });

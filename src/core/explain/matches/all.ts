@@ -1,6 +1,6 @@
 /** Match → what it asks. A match that is not here is unknown, with its words. */
 import type { Answers } from '../facts.js';
-import { optionText } from '../options.js';
+import { entryOf, optionText } from '../options.js';
 import type { Packet } from '../packet.js';
 import type { RuleMatch, TableRule } from '../rule-table.js';
 import { every, type Truth, unknown } from '../truth.js';
@@ -65,7 +65,7 @@ const matches: Readonly<Record<string, Match>> = {
 
 /** What is known of one match of a rule. @throws {Unanswered} */
 function matchHolds({ module, options }: RuleMatch, packet: Packet, answers: Answers): Truth {
-  const match = matches[module];
+  const match = entryOf(matches, module);
   if (match !== undefined) return match(options, packet, answers);
   return unknown(`“-m ${[module, ...options.map(optionText)].join(' ')}” holds`);
 }

@@ -1,7 +1,7 @@
 /** Matches that look at what connection tracking knows of the packet's flow. */
 import type { Family } from '../../address.js';
 import { turned } from '../flow-translation.js';
-import { asWritten, inNetwork, inRanges, notUnderstood } from '../options.js';
+import { asWritten, entryOf, inNetwork, inRanges, notUnderstood } from '../options.js';
 import type { Flow, Packet, Tuple } from '../packet.js';
 import type { RuleOption } from '../rule-table.js';
 import { every, type Truth, unknown } from '../truth.js';
@@ -55,7 +55,7 @@ function aboutFlow(option: RuleOption, packet: Packet, flow: Flow): Truth | unde
     case '--ctdir':
       return value.toLowerCase() === flow.direction;
     case '--ctproto': {
-      const wanted = numbers[value] ?? Number(value);
+      const wanted = entryOf(numbers, value) ?? Number(value);
       return Number.isInteger(wanted) ? wanted === packet.protocol : undefined;
     }
     case '--ctorigsrc':

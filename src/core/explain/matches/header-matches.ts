@@ -1,6 +1,7 @@
 /** Matches that look at nothing but the packet's headers. */
 import {
   bits,
+  entryOf,
   inAddressRange,
   inNetwork,
   inRanges,
@@ -29,7 +30,7 @@ const otherNames: Readonly<Record<string, number>> = {
 function protocolNumber(word: string): number | undefined {
   if (/^\d{1,3}$/.test(word)) return Number(word);
   if (word === 'all') return 0;
-  return (ipProtocols as Readonly<Record<string, number>>)[word] ?? otherNames[word];
+  return entryOf<number>(ipProtocols, word) ?? entryOf(otherNames, word);
 }
 
 /** An interface of a rule against the packet's, which may have none; `+` at the end stands for any rest. */

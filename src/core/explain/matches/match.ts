@@ -1,6 +1,6 @@
 /** What a match is: a function from its options and the packet to what is known. */
 import type { Answers } from '../facts.js';
-import { asWritten, notUnderstood } from '../options.js';
+import { asWritten, entryOf, notUnderstood } from '../options.js';
 import type { Packet } from '../packet.js';
 import type { RuleOption } from '../rule-table.js';
 import { every, type Truth } from '../truth.js';
@@ -20,7 +20,7 @@ export function eachOption(table: Readonly<Record<string, OptionMatch>>): Match 
   return (options, packet, answers) =>
     every(
       options.map((option) => {
-        const truth = table[option.flag]?.(option.values, packet, answers);
+        const truth = entryOf(table, option.flag)?.(option.values, packet, answers);
         return truth === undefined ? notUnderstood(option) : asWritten(option, truth);
       }),
     );

@@ -66,7 +66,10 @@ class NativeWalk extends ChainWalk<NativeRule> {
       const result = this.#does(statement, place);
       if (result !== undefined) return result;
     }
-    return this.#holds(place, conditions) ? { kind: 'continue' } : { kind: 'unmatched' };
+    const truth = every(conditions);
+    // Nothing follows that makes a difference to the packet, so there is nothing to choose.
+    if (isUnknown(truth)) this.#assuming.push(...truth.dependsOn);
+    return { kind: 'continue' };
   }
 
   /** undefined: the statement does something. */

@@ -1,6 +1,7 @@
 /** What an expression of nft says of a packet. */
 import { addressBytes, type IpAddress } from '../../address.js';
 import { type Answers, addressTypes } from '../facts.js';
+import { entryOf } from '../options.js';
 import { type Flow, hasPorts, ipProtocols, type Packet, type Tuple } from '../packet.js';
 import { type Unknown, unknown } from '../truth.js';
 import type { Expression } from './native-table.js';
@@ -120,7 +121,7 @@ function ofFlow(key: string, direction: string | undefined, packet: Packet): Val
   if (typeof flow === 'string') return 'none';
   if (key === 'mark') return BigInt(flow.mark);
   if (key === 'direction') return flow.direction === 'original' ? 0n : 1n;
-  const field = tupleFields[key];
+  const field = entryOf(tupleFields, key);
   if (field === undefined || direction !== 'original') return undefined;
   if (key.startsWith('ip') && key.startsWith('ip6') !== (packet.family === 6)) return 'none';
   const part = flow.original[field];
@@ -165,15 +166,15 @@ export function evaluate(expression: Expression, packet: Packet, answers: Answer
 function known(expression: Expression, packet: Packet, answers: Answers): Value | undefined {
   switch (expression.kind) {
     case 'meta':
-      return metaKeys[expression.key]?.(packet);
+      return entryOf(metaKeys, expression.key)?.(packet);
     case 'ct':
       return ofFlow(expression.key, expression.direction, packet);
     case 'payload': {
-      const header = headers[expression.protocol];
+      const header = entryOf(headers, expression.protocol);
       if (header === undefined) return undefined;
       const has = header.has(packet);
       if (has === undefined) return undefined;
-      return has ? header.fields[expression.field]?.(packet) : 'none';
+      return has ? entryOf(header.fields, expression.field)?.(packet) : 'none';
     }
     case 'fib':
       return ofRoutes(expression, packet, answers);

@@ -56,6 +56,11 @@ const rows: readonly (readonly [string, unknown, Packet?])[] = [
   ['yes', match(payload('ip', 'saddr'), '@hosts')],
   ['no', match(payload('ip', 'saddr'), '@empty')],
   ['?', match(payload('ip', 'saddr'), '@gone')],
+  // Words that every object of JavaScript has, as a forged bundle may have them.
+  ['?', match(payload('constructor', 'saddr'), 1)],
+  ['?', match(payload('ip', 'constructor'), 1)],
+  ['?', match(meta('constructor'), 'eth0')],
+  ['?', match(ct('constructor', 'original'), 1)],
   ['yes', match(concat(payload('ip', 'saddr'), payload('tcp', 'dport')), '@pairs')],
   ['no', match(concat(payload('ip', 'saddr'), payload('udp', 'dport')), '@pairs', '!=')],
   ['?', match(payload('ip', 'saddr'), '@pairs')],
