@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { chmodSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { run } from '../process/netns.js';
 import type { Fault } from './faults.js';
@@ -45,6 +46,7 @@ async function makeStaleFlow(): Promise<void> {
 export function faultsOfServing(host: DoctorHost): readonly Fault[] {
   const engine = new PlayedEngine(host.folder);
   const restore = () => host.writeRecords();
+  const local = createServer();
   const limit = (files: number) =>
     commands(`prlimit --pid ${host.portsProcess} --nofile=${files}:`);
   return [
@@ -68,6 +70,17 @@ export function faultsOfServing(host: DoctorHost): readonly Fault[] {
       ...{ code: 'nobody-listens', says: /nothing listens at port 80\/tcp/ },
       make: () => host.writeRecords({ sandbox: '/proc/self/ns/net' }),
       undo: restore,
+    },
+    {
+      ...{ code: 'listens-elsewhere', says: /programs listen on 127\.0\.0\.1 at port 80\/tcp/ },
+      make: async () => {
+        host.writeRecords({ sandbox: '/proc/self/ns/net' });
+        await once(local.listen(80, '127.0.0.1'), 'listening');
+      },
+      undo: async () => {
+        await new Promise((done) => local.close(done));
+        host.writeRecords();
+      },
     },
     {
       ...{

@@ -40,7 +40,7 @@ export const faultsOfServing: Faults = [
     /^0\.0\.0\.0:8080\/tcp \| nothing listens at port 80\/tcp of web; packets come to 172\.20\.0\.2 \| tsbridge ports --port 8080$/,
   ],
   [
-    'nobody-listens',
+    'listens-elsewhere',
     { deaf: [{ port, on: [ip('127.0.0.1'), ip('::1')] }] },
     /programs listen on 127\.0\.0\.1, ::1 at port 80/,
   ],

@@ -1,7 +1,7 @@
 /** Checks of whether packets to published ports, once the rules have let them pass, reach the right program. */
 import { familyOf, isUnspecified } from '../../address.js';
 import { check, type Found, shell } from '../check.js';
-import type { FactParts, KnownPort, Link } from '../facts.js';
+import type { DeafPort, FactParts, KnownPort, Link } from '../facts.js';
 import { defaultDevices } from '../places.js';
 import { portText } from './ports.js';
 
@@ -61,27 +61,45 @@ function hidden({ records, links, routes }: Pick<FactParts, 'records' | 'links' 
   return ports;
 }
 
+/** Who connects to a port at which no program of the container takes packets. */
+const refused =
+  'Whoever connects is refused, or reaches tsbridge’s proxy process, which closes the connection again.';
+
+function unheard({ port }: DeafPort, where: string): Found {
+  return {
+    object: portText(port),
+    evidence: `${where} at port ${port.containerPort}/${port.protocol} of ${port.container}; packets come to ${port.containerIp}`,
+    command: shell`tsbridge ports --port ${port.hostPort}`,
+  };
+}
+
 export const servedChecks = [
   check({
-    code: 'nobody-listens',
+    code: 'listens-elsewhere',
     severity: 'warning',
     detects:
-      'A port is published, and no program in its container listens on it at the address to which packets come.',
-    means:
-      'Whoever connects is refused, or reaches tsbridge’s proxy process, which closes the connection again.',
+      'A port is published, and the programs in its container that listen on it do so at other addresses than the one to which packets come, such as 127.0.0.1.',
+    means: refused,
     remedy:
-      'The command shows what listens there. A program that listens on 127.0.0.1 inside of the container has to be told to listen on all addresses (0.0.0.0), by its own settings.',
+      'The command shows what listens there. The program has to be told to listen on all addresses (0.0.0.0), by its own settings.',
     settles: true,
     needs: ['deaf'],
     find: ({ deaf }) =>
-      deaf.map(({ port, on }) => {
-        const where = on.length === 0 ? 'nothing listens' : `programs listen on ${on.join(', ')}`;
-        return {
-          object: portText(port),
-          evidence: `${where} at port ${port.containerPort}/${port.protocol} of ${port.container}; packets come to ${port.containerIp}`,
-          command: shell`tsbridge ports --port ${port.hostPort}`,
-        };
-      }),
+      deaf.flatMap((each) =>
+        each.on.length === 0 ? [] : unheard(each, `programs listen on ${each.on.join(', ')}`),
+      ),
+  }),
+  check({
+    code: 'nobody-listens',
+    severity: 'notice',
+    detects: 'A port is published, and no program in its container listens on it.',
+    means: refused,
+    remedy:
+      'The command shows the port. The program may still be starting, or listens only now and then; a port that is never served need not be published.',
+    settles: true,
+    needs: ['deaf'],
+    find: ({ deaf }) =>
+      deaf.flatMap((each) => (each.on.length === 0 ? unheard(each, 'nothing listens') : [])),
   }),
   check({
     code: 'stale-udp-flow',
