@@ -1,5 +1,6 @@
 /** From the places that somebody has typed to the packet that is followed. */
 import { contains, type Family, familyOf, type IpAddress, parseIp } from '../../core/address.js';
+import { addressNumber } from '../../core/explain/native/values.js';
 import { firstPacket, ipProtocols, type Packet } from '../../core/explain/packet.js';
 import type { Destination, Place } from '../../core/explain/places.js';
 import type { HostAnswers } from '../../host/look/host-answers.js';
@@ -185,5 +186,16 @@ function neighbourOf(own: {
   const last = Number.parseInt(own.address.slice(end) || '0', radix);
   return [last + 1, last - 1]
     .map((number) => parseIp(own.address.slice(0, end) + number.toString(radix)))
-    .find((address) => address !== undefined && contains(own, address));
+    .find((address) => address !== undefined && contains(own, address) && isHost(own, address));
+}
+
+/** Whether a host can have the address: in networks of IPv4, the first one is the network's own, and the last one is for broadcasts. */
+function isHost(
+  { family, prefixLength }: { family: Family; prefixLength: number },
+  address: IpAddress,
+): boolean {
+  if (family === 6 || prefixLength >= 31) return true;
+  const least = 2n ** BigInt(32 - prefixLength);
+  const place = addressNumber(address) % least;
+  return place !== 0n && place !== least - 1n;
 }

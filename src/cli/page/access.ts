@@ -50,7 +50,8 @@ export class Access {
     if (target.length > maxTarget || !target.startsWith('/')) return refused(400, 'Wrong address.');
     const [host = '', ...more] = asked.header('host');
     const named = loopbackHost.exec(host);
-    const isOurs = this.port === undefined || named?.[1] === String(this.port);
+    // Browsers leave the port of HTTP out.
+    const isOurs = this.port === undefined || (named?.[1] ?? '80') === String(this.port);
     if (named === null || more.length > 0 || !isOurs) {
       return refused(
         421,

@@ -1,5 +1,5 @@
 /** From where and to where: what an operator types. */
-import { addressBeforePort, type IpAddress, parseIp } from '../address.js';
+import { addressBeforePort, type IpAddress, parseHostIp } from '../address.js';
 import { ipProtocols } from './packet.js';
 
 /** A place that packets come from or go to, before it is looked up on the host. */
@@ -37,7 +37,8 @@ export function parsePlace(text: string): Place | undefined {
   const [, inside = text, behind = ''] = /^(\[[^\]]*\])(%.*)?$/.exec(text) ?? [];
   const written = inside === text && !text.startsWith('[') ? text : addressBeforePort(inside);
   const [bare = '', zone, ...more] = `${written ?? ''}${behind}`.split('%');
-  const address = parseIp(bare);
+  // Programs log who comes by IPv4 to a socket of both families as ::ffff:192.0.2.1.
+  const address = parseHostIp(bare);
   if (address !== undefined && more.length === 0) {
     if (zone === undefined) return { kind: 'address', address };
     return zonePattern.test(zone) ? { kind: 'address', address, interface: zone } : undefined;

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import { dispatch } from '../../../src/cli/dispatch.js';
+import { Access } from '../../../src/cli/page/access.js';
 import { admitted, get, serve, source } from './serving.js';
 
 t.test('the token lets one browser in, once', async (t) => {
@@ -59,6 +60,11 @@ t.test('names that others may point to loopback, and other sites, are refused', 
     t.match(await ask('/', { host }), { status: 200 }, host);
   }
   const foreign = ['evil.example', `evil.example:${port}`, '127.0.0.1', `127.0.0.1:${port + 1}`];
+  const onPort80 = new Access(80).decide({
+    ...{ method: 'GET', target: '/' },
+    header: (name) => (name === 'host' ? ['127.0.0.1'] : []),
+  });
+  t.match(onPort80, { status: 403 }, 'browsers leave the port of HTTP out');
   for (const host of [...foreign, `127.0.0.1.evil.example:${port}`, `localhost:${port}@evil`]) {
     t.match(await ask('/', { host }), { status: 421 }, host);
   }

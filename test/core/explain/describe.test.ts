@@ -86,7 +86,7 @@ t.test('ways that differ', async (t) => {
   t.match(text, 'Way 1\n  if: the rate is within the limit (--limit 5/min) (filter INPUT 1)');
   t.match(text, 'Way 2\n  if not: the rate');
   t.match(text, /DEPENDS/);
-  const many = `*filter\n:INPUT ACCEPT [0:0]\n${'-A INPUT -m limit --limit 5/min\n'.repeat(5)}`;
+  const many = `*filter\n:INPUT ACCEPT [0:0]\n${'-A INPUT -m limit --limit 5/min -j MARK --set-xmark 0x1/0x1\n'.repeat(5)}`;
   t.match(words(many), /More ways/);
   t.match(words('*mangle\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -j ODD'), /NOT KNOWN: .*ODD/);
 });
@@ -124,6 +124,8 @@ t.test('whose rules', async (t) => {
 t.test('places and destinations', async (t) => {
   t.strictSame(parsePlace('host'), { kind: 'host' });
   t.strictSame(parsePlace('192.0.2.1'), { kind: 'address', address: '192.0.2.1' });
+  for (const text of ['::ffff:192.0.2.1', '[::ffff:192.0.2.1]'])
+    t.strictSame(parsePlace(text), { kind: 'address', address: '192.0.2.1' }, 'as logs have it');
   t.strictSame(parsePlace('fe80::1%eth0'), {
     kind: 'address',
     address: 'fe80::1',
