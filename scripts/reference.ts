@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { documentSchema, schemaNames } from '../src/cli/schemas/all.js';
 import type { Command } from '../src/cli/table/entry.js';
-import { exitRows, flagRows, usageText } from '../src/cli/table/help.js';
+import { exitRows, flagRows, formRows, usageText } from '../src/cli/table/help.js';
 import { commands } from '../src/cli/table.js';
 import { checks } from '../src/core/doctor/checks.js';
 
@@ -40,6 +40,7 @@ function section(command: Command): string {
     `\n${summary[0]?.toUpperCase()}${summary.slice(1)}.\n`,
     ...about.map((text) => `\n${text}\n`),
     rows(['argument', 'is'], beside),
+    ...formRows(command).map(([word, forms]) => rows([`a form of ${word}`, 'means'], forms)),
     ofDaemon ? '\nIts flags: [options.md](options.md#the-daemon).\n' : '',
     rows(['flag', 'does'], ofDaemon || Object.keys(flags).length === 0 ? [] : flagRows(command)),
     rows(['column', 'shows'], command.columns ?? []),

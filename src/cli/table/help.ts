@@ -3,6 +3,7 @@ import { fitLines, joined, nothing, plain, type TerminalText } from '../output/f
 import { columns, paragraph } from '../output/lines.js';
 import { exitCodes } from '../terminal.js';
 import type { Command, Entry, Parameter, Parameters } from './entry.js';
+import type { Form } from './kinds.js';
 
 type AnyEntry = Entry<Parameters, Parameters>;
 
@@ -43,6 +44,13 @@ export function flagRows({ flags }: AnyEntry): [string, string][] {
   });
 }
 
+/** Of each word that has several forms, its name and the forms. */
+export function formRows({ words }: AnyEntry): (readonly [word: string, forms: readonly Form[]])[] {
+  return Object.entries(words).flatMap(([name, { kind }]) =>
+    kind?.forms === undefined ? [] : [[name.toUpperCase(), kind.forms] as const],
+  );
+}
+
 export function helpText(entry: AnyEntry): TerminalText {
   const { about, words, flags, columns: table = [], examples, exits, notes } = entry;
   const section = (title: string, rows: readonly (readonly [string, string])[]) =>
@@ -54,6 +62,7 @@ export function helpText(entry: AnyEntry): TerminalText {
     plain`Usage: tsbridge ${usageText(entry)}\n`,
     ...about.map((text) => joined([plain`\n`, paragraph(text)])),
     section('Arguments', beside),
+    ...formRows(entry).map(([word, forms]) => section(`Forms of ${word}`, forms)),
     section('Flags', Object.keys(flags).length === 0 ? [] : flagRows(entry)),
     section('Columns', table),
     section(

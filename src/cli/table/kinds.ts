@@ -13,9 +13,13 @@ import {
 /** What the shells complete a value with; the names of the first three are asked of the daemon. */
 export type Completion = 'container' | 'network' | 'thing' | 'file' | 'folder' | 'command';
 
+export type Form = readonly [example: string, means: string];
+
 export interface Kind<T> extends Pick<ValueKind<T>, 'accepts' | 'placeholder' | 'alone' | 'words'> {
   /** undefined if the text is not accepted. */
   parse(text: string): T | undefined;
+  /** Where values have several forms: examples of each, and what they mean. */
+  readonly forms?: readonly Form[];
   readonly completes?: Completion;
 }
 

@@ -25,8 +25,10 @@ import type { ExplainItem } from '../../schemas/explain.js';
 import { flag, optional, required, several } from '../../table/entry.js';
 import { count, filePath, type Kind } from '../../table/kinds.js';
 import { UsageError } from '../../table/parse.js';
+import { destinationForms, pingForm, placeForms } from '../../table/places.js';
 
 const place: Kind<Place> = {
+  forms: placeForms,
   accepts:
     'host, elsewhere, lan, an address (or ADDRESS%INTERFACE), CONTAINER or CONTAINER@NETWORK; without a port',
   placeholder: 'PLACE',
@@ -34,6 +36,7 @@ const place: Kind<Place> = {
   completes: 'container',
 };
 const destination: Kind<Destination> = {
+  forms: [...destinationForms, pingForm],
   accepts:
     'PLACE:PORT, PLACE:PORT/udp, PLACE/icmp, or :PORT of the host; an address of IPv6 in brackets',
   placeholder: 'PLACE:PORT',

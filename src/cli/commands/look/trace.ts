@@ -18,9 +18,11 @@ import type { SummaryItem, TraceItem } from '../../schemas/trace.js';
 import { flag, optional, type Parameters } from '../../table/entry.js';
 import { daemonFlags, namesFlags, outputFlags } from '../../table/flags.js';
 import { container, count, duration, type Kind, network } from '../../table/kinds.js';
+import { destinationForms, manyForms, pingForm, placeForms } from '../../table/places.js';
 import type { ExitName } from '../../terminal.js';
 
 const place: Kind<TracePlace> = {
+  forms: [...manyForms, ...placeForms],
   accepts:
     'any, host, elsewhere, lan, an address (or ADDRESS%INTERFACE), SUBNET, NETWORK, CONTAINER or CONTAINER@NETWORK; without a port',
   placeholder: 'PLACE',
@@ -28,6 +30,7 @@ const place: Kind<TracePlace> = {
   completes: 'container',
 };
 const destination: Kind<TraceDestination> = {
+  forms: [['web', 'everything to this place, as for FROM'], ...destinationForms, pingForm],
   accepts:
     'PLACE, PLACE:PORT, PLACE:PORT/udp, PLACE/icmp, or :PORT of the host; an address of IPv6 in brackets',
   placeholder: 'PLACE:PORT',
