@@ -1,15 +1,14 @@
 /** What is explained of a host from its bundle is what is explained there; and no file that somebody sends does more. */
-import { createHash } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { gunzipSync, gzipSync } from 'node:zlib';
+import { gzipSync } from 'node:zlib';
 import type { ExplainItem } from '../../src/cli/schemas/explain.js';
 import { inFreshNamespace, run } from '../process/netns.js';
 
 inFreshNamespace();
 const { default: t } = await import('tap');
-const { packTar, unpackTar } = await import('modern-tar');
+const { filesOf, forge } = await import('../explain/bundles.js');
 const { makeRouter } = await import('../explain/router.js');
 const { said: saidIn } = await import('../explain/said.js');
 
@@ -18,6 +17,7 @@ t.teardown(() => rmSync(folder, { recursive: true }));
 const bundle = join(folder, 'ticket.tar.gz');
 
 const said = (...args: string[]) => saidIn(folder, ...args);
+const forged = (changes: Parameters<typeof forge>[1]) => forge(bundle, changes);
 
 /** What makes routes, rules and sets differ: each line is a command. */
 const more = [
@@ -162,35 +162,6 @@ t.test('a bundle explains what its host does', async (t) => {
   });
 });
 
-async function filesOf(path: string): Promise<Map<string, string>> {
-  const entries = await unpackTar(gunzipSync(readFileSync(path)));
-  return new Map(
-    entries.map(({ header, data }) => [header.name, Buffer.from(data ?? []).toString()]),
-  );
-}
-
-/** The bundle with files changed; its manifest fits, as somebody would make it. */
-async function forged(
-  changes: Readonly<Record<string, (text: string) => string>>,
-): Promise<Uint8Array> {
-  const files = await filesOf(bundle);
-  for (const [name, change] of Object.entries(changes))
-    files.set(name, change(files.get(name) ?? ''));
-  if (!('manifest.json' in changes)) {
-    const manifest = JSON.parse(files.get('manifest.json') ?? '');
-    const entries = [...files].map(([name, text]) => ({ name, sha256: digestOf(text) }));
-    const others = entries.filter(({ name }) => name !== 'manifest.json');
-    files.set('manifest.json', JSON.stringify({ ...manifest, files: others }));
-  }
-  return gzipSync(
-    await packTar(
-      [...files].map(([name, body]) => ({ header: { name, size: Buffer.byteLength(body) }, body })),
-    ),
-  );
-}
-
-const digestOf = (text: string) => createHash('sha256').update(text).digest('hex');
-
 t.test('containers by their names, as the bundle has them', async (t) => {
   const [network, endpoint, container] = ['a', 'e', 'c'].map((digit) => digit.repeat(64));
   const port = {
@@ -226,6 +197,39 @@ t.test('containers by their names, as the bundle has them', async (t) => {
     code: 2,
     err: /no container db/,
   });
+
+  const file = join(folder, 'host.html');
+  t.match(await said('page', '--from', path), { code: 2, err: /--from needs --write/ });
+  const { code: written, err } = await said('page', '--from', path, '--write', file);
+  t.match({ written, err }, { written: 0, err: /a bundle does not have findings, events/ });
+  t.equal(statSync(file).mode & 0o777, 0o600);
+  const page = readFileSync(file, 'utf8');
+  t.match(page, /told by a bundle of tsbridge diags/);
+  for (const words of ['shop', 'web', '0.0.0.0:8081/tcp', 'br-1', 'eth1', '198.51.100.1/24'])
+    t.ok(page.includes(words), words);
+  t.match(page, /elsewhere[^<]*host/, 'from where the port is reached');
+  t.match(page, /TAKEN by this host itself/, 'with the way to it');
+  t.notMatch(page, /<script/);
+});
+
+t.test('a table of nft that is not understood is told of', async (t) => {
+  const path = join(folder, 'unread.tar.gz');
+  const without = async (...keys: string[]) => {
+    const change = (text: string) => {
+      const listings = JSON.parse(text) as { objects: object[] }[];
+      const kept = (object: object) => !keys.some((key) => key in object);
+      return JSON.stringify(
+        listings.map((each) => ({ ...each, objects: each.objects.filter(kept) })),
+      );
+    };
+    writeFileSync(path, await forged({ 'rules-native.json': change }));
+    return said('explain', 'elsewhere', ':8080', '--from', path);
+  };
+  t.match(await without('table'), {
+    code: 4,
+    out: /DEPENDS on tables that nft itself made, and that could not be read:\n {2}table inet my, chain f \(hook forward\)/,
+  });
+  t.match(await without('table', 'chain'), { code: 1, err: /a table without a name or a hook/ });
 });
 
 t.test('a bundle that tsbridge did not write is refused with a word', async (t) => {
@@ -281,6 +285,11 @@ t.test('a bundle that tsbridge did not write is refused with a word', async (t) 
   await refused(await forged({ 'a\u001b[2J.txt': () => 'x' }), /it has "a\\u001b/);
   await refused(await forged({ 'inventory.json': () => '{}' }), /inventory.json|no list/);
   t.match(await said('explain', 'elsewhere', ':8080', '--from', folder), {
+    code: 1,
+    err: /it is no file/,
+  });
+  run('mkfifo', [join(folder, 'pipe')]);
+  t.match(await said('explain', 'elsewhere', ':8080', '--from', join(folder, 'pipe')), {
     code: 1,
     err: /it is no file/,
   });

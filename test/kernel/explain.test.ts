@@ -1,6 +1,6 @@
 /** The command, on a small host. */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -17,16 +17,17 @@ t.test('the command says who drops a packet, and answers by its exit code', asyn
   t.teardown(() => rmSync(folder, { recursive: true }));
   makeRouter();
   const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
-  const say = (...words: string[]) => {
+  const sayWith = (path: string | undefined, words: readonly string[]) => {
     const where = [`--runtime-dir=${folder}`, `--state-dir=${folder}`];
     const args = ['--import=tsx', main, 'explain', ...words, ...where];
     const { status, stdout, stderr } = spawnSync(process.execPath, args, {
       encoding: 'utf8',
       // The variable that marks the namespace would be taken for a setting.
-      env: { PATH: process.env.PATH },
+      env: { PATH: path },
     });
     return { status, stdout, stderr };
   };
+  const say = (...words: string[]) => sayWith(process.env.PATH, words);
   const verdict = (...words: string[]) =>
     itemOf<ExplainItem>(say(...words, '--json').stdout).verdict;
 
@@ -111,6 +112,23 @@ t.test('the command says who drops a packet, and answers by its exit code', asyn
     stdout:
       /a flow that is there already[\s\S]*now 198.51.100.77 -> 172.20.0.9:80[\s\S]*AN EXISTING FLOW DECIDES[\s\S]*a new flow[\s\S]*TAKEN by this host/,
   });
+
+  // A host on which nft is not installed: the kernel tells which chains there are, and not what is in them.
+  const bare = join(folder, 'bin');
+  mkdirSync(bare);
+  const programs = ['ip', ...['nft', 'legacy'].map((each) => `iptables-${each}-save`)];
+  for (const each of programs) symlinkSync(run('which', [each]).trim(), join(bare, each));
+  t.match(sayWith(bare, ['lan', '172.20.0.2:81']), { status: 3, stderr: '' });
+  t.match(sayWith(bare, ['elsewhere', ':8080']), { status: 0, stderr: '' }, 'no table of its own');
+  run('nft', ['-f', '-'], 'table inet my { chain f { type filter hook forward priority 0; }; }');
+  t.match(sayWith(bare, ['elsewhere', ':8080']), {
+    status: 4,
+    stdout:
+      /DEPENDS on tables that nft itself made[^:]*:\n {2}table inet my, chain f \(hook forward\)/,
+    stderr: /table inet my could not be read/,
+  });
+  t.equal(say('elsewhere', ':8080').status, 0);
+  run('nft', ['delete', 'table', 'inet', 'my']);
 
   t.match(say('elsewhere', 'nobody:80'), { status: 1, stderr: /the daemon does not run/ });
   t.match(say('fe80::1', '192.0.2.1:80'), { status: 2, stderr: /IPv4, the other one of IPv6/ });

@@ -84,7 +84,7 @@ const withoutNames = { source: 'host', warnings: [], names: noNamesView.state } 
  */
 export async function bundledHost(path: string, ofOneFlow: boolean): Promise<ExplainSource> {
   const { openBundle } = await import('./bundle/host.js');
-  const { answers, view, at, warnings, tables } = await openBundle(path);
+  const { answers, view, at, warnings, tables, unread } = await openBundle(path);
   const words = `As of ${at}, by a bundle${ofOneFlow ? '' : ', of a new flow: it does not have the flows that were there'}.`;
   return {
     ...{ answers, view, words: [words, ''] },
@@ -94,7 +94,8 @@ export async function bundledHost(path: string, ofOneFlow: boolean): Promise<Exp
       return {
         tables: all.filter((table): table is RuleTable => table.variant !== 'native'),
         native: all.filter((table): table is NativeTable => table.variant === 'native'),
-        ...{ unread: [], warnings: [] },
+        unread: unread.filter((chain) => chain.family !== (family === 4 ? 'ip6' : 'ip')),
+        warnings: [],
       };
     },
     ports: async () => view.endpoints().flatMap((endpoint) => endpoint.ports),

@@ -30,16 +30,27 @@ export async function withReach(items: readonly PortItem[], view: InventoryView)
   if (items.length === 0) return { items, warnings: [] };
   const [host, four, six] = await Promise.all([HostAnswers.open(), rulesOf(4), rulesOf(6)]);
   try {
-    const simulation = new ReachSimulation(host, { 4: four, 6: six }, view);
-    const found: PortItem[] = [];
-    for (const item of items) found.push({ ...item, reach: await simulation.reach(item) });
+    const found = await reachThrough(items, view, host, { 4: four, 6: six });
     return { items: found, warnings: [...new Set([...four.warnings, ...six.warnings])] };
   } finally {
     host.close();
   }
 }
 
-interface Rules {
+/** The items with from where they are reached, by these answers and rules, which may be another host's. */
+export async function reachThrough(
+  items: readonly PortItem[],
+  view: InventoryView,
+  host: HostAnswers,
+  rules: Readonly<Record<4 | 6, Rules>>,
+): Promise<PortItem[]> {
+  const simulation = new ReachSimulation(host, rules, view);
+  const found: PortItem[] = [];
+  for (const item of items) found.push({ ...item, reach: await simulation.reach(item) });
+  return found;
+}
+
+export interface Rules {
   readonly tables: readonly (RuleTable | NativeTable)[];
   readonly unread: readonly NativeChain[];
   readonly warnings: readonly string[];

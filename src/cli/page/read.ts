@@ -34,7 +34,10 @@ export interface PageWishes {
 /** Most events that the page shows when it is opened. */
 const mostEvents = 100;
 /** Most ports whose reachability is worked out: that takes four simulated packets for each port. */
-const mostReach = 200;
+export const mostReach = 200;
+export const tooManyPorts = `from where ports are reached was not worked out: there are more than ${mostReach} (tsbridge ports --reach)`;
+export const tooManyWays = (left: number): string =>
+  `ways to ${left} ports are left out: there are too many`;
 
 type AnyCall = Call<Parameters, CallFlags>;
 
@@ -67,7 +70,7 @@ export async function readPage(call: AnyCall, wishes: PageWishes): Promise<PageF
       ...head.warnings,
       ...interfaces.problems,
       ...reached.warnings,
-      ...(ways.left > 0 ? [`ways to ${ways.left} ports are left out: there are too many`] : []),
+      ...(ways.left > 0 ? [tooManyWays(ways.left)] : []),
       ...(doctor.items === undefined ? [doctor.said] : []),
     ],
     uplinks: local(interfaces.uplinks, ports),
@@ -91,8 +94,7 @@ async function reachOf(
 ): Promise<{ items: readonly PortItem[]; warnings: readonly string[] }> {
   if (!reach) return { items, warnings: [] };
   if (items.length > mostReach) {
-    const words = `from where ports are reached was not worked out: there are more than ${mostReach} (tsbridge ports --reach)`;
-    return { items, warnings: [words] };
+    return { items, warnings: [tooManyPorts] };
   }
   try {
     const { withReach } = await import('../inventory/reach.js');
@@ -114,7 +116,7 @@ async function interfacesOf(): Promise<HostInterfaces & { problems: string[] }> 
 }
 
 /** Leaves `lo` out of the interfaces if no port is published on a loopback address. */
-function local(uplinks: readonly TopologyUplink[], ports: readonly PagePort[]) {
+export function local(uplinks: readonly TopologyUplink[], ports: readonly PagePort[]) {
   const isUsed = ports.some(({ from }) => from === 'host');
   return isUsed ? uplinks : uplinks.filter(({ name }) => name !== 'lo');
 }

@@ -4,9 +4,12 @@
 import { readFile } from 'node:fs/promises';
 import { readTables } from '../../codec/iptables/iptables-words.js';
 import { wholeLines } from '../../codec/iptables/save-lines.js';
+import { listChainsRequest, parseBaseChain } from '../../codec/nf-tables/nft-chains.js';
 import type { Family } from '../../core/address.js';
 import { messageOf } from '../../core/errors.js';
 import type { RuleTable } from '../../core/explain/rule-table.js';
+import { collectDump } from '../netlink/socket/dump.js';
+import { netlinkProtocol } from '../netlink/socket/netlink-socket.js';
 import { CommandError, runCommand } from '../process/exec.js';
 
 /** A native base chain: one at a hook, in a table that iptables does not show. */
@@ -40,15 +43,28 @@ export async function readRuleSets(family: Family): Promise<RuleSets> {
     hasLegacy(family).then((has) =>
       has ? saved(`${programs[family]}-legacy-save`, family, 'legacy', warnings) : [],
     ),
-    nativeChains(family).catch((error: unknown) => {
-      warnings.push(
-        `nft could not be run, so tables of its own are not known: ${messageOf(error)}`,
-      );
-      return [];
+    nativeChains(family).catch(async (error: unknown) => {
+      const reason = `nft could not be run: ${messageOf(error)}`;
+      try {
+        return await chainsOfKernel(family);
+      } catch {
+        warnings.push(`${reason}; tables of its own are not known`);
+        return [];
+      }
     }),
   ]);
   return { tables: [...nft, ...legacy], native: notShown(native, family, nft), warnings };
 }
+
+/** As {@link nativeChains}, on a host without the program nft. @throws {NetlinkError} */
+async function chainsOfKernel(family: Family): Promise<NativeChain[]> {
+  const chains = await collectDump(netlinkProtocol.netfilter, listChainsRequest, parseBaseChain);
+  return chains
+    .filter((chain) => familiesOf(family).includes(chain.family))
+    .map(({ hook, ...chain }) => ({ ...chain, hook: hook.toLowerCase() }));
+}
+
+const familiesOf = (family: Family): readonly string[] => ['inet', family === 4 ? 'ip' : 'ip6'];
 
 /** Native chains that iptables does not show, of both families. @throws {Error} if nft or iptables cannot be asked */
 export async function readNativeChains(): Promise<NativeChain[]> {
@@ -115,7 +131,7 @@ interface ListedChain {
 }
 
 async function nativeChains(family: Family): Promise<NativeChain[]> {
-  const families = ['inet', family === 4 ? 'ip' : 'ip6'];
+  const families = familiesOf(family);
   const { stdout } = await runCommand('nft', ['-j', 'list', 'chains'], limits);
   const { nftables } = JSON.parse(stdout) as { nftables: { chain?: ListedChain }[] };
   return nftables.flatMap(({ chain }) =>

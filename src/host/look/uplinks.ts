@@ -1,6 +1,7 @@
 /** Interfaces by which others reach this host. */
+import type { HostAddresses } from '../../codec/host-addresses.js';
 import { readHostAddresses } from './addresses.js';
-import { isBridge } from './host-answers.js';
+import { isBridge as isBridgeHere } from './host-answers.js';
 
 export interface Uplink {
   readonly name: string;
@@ -17,7 +18,15 @@ export interface HostInterfaces {
 
 /** @throws {CommandError} if `ip` cannot be run */
 export async function readInterfaces(): Promise<HostInterfaces> {
-  const all = (await readHostAddresses()).byInterface();
+  return sortedInterfaces(await readHostAddresses(), isBridgeHere);
+}
+
+/** Which interfaces of a host are uplinks, and which are bridges. */
+export function sortedInterfaces(
+  addresses: HostAddresses,
+  isBridge: (name: string) => boolean,
+): HostInterfaces {
+  const all = addresses.byInterface();
   const outer = all.filter(
     ({ name, addresses }) => name !== 'lo' && addresses.length > 0 && !isBridge(name),
   );

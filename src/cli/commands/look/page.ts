@@ -45,26 +45,37 @@ export const pageCommand = command({
     write: optional(filePath, 'write it to this file, and replace what is there'),
     listen: optional(loopback, 'serve it there (127.0.0.1:0)'),
     socket: optional(unixSocket, 'serve it on this unix socket, which only its owner may use'),
+    from: optional(
+      filePath,
+      'with --write: of the host that this bundle of tsbridge diags is from; nothing of this host is asked',
+    ),
     'no-reach': flag('do not work out from where ports are reached'),
     ...namesFlags,
     ...daemonFlags,
   },
   examples: [
     { line: 'tsbridge page --write /root/host.html', does: 'for a ticket' },
+    {
+      line: 'tsbridge page --write host.html --from ticket.tar.gz',
+      does: 'of the host that a bundle is from',
+    },
     { line: 'tsbridge page', does: 'prints an address for a browser on this machine' },
     { line: 'tsbridge page --socket /run/tsbridge/page.sock', does: 'for ssh -L' },
   ],
   exits: {
     ok: 'written; or served until Ctrl-C, or until nobody asked for it any more',
     failed:
-      'neither the daemon nor its records could be read, or the file or socket could not be made',
+      'neither the daemon nor its records could be read, the bundle is none, or the file or socket could not be made',
     usage: 'wrong command line',
   },
   async run(line, terminal) {
     const { flags } = line;
-    const { write, listen, socket } = flags;
+    const { write, listen, socket, from } = flags;
     if ([write, listen, socket].filter((each) => each !== undefined).length > 1) {
       throw new UsageError('give only one of --write, --listen and --socket');
+    }
+    if (from !== undefined && write === undefined) {
+      throw new UsageError('a page of a bundle is written to a file: --from needs --write');
     }
     const more = { json: false, color: undefined };
     // `beginCall` reads only the flags that all calls share: this line has them, beside flags of its own.
@@ -89,7 +100,10 @@ export const pageCommand = command({
         import('../../page/policy.js'),
         import('../../output/replace-file.js'),
       ]);
-      const facts = await readPage(call, { ...wishes, at: asOfNow(), ways: true });
+      const facts =
+        from === undefined
+          ? await readPage(call, { ...wishes, at: asOfNow(), ways: true })
+          : await (await import('../../page/bundled.js')).readBundledPage(from, wishes);
       await replaceFile(write, hostPage(facts, 'file', filePolicy), 0o600);
       for (const warning of facts.warnings) terminal.err(plain`tsbridge page: ${warning}\n`);
       return 'ok';

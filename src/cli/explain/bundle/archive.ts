@@ -3,7 +3,7 @@
  * not write into one is refused.
  */
 import { createHash } from 'node:crypto';
-import { open } from 'node:fs/promises';
+import { constants, open } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 import { messageOf } from '../../../core/errors.js';
@@ -56,7 +56,8 @@ type Refuse = (why: string) => BadBundle;
 /** @throws {BadBundle} if the file cannot be read, is not a regular file, or has more than `most` bytes */
 async function readAtMost(path: string, most: number, refuse: Refuse): Promise<Buffer> {
   try {
-    const file = await open(path, 'r');
+    // Without O_NONBLOCK, the kernel would wait for a writer if it is a FIFO.
+    const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
       const { size, isFile } = await file.stat().then((stat) => ({
         ...{ size: stat.size, isFile: stat.isFile() },

@@ -12,7 +12,8 @@ import type { NativeTable } from '../../../core/explain/native/native-table.js';
 import { routePacket } from '../../../core/explain/routes/route-packets.js';
 import type { RuleTable } from '../../../core/explain/rule-table.js';
 import { HostAnswers } from '../../../host/look/host-answers.js';
-import { tablesIn } from '../../../host/look/rule-sets.js';
+import { type NativeChain, tablesIn } from '../../../host/look/rule-sets.js';
+import { type HostInterfaces, sortedInterfaces } from '../../../host/look/uplinks.js';
 import type { NativeListing } from '../../../operator/diags/native-rules.js';
 import type { Inventory } from '../../../operator/inventory/inventory.js';
 import { namesOf, readNamesDocument } from '../../../operator/names/names.js';
@@ -32,6 +33,9 @@ export interface BundledHost {
   readonly at: string;
   readonly warnings: readonly string[];
   tables(family: Family): readonly (RuleTable | NativeTable)[];
+  /** Base chains of native tables that are not understood. */
+  readonly unread: readonly NativeChain[];
+  readonly interfaces: HostInterfaces;
 }
 
 /** @throws {BadBundle} */
@@ -53,23 +57,61 @@ function hostOf(path: string, archive: Archive): BundledHost {
   const answers = answersOf(files);
   // The tables are read before anything is answered, so that a bundle without them is not taken for a host without
   // rules.
-  const tables = { 4: tablesOf(files, 4), 6: tablesOf(files, 6) };
+  const native = nativeIn(path, files);
+  const tables = { 4: tablesOf(files, 4, native.tables), 6: tablesOf(files, 6, native.tables) };
   return {
     ...{ answers, view, at: archive.at },
     warnings: files.missing,
     tables: (family) => tables[family],
+    unread: native.unread,
+    interfaces: interfacesIn(files, answers),
   };
 }
 
-function tablesOf(files: BundleFiles, family: Family): (RuleTable | NativeTable)[] {
+function tablesOf(
+  files: BundleFiles,
+  family: Family,
+  native: readonly NativeTable[],
+): (RuleTable | NativeTable)[] {
   const nft = files.optional(`rules-ipv${family}.txt`, '') as string;
   const legacy = files.optional(`rules-ipv${family}-legacy.txt`, '') as string;
-  const native = files.optional('rules-native.json', []) as readonly NativeListing[];
-  return [
-    ...tablesIn(nft, family, 'nft'),
-    ...tablesIn(legacy, family, 'legacy'),
-    ...native.flatMap((table) => nativeTable(table) ?? []),
-  ].filter((table) => table.variant !== 'native' || table.family !== (family === 4 ? 'ip6' : 'ip'));
+  return [...tablesIn(nft, family, 'nft'), ...tablesIn(legacy, family, 'legacy'), ...native].filter(
+    (table) => table.variant !== 'native' || table.family !== (family === 4 ? 'ip6' : 'ip'),
+  );
+}
+
+/** @throws {BadBundle} for a table that is not understood, and whose hooks are not told either */
+function nativeIn(
+  path: string,
+  files: BundleFiles,
+): { readonly tables: readonly NativeTable[]; readonly unread: readonly NativeChain[] } {
+  const tables: NativeTable[] = [];
+  const unread: NativeChain[] = [];
+  for (const listing of files.optional('rules-native.json', []) as readonly NativeListing[]) {
+    const table = nativeTable(listing);
+    if (table !== undefined) {
+      tables.push(table);
+      continue;
+    }
+    const chains = baseChainsIn(listing);
+    if (chains.length === 0) throw new BadBundle(`${path} has a table without a name or a hook`);
+    unread.push(...chains);
+  }
+  return { tables, unread };
+}
+
+function baseChainsIn({ objects }: NativeListing): NativeChain[] {
+  return objects.flatMap((object): NativeChain[] => {
+    const { family, table, name, hook, policy } = ((object as Row).chain ?? {}) as Row;
+    return typeof hook !== 'string'
+      ? []
+      : [
+          {
+            ...{ family: String(family), table: String(table), chain: String(name), hook },
+            policy: policy === 'drop' ? 'drop' : 'accept',
+          },
+        ];
+  });
 }
 
 function nativeTable({ objects, rules }: NativeListing): NativeTable | undefined {
@@ -111,6 +153,16 @@ function answersOf(files: BundleFiles): HostAnswers {
     },
     close: () => undefined,
   });
+}
+
+function interfacesIn(files: BundleFiles, { addresses }: HostAnswers): HostInterfaces {
+  const links = files.required('links.json') as readonly Row[];
+  const bridges = new Set(
+    links.flatMap(({ ifname, linkinfo }) =>
+      ((linkinfo ?? {}) as Row).info_kind === 'bridge' ? [String(ifname)] : [],
+    ),
+  );
+  return sortedInterfaces(addresses, (name) => bridges.has(name));
 }
 
 function bridgeIn(link: Row | undefined): Family[] | undefined {

@@ -1,0 +1,36 @@
+/** Bundles of `tsbridge diags` with changes, as somebody could make them. */
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { gunzipSync, gzipSync } from 'node:zlib';
+import { packTar, unpackTar } from 'modern-tar';
+
+/** The texts of the files in a bundle. */
+export async function filesOf(path: string): Promise<Map<string, string>> {
+  const entries = await unpackTar(gunzipSync(readFileSync(path)));
+  return new Map(
+    entries.map(({ header, data }) => [header.name, Buffer.from(data ?? []).toString()]),
+  );
+}
+
+/** The bytes of the bundle with files changed; its manifest fits, unless it is changed itself. */
+export async function forge(
+  bundle: string,
+  changes: Readonly<Record<string, (text: string) => string>>,
+): Promise<Uint8Array> {
+  const files = await filesOf(bundle);
+  for (const [name, change] of Object.entries(changes))
+    files.set(name, change(files.get(name) ?? ''));
+  if (!('manifest.json' in changes)) {
+    const manifest = JSON.parse(files.get('manifest.json') ?? '');
+    const entries = [...files].map(([name, text]) => ({ name, sha256: digestOf(text) }));
+    const others = entries.filter(({ name }) => name !== 'manifest.json');
+    files.set('manifest.json', JSON.stringify({ ...manifest, files: others }));
+  }
+  return gzipSync(
+    await packTar(
+      [...files].map(([name, body]) => ({ header: { name, size: Buffer.byteLength(body) }, body })),
+    ),
+  );
+}
+
+const digestOf = (text: string) => createHash('sha256').update(text).digest('hex');
