@@ -16,7 +16,7 @@ export class NeighbourConcern implements Concern {
   readonly signs = ['start', 'routes'] as const;
   readonly poll = {
     intervalMs: pollMs,
-    differs: async () => (await this.differences()).length > 0,
+    differs: async () => (await this.world.neighbourProxies.repair(true, 'if-likely')).length > 0,
   };
 
   constructor(private readonly world: AnsweringWorld) {}
@@ -30,7 +30,9 @@ export class NeighbourConcern implements Concern {
    * interface may come up later than the daemon.
    */
   async repair(occasion: Occasion): Promise<string[] | 'too-early'> {
-    if (occasion !== 'start') return this.world.neighbourProxies.repair(false);
+    // Whoever asks for a repair has seen something; and `tsbridge diff` looks at the host itself.
+    const look = occasion === 'request' ? 'always' : 'if-likely';
+    if (occasion !== 'start') return this.world.neighbourProxies.repair(false, look);
     try {
       return await this.world.neighbourProxies.repair(false);
     } catch (error) {

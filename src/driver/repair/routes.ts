@@ -13,7 +13,7 @@ export class RouteConcern implements Concern {
   readonly signs = ['start', 'routes'] as const;
   readonly poll = {
     intervalMs: pollMs,
-    differs: async () => (await this.differences()).length > 0,
+    differs: async () => (await this.world.hostRoutes.repair(true, 'if-likely')).length > 0,
   };
 
   constructor(private readonly world: RoutedWorld) {}
@@ -27,7 +27,9 @@ export class RouteConcern implements Concern {
    * added by a repair.
    */
   async repair(occasion: Occasion): Promise<string[] | 'too-early'> {
-    if (occasion !== 'start') return this.world.hostRoutes.repair(false);
+    // Whoever asks for a repair has seen something; and `tsbridge diff` looks at the host itself.
+    const look = occasion === 'request' ? 'always' : 'if-likely';
+    if (occasion !== 'start') return this.world.hostRoutes.repair(false, look);
     try {
       return await this.world.hostRoutes.repair(false);
     } catch (error) {

@@ -58,11 +58,12 @@ export class HostRoutes {
   /**
    * Adds what is missing, and removes what nobody asks for; goes on past failures.
    *
+   * @param look `if-likely`: not, if nobody asks for a route and the last look has found none of ours
    * @returns what was done, or with `dryRun` would be: `add the route to 10.9.0.0/24 via 192.0.2.7`
    */
-  repair(dryRun: boolean): Promise<string[]> {
-    // Most hosts have no such route, and one look has shown that.
-    if (this.#mayHave === false && this.#desired().routes.length === 0) return Promise.resolve([]);
+  repair(dryRun: boolean, look: 'always' | 'if-likely' = 'always'): Promise<string[]> {
+    const isLikely = this.#mayHave !== false || this.#desired().routes.length > 0;
+    if (look === 'if-likely' && !isLikely) return Promise.resolve([]);
     return this.#turns.exclusive('routes', async () => {
       const observed = await this.routes.list();
       const { routes, making } = this.#desired();

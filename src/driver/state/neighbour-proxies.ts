@@ -73,11 +73,12 @@ export class NeighbourProxies {
   /**
    * Adds what is missing, and removes what nobody asks for; goes on past failures.
    *
+   * @param look `if-likely`: not, if nobody asks for an entry and the last look has found none of ours
    * @returns what was done, or with `dryRun` would be: `answer for fd00:5::2 on eth0`
    */
-  async repair(dryRun: boolean): Promise<string[]> {
-    // No endpoint asks for an entry, and the last look has found none of ours. That is so on most hosts.
-    if (this.#mayHave === false && !this.registry.endpoints().some(isAsked)) return [];
+  async repair(dryRun: boolean, look: 'always' | 'if-likely' = 'always'): Promise<string[]> {
+    const isLikely = this.#mayHave !== false || this.registry.endpoints().some(isAsked);
+    if (look === 'if-likely' && !isLikely) return [];
     return this.#turns.exclusive('proxies', async () => {
       const observed = await this.neighbours.proxies();
       const desired = await this.#desired();

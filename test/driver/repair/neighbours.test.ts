@@ -120,5 +120,5 @@ t.test('what fails fails the call; where nobody asks, the kernel is asked once',
   await concern.repair('quiet');
   await concern.repair('request');
   const lists = memory.faults.calls.filter((call) => call === 'neighbours.proxies');
-  t.equal(lists.length, 4, 'at the start, by both calls, and once after the failed one');
+  t.equal(lists.length, 5, 'at the start, by both calls, after the failed one, and for a person');
 });

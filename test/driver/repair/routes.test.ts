@@ -1,5 +1,6 @@
 /** Routes of the host: made, found changed, brought back and taken away, on a host in memory. */
 import t from 'tap';
+import { parseCidr } from '../../../src/core/address.js';
 import { RouteConcern } from '../../../src/driver/repair/routes.js';
 import { everything } from '../../../src/driver/repair/signs.js';
 import { type FakeHost, makeHost } from '../../fakes/fake-host.js';
@@ -82,19 +83,29 @@ t.test('a start brings them back; what fails then is done after it', async (t) =
   });
 });
 
-t.test('where nobody asks for routes, the kernel is asked once', async (t) => {
-  const memory = makeHost();
-  const { driver, world } = await start(memory);
-  await driver.createNetwork(network());
-  await driver.createEndpoint(endpoint());
-  await driver.join(ids(), '/ns');
-  const concern = new RouteConcern(world);
-  await concern.repair('request');
-  await concern.repair('quiet');
-  const calls = memory.faults.calls.filter((call) => call.startsWith('routes'));
-  t.strictSame(calls, ['routes.list'], 'at the start');
-  t.ok(everything.links);
-});
+t.test(
+  'where nobody asks for routes, the kernel is asked once, and when a person asks',
+  async (t) => {
+    const memory = makeHost();
+    const { driver, world } = await start(memory);
+    await driver.createNetwork(network());
+    await driver.createEndpoint(endpoint());
+    await driver.join(ids(), '/ns');
+    const concern = new RouteConcern(world);
+    await concern.repair('quiet');
+    t.notOk(await concern.poll.differs());
+    const calls = () => memory.faults.calls.filter((call) => call === 'routes.list').length;
+    t.equal(calls(), 1, 'at the start');
+    await memory.routes.add({ destination: parseCidr('10.99.0.0/16') as never });
+    const before = calls();
+    await concern.repair('quiet');
+    t.equal(calls(), before);
+    t.strictSame(await concern.differences(), ['remove the route to 10.99.0.0/16 dev eth0']);
+    await concern.repair('request');
+    t.strictSame(memory.routes.dump(), [], 'nobody asks for it');
+    t.ok(everything.links);
+  },
+);
 
 t.test('a route that cannot be made fails the call, which leaves nothing', async (t) => {
   const memory = makeHost();
