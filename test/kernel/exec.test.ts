@@ -55,6 +55,21 @@ t.test('a command that does not end is killed', async (t) => {
   t.notOk(exists(pid));
 });
 
+t.test(
+  'the time limit counts also while what the command has started holds its output',
+  async (t) => {
+    const outlives = 'sleep 30 & echo $!; wait';
+    const error = await runCommand('sh', ['-c', outlives], { timeoutMs: 200 }).catch(
+      (reason: unknown) => reason,
+    );
+    t.ok(error instanceof CommandError);
+    const { failure, stdout } = error as InstanceType<typeof CommandError>;
+    t.equal(failure, 'timed-out');
+    t.ok(exists(Number(stdout)), 'it is still there');
+    process.kill(Number(stdout), 'SIGKILL');
+  },
+);
+
 t.test('a child that closes its input early is no unhandled error', async (t) => {
   const input = 'x'.repeat(1_000_000);
   const error = await runCommand('sh', ['-c', 'exit 4'], { input, timeoutMs }).catch(

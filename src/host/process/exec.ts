@@ -105,6 +105,9 @@ export function startCommand(
         timedOut = true;
         // A child that hangs in the kernel or ignores SIGTERM would defeat the deadline.
         child.kill('SIGKILL');
+        // What it has started may hold its output open for as long as it likes.
+        child.stdout.destroy();
+        child.stderr.destroy();
       }, timeoutMs);
       child.stdin.end(input ?? '');
       const result = await child;
