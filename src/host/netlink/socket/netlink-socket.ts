@@ -10,7 +10,7 @@
  *   acknowledgement, so that none is left for the next request;
  * - no dump: see dump.ts.
  */
-import { RawNetlinkSocket } from 'netlink';
+import { RawNetlinkSocket } from 'netlink/dist/raw.js';
 import {
   controlType,
   errnoOf,
