@@ -5,6 +5,7 @@
  *
  *   cc -O2 -o floor-plugin floor-plugin.c && ./floor-plugin /run/docker/plugins/floor.sock
  */
+#define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>

@@ -59,6 +59,7 @@ import { createLog } from './log.js';
 import { noNamesDocument } from './operator/names/names.js';
 import { HostOperator } from './operator/status.js';
 import type { ProxySupervisor } from './proxy/supervision/supervisor.js';
+import { keepLittleFreed } from './unused-memory.js';
 
 /** After a failed start, closing may take so long. Then the process ends, and the kernel frees locks and sockets. */
 const closeWithinMs = 10_000;
@@ -71,6 +72,7 @@ const closeWithinMs = 10_000;
  * that stayed would refuse every call while systemd believes it ready, and a later start may succeed.
  */
 export async function runDaemon(config: Config, version: string): Promise<number> {
+  keepLittleFreed();
   const log = createLog(config.logLevel);
   const opened = new Opened(log);
   // Until the process ends: what goes on after the stop can fail, too.

@@ -1,4 +1,4 @@
-/** Gives memory back that is not used, whenever calls have been served and none has come for a while. */
+/** Gives memory back that is not used, while no calls come. */
 import { answered, background } from '../background.js';
 import type { Log } from '../driver/host.js';
 import type { Happening } from '../driver/telemetry.js';
@@ -11,10 +11,11 @@ const everyMs = 1_000;
 /** Without a call for so long, the daemon rests. */
 const quietMs = 500;
 /**
- * Pages of the program file are given back at most so often: those that calls use come back one by one, which costs the
- * next calls some tenths of a millisecond.
+ * Pages of the program file are given back twice after the start, since what goes on after it
+ * needs some of them once, and then at most so often: those that calls use come back one by one, which costs the next calls some tenths of a
+ * millisecond.
  */
-const programMs = 600_000;
+const programMs = { again: 2_000, every: 600_000 } as const;
 
 /** From the end of recovery on, if it succeeds, until `opened` is closed. */
 export function giveMemoryBack(
@@ -35,7 +36,9 @@ export class Resting {
   #lastCall = Number.NEGATIVE_INFINITY;
   /** Whether there was work since memory was last given back. */
   #worked = true;
-  #programReleased = Number.NEGATIVE_INFINITY;
+  /** When pages of the program are next given back. */
+  #programAt = Number.NEGATIVE_INFINITY;
+  #isFirst = true;
   #stopped = false;
   #timer: NodeJS.Timeout | undefined;
 
@@ -67,11 +70,14 @@ export class Resting {
 
   async look(): Promise<void> {
     const now = this.now();
-    if (!this.#worked || now - this.#lastCall < quietMs) return;
-    this.#worked = false;
-    await this.memory.trimAllocator();
-    if (now - this.#programReleased < programMs) return;
-    this.#programReleased = now;
+    if (now - this.#lastCall < quietMs) return;
+    if (this.#worked) {
+      this.#worked = false;
+      await this.memory.trimAllocator();
+    }
+    if (now < this.#programAt) return;
+    this.#programAt = now + (this.#isFirst ? programMs.again : programMs.every);
+    this.#isFirst = false;
     await this.memory.releaseProgram();
   }
 }

@@ -10,7 +10,7 @@ import { answered } from '../../background.js';
 import { buildId } from '../../build-id.js';
 import { messageOf } from '../../core/errors.js';
 import { type PortRange, parseEphemeralRange } from '../../core/ports/ephemeral.js';
-import { UnusedMemory } from '../../unused-memory.js';
+import { keepLittleFreed, UnusedMemory } from '../../unused-memory.js';
 import { type About, controlVersion, lineSplitter, type Reply, type Request } from '../control.js';
 import { removeOwnFiles } from '../control-folder.js';
 import { Admission } from './admission.js';
@@ -44,6 +44,7 @@ export interface WorkerSettings {
 
 export function runWorker(controlPath: string, settings: WorkerSettings = {}): void {
   process.title = 'tsbridge-proxy';
+  keepLittleFreed();
   const system = loadSystemCalls();
   const shapes = layouts();
   const loop = new EventLoop(system, shapes, report);
