@@ -1,5 +1,6 @@
 /** A quiet point: nothing is under way. What the host, the engine, the model and the plan say then. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { unmovedMs } from '../../src/driver/orphans/dead-endpoints.js';
 import type { Registry } from '../../src/driver/state/registry.js';
 import { UnixHttp } from '../lab/http.js';
 import { ADDRESSES, type Lab } from '../lab/lab.js';
@@ -31,11 +32,17 @@ interface InspectedNetwork {
 }
 
 /**
+ * How long (milliseconds) everything may take to be as it should: the longest that the driver takes for anything, which
+ * is to find an endpoint whose engine has died over it, and half a minute of work under load.
+ */
+export const patienceMs = unmovedMs + 30_000;
+
+/**
  * Everything that is not as it should be, once it has stopped changing for the better; empty: the
  * host equals the plan, the plan equals the engine's view, and that equals the model.
  */
-export async function deviations(lab: Lab, model: Model, patienceMs = 30_000): Promise<string[]> {
-  const end = performance.now() + patienceMs;
+export async function deviations(lab: Lab, model: Model, waitMs = patienceMs): Promise<string[]> {
+  const end = performance.now() + waitMs;
   for (;;) {
     const found = await look(lab, model).catch((error) => [`looking failed: ${error}`]);
     if (found.length === 0 || performance.now() > end) return found;

@@ -4,7 +4,7 @@ import { ADDRESSES, type Lab } from '../lab/lab.js';
 import { type ChurnCounts, type ChurnOptions, churn, emptyCounts } from './churn.js';
 import { type HostFault, hostFaults, type Struck } from './faults.js';
 import { type Figures, measure } from './figures.js';
-import { leftAfter } from './quiet.js';
+import { leftAfter, patienceMs } from './quiet.js';
 import { removeSteady, SteadyClient, type SteadyCounts, startSteady } from './steady.js';
 
 export interface SoakOptions extends Omit<ChurnOptions, 'draw' | 'onQuiet'> {
@@ -71,7 +71,7 @@ export async function soak(lab: Lab, options: SoakOptions): Promise<SoakSummary>
           await costs.note('nothing');
           await fault.strike(struck);
         };
-        return { ...fault, patienceMs: fault.disturbs ? 120_000 : 60_000, strike };
+        return { ...fault, patienceMs: fault.disturbs ? 2 * patienceMs : patienceMs, strike };
       },
       onQuiet: (fault) => costs.note(fault?.name ?? 'nothing'),
     },

@@ -14,9 +14,10 @@ import { isAbandoned, isDead } from '../usecases/proofs.js';
 import type { World } from '../world.js';
 
 /**
- * How often an endpoint is checked that is not in its container yet; most are moved within a second.
+ * How often (milliseconds) an endpoint is checked that is not in its container yet; most are moved within a second. So
+ * late one may be removed after the end of the engine that made it.
  */
-const unmovedMs = 60_000;
+export const unmovedMs = 60_000;
 /** How long an engine that runs may take from the end of a sandbox to DeleteEndpoint. */
 const graceMs = 5_000;
 /**
