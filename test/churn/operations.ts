@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { IMAGE } from '../lab/engine.js';
 import { UnixHttp } from '../lab/http.js';
-import type { Lab } from '../lab/lab.js';
+import { ADDRESSES, type Lab } from '../lab/lab.js';
 import { type ContainerOperation, isInternal, type Model, type Operation } from './model.js';
 
 /** Names of what belongs to the churn; all else on the engine is left alone. */
@@ -119,12 +119,44 @@ function networkRequest(network: number, driver: string): unknown {
   };
 }
 
-/** Some are without communication between containers; on some, ports are in a map. */
+/**
+ * Some are without communication between containers; on some, ports are in a map. Half of the plain ones say who reaches
+ * what, and limit traffic; half of those without communication are known to other hosts.
+ */
 function networkOptions(network: number, driver: string): Readonly<Record<string, string>> {
-  if (network % 5 === 2) return { 'com.docker.network.bridge.enable_icc': 'false' };
-  if (network % 5 === 3 && driver === 'tsbridge') return { 'tsbridge.port_rules': 'map' };
-  return {};
+  const icc = { 'com.docker.network.bridge.enable_icc': 'false' };
+  const isFirst = network % 2 === 0;
+  if (driver !== 'tsbridge') return network % 5 === 2 ? icc : {};
+  switch (network % 5) {
+    case 0:
+      return isFirst ? passage : {};
+    case 1:
+      return { 'tsbridge.ndp_proxy': 'eth0', 'tsbridge.routes': '10.250.0.0/16 blackhole' };
+    case 2:
+      return { ...icc, ...(isFirst ? routed(network) : {}) };
+    case 3:
+      return { 'tsbridge.port_rules': 'map' };
+    default:
+      return {};
+  }
 }
+
+const lan = '192.0.2.0/24';
+const passage: Readonly<Record<string, string>> = {
+  // Who publishes at addresses of IPv6, too, needs rules for it, which not every engine has.
+  'com.docker.network.bridge.host_binding_ipv4': ADDRESSES.host,
+  'tsbridge.publish_from': lan,
+  'tsbridge.egress_allow': `${lan}:443/tcp`,
+  'tsbridge.egress_ip': ADDRESSES.host,
+  'tsbridge.no_masquerade_to': '198.51.100.0/24',
+  'tsbridge.rate_down': '100mbit',
+  'tsbridge.rate_up': '100mbit',
+};
+const routed = (network: number): Readonly<Record<string, string>> => ({
+  'tsbridge.accept_from': '172.16.0.0/12,192.168.0.0/16',
+  'tsbridge.announce': 'addresses',
+  'tsbridge.remote_routes': `10.77.${network}.0/24 via ${ADDRESSES.lan}`,
+});
 
 function containerRequest(container: number, network: string): unknown {
   const ports = [

@@ -10,6 +10,7 @@ import {
   parseNetworkId,
   vethNames,
 } from '../../src/core/names.js';
+import { shapedLink } from '../../src/core/network/shaping.js';
 import { parseEndpoint } from '../../src/core/options/endpoint-options.js';
 import type { EndpointInput, NetworkInput } from '../../src/core/options/input.js';
 import { parseNetwork } from '../../src/core/options/network-options.js';
@@ -20,6 +21,7 @@ import { DesiredRules } from '../../src/driver/rules/desired-rules.js';
 import { GenerationChoice } from '../../src/driver/rules/generation-choice.js';
 import { decodeEndpoint, decodeNetwork } from '../../src/driver/state/records.js';
 import { hostPortsOf, Registry } from '../../src/driver/state/registry.js';
+import { limitsOfEndpoint } from '../../src/driver/usecases/limits.js';
 import { Yielding } from '../../src/yielding.js';
 import type { Lab } from '../lab/lab.js';
 
@@ -79,10 +81,15 @@ export async function compareRules(
   const found: string[] = [];
   const planned = new DesiredRules(choice, { userlandProxy: true }, registry);
   for (const family of [4, 6] as const) {
+    const groups = planned.groups(family).flatMap(({ rules }) => rules);
+    const base = new Set(groups.map(({ rule }) => `${rule.table} ${rule.chain} ${rule.text}`));
     const listing = parseSave((await lab.saveRules(family)).join('\n'));
     for (const table of tables) {
       for (const chain of listing.chains(table)) {
         const rules = listing.rules(table, chain as never);
+        const isOurs = chain.startsWith('TSBRIDGE-')
+          ? (text: string) => !base.has(`${table} ${chain} ${text}`)
+          : namesOurs;
         found.push(...rules.filter(isOurs).map((text) => `${family} ${table} ${chain} ${text}`));
         // An engine that starts beside a repair may add its RETURN twice; that chain is not ours to tidy.
         if (chain === 'DOCKER-USER') continue;
@@ -101,7 +108,7 @@ export async function compareRules(
 }
 
 /** Addresses that the engine gives to networks: docker0's are 172.17. */
-const isOurs = (text: string): boolean =>
+const namesOurs = (text: string): boolean =>
   /\bbr-[0-9a-f]{12}\b|\b172\.(1[89]|2\d|3[01])\.|\b192\.168\.|\bfd00:/.test(text);
 
 function repeated(rules: readonly string[]): string[] {
@@ -136,7 +143,7 @@ interface KernelLink {
 export async function compareLinks(lab: Lab, registry: Registry): Promise<Comparison> {
   const links = JSON.parse(await lab.hostNs('ip', '-j', '-d', 'link')) as KernelLink[];
   const found = links
-    .filter(({ linkinfo }) => ['bridge', 'veth'].includes(linkinfo?.info_kind ?? ''))
+    .filter(({ linkinfo }) => ['bridge', 'veth', 'ifb'].includes(linkinfo?.info_kind ?? ''))
     .filter(({ ifname }) => !['docker0', 'eth0'].includes(ifname))
     .map(({ ifname, flags, master = '-' }) => {
       return `${ifname} ${flags.includes('UP') ? 'up' : 'down'} ${master}`;
@@ -145,6 +152,10 @@ export async function compareLinks(lab: Lab, registry: Registry): Promise<Compar
     ...registry.networks().map(({ spec }) => `${spec.bridge} up -`),
     ...registry.endpoints().map(({ spec, network }) => {
       return `${spec.veth.host} up ${network.spec.bridge}`;
+    }),
+    ...registry.endpoints().flatMap((state) => {
+      const { ifb } = shapedLink(state.spec.veth.host);
+      return limitsOfEndpoint(state).up === undefined ? [] : [`${ifb} up -`];
     }),
   ];
   return { wanted, found };
@@ -184,6 +195,6 @@ export async function staleFlows(lab: Lab, registry: Registry): Promise<string[]
     const addresses = [...line.matchAll(/\b(?:src|dst)=(\S+)/g)].map(
       ([, address]) => address ?? '',
     );
-    return addresses.some((address) => isOurs(address) && !used.has(address));
+    return addresses.some((address) => namesOurs(address) && !used.has(address));
   });
 }

@@ -1,7 +1,8 @@
 /**
- * The real daemon on a real kernel dies at every third place before or after an effect of a call, or
+ * The real daemon on a real kernel dies at every fifth place before or after an effect of a call, or
  * of a repair; then the engine goes on. `CRASH_ALL=1`: at every place. The ports have rules at some of these places, and
- * are in a map (`tsbridge.port_rules=map`) at the others. test/driver/crash.test.ts goes through all of them in memory,
+ * are in a map (`tsbridge.port_rules=map`) at the others. The network has everything else that Docker's has not: who may
+ * reach what, limits, routes, answers for neighbours. test/driver/crash.test.ts goes through all of them in memory,
  * and through more that an engine can do.
  */
 import type { Daemon as DaemonType } from '../process/daemon.js';
@@ -19,6 +20,16 @@ const { Daemon, hostState } = await import('../process/daemon.js');
 
 // /run/xtables.lock of our own.
 run('mount', ['-t', 'tmpfs', 'tmpfs', '/run']);
+// The host's uplink.
+run('ip', ['link', 'add', 'lan0', 'up', 'type', 'veth', 'peer', 'name', 'lan1']);
+run('ip', ['link', 'set', 'lan1', 'up']);
+run('ip', ['address', 'add', '192.0.2.1/24', 'dev', 'lan0']);
+
+const start = (folder: string, crashAt?: number) =>
+  Daemon.start(folder, {
+    args: ['--ip6tables', 'true'],
+    ...(crashAt === undefined ? {} : { crashAt }),
+  });
 
 const NetworkID = '5'.repeat(64);
 const EndpointID = '0123456789abcdef'.repeat(4);
@@ -29,6 +40,18 @@ const ports = (...numbers: readonly number[]) => ({
     return { Proto, IP: '', Port: 80, HostIP: '', HostPort, HostPortEnd: HostPort };
   }),
 });
+const options = {
+  'com.docker.network.bridge.host_binding_ipv4': '0.0.0.0',
+  'tsbridge.publish_from': '192.0.2.0/24',
+  'tsbridge.egress_allow': '192.0.2.0/24:443/tcp',
+  'tsbridge.no_masquerade_to': '198.51.100.0/24',
+  'tsbridge.accept_from': '10.0.0.0/8',
+  'tsbridge.remote_routes': '10.77.0.0/24 via 192.0.2.7',
+  'tsbridge.announce': 'addresses',
+  'tsbridge.ndp_proxy': 'lan0',
+  'tsbridge.rate_up': '10mbit',
+  'tsbridge.rate_down': '10mbit',
+};
 type Body = Readonly<Record<string, unknown>>;
 type PortRules = 'docker' | 'map';
 /** What an engine does, call by call; `repair` is not one of them: see {@link damage}. */
@@ -37,12 +60,22 @@ const callsWith = (portRules: PortRules): readonly (readonly [string, Body])[] =
     'CreateNetwork',
     {
       NetworkID,
-      Options: { 'com.docker.network.generic': { 'tsbridge.port_rules': portRules } },
+      Options: {
+        'com.docker.network.enable_ipv6': true,
+        'com.docker.network.generic': { ...options, 'tsbridge.port_rules': portRules },
+      },
       IPv4Data: [{ AddressSpace: 'LocalDefault', Pool: '10.5.0.0/24', Gateway: '10.5.0.1/24' }],
-      IPv6Data: [],
+      IPv6Data: [{ AddressSpace: 'LocalDefault', Pool: 'fd00:5::/64', Gateway: 'fd00:5::1/64' }],
     },
   ],
-  ['CreateEndpoint', { ...ids, Interface: { Address: '10.5.0.2/24' }, Options: {} }],
+  [
+    'CreateEndpoint',
+    {
+      ...ids,
+      Interface: { Address: '10.5.0.2/24', AddressIPv6: 'fd00:5::2/64' },
+      Options: { 'tsbridge.host_routes': '10.88.0.0/24', 'tsbridge.egress_ip': '192.0.2.1' },
+    },
+  ],
   ['Join', { ...ids, SandboxKey: '/var/run/docker/netns/x' }],
   ['ProgramExternalConnectivity', { ...ids, Options: ports(18080, 18053) }],
   ['repair', {}],
@@ -60,6 +93,8 @@ const everyEffect = process.env.CRASH_ALL !== undefined;
 function damage(): void {
   run('iptables', ['-F', 'FORWARD']);
   run('iptables', ['-t', 'nat', '-F', 'DOCKER']);
+  run('iptables', ['-t', 'mangle', '-F']);
+  run('ip', ['route', 'flush', 'proto', '201']);
   spawnSync('nft', ['flush', 'map', 'ip', 'tsbridge', 'ports']);
   run('ip', ['link', 'set', 'br-555555555555', 'down']);
   run('ip', ['addr', 'flush', 'dev', 'br-555555555555']);
@@ -98,7 +133,7 @@ async function end(daemon: DaemonType): Promise<void> {
 
 t.test('dies at an effect, and the engine goes on', { timeout: 1_500_000 }, async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'tsb-'));
-  let daemon = await Daemon.start(folder);
+  let daemon = await start(folder);
   t.teardown(() => end(daemon));
   // The shared chains stay after the first round: what each call leads to is seen in the others, without a crash.
   const wantedWith = { docker: [] as unknown[], map: [] as unknown[] };
@@ -115,7 +150,7 @@ t.test('dies at an effect, and the engine goes on', { timeout: 1_500_000 }, asyn
   let all = 0;
   for (const [index, [method]] of calls.entries()) {
     let crashes = 0;
-    for (let at = 1; ; at += everyEffect ? 1 : 3) {
+    for (let at = 1; ; at += everyEffect ? 1 : 5) {
       // Odd places are before an effect, and even ones after it: both kinds of ports have some of either.
       const portRules = Math.floor(at / 2) % 2 === 0 ? 'docker' : 'map';
       const calls = callsWith(portRules);
@@ -124,7 +159,7 @@ t.test('dies at an effect, and the engine goes on', { timeout: 1_500_000 }, asyn
       const [, body] = call;
       const before = wanted[index - 1] ?? nothing;
       await daemon.kill();
-      daemon = await Daemon.start(folder, { crashAt: at });
+      daemon = await start(folder, at);
       for (const earlier of calls.slice(0, index)) {
         if (earlier[0] !== 'repair') await perform(daemon, earlier);
       }
@@ -141,7 +176,7 @@ t.test('dies at an effect, and the engine goes on', { timeout: 1_500_000 }, asyn
       if (died) crashes += 1;
       // It would die in one of the next calls.
       else await daemon.kill();
-      daemon = await Daemon.start(folder);
+      daemon = await start(folder);
       if (died) {
         if (method !== 'repair') {
           t.match(
@@ -171,7 +206,7 @@ t.test('dies at an effect, and the engine goes on', { timeout: 1_500_000 }, asyn
 
 t.test('the proxy process is killed: its sockets come back', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'tsb-'));
-  const daemon = await Daemon.start(folder);
+  const daemon = await start(folder);
   t.teardown(() => end(daemon));
   for (const call of calls.slice(0, 4)) await perform(daemon, call);
   const before = hostState(folder);
@@ -188,7 +223,7 @@ t.test('the proxy process is killed: its sockets come back', async (t) => {
 
 t.test('a second daemon on the same state folder is refused', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'tsb-'));
-  const daemon = await Daemon.start(folder);
+  const daemon = await start(folder);
   t.teardown(() => end(daemon));
   const second = Daemon.spawn(folder, { args: ['--socket', join(folder, 'other.sock')] });
   await second.ended;

@@ -5,7 +5,10 @@
 import { dispatch } from '../../build/cli/dispatch.js';
 import { IptablesCommands } from '../../build/host/iptables/commands.js';
 import { ConntrackNetlink } from '../../build/host/netlink/conntrack.js';
+import { HostRoutesNetlink } from '../../build/host/netlink/host-routes.js';
 import { LinksNetlink } from '../../build/host/netlink/links.js';
+import { NeighboursNetlink } from '../../build/host/netlink/neighbours.js';
+import { ShapingNetlink } from '../../build/host/netlink/shaping.js';
 import { NftSocket } from '../../build/host/nf-tables/nft-socket.js';
 import { RecordFiles } from '../../build/host/records/store-file.js';
 import { SysctlFiles } from '../../build/host/sysctl.js';
@@ -40,6 +43,9 @@ process.on('SIGUSR2', () => {
   process.stderr.write('armed\n');
 });
 crashIn(LinksNetlink.prototype, 'create', 'change', 'addAddress', 'removeAddress', 'remove');
+crashIn(HostRoutesNetlink.prototype, 'add', 'remove');
+crashIn(NeighboursNetlink.prototype, 'addProxy', 'removeProxy');
+crashIn(ShapingNetlink.prototype, 'apply');
 crashIn(SysctlFiles.prototype, 'write');
 crashIn(IptablesCommands.prototype, 'restore');
 crashIn(NftSocket.prototype, 'transaction');
@@ -49,6 +55,6 @@ crashIn(RecordFiles.prototype, 'write', 'remove');
 
 process.exitCode = await dispatch(process.argv.slice(2), {
   environment: process.env,
-  out: (text) => process.stdout.write(text),
-  err: (text) => process.stderr.write(text),
+  out: (text) => process.stdout.write(String(text)),
+  err: (text) => process.stderr.write(String(text)),
 });

@@ -147,13 +147,19 @@ export class Daemon {
   }
 }
 
-/** Links, rules, the map of ports, listening sockets and records. */
+/** Links and their limits, routes and neighbours of ours, rules, the map of ports, listening sockets and records. */
 export function hostState(folder: string) {
   const records = ['networks', 'endpoints'].flatMap((kind) => {
     const path = join(folder, 'state', kind);
     return existsSync(path) ? readdirSync(path).map((name) => `${kind}/${name}`) : [];
   });
-  const save = run('iptables-save', []);
+  const save = `${run('iptables-save', [])}${run('ip6tables-save', [])}`;
+  const lines = (text: string) =>
+    text
+      .split('\n')
+      .map((line) => line.trim())
+      .filter(Boolean)
+      .sort();
   return {
     links: ipJson('addr').map(({ ifname, flags, master = '-', addr_info }) => {
       const up = (flags as string[]).includes('UP') ? 'up' : 'down';
@@ -166,7 +172,16 @@ export function hostState(folder: string) {
     flows: run('conntrack', ['-L'])
       .split('\n')
       .filter((line) => /^(tcp|udp) .*\b10\.\d+\.0\./.test(line)),
-    rules: save.split('\n').filter((line) => /^-A .*(?:br-|veth|10\.\d+\.0)/.test(line)),
+    rules: save
+      .split('\n')
+      .filter((line) => /^-A .*(?:br-|veth|10\.\d+\.0|fd00:|TSBRIDGE-)/.test(line)),
+    limits: lines(run('tc', ['qdisc', 'show'])).filter((line) => /dev (veth|tsi)/.test(line)),
+    routes: ['-4', '-6'].flatMap((family) =>
+      lines(run('ip', [family, 'route', 'show', 'proto', '201'])).map((line) =>
+        line.replace(/ (linkdown|dead)\b/g, ''),
+      ),
+    ),
+    proxies: lines(run('ip', ['-6', 'neigh', 'show', 'proxy'])),
     // The kernel lists elements in any order.
     map: (spawnSync('nft', ['list', 'table', 'ip', 'tsbridge']).stdout ?? '')
       .toString()
