@@ -29,6 +29,18 @@ function ownersIn(name: string, family: Family = 4): Record<string, number> {
 const said = (name: string, of: Packet, answering: Answering = {}) =>
   describe(explainedBy(tablesOf(name, of.family), of, answering), of, 'hooks').join('\n');
 
+function nativeOf(name: string) {
+  const table = readNativeTable(read(`${name}-list`), read(name));
+  if (table === undefined) throw new Error('not a table');
+  return table;
+}
+/** Of a table as nft lists it: what becomes of packets by it alone. */
+function nativeWords(name: string) {
+  const table = nativeOf(name);
+  return (of: Packet, answering: Answering = {}) =>
+    describe(explainedBy([table], of, answering), of, 'hooks').join('\n');
+}
+
 t.test('ufw', async (t) => {
   t.strictSame(ownersIn('ufw'), { ufw: 72 });
   t.strictSame(ownersIn('ufw-ipv6', 6), { ufw: 110 });
@@ -57,11 +69,9 @@ t.test('fail2ban, by iptables and by nft', async (t) => {
     /REJECTED in INPUT by rule 1 of chain f2b-sshd[\s\S]*rule of fail2ban/,
   );
   t.match(said('fail2ban', { ...banned, destinationPort: 443 }), /TAKEN by this host/);
-  const table = readNativeTable(read('fail2ban-nft-list'), read('fail2ban-nft'));
-  if (table === undefined) throw new Error('not a table');
+  const words = nativeWords('fail2ban-nft');
   t.equal(tableOwner('inet f2b-table'), 'fail2ban');
   const web = packet({ source: ip('203.0.113.68'), destinationPort: 443 });
-  const words = (of: Packet) => describe(explainedBy([table], of), of, 'hooks').join('\n');
   t.match(
     words(web),
     /REJECTED in INPUT by rule 1 of chain f2b-chain, table inet f2b-table[\s\S]*fail2ban/,
@@ -77,9 +87,7 @@ t.test('wg-quick, by iptables and by nft: what its script of Debian 12 makes', a
     /DROPPED in PREROUTING by rule 1 of chain PREROUTING, table raw[\s\S]*rule of wg-quick/,
   );
   t.match(said('wg-quick', packet({ protocol: 17 })), /TAKEN by this host/, 'marks are no verdict');
-  const table = readNativeTable(read('wg-quick-nft-list'), read('wg-quick-nft'));
-  if (table === undefined) throw new Error('not a table');
-  const words = (of: Packet) => describe(explainedBy([table], of), of, 'hooks').join('\n');
+  const words = nativeWords('wg-quick-nft');
   t.match(
     words(spoofed),
     /DROPPED in PREROUTING by rule 1 of chain preraw, table ip wg-quick-wg0[\s\S]*wg-quick/,
@@ -89,6 +97,59 @@ t.test('wg-quick, by iptables and by nft: what its script of Debian 12 makes', a
     /preraw policy: ACCEPT[\s\S]*SENT/,
     'by its own interface',
   );
+});
+
+/** From the outside into a network of virtual machines, and from one of them to the outside. */
+function passing(bridge: string, inside: string, family: Family = 4) {
+  const own = ip(inside);
+  const base = family === 4 ? packet() : packet6();
+  const route: Answering = {
+    route: ({ destination }) => ({
+      to: 'interface',
+      outInterface: destination === own ? bridge : 'eth0',
+    }),
+  };
+  const outside = family === 4 ? ip('203.0.113.9') : ip('2001:db8:99::9');
+  return {
+    route,
+    into: { ...base, destination: own },
+    out: { ...base, source: own, destination: outside, inInterface: bridge },
+  };
+}
+
+/** Of nft: libvirt 11.3.0-3+deb13u3, with firewall_backend = "nftables", and nft 1.1.3. */
+t.test('libvirt, by iptables of Debian 12 and by nft of Debian 13', async (t) => {
+  const { route, into, out } = passing('virbr0', '192.168.122.5');
+  t.strictSame(ownersIn('libvirt'), { libvirt: 26 });
+  t.match(
+    said('libvirt', into, route),
+    /REJECTED in FORWARD by rule 2 of chain LIBVIRT_FWI[\s\S]*rule of libvirt/,
+  );
+  t.match(
+    said('libvirt', out, route),
+    /LIBVIRT_FWO 1: .*ACCEPT {2}\[libvirt\][\s\S]*LIBVIRT_PRT 3: .*MASQUERADE[\s\S]*SENT out of eth0/,
+  );
+  const words = nativeWords('libvirt-nft');
+  t.match(
+    words(into, route),
+    /REJECTED in FORWARD by rule 2 of chain guest_input, table ip libvirt_network[\s\S]*libvirt/,
+  );
+  t.match(words(out, route), /guest_output 1: .*accept[\s\S]*guest_nat 3: [\s\S]*SENT out of eth0/);
+});
+
+/** Incus 6.0.4-2+deb13u12, after `incus network create incusbr0`. */
+t.test('Incus, by nft of Debian 13', async (t) => {
+  const words = nativeWords('incus-nft');
+  for (const [family, inside] of [
+    [4, '10.99.0.5'],
+    [6, 'fd00:99::5'],
+  ] as const) {
+    const { route, into, out } = passing('incusbr0', inside, family);
+    t.match(words(into, route), /fwd.incusbr0 \d: .*oifname .*accept[\s\S]*SENT out of incusbr0/);
+    t.match(words(out, route), /fwd.incusbr0 \d: .*iifname .*accept[\s\S]*SENT out of eth0/);
+    const { alternatives } = explainedBy([nativeOf('incus-nft')], out, route);
+    t.equal(alternatives.length, 1, 'every condition is understood');
+  }
 });
 
 t.test(

@@ -66,6 +66,7 @@ const headers: Readonly<Record<string, Header>> = {
     has: ({ family }) => family === 4,
     fields: {
       ...ipFields,
+      version: () => 4n,
       protocol: number(({ protocol }) => protocol),
       ttl: number(({ ttl }) => ttl),
       length: number(({ length }) => length),
@@ -75,6 +76,7 @@ const headers: Readonly<Record<string, Header>> = {
     has: ({ family }) => family === 6,
     fields: {
       ...ipFields,
+      version: () => 6n,
       nexthdr: number(({ protocol }) => protocol),
       hoplimit: number(({ ttl }) => ttl),
     },
