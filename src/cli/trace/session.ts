@@ -43,7 +43,8 @@ const mostFlows = 10_000;
 export async function trace(options: TraceOptions): Promise<SummaryItem> {
   const gaps = { told: 0, seen: 0 };
   let packets: TracedPackets | undefined;
-  const followed = await howToFollow();
+  // The counters are read first: whoever sees the table has packets counted that the kernel drops from then on.
+  const [followed, before] = await Promise.all([howToFollow(), readKernelCounters()]);
   const table = await TraceTable.open({ ...options, followed }, (name) => {
     const own = new TracedPackets(name);
     packets = own;
@@ -55,10 +56,7 @@ export async function trace(options: TraceOptions): Promise<SummaryItem> {
     };
   });
   try {
-    const [before, listing] = await Promise.all([
-      readKernelCounters(),
-      readListing(() => table.generation()),
-    ]);
+    const listing = await readListing(() => table.generation());
     const session = new Session(options, table, listing);
     const deadline = performance.now() + options.forMs;
     let reason: SummaryItem['reason'] | undefined;
