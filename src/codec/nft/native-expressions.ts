@@ -25,7 +25,8 @@ export function listOf(value: unknown): readonly unknown[] {
 }
 
 export function wordsIn(value: unknown): string {
-  return JSON.stringify(value);
+  // A listing that somebody has forged may lack what nft always writes.
+  return JSON.stringify(value) ?? 'what is missing';
 }
 
 const operators = ['&', '|', '^'] as const;

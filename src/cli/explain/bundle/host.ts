@@ -15,7 +15,6 @@ import { HostAnswers } from '../../../host/look/host-answers.js';
 import { type NativeChain, tablesIn } from '../../../host/look/rule-sets.js';
 import { type HostInterfaces, sortedInterfaces } from '../../../host/look/uplinks.js';
 import type { NativeListing } from '../../../operator/diags/native-rules.js';
-import type { Inventory } from '../../../operator/inventory/inventory.js';
 import { namesOf, readNamesDocument } from '../../../operator/names/names.js';
 import { namesView } from '../../inventory/find.js';
 import { noNamesView } from '../../inventory/names.js';
@@ -23,6 +22,7 @@ import { InventoryView } from '../../inventory/view.js';
 import { type Archive, BadBundle, openArchive } from './archive.js';
 import { BundleFiles } from './content.js';
 import type { ExplainedFile } from './files.js';
+import { inventoryIn } from './inventory.js';
 
 type Row = Readonly<Record<string, unknown>>;
 
@@ -175,9 +175,7 @@ function bridgeIn(link: Row | undefined): Family[] | undefined {
 
 function viewIn(files: BundleFiles): InventoryView {
   const none = { networks: [], endpoints: [] };
-  const { networks, endpoints } = files.optional('inventory.json', none) as Inventory;
-  for (const list of [networks, endpoints])
-    if (!Array.isArray(list)) throw new TypeError('no list');
+  const { networks, endpoints } = inventoryIn(files.optional('inventory.json', none));
   const names = files.optional('names.json', undefined);
   return new InventoryView(
     { networks, endpoints, unreadable: [], source: 'records', warnings: [] },
