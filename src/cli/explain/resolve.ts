@@ -189,7 +189,10 @@ function neighbourOf(own: {
     .find((address) => address !== undefined && contains(own, address) && isHost(own, address));
 }
 
-/** Whether a host can have the address: in networks of IPv4, the first one is the network's own, and the last one is for broadcasts. */
+/**
+ * Whether a host can have the address. In an IPv4 network the first address is the network's own and the last one is for
+ * broadcasts, except in networks of one or two addresses (RFC 3021).
+ */
 function isHost(
   { family, prefixLength }: { family: Family; prefixLength: number },
   address: IpAddress,

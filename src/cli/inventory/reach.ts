@@ -37,7 +37,7 @@ export async function withReach(items: readonly PortItem[], view: InventoryView)
   }
 }
 
-/** The items with from where they are reached, by these answers and rules, which may be another host's. */
+/** Adds to each port from where it is reached, worked out from these answers and rules: this host's, or those of a bundle. */
 export async function reachThrough(
   items: readonly PortItem[],
   view: InventoryView,

@@ -50,7 +50,7 @@ export class Access {
     if (target.length > maxTarget || !target.startsWith('/')) return refused(400, 'Wrong address.');
     const [host = '', ...more] = asked.header('host');
     const named = loopbackHost.exec(host);
-    // Browsers leave the port of HTTP out.
+    // In the header Host, browsers leave port 80 out, the default of HTTP.
     const isOurs = this.port === undefined || (named?.[1] ?? '80') === String(this.port);
     if (named === null || more.length > 0 || !isOurs) {
       return refused(

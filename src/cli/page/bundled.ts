@@ -51,7 +51,7 @@ export async function readBundledPage(
       ...{ findings: undefined, notChecked: [], events: undefined, lastEvent: '' },
     };
   } catch (error) {
-    // The allow-list lets values of the right kinds pass that are not where tsbridge writes them, or are missing.
+    // A bundle that passes the allow-list may still lack values, or have them where tsbridge diags does not write them.
     throw new BadBundle(`${path} has what tsbridge diags does not write: ${messageOf(error)}`);
   } finally {
     bundle.answers.close();

@@ -44,7 +44,7 @@ export function flagRows({ flags }: AnyEntry): [string, string][] {
   });
 }
 
-/** Of each word that has several forms, its name and the forms. */
+/** For each argument whose values have several forms: its name in capitals, and the forms. */
 export function formRows({ words }: AnyEntry): (readonly [word: string, forms: readonly Form[]])[] {
   return Object.entries(words).flatMap(([name, { kind }]) =>
     kind?.forms === undefined ? [] : [[name.toUpperCase(), kind.forms] as const],

@@ -13,6 +13,7 @@ import {
 /** What the shells complete a value with; the names of the first three are asked of the daemon. */
 export type Completion = 'container' | 'network' | 'thing' | 'file' | 'folder' | 'command';
 
+/** One way to write a value: an example of it, and what the example means. */
 export type Form = readonly [example: string, means: string];
 
 export interface Kind<T> extends Pick<ValueKind<T>, 'accepts' | 'placeholder' | 'alone' | 'words'> {

@@ -47,7 +47,7 @@ export const pageCommand = command({
     socket: optional(unixSocket, 'serve it on this unix socket, which only its owner may use'),
     from: optional(
       filePath,
-      'with --write: of the host that this bundle of tsbridge diags is from; nothing of this host is asked',
+      'with --write: show the host that this bundle of tsbridge diags is from; nothing of this host is asked',
     ),
     'no-reach': flag('do not work out from where ports are reached'),
     ...namesFlags,
@@ -57,7 +57,7 @@ export const pageCommand = command({
     { line: 'tsbridge page --write /root/host.html', does: 'for a ticket' },
     {
       line: 'tsbridge page --write host.html --from ticket.tar.gz',
-      does: 'of the host that a bundle is from',
+      does: 'shows the host that a bundle of tsbridge diags is from',
     },
     { line: 'tsbridge page', does: 'prints an address for a browser on this machine' },
     { line: 'tsbridge page --socket /run/tsbridge/page.sock', does: 'for ssh -L' },
@@ -65,7 +65,7 @@ export const pageCommand = command({
   exits: {
     ok: 'written; or served until Ctrl-C, or until nobody asked for it any more',
     failed:
-      'neither the daemon nor its records could be read, the bundle is none, or the file or socket could not be made',
+      'neither the daemon nor its records could be read, the file of --from is no bundle, or the file or socket could not be made',
     usage: 'wrong command line',
   },
   async run(line, terminal) {

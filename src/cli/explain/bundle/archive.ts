@@ -56,7 +56,7 @@ type Refuse = (why: string) => BadBundle;
 /** @throws {BadBundle} if the file cannot be read, is not a regular file, or has more than `most` bytes */
 async function readAtMost(path: string, most: number, refuse: Refuse): Promise<Buffer> {
   try {
-    // Without O_NONBLOCK, the kernel would wait for a writer if it is a FIFO.
+    // If the path is a FIFO, opening it without O_NONBLOCK would wait for a writer.
     const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
       const { size, isFile } = await file.stat().then((stat) => ({

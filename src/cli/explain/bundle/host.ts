@@ -33,7 +33,7 @@ export interface BundledHost {
   readonly at: string;
   readonly warnings: readonly string[];
   tables(family: Family): readonly (RuleTable | NativeTable)[];
-  /** Base chains of native tables that are not understood. */
+  /** Base chains of native tables that are not understood: what they do to a packet is not known. */
   readonly unread: readonly NativeChain[];
   readonly interfaces: HostInterfaces;
 }
@@ -80,7 +80,7 @@ function tablesOf(
   );
 }
 
-/** @throws {BadBundle} for a table that is not understood, and whose hooks are not told either */
+/** @throws {BadBundle} for a table that is not understood and of which the bundle lists no base chain either */
 function nativeIn(
   path: string,
   files: BundleFiles,
