@@ -4,10 +4,10 @@ import type { FrrConfig, ListedPrefix, Redistributed } from '../core/doctor/rout
 
 type Protocol = Redistributed['protocol'];
 
-/** The block in which a line stands, as far as it matters here. */
+/** The `router` block in which a line stands. */
 interface Block {
   readonly protocol: Protocol;
-  /** That of the `address-family` line; IPv4 without one. undefined: neither IPv4 nor IPv6 unicast. */
+  /** The family of the `address-family` block in which the line stands; IPv4 outside of one. undefined: neither IPv4 nor IPv6 unicast. */
   readonly family: Family | undefined;
 }
 
@@ -47,7 +47,7 @@ export function parseFrrConfig(text: string): FrrConfig {
   return { protocols: [...protocols], redistributed, lists };
 }
 
-/** undefined: the line begins no router, or one of another VRF. */
+/** The block that the line begins; undefined if it begins no router of BGP or OSPF, or one of another VRF or a view. */
 function blockOf(words: readonly string[]): Block | undefined {
   const [router, name] = words;
   const protocol = (['bgp', 'ospf'] as const).find((each) => each === name);
@@ -83,7 +83,7 @@ function listedIn(words: readonly string[]): ListedPrefix[] {
   return [{ list, isPermitted: action === 'permit', cidr, least, most, ...order }];
 }
 
-/** @param words of a line behind its `no`: a whole list, or one of its entries */
+/** Whether a line `no ip prefix-list …` removes the entry. @param words of the line behind its `no`: they name a whole list, or one entry of it */
 function isRemovedBy(entry: ListedPrefix, words: readonly string[]): boolean {
   const [ip, kind, list, ...rest] = words;
   const family = ip === 'ip' ? 4 : 6;

@@ -10,14 +10,14 @@ export interface ListedPrefix {
   /** Lengths in bits of the shortest and the longest prefix within {@link cidr} that fit the entry. */
   readonly least: number;
   readonly most: number;
-  /** Absent: FRR gives it the next number, so that it comes behind those before it. */
+  /** Absent: the line has no number, and FRR gives the entry one that puts it behind all entries before it. */
   readonly sequence?: number;
 }
 
-/** A `redistribute` line of a router of the host's own tables. */
+/** A `redistribute` line of a router in the default VRF, which has the host's own routing tables. */
 export interface Redistributed {
   readonly protocol: 'bgp' | 'ospf';
-  /** Whose routes are meant. */
+  /** The address family of the routes. */
   readonly family: Family;
   /** `connected`, `kernel`, … */
   readonly source: string;
@@ -27,7 +27,7 @@ export interface Redistributed {
 
 /** The part of FRR's configuration by which it announces routes of this host. */
 export interface FrrConfig {
-  /** Protocols with a `router` line of the host's own tables. */
+  /** Protocols with a `router` line in the default VRF. */
   readonly protocols: readonly ('bgp' | 'ospf')[];
   readonly redistributed: readonly Redistributed[];
   readonly lists: readonly ListedPrefix[];

@@ -48,7 +48,7 @@ export async function readRuleSets(family: Family): Promise<RuleSets> {
       try {
         return await chainsOfKernel(family);
       } catch {
-        warnings.push(`${reason}; tables of its own are not known`);
+        warnings.push(`${reason}; tables that nft made are not known`);
         return [];
       }
     }),
@@ -56,7 +56,7 @@ export async function readRuleSets(family: Family): Promise<RuleSets> {
   return { tables: [...nft, ...legacy], native: notShown(native, family, nft), warnings };
 }
 
-/** As {@link nativeChains}, on a host without the program nft. @throws {NetlinkError} */
+/** Reads what {@link nativeChains} reads from the kernel itself, for a host without the program nft. @throws {NetlinkError} */
 async function chainsOfKernel(family: Family): Promise<NativeChain[]> {
   const chains = await collectDump(netlinkProtocol.netfilter, listChainsRequest, parseBaseChain);
   return chains

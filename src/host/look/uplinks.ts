@@ -21,7 +21,7 @@ export async function readInterfaces(): Promise<HostInterfaces> {
   return sortedInterfaces(await readHostAddresses(), isBridgeHere);
 }
 
-/** Which interfaces of a host are uplinks, and which are bridges. */
+/** Sorts the interfaces of a host into uplinks and bridges. */
 export function sortedInterfaces(
   addresses: HostAddresses,
   isBridge: (name: string) => boolean,

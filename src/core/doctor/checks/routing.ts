@@ -59,7 +59,7 @@ function missingDaemons({ records, routing }: Pick<FactParts, 'records' | 'routi
 const announcing = ({ daemons, running }: RoutingFacts): FrrConfig | undefined =>
   Object.values(daemonOf).some((name) => daemons.includes(name)) ? running : undefined;
 
-/** Whether routes of the kind are announced, of a family that the networks have. */
+/** Whether FRR redistributes routes of this source (`connected`, `kernel`) in an address family that one of the networks has. */
 const redistributes = (
   { redistributed }: FrrConfig,
   wanted: string,
@@ -70,7 +70,7 @@ const redistributes = (
       source === wanted && networks.some(({ spec }) => familyIn(spec, family) !== undefined),
   );
 
-/** Whether connected routes are announced by the list of `tsbridge frr-config` alone. */
+/** Whether FRR announces connected routes of IPv4 only through the route map of `tsbridge frr-config`, which asks its list. */
 const isByList = ({ redistributed }: FrrConfig): boolean =>
   redistributed.every(
     ({ source, family, map }) => source !== 'connected' || family !== 4 || map === subnetsMap,

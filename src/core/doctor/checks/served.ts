@@ -61,7 +61,7 @@ function hidden({ records, links, routes }: Pick<FactParts, 'records' | 'links' 
   return ports;
 }
 
-/** Who connects to a port at which no program of the container takes packets. */
+/** What happens to a client of a port at which no program of the container takes packets. */
 const refused =
   'Whoever connects is refused, or reaches tsbridge’s proxy process, which closes the connection again.';
 
@@ -78,7 +78,7 @@ export const servedChecks = [
     code: 'listens-elsewhere',
     severity: 'warning',
     detects:
-      'A port is published, and the programs in its container that listen on it do so at other addresses than the one to which packets come, such as 127.0.0.1.',
+      'A port is published, and the programs in its container that listen on it do so only at addresses to which the port’s packets do not come, such as 127.0.0.1.',
     means: refused,
     remedy:
       'The command shows what listens there. The program has to be told to listen on all addresses (0.0.0.0), by its own settings.',

@@ -12,7 +12,7 @@ const ofFrr: ReadonlySet<string> = new Set(['zebra', 'bgpd', 'ospfd']);
 
 const limits = { timeoutMs: 5_000 };
 
-/** FRR's own limit is none; 100,000 lines of prefix lists have 6 MB. */
+/** The largest frr.conf that is read. FRR itself has no limit; 100,000 lines of prefix lists have 6 MB. */
 const mostBytes = 32 * 1024 * 1024;
 
 const vtysh = async (words: string): Promise<string> =>
@@ -54,7 +54,7 @@ export async function readRouting(
  * @throws {Error} if it cannot be read, is no regular file, or has more than {@link mostBytes}
  */
 async function readConfig(path: string): Promise<string> {
-  // A pipe would hold back who opens it until somebody writes into it.
+  // If the path is a FIFO, opening it without O_NONBLOCK would wait for a writer.
   const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
     const stat = await file.stat();
