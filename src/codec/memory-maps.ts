@@ -9,10 +9,11 @@ export interface Mapping {
 const headline = /^([0-9a-f]+)-([0-9a-f]+) (\S{4}) [0-9a-f]+ \S+ \d+ *(.*)$/;
 
 /**
- * The mappings of this file that nobody can write to and that are as the file is: none of their pages is the process's
- * own copy, as those are in which the linker has put addresses. Mappings without a page in memory are left out.
+ * The private, read-only mappings of this file in which every page is as the file has it. A mapping in which the process
+ * has a page of its own is left out (the dynamic linker makes such pages when it writes addresses into them), and so is
+ * one of which no page is in memory.
  *
- * @param file as the list names it
+ * @param file the path by which the list names the file
  */
 export function unchangedMappings(smaps: string, file: string): Mapping[] {
   const found: Mapping[] = [];

@@ -1,7 +1,7 @@
 /**
  * Ethernet frames that tell neighbours which MAC address an IP address has now: gratuitous ARP (an ARP announcement of
- * RFC 5227 3) and unsolicited neighbour advertisements (RFC 4861 7.2.6). Who remembers another MAC address for it takes
- * this one; who does not know the address learns nothing. Docker sends the same from 28 on.
+ * RFC 5227 3) and unsolicited neighbour advertisements (RFC 4861 7.2.6). A neighbour that remembers another MAC address for
+ * it takes this one; a neighbour that does not know the address learns nothing. Docker sends the same frames from 28 on.
  */
 import {
   addressBytes,
@@ -18,7 +18,7 @@ const allNodesMac = Buffer.from('333300000001', 'hex');
 const etherType = { arp: Buffer.from('0806', 'hex'), ipv6: Buffer.from('86dd', 'hex') } as const;
 const icmpv6 = 58;
 
-/** The frame of the address's family. */
+/** The frame that tells neighbours of the address: ARP for IPv4, a neighbour advertisement for IPv6. */
 export function advertisementFrame(address: IpAddress, mac: MacAddress): Buffer {
   const bytes = addressBytes(address);
   return familyOf(address) === 4
@@ -38,7 +38,7 @@ function gratuitousArp(address: Uint8Array, mac: Uint8Array): Buffer {
 /** From the address itself to all hosts of the link, with the flag "override": 86 bytes. */
 function unsolicitedAdvertisement(address: Uint8Array, mac: Uint8Array): Buffer {
   const message = Buffer.concat([
-    // Type 136, code 0, the checksum's place, flag O.
+    // Type 136, code 0, room for the checksum, flag O (override).
     Buffer.from('8800000020000000', 'hex'),
     address,
     // Option 2, the target's link-layer address, of 8 bytes.
@@ -56,7 +56,7 @@ function unsolicitedAdvertisement(address: Uint8Array, mac: Uint8Array): Buffer 
   return Buffer.concat([allNodesMac, mac, etherType.ipv6, ...packet]);
 }
 
-/** The checksum of an ICMPv6 message to all hosts of the link (RFC 8200 8.1); its place in `message` is zero. */
+/** The checksum of an ICMPv6 message to all hosts of the link (RFC 8200 8.1); the field for it in `message` is zero. */
 function checksum(source: Uint8Array, message: Buffer): number {
   const lengths = Buffer.alloc(8);
   lengths.writeUInt32BE(message.length, 0);

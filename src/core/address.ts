@@ -192,7 +192,7 @@ export function macFromBytes(bytes: Uint8Array): MacAddress {
   return ['02', ...octets].join(':') as MacAddress;
 }
 
-/** The address of six bytes, as they are. */
+/** The MAC address that these six bytes are. */
 export function macOf(bytes: Uint8Array): MacAddress {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join(':') as MacAddress;
 }

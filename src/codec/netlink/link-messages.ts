@@ -277,7 +277,7 @@ export function parseLinkedTo(
 
 const shownOfAddress = new Set<number>([ifla.address]);
 
-/** The MAC address in the kernel's answer about a link; undefined: it has none of 6 bytes, as a tunnel. */
+/** The MAC address in the kernel's answer about a link; undefined for a link whose address does not have 6 bytes, such as a tunnel. */
 export function parseMacAddress(body: Buffer): MacAddress | undefined {
   const bytes = readAttributes(body.subarray(16), shownOfAddress).get(ifla.address);
   return bytes?.length === 6 ? macOf(bytes) : undefined;

@@ -17,9 +17,9 @@ const rtm = { newNeighbour: 28, deleteNeighbour: 29, getNeighbour: 30 } as const
 const nda = { destination: 1, macAddress: 2, master: 9 } as const;
 /** AF_BRIDGE: a forwarding entry of a bridge. */
 const bridgeFamily = 7;
-/** NTF_MASTER: of the bridge that the interface is a port of. */
+/** NTF_MASTER: the request is for the bridge that the interface is a port of. */
 const masterFlag = 4;
-/** NUD_STALE: to be confirmed when it is used next. */
+/** NUD_STALE: the kernel confirms the neighbour when it uses it next. */
 const stale = 0x04;
 /** NUD_NOARP, NUD_PERMANENT: an administrator has set it, or it is an address of the host itself. */
 const fixed = 0x40 | 0x80;
@@ -27,13 +27,13 @@ const fixed = 0x40 | 0x80;
 const headerBytes = 12;
 const at = { family: 0, interface: 4, state: 8, flags: 10 } as const;
 
-/** What the kernel remembers: of a neighbour, or of a bridge. */
+/** One entry that the kernel remembers: a neighbour, or a forwarding entry of a bridge. */
 export interface Remembered {
   /** Index of the interface: the neighbour's, or the bridge's port. */
   readonly interface: number;
-  /** Absent: of a neighbour that has not answered. */
+  /** Absent: the neighbour has not answered yet. */
   readonly mac?: MacAddress;
-  /** Set by an administrator, or the host's own: it is not changed. */
+  /** Whether an administrator has set the entry, or the address is the host's own: the driver does not change such entries. */
   readonly isFixed: boolean;
 }
 
@@ -55,7 +55,7 @@ export function getNeighbourRequest(address: IpAddress, index: number): NetlinkR
   return { type: rtm.getNeighbour, flags: flag.ack, body };
 }
 
-/** Gives a neighbour that the host remembers another MAC address, which is confirmed when it is used. */
+/** Replaces the MAC address that the host remembers for a neighbour. The kernel confirms the new one when it uses it next. */
 export function changeNeighbourRequest(
   address: IpAddress,
   index: number,
@@ -79,7 +79,7 @@ export function getForwardingRequest(mac: MacAddress, bridge: number): NetlinkRe
   return { type: rtm.getNeighbour, flags: flag.ack, body };
 }
 
-/** @param port index of the bridge's port */
+/** Removes the forwarding entry of a MAC address. @param port index of the bridge's port that the entry names */
 export function removeForwardingRequest(mac: MacAddress, port: number): NetlinkRequest {
   const body = Buffer.concat([
     header(bridgeFamily, port, { flags: masterFlag }),
@@ -88,7 +88,7 @@ export function removeForwardingRequest(mac: MacAddress, port: number): NetlinkR
   return { type: rtm.deleteNeighbour, flags: flag.ack, body };
 }
 
-/** Reads an answer to one of the two questions; undefined for other messages. */
+/** Reads an answer to {@link getNeighbourRequest} or {@link getForwardingRequest}; undefined for other messages. */
 export function parseRemembered(type: number, body: Buffer): Remembered | undefined {
   if (type !== rtm.newNeighbour || body.length < headerBytes) return undefined;
   const mac = readAttributes(body.subarray(headerBytes)).get(nda.macAddress);

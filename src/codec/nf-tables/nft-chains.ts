@@ -1,4 +1,4 @@
-/** Lists the base chains of nf_tables: those that the kernel asks at its hooks (NFT_MSG_GETCHAIN). */
+/** Lists the base chains of nf_tables: those that packets enter at the kernel's hooks (NFT_MSG_GETCHAIN). */
 import { type Hook, hooks } from '../../core/explain/hooks.js';
 import { hookNumber } from '../../core/trace/chains.js';
 import type { TableFamily } from '../../core/trace/event.js';
@@ -16,7 +16,7 @@ const message = { newChain: (subsystem << 8) | 3, getChain: (subsystem << 8) | 4
 /** NFTA_CHAIN_TABLE, _NAME, _HOOK and _POLICY; NFTA_HOOK_HOOKNUM. */
 const chainAttribute = { table: 1, name: 3, hook: 4, policy: 5 } as const;
 const hookAttribute = { number: 1 } as const;
-/** Families whose hooks have these numbers. */
+/** Families whose chains routed packets pass, at the hooks of {@link hookNumber}; not arp, bridge and netdev. */
 const routed: readonly TableFamily[] = ['ip', 'ip6', 'inet'];
 
 /** Asks for the chains of all tables of all families. */

@@ -71,6 +71,7 @@ export interface TraceTable {
   readonly everyPacket: boolean;
   /** How many packets are traced at most in a second; answers have the same limit of their own. */
   readonly packetsPerSecond: number;
+  /** At which hooks the table has chains. */
   readonly followed: Followed;
 }
 
@@ -208,7 +209,7 @@ class TableRequests {
     return { name, id };
   }
 
-  /** @param numbers different ones */
+  /** The ports as a range, and as a set as well if the range has other ports in it. @param numbers no number twice */
   ports(numbers: readonly number[]): nft.Ports {
     const [first, last] = [Math.min(...numbers), Math.max(...numbers)];
     const isWhole = last - first === numbers.length - 1;

@@ -107,7 +107,7 @@ export interface Ports {
   readonly last: number;
   readonly set: SetRef | undefined;
 }
-/** The range is asked first, because the set costs a packet several times as much. */
+/** The range is compared first, because looking a port up in the set takes several times as long. */
 const areIn = ({ first, last, set }: Ports) => [
   // NFT_RANGE_EQ
   expression(

@@ -58,8 +58,9 @@ function allWays(
     const choices = new Recorded(taken);
     const journey = follow(tables, packet, answers, choices);
     alternatives.push({ ...journey, assumptions: choices.assumptions });
-    // Every fork that this journey met for the first time has another branch. The last fork is gone back to first, so of
-    // many forks the first ones have no turn: they are not kept, as each takes as much memory as there are forks before it.
+    // Every fork that this journey met for the first time has another branch. The last branch is followed first, and at
+    // most `mostAlternatives` journeys are followed, so the branches of the first of many forks would never be reached.
+    // They are not kept, because each takes as much memory as there are forks before it.
     const forks = choices.assumptions.length;
     const first = Math.max(taken.length, forks - (mostAlternatives - alternatives.length));
     cut ||= first > taken.length;

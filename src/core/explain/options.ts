@@ -12,8 +12,8 @@ import type { RuleOption } from './rule-table.js';
 import { negated, type Truth, unknown } from './truth.js';
 
 /**
- * What the table has under a word of a rule. undefined also for a word that names what every object inherits
- * (`constructor`).
+ * The entry of the table under a word of a rule. undefined also for a word by which every JavaScript object inherits
+ * something, such as `constructor`.
  */
 export function entryOf<T>(table: Readonly<Record<string, T>>, word: string): T | undefined {
   return Object.hasOwn(table, word) ? table[word] : undefined;

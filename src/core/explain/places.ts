@@ -37,7 +37,7 @@ export function parsePlace(text: string): Place | undefined {
   const [, inside = text, behind = ''] = /^(\[[^\]]*\])(%.*)?$/.exec(text) ?? [];
   const written = inside === text && !text.startsWith('[') ? text : addressBeforePort(inside);
   const [bare = '', zone, ...more] = `${written ?? ''}${behind}`.split('%');
-  // Programs log who comes by IPv4 to a socket of both families as ::ffff:192.0.2.1.
+  // A program whose socket takes both families logs an IPv4 client as ::ffff:192.0.2.1.
   const address = parseHostIp(bare);
   if (address !== undefined && more.length === 0) {
     if (zone === undefined) return { kind: 'address', address };

@@ -25,7 +25,7 @@ export function effectOf(target: RuleTarget, packet: Packet, answers: Answers): 
   return { kind: 'unknown', words: `target ${target.name} is not known here` };
 }
 
-/** Whether the target, which is no chain, leaves the packet as it is and lets it go on: the rule counts or says something. */
+/** Whether the target, which is no chain, leaves the packet as it is and lets it go on: such a rule only counts or logs. */
 export function isIdle(target: RuleTarget | undefined): boolean {
   return target === undefined || entryOf(effects, target.name) === goesOn;
 }

@@ -52,7 +52,7 @@ class TableWalk extends ChainWalk<TableRule> {
   #matched(chain: string, rule: TableRule): readonly string[] | undefined {
     const truth = ruleMatches(rule, this.packet, this.answers);
     if (!isUnknown(truth)) return truth ? [] : undefined;
-    // It makes no difference to the packet, so there is nothing to choose.
+    // The rule only counts or logs, so the packet goes on whether the rule matches or not: no fork.
     if (!this.#isChain(rule.target) && isIdle(rule.target)) return truth.dependsOn;
     const name = `${this.table.name} ${chain} ${rule.number}`;
     return this.choices.take(name, truth.dependsOn) ? truth.dependsOn : undefined;

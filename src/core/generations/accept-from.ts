@@ -7,10 +7,10 @@
  * network reach each other is for enable_icc to decide, so the rules do not match what comes from the network's own
  * bridge.
  *
- * It may contain other networks of the same host, too, which stay isolated from this one as Docker isolates them. Up to
- * 27 the isolation chains come before these rules. Since 28 they do not for networks in mode `routed`, and 29 has none, so
- * that these rules lead to chain TSBRIDGE-ACCEPT: it returns packets that come in by the bridge of a network of this
- * host, and accepts the others.
+ * A source may contain other networks of the same host, too, which stay isolated from this one as Docker isolates them.
+ * In Docker's rules up to 27, the isolation chains come before these rules. In those of 28 they do not for networks in
+ * mode `routed`, and those of 29 have no isolation chains. Since 28, therefore, these rules jump to chain TSBRIDGE-ACCEPT:
+ * it returns packets that come in by the bridge of a network of this host, and accepts the others.
  */
 import type { Cidr, Family } from '../address.js';
 import type { InterfaceName } from '../names.js';
@@ -18,7 +18,7 @@ import { familyIn, isInterfaceSource, type NetworkSpec } from '../network/networ
 import type { BaseRules } from '../rules/plan.js';
 import { type Matches, type PlacedRule, place, type Target } from '../rules/rule.js';
 
-/** In raw, what is not accepted meets the drop of direct access; in filter, that of ports that are not published. */
+/** What the chain returns goes on to Docker's drops: in raw of direct access, in filter of packets to ports that are not published. */
 const tables = ['raw', 'filter'] as const;
 const chain = 'TSBRIDGE-ACCEPT';
 
@@ -30,7 +30,7 @@ function sources({ acceptFrom = [] }: NetworkSpec, family: Family): Matches[] {
   });
 }
 
-/** Whether the network lets sources of the family in. */
+/** Whether the network accepts sources of the family. */
 export const acceptsSources = (network: NetworkSpec, family: Family): boolean =>
   familyIn(network, family) !== undefined && sources(network, family).length > 0;
 
@@ -58,7 +58,7 @@ export function acceptRawRules(
   );
 }
 
-/** The chains that {@link acceptFromRules} and {@link acceptRawRules} lead to. */
+/** The chains to which {@link acceptFromRules} and {@link acceptRawRules} jump, each with the rule at its end that accepts. */
 export function acceptGroups(family: Family): BaseRules[] {
   return tables.map((table) => ({
     chains: [{ table, chain }],
@@ -66,7 +66,7 @@ export function acceptGroups(family: Family): BaseRules[] {
   }));
 }
 
-/** Keeps the containers of a bridge out of what the host's networks accept. */
+/** The rules that return what comes in by this bridge, so that its containers are not accepted as a source. */
 export function apartRules(bridge: InterfaceName, family: Family): PlacedRule[] {
   return tables.map((table) =>
     place('top', family, table, chain, { inInterface: bridge }, 'RETURN'),

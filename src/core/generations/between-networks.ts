@@ -12,7 +12,7 @@ export interface HostNetworks {
   readonly generation: Generation;
   /** All of ours that have rules of the family, but those that are being removed. */
   readonly networks: readonly NetworkSpec[];
-  /** The family's rules, by which networks of other drivers are known. */
+  /** The family's rules on the host: they name the bridges of other drivers' networks. */
   readonly observed: RuleSet;
 }
 
@@ -32,7 +32,10 @@ export function pairRules(
   );
 }
 
-/** What keeps the containers of all networks out of what `tsbridge.accept_from` accepts, if a network has that. */
+/**
+ * The rules by which no network of the host is accepted as a source of `tsbridge.accept_from`: one for the bridge of each
+ * network. None while no network accepts sources.
+ */
 export function allApart(host: HostNetworks, family: Family): PlacedRule[] {
   const { generation, networks, observed } = host;
   const { apartRules } = generation;
@@ -42,7 +45,7 @@ export function allApart(host: HostNetworks, family: Family): PlacedRule[] {
   return [...bridges].flatMap((bridge) => apartRules(bridge, family));
 }
 
-/** The part of {@link allApart} that comes with a network: everything with one that accepts sources. */
+/** The part of {@link allApart} that is written with a network: all of it if the network accepts sources, or else its own bridge's. */
 export function apartWith(host: HostNetworks, network: NetworkSpec, family: Family): PlacedRule[] {
   if (acceptsSources(network, family)) {
     const networks = [...host.networks.filter(({ id }) => id !== network.id), network];
@@ -51,7 +54,7 @@ export function apartWith(host: HostNetworks, network: NetworkSpec, family: Fami
   return areSourcesAccepted(host, family) ? apartOf(host, network, family) : [];
 }
 
-/** What goes with a network that is being removed: everything with the last one that accepts sources. */
+/** The part of {@link allApart} that is removed with a network: all of it with the last network that accepts sources. */
 export function apartAfter(host: HostNetworks, network: NetworkSpec, family: Family): PlacedRule[] {
   const networks = host.networks.filter(({ id }) => id !== network.id);
   return areSourcesAccepted({ networks }, family)

@@ -8,7 +8,7 @@ import type { FirewallSettings, Generation } from './generation.js';
 /** A port for rules of which only the kind matters. */
 const anyPort = 1 as Port;
 
-/** @param families those that rules are written in */
+/** @param families those in which the daemon writes rules of the network */
 export function foreseenPorts(
   network: NetworkSpec,
   {

@@ -60,8 +60,8 @@ export interface Generation {
    */
   pairRules?(network: IsolatedNetwork, other: IsolatedNetwork, family: Family): PlacedRule[];
   /**
-   * Keeps the containers of a bridge out of what networks accept by `tsbridge.accept_from`, in a generation whose own
-   * isolation does not come before that; see accept-from.ts.
+   * The rules by which containers of this bridge are not accepted as a source of `tsbridge.accept_from`, in a generation
+   * whose own isolation does not come before the rules that accept; see accept-from.ts.
    */
   apartRules?(bridge: InterfaceName, family: Family): PlacedRule[];
   /**

@@ -5,7 +5,7 @@
 import type { BaseRules, RuleEdit } from './plan.js';
 import type { Rule } from './rule.js';
 
-/** `base` with the groups in which one of these rules stands, or to which one leads. */
+/** `base` with the groups that one of these rules stands in or jumps to. */
 export function withGroups(
   base: BaseRules,
   groups: readonly BaseRules[],

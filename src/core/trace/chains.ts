@@ -33,15 +33,15 @@ export const replyName = (hook: Hook): string => `${hook.toLowerCase()}-replies`
 export const entries = ['PREROUTING', 'OUTPUT'] as const satisfies readonly Hook[];
 
 /**
- * How far packets can be followed. `every-hook`: to each hook. `ends`: to the ends of hooks, and to others' chains of
- * nf_tables, which is the same where all rules are nf_tables' own: their reports tell of the hooks between.
+ * At which hooks the trace has chains of its own. `every-hook`: in front and behind at each hook. `ends`: in front only
+ * where packets begin, and behind at each hook; this is enough if all rules are of nf_tables, since the kernel reports the
+ * chains of others that a packet meets in between.
  */
 export type Followed = 'every-hook' | 'ends';
 
 /**
  * Each chain costs every packet that passes its hook about 40 ns, so there are no more than are needed. FORWARD has none at
- * its end: a packet that came through FORWARD is at POSTROUTING at once, with no routing between the two. What is
- * followed to the ends of hooks only has chains in front where its trace begins.
+ * its end: a packet that came through FORWARD is at POSTROUTING at once, with no routing between the two.
  */
 export const hookChains = (replies: boolean, followed: Followed): readonly HookChain[] => [
   ...hooks.flatMap((hook): HookChain[] => [

@@ -20,7 +20,7 @@ export interface ReportedPacket {
   readonly in: number | undefined;
   readonly out: number | undefined;
   readonly steps: readonly ReportedStep[];
-  /** How far it came, by the last report of a chain of the trace. */
+  /** How far the packet came, by the last report of a chain of the trace's own table. */
   readonly passed: Passage;
   /** Milliseconds, by the clock of {@link TracedPackets.add}: when the first report was read. */
   readonly at: number;
@@ -80,7 +80,7 @@ export class TracedPackets {
    */
   #renumbered(event: TraceEvent): Open | undefined {
     const flow = JSON.stringify(event.headers);
-    // The kernel reports headers with the first rule of each base chain.
+    // The kernel reports headers only with the first rule of each base chain.
     if (event.headers === undefined) return undefined;
     for (const [id, packet] of this.#open) {
       const { passed, last } = packet;

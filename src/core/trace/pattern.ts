@@ -80,7 +80,7 @@ function costOf(condition: Condition): number {
   return condition.is === 'port' || condition.is === 'ports' ? 0 : 2;
 }
 
-/** How early the kernel is asked for a condition, in {@link cheapestFirst}. */
+/** The order of conditions in {@link cheapestFirst}: the one with the smallest number comes first. */
 const ranks: Readonly<Record<Condition['is'], number>> = {
   ...{ port: 0, ports: 0, source: 1, destination: 1, family: 2, protocol: 3 },
   ...{ arrives: 4, 'made-here': 4, 'to-host': 6 },
@@ -89,9 +89,9 @@ const rankOf = (condition: Condition): number =>
   'not' in condition && condition.not ? 5 : ranks[condition.is];
 
 /**
- * The pattern in the order in which a rule asks the least of packets that do not fit: what few packets have comes first. A
- * packet of another family or protocol has other bytes where an address or port is looked for; if these are equal by chance,
- * the condition about the family or protocol, which comes later, is false.
+ * The pattern's conditions in the order that costs packets that do not fit the least: the kernel stops at the first false
+ * condition, so those that few packets fulfil come first. A packet of another family or protocol has other bytes where an
+ * address or port is looked for; if these are equal by chance, the condition about the family or protocol is still false.
  */
 export function cheapestFirst(pattern: Pattern): Pattern {
   return [...pattern].sort((a, b) => rankOf(a) - rankOf(b));

@@ -27,10 +27,10 @@ export interface TracedPacket extends Omit<ReportedPacket, 'steps' | 'passed'> {
   readonly end: TracedEnd;
 }
 
-/** The hook of a base chain, by the listing of chains; undefined: it is none, or was made or deleted meanwhile. */
+/** The hook of the event's chain, by the listing of chains; undefined for a chain that is no base chain or was not there when they were listed. */
 export type HookOf = (event: TraceEvent) => Hook | undefined;
 
-/** The kernel's reports name chains without their hooks. */
+/** Adds to each step its hook, which the kernel's reports do not name, and tells how the packet ended. */
 export function placed(
   { steps: reported, passed, ...packet }: ReportedPacket,
   hookOf: HookOf,
@@ -45,7 +45,7 @@ export function placed(
   return { ...packet, steps, end: endOf(last, isLatest, passed) };
 }
 
-/** @param before the hook of the step before, if no chain of the trace was met between the two */
+/** @param before the hook of the step before, if the packet met no chain of the trace between the two */
 function hookOfStep(
   { passed, event }: ReportedStep,
   before: Hook | undefined,
@@ -59,7 +59,7 @@ function hookOfStep(
 /** The hook of a built-in chain of iptables, which is called like its hook. */
 const builtIn = ({ chain }: TraceEvent): Hook | undefined => hooks.find((each) => each === chain);
 
-/** Where a packet is next that passed all chains of a hook. */
+/** The hook to which a packet comes after it has passed all chains of `hook`. */
 function hookBehind(hook: Hook, { out }: TraceEvent): Hook {
   if (hook === 'PREROUTING') return out === undefined ? 'INPUT' : 'FORWARD';
   return hook === 'OUTPUT' ? 'POSTROUTING' : hook;

@@ -67,7 +67,7 @@ class NativeWalk extends ChainWalk<NativeRule> {
       if (result !== undefined) return result;
     }
     const truth = every(conditions);
-    // Nothing follows that makes a difference to the packet, so there is nothing to choose.
+    // No statement follows these conditions, so the packet goes on to the next rule whether they hold or not: no fork.
     if (isUnknown(truth)) this.#assuming.push(...truth.dependsOn);
     return { kind: 'continue' };
   }
