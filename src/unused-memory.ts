@@ -1,25 +1,26 @@
 /**
- * Gives memory back to the kernel that this process has and does not use.
+ * Gives memory that this process has and does not use back to the kernel.
  *
- * After the start, 50 MB of Node.js's program file are mapped into the process, of which it goes on to use some ten:
- * the kernel maps 64 KB around each page that is touched, and a start touches much that nothing touches later. Those
- * pages stay in the page cache, and come back from there when they are used.
+ * After the start, 50 MB of Node.js's program file are mapped into the process, of which it uses some ten MB later:
+ * the kernel maps 64 KB around each page that is touched, and a start touches much that nothing touches later. Pages that
+ * are given back stay in the page cache, from which the kernel maps them again when they are used.
  */
 import { readFile, readlink } from 'node:fs/promises';
 import koffi, { type KoffiFunc } from 'koffi';
 import { unchangedMappings } from './codec/memory-maps.js';
 
-/** MADV_DONTNEED: nothing of a file's page is lost by it, as long as the process has no copy of its own. */
+/** MADV_DONTNEED: a page of a file loses nothing by it, as long as the process has no copy of its own. */
 const doNotNeed = 4;
 
 /** From <malloc.h>: M_MMAP_THRESHOLD, M_ARENA_MAX. */
 const parameter = { mmapThreshold: -3, mostArenas: -8 } as const;
-/** Larger blocks are given back to the kernel as soon as they are free. */
+/** Blocks of at least this size are given back to the kernel as soon as they are free. */
 const largeBytes = 128 * 1024;
 
 /**
- * Has the GNU C library keep less of what was freed, from now on: it would raise the size above which it gives memory back at once
- * with each block that it frees, and would have a heap of its own for each thread. Of no effect with another library.
+ * Makes the GNU C library keep less of the memory that is freed after this call. By default it raises the size from which
+ * it gives blocks back at once with each larger block that is freed, and has several heaps for the threads; this fixes the
+ * size and allows one heap. Has no effect with another C library.
  */
 export function keepLittleFreed(): void {
   try {
@@ -27,7 +28,7 @@ export function keepLittleFreed(): void {
     set(parameter.mmapThreshold, largeBytes);
     set(parameter.mostArenas, 1);
   } catch {
-    // Such a library has no such heaps either.
+    // Another C library, without mallopt: there is nothing to set.
   }
 }
 
@@ -35,7 +36,7 @@ type Call = KoffiFunc<(...parameters: unknown[]) => number>;
 
 export class UnusedMemory {
   readonly #advise: Call;
-  /** undefined: not the GNU C library. */
+  /** undefined: the C library is not GNU's. */
   readonly #trim: Call | undefined;
 
   constructor() {
@@ -50,14 +51,14 @@ export class UnusedMemory {
     })();
   }
 
-  /** What libc's allocator has, on a thread: 1 ms. */
+  /** Gives back what the C library's allocator holds and nobody uses. Takes 1 ms, on a thread. */
   async trimAllocator(): Promise<void> {
     if (this.#trim !== undefined) await onThread(this.#trim, 0);
   }
 
   /**
-   * The pages of the program file, on a thread: some 10 ms. Only of this file, which stays mapped as long as the
-   * process lives, so that no other mapping can take its place meanwhile.
+   * Gives back the pages of the program file. Takes some 10 ms, on a thread. Other files are left alone: only this one
+   * surely stays mapped as long as the process lives, so that no other mapping can take its place meanwhile.
    */
   async releaseProgram(): Promise<void> {
     const [smaps, program] = await Promise.all([

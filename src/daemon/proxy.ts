@@ -28,8 +28,8 @@ export function superviseProxy(
         // The flags are those of systemd/tsbridge-proxy@.service.
         // As in the first line of src/main.ts: without it, SIGUSR1 opens Node's debugger.
         '--disable-sigusr1',
-        // With a small young generation the proxy process needs 10 MB less memory. `--optimize-for-size` lets V8 collect
-        // what a thousand ports leave, 8 MB, in place of waiting for twice as much.
+        // With a small young generation the proxy process needs 10 MB less memory. With `--optimize-for-size`
+        // V8 collects the 8 MB of garbage that a thousand ports leave; without it, V8 waits for twice as much.
         '--max-semi-space-size=1',
         '--optimize-for-size',
         '--v8-pool-size=1',

@@ -1,4 +1,4 @@
-/** Gives memory back that is not used, while no calls come. */
+/** Gives memory that the daemon does not use back to the kernel, while the engine makes no calls. */
 import { answered, background } from '../background.js';
 import type { Log } from '../driver/host.js';
 import type { Happening } from '../driver/telemetry.js';
@@ -6,18 +6,18 @@ import { UnusedMemory } from '../unused-memory.js';
 import type { Opened } from './opened.js';
 import type { TelemetryHub } from './telemetry.js';
 
-/** How often it is looked whether the daemon rests. */
+/** Milliseconds between two looks at whether the daemon rests. */
 const everyMs = 1_000;
-/** Without a call for so long, the daemon rests. */
+/** The daemon rests after so many milliseconds without a call. */
 const quietMs = 500;
 /**
- * Pages of the program file are given back twice after the start, since what goes on after it
- * needs some of them once, and then at most so often: those that calls use come back one by one, which costs the next calls some tenths of a
- * millisecond.
+ * Milliseconds between two releases of the program file's pages. The second release follows soon after the first, since
+ * work that goes on after the start needs some pages once more. Later ones are rare: the pages that calls use come back
+ * one by one, which costs the next calls some tenths of a millisecond.
  */
 const programMs = { again: 2_000, every: 600_000 } as const;
 
-/** From the end of recovery on, if it succeeds, until `opened` is closed. */
+/** Gives memory back from the end of a successful recovery on, until `opened` is closed. */
 export function giveMemoryBack(
   hub: TelemetryHub,
   log: Log,
@@ -45,11 +45,11 @@ export class Resting {
   constructor(
     private readonly memory: Pick<UnusedMemory, 'trimAllocator' | 'releaseProgram'>,
     private readonly log: Pick<Log, 'error'>,
-    /** In milliseconds; tests have another. */
+    /** The time in milliseconds; tests give a clock of their own. */
     private readonly now: () => number = () => performance.now(),
   ) {}
 
-  /** Of telemetry. */
+  /** Telemetry calls this with each happening. */
   tell(happening: Happening): void {
     if (happening.kind !== 'call') return;
     this.#lastCall = this.now();
@@ -68,6 +68,7 @@ export class Resting {
     clearInterval(this.#timer);
   }
 
+  /** Gives memory back if the daemon rests. */
   async look(): Promise<void> {
     const now = this.now();
     if (now - this.#lastCall < quietMs) return;

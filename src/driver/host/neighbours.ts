@@ -11,8 +11,8 @@ export interface Neighbours {
   addProxy(proxy: NeighbourProxy): Promise<void>;
   removeProxy(proxy: NeighbourProxy): Promise<void>;
   /**
-   * Tells neighbours which MAC address the addresses have now, once. Those that remember another one take it, and so does
-   * the host itself. With a MAC address in it, everything is sent before this returns a promise.
+   * Tells neighbours once which MAC address the addresses have now. Neighbours that remember another one take it, and so
+   * does the host itself. If the advertisement has a MAC address, all frames are sent before the promise is returned.
    *
    * @throws if it cannot be sent, for example while there is no such interface
    */

@@ -30,7 +30,7 @@ export class NeighbourConcern implements Concern {
    * interface may come up later than the daemon.
    */
   async repair(occasion: Occasion): Promise<string[] | 'too-early'> {
-    // Whoever asks for a repair has seen something; and `tsbridge diff` looks at the host itself.
+    // An operator who asks for a repair expects that the host is looked at in any case.
     const look = occasion === 'request' ? 'always' : 'if-likely';
     if (occasion !== 'start') return this.world.neighbourProxies.repair(false, look);
     try {

@@ -27,7 +27,7 @@ export class RouteConcern implements Concern {
    * added by a repair.
    */
   async repair(occasion: Occasion): Promise<string[] | 'too-early'> {
-    // Whoever asks for a repair has seen something; and `tsbridge diff` looks at the host itself.
+    // An operator who asks for a repair expects that the host is looked at in any case.
     const look = occasion === 'request' ? 'always' : 'if-likely';
     if (occasion !== 'start') return this.world.hostRoutes.repair(false, look);
     try {

@@ -110,7 +110,7 @@ export class DesiredRules {
     this.#ports.forget(endpoint);
   }
 
-  /** With what comes with it to the other networks' rules. */
+  /** The network's own rules, and those that come with it into chain TSBRIDGE-ACCEPT, which networks share. */
   ofNetwork(network: NetworkSpec, family: Family, observed: RuleSet): PlacedRule[] {
     if (!this.#writes(network, family)) return [];
     return [
@@ -119,7 +119,7 @@ export class DesiredRules {
     ];
   }
 
-  /** What is removed with a network: its own rules, as they are on the host, without those that others need as well. */
+  /** What is removed with a network: its own rules, also as they were written by former settings, without those in shared chains that other networks need. */
   ofRemoved(network: NetworkSpec, family: Family, observed: RuleSet): PlacedRule[] {
     const former = this.formerOfNetwork(network, family, observed);
     if (!this.#writes(network, family)) return former;

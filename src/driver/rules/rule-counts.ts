@@ -1,4 +1,4 @@
-/** How many rules there should be, for metrics. */
+/** Counts the desired rules, for metrics. */
 import type { Family } from '../../core/address.js';
 import { withGroups } from '../../core/rules/chain-groups.js';
 import type { Table } from '../../core/rules/rule.js';
@@ -9,7 +9,7 @@ import type { DesiredRules } from './desired-rules.js';
 /** Milliseconds of counting before others get their turn; short, since calls of the engine come first. */
 const countingTurnMs = 2;
 
-/** Desired rules by table. Those between our networks and networks of others are not counted. */
+/** How many desired rules each table has. Those between our networks and networks of others are not counted. */
 export async function countRules(
   desired: DesiredRules,
   family: Family,

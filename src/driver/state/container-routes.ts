@@ -104,8 +104,8 @@ export class ContainerRoutes {
    * Removes the routes that outlive the interface (`blackhole` and its like), when a container leaves the network and
    * goes on running. Routes that another endpoint of the container asks for stay. All others go with the interface.
    *
-   * Called again when the endpoint is removed: a daemon that died in between may not have done it, and no engine repeats
-   * Leave. By then the interface may have left the sandbox.
+   * The driver calls this when the engine calls Leave, and again when the endpoint is removed: a daemon that died before it
+   * answered Leave may have left the routes there, and no engine repeats Leave. By then the interface may have left the sandbox.
    */
   async removeOf(state: EndpointState): Promise<void> {
     const { sandboxKey } = state.record;

@@ -58,7 +58,7 @@ export class HostRoutes {
   /**
    * Adds what is missing, and removes what nobody asks for; goes on past failures.
    *
-   * @param look `if-likely`: not, if nobody asks for a route and the last look has found none of ours
+   * @param look `if-likely`: the host is not read if nobody asks for a route and the last look has found none of ours
    * @returns what was done, or with `dryRun` would be: `add the route to 10.9.0.0/24 via 192.0.2.7`
    */
   repair(dryRun: boolean, look: 'always' | 'if-likely' = 'always'): Promise<string[]> {

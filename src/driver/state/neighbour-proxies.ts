@@ -35,7 +35,7 @@ export class NeighbourProxies {
     if (!isAsked(state)) return;
     await this.#turns.exclusive('proxies', async () => {
       this.#mayHave = true;
-      // An entry of another program does as well, and would get our number if it were added again.
+      // An entry of another program serves as well. It is not added again, which would give it our protocol number.
       const there = await this.#observed();
       for (const proxy of await this.#of([state])) {
         await (there.has(proxyText(proxy)) ? this.#answer(proxy.device, false) : this.#add(proxy));
@@ -45,8 +45,8 @@ export class NeighbourProxies {
 
   /**
    * Tells neighbours who has the addresses of an endpoint that joins: the container on the bridge of a LAN, the host where
-   * it answers for the container. Called before the answer to Join, so while the container's interface is down: the
-   * container does not hear of its own addresses, which it would take for another host's.
+   * it answers for the container. Called before the answer to Join, while the container's interface is still down:
+   * if it were up, the container would receive the frames and take its own addresses for another host's.
    */
   async advertise(state: EndpointState): Promise<void> {
     const { spec, network } = state;
@@ -73,7 +73,7 @@ export class NeighbourProxies {
   /**
    * Adds what is missing, and removes what nobody asks for; goes on past failures.
    *
-   * @param look `if-likely`: not, if nobody asks for an entry and the last look has found none of ours
+   * @param look `if-likely`: the host is not read if nobody asks for an entry and the last look has found none of ours
    * @returns what was done, or with `dryRun` would be: `answer for fd00:5::2 on eth0`
    */
   async repair(dryRun: boolean, look: 'always' | 'if-likely' = 'always'): Promise<string[]> {

@@ -1,6 +1,6 @@
 /**
- * Tells neighbours which MAC address the addresses of a container have now, and corrects what the host itself remembers:
- * it does not hear what it sends.
+ * Tells neighbours which MAC address the addresses of a container have now, and corrects what the host itself remembers,
+ * since it does not receive what it sends.
  */
 import { advertisementFrame } from '../../codec/neighbour-frames.js';
 import type { NetlinkRequest } from '../../codec/netlink/netlink-message.js';
@@ -27,10 +27,12 @@ const advice: Readonly<Record<string, string>> = {
 };
 
 /**
- * Frames leave before this returns for the first time, if the MAC address is given: each is sent once, without waiting.
- * Who calls it at Join is sure that the container is not up yet and does not hear of its own address.
+ * Sends one frame for each address. If the advertisement has a MAC address, all frames are sent before the promise is
+ * returned, so that a caller that has not answered Join yet knows that the container's interface was still down and the
+ * container did not receive them.
  *
- * @param ownMac asked for if the advertisement has no MAC address
+ * @param ownMac reads the interface's own MAC address; called if the advertisement has none
+ * @throws {Error} if there is no such interface, or a frame cannot be sent
  */
 export async function advertise(
   libc: Pick<Libc, 'sendFrame'>,
@@ -75,8 +77,8 @@ async function correctNeighbour(
 }
 
 /**
- * A MAC address that was behind another port of the bridge, as that of a container that another host of the LAN had
- * before: until the container sends something, what is for it would be dropped there.
+ * Removes the bridge's forwarding entry of a MAC address that was behind another port, for example since another host of
+ * the LAN had the container before. Until the container sends something, the bridge would send its frames to that port.
  */
 async function forgetPort(socket: NetlinkSocket, mac: MacAddress, bridge: number): Promise<void> {
   const known = await ask(socket, getForwardingRequest(mac, bridge));

@@ -34,10 +34,10 @@ const somewhere = parseIp('2000::1');
 
 export class NeighboursNetlink implements Neighbours {
   readonly #socket = new NetlinkSocket(netlinkProtocol.route);
-  /** Linux 5.0 was the first that does. */
+  /** Whether the kernel keeps protocol numbers of proxy entries: since Linux 5.0. */
   readonly #keepsNumbers: boolean;
 
-  /** @param kernel as `uname -r` has it */
+  /** @param kernel its release as `uname -r` prints it */
   constructor(
     private readonly libc: Pick<Libc, 'sendFrame'>,
     kernel = release(),

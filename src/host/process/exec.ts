@@ -105,7 +105,7 @@ export function startCommand(
         timedOut = true;
         // A child that hangs in the kernel or ignores SIGTERM would defeat the deadline.
         child.kill('SIGKILL');
-        // What it has started may hold its output open for as long as it likes.
+        // Processes that the child has started may hold its output open for as long as they like.
         child.stdout.destroy();
         child.stderr.destroy();
       }, timeoutMs);

@@ -41,7 +41,8 @@ export interface Libc {
    */
   peerProcess(fd: number): number;
   /**
-   * Sends an Ethernet frame out by an interface of the calling thread's namespace, without waiting. Needs CAP_NET_RAW.
+   * Sends an Ethernet frame out of an interface in the network namespace of the calling thread, without waiting. Needs
+   * CAP_NET_RAW.
    *
    * @param index of the interface
    */
@@ -114,7 +115,7 @@ export function loadLibc(): Libc {
       }
     },
     sendFrame(index, frame) {
-      // Of protocol 0: nothing is received.
+      // With protocol 0 the socket receives nothing.
       const fd: number = socket(packetFamily, rawType, 0);
       if (fd < 0) throw lastError('socket');
       try {
@@ -136,7 +137,7 @@ function unixAddress(path: string): Uint8Array {
   return Buffer.concat([family, Buffer.from(path.replace(/^@/, '\0'))]);
 }
 
-/** `struct sockaddr_ll`, with the frame's own type and destination. */
+/** A `struct sockaddr_ll` of the interface, with the EtherType and the destination that the frame has. */
 function linkAddress(index: number, frame: Buffer): Buffer {
   const macLength = 6;
   const address = Buffer.alloc(20);

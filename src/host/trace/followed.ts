@@ -4,9 +4,10 @@ import type { Followed } from '../../core/trace/chains.js';
 
 /** The tables that iptables-legacy has in this network namespace. */
 const legacyNames = ['/proc/net/ip_tables_names', '/proc/net/ip6_tables_names'];
-/** The services of IPVS, which takes packets at INPUT and FORWARD without a report. */
+/** This file exists where the kernel has IPVS, which takes packets at INPUT and FORWARD without a report. */
 const balanced = '/proc/net/ip_vs';
 
+/** @returns `every-hook` if something on this host takes packets without a report: rules of iptables-legacy, or IPVS */
 export async function howToFollow(): Promise<Followed> {
   const legacy = await Promise.all(
     legacyNames.map((name) => readFile(name, 'utf8').catch(() => '')),

@@ -30,7 +30,7 @@ import { flowPorts, UdpFlows } from './udp-flows.js';
 
 /** The process ends when it had neither listeners nor a daemon's connection for so long. */
 const defaultLonelyMs = 10_000;
-/** When memory that is not used is given back. */
+/** Milliseconds from the start until unused memory is first given back, and from then on between two times. */
 const memoryMs = { first: 1_000, every: 600_000 } as const;
 
 /** Replaced in tests. */
@@ -183,7 +183,7 @@ export function runWorker(controlPath: string, settings: WorkerSettings = {}): v
   loop.run();
 }
 
-/** Soon after the start, and then now and again. */
+/** Gives unused memory back to the kernel at the times in {@link memoryMs}. */
 function giveMemoryBack(): void {
   const memory = new UnusedMemory();
   const work = async (): Promise<void> => {
