@@ -28,7 +28,7 @@ export interface BareSettings {
 /** Ports of each endpoint. */
 const portsEach = 10;
 const firstPort = 20_000;
-/** After a start, until the daemon rests. */
+/** Milliseconds after a start, in which the daemon gives back the memory that only the start needed. */
 const restMs = 4_000;
 /** How many calls stand for the first, and for the last. */
 const sample = 15;
@@ -41,7 +41,7 @@ interface EndpointTimes {
 export class BareHost {
   readonly figures: Figure[] = [];
   readonly #folder = mkdtempSync('/run/bench-');
-  /** A copy: pages of a program that other processes run, too, count by their share only. */
+  /** A copy of Node.js for the daemon: PSS counts pages of a program that other processes run, too, by their share only. */
   readonly #node = join(this.#folder, 'node');
   readonly #client = new BareClient();
   #daemon: Daemon | undefined;

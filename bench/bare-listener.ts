@@ -1,4 +1,4 @@
-/** What rules of other programs cost the daemon, which hears of every change of nf_tables. */
+/** Measures what rules of other programs cost the daemon, which the kernel tells of every change of nf_tables. */
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -50,7 +50,7 @@ function ruleLines(chain: string, count: number): string {
   ).join('');
 }
 
-/** Of all threads, in milliseconds, from the scheduler's nanoseconds. */
+/** The processor time of all threads of the process, in milliseconds; the scheduler counts nanoseconds. */
 function processorTime(pid: number): number {
   return readdirSync(`/proc/${pid}/task`)
     .map((thread) => readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8'))

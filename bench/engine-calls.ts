@@ -9,7 +9,7 @@ const unique = (prefix: string): string => {
 
 /** Of a driver: the row is measured once with each. */
 export type Driver = 'bridge' | 'tsbridge';
-/** With that of floor-plugin.c, which only floor.ts starts. */
+/** The drivers, and the plugin of floor-plugin.c, which only floor.ts starts. */
 export type AnyDriver = Driver | 'floor';
 
 export const createNetwork = (lab: Lab, driver: AnyDriver, name: string) =>

@@ -1,7 +1,7 @@
 /**
  * What any plugin costs a container: `network connect` and starts with 0 and 1 ports, with the built-in driver, with the
- * plugin of floor-plugin.c, which only makes the links, and with ours; in turn, in one run, on one engine. The
- * plugin in C publishes no port, so that its start with one port is one without. Needs root and a C compiler.
+ * plugin of floor-plugin.c, which only makes the links, and with tsbridge; the drivers take turns, in one run, on one
+ * engine. The plugin in C publishes no port, so its start with one port does the work of a start without. Needs root and a C compiler.
  *
  *   node --import=tsx bench/floor.ts [--suite bookworm|trixie|forky] [--rounds N] [--ports 0,1]
  */
@@ -34,7 +34,7 @@ const suite = (['bookworm', 'trixie', 'forky'] as const).find((name) => name ===
 if (suite === undefined) throw new Error(`--suite: ${values.suite} is none`);
 const drivers: readonly AnyDriver[] = ['bridge', 'floor', 'tsbridge'];
 const socket = '/run/docker/plugins/floor.sock';
-/** Between turns; a link on its way out is gone after some 30. */
+/** Milliseconds between turns: the kernel needs some 30 until a deleted link is gone. */
 const restMs = 300;
 
 const folder = mkdtempSync(join(tmpdir(), 'tsbridge-floor-'));

@@ -40,7 +40,7 @@ const inside = (name: string, ...command: readonly string[]) => {
   return child;
 };
 
-/** Rejects with what the program wrote to standard error, if it failed. */
+/** The program's standard output. @throws {Error} if the program fails, with what it wrote to standard error */
 async function outputOf(child: ChildProcess): Promise<string> {
   let [text, errors] = ['', ''];
   child.stdout?.on('data', (data) => {

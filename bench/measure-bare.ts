@@ -1,4 +1,4 @@
-/** Which rows without an engine are measured, and in which order. */
+/** Measures the wanted rows that need no engine, in a fixed order. */
 import { BareHost, type BareSettings } from './bare-host.js';
 import type { BareRow } from './bare-names.js';
 import type { Figure } from './figure.js';
@@ -12,7 +12,7 @@ export async function measureBare(
   try {
     await bare.start();
     await bare.idle();
-    // Python and iptables have to be read from the disk once, and our code be compiled.
+    // The first calls also read Python and iptables from the disk and compile our code, so they are not measured.
     await bare.warmUp();
     if (any('listener: two changes a second beside 10,000 foreign rules')) await bare.listener();
     const thousand = [

@@ -4,8 +4,8 @@
  * that there is, from one tun interface to another, and that of a published port of Docker's, from a veth pair by a bridge
  * into a container's namespace.
  *
- * Beside them, tables that nft writes show what the kernel takes in any case: for a chain without rules, and as soon as any
- * rule on the machine could trace.
+ * Beside them, tables written by nft show what the kernel takes whatever the trace does: for a chain without rules, and
+ * for the mere existence of a rule on the machine that could trace.
  *
  *   node --import=tsx bench/trace-cost.ts      # root; in a network namespace of its own
  */
@@ -46,7 +46,7 @@ interface Trace {
   readonly replies?: true;
   readonly followed?: Followed;
 }
-/** What stands in a table of nft's, which is there instead of a trace. */
+/** A trace, or the text of a table that nft writes in place of one. */
 type Way = Trace | { readonly table: string };
 
 const emptyChain = (hook: string, priority: number, at: number) =>

@@ -61,7 +61,8 @@ const { metafile } = await build({
   // Less to parse. Names stay, for stack traces.
   minifyWhitespace: true,
   minifySyntax: true,
-  // In files beside: one letter in them that is not ASCII would double what V8 keeps of the whole text in memory.
+  // Comments with licences go to files beside the bundle: with one character in its text that is not ASCII, V8 would keep
+  // the whole text in memory with two bytes for each character.
   legalComments: 'external',
   sourcemap: true,
   metafile: true,
