@@ -1,4 +1,4 @@
-/** The kernel's own count of this process's pages before and after. */
+/** Compares the kernel's count of this process's pages before and after they are given back. */
 import { readFileSync } from 'node:fs';
 import t from 'tap';
 import { UnusedMemory } from '../src/unused-memory.js';
@@ -16,12 +16,12 @@ t.test('pages of the program file go, and come back as they are used', async (t)
   await memory.releaseProgram();
   const after = mappedFiles();
   t.ok(after < before / 2, `${before.toFixed(1)} MB, then ${after.toFixed(1)} MB`);
-  // Much of Node.js that the release has not used itself.
+  // This calls parts of Node.js that the release itself has not used: their pages have to come back.
   t.equal(JSON.stringify(structuredClone({ a: [/b/u.exec('b')?.[0]] })), '{"a":["b"]}');
   await memory.releaseProgram();
 });
 
-t.test('what the allocator has is given back', async (t) => {
+t.test('the process goes on after the allocator was trimmed', async (t) => {
   await new UnusedMemory().trimAllocator();
-  t.pass('and the process goes on');
+  t.pass('the call returns');
 });

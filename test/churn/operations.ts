@@ -27,8 +27,8 @@ export async function perform(lab: Lab, driver: string, operation: Operation): P
 }
 
 /**
- * The engine may answer that a container is gone before it has let go of its endpoints: they are given half a minute, as
- * for everything else that the churn waits for. Who is still on the network then is in the error.
+ * The engine may answer that a container is gone before it has let go of its endpoints: the churn waits half a
+ * minute for that, as for everything else. The error names the containers that are still on the network then.
  */
 async function removeNetwork(lab: Lab, name: string): Promise<void> {
   const end = performance.now() + 30_000;

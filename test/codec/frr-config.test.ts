@@ -64,7 +64,7 @@ t.test('what is announced', async (t) => {
   t.strictSame(parseFrrConfig(''), { protocols: [], redistributed: [], lists: [] });
 });
 
-t.test('lines that announce nothing of this host', async (t) => {
+t.test('lines that announce nothing of this host are passed over', async (t) => {
   const odd = `router bgp 65001 vrf red
  address-family ipv4 unicast
   redistribute connected
@@ -130,7 +130,7 @@ ip prefix-list C description of mine
   ]);
 });
 
-t.test('what vtysh says in place of a configuration', async (t) => {
+t.test('what vtysh prints in place of a configuration is refused', async (t) => {
   t.strictSame(parseRunningConfig(running).protocols, ['bgp', 'ospf']);
   for (const other of ['', '% Unknown command: show running-config', '\0\ufffd{}']) {
     t.throws(() => parseRunningConfig(other), /no configuration of FRR/);

@@ -17,7 +17,7 @@ const mapping = (range: string, access: string, name: string, rss: number, anony
     'VmFlags: rd ex mr mw me',
   ].join('\n');
 
-t.test('what of the program file nobody has changed', (t) => {
+t.test('the mappings of the program file that nobody has changed', (t) => {
   const smaps = [
     mapping('00400000-01200000', 'r--p', program, 10_624, 0),
     mapping('01200000-03400000', 'r-xp', program, 19_840, 0),

@@ -1,4 +1,4 @@
-/** Bundles of `tsbridge diags` with changes, as somebody could make them. */
+/** Changes bundles of `tsbridge diags`, as somebody could who forges one. */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { gunzipSync, gzipSync } from 'node:zlib';
@@ -12,7 +12,7 @@ export async function filesOf(path: string): Promise<Map<string, string>> {
   );
 }
 
-/** The bytes of the bundle with files changed; its manifest fits, unless it is changed itself. */
+/** The bytes of the bundle with these files changed. The manifest is made to fit them, unless it is one of them. */
 export async function forge(
   bundle: string,
   changes: Readonly<Record<string, (text: string) => string>>,

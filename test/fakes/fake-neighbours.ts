@@ -13,7 +13,7 @@ export class FakeNeighbours implements Neighbours {
   readonly entries = new Map<string, ObservedProxy>();
   /** Interfaces that the host has. */
   readonly devices = new Set(['eth0']);
-  /** `DEVICE: ADDRESS is at MAC`, as neighbours were told. */
+  /** What neighbours were told, in order: `DEVICE: ADDRESS is at MAC`. */
   readonly advertised: string[] = [];
   defaultRoute: string | undefined = 'eth0';
 

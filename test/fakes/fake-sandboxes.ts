@@ -21,7 +21,7 @@ const placeOf = (route: ContainerRoute): string =>
 export class FakeSandboxRoutes implements SandboxRoutes {
   /** By sandbox, then by {@link placeOf}; a sandbox that is not in it has not got its interface. */
   readonly sandboxes = new Map<string, Map<string, ObservedContainerRoute>>();
-  /** Routes of sandboxes whose interface has gone. */
+  /** What is left in sandboxes whose interface is gone: routes that need none. */
   readonly left = new Map<string, Map<string, ObservedContainerRoute>>();
   forbidden: string | undefined;
 
@@ -65,7 +65,7 @@ export class FakeSandboxRoutes implements SandboxRoutes {
     }
   }
 
-  /** The engine takes the interface out: its routes go with it, and others stay. */
+  /** The engine takes the interface out of the sandbox: its routes go with it, and those that need no interface stay. */
   down(sandbox: string): void {
     const routes = this.sandboxes.get(sandbox) ?? new Map<string, ObservedContainerRoute>();
     this.sandboxes.delete(sandbox);

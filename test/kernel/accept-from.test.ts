@@ -1,6 +1,7 @@
 /**
- * `tsbridge.accept_from` of a range that has every network of this host in it, on the real kernel: the real daemon, a
- * container on each of two networks, one of Docker's own driver, and another host, which is the only one that is let in.
+ * `tsbridge.accept_from` with a range that contains every network of this host, on the real kernel and with the real
+ * daemon. A container on a second network, one on a network of Docker's own driver and another host ask a container of the
+ * network with the option; only the other host is let in.
  */
 import type { ChildProcess } from 'node:child_process';
 import type { Daemon as DaemonType } from '../process/daemon.js';
@@ -19,7 +20,7 @@ const { Daemon } = await import('../process/daemon.js');
 const { generations } = await import('../../src/core/generations/all.js');
 const { makeNetwork } = await import('../golden/golden.js');
 
-// /run/xtables.lock of our own, and a place for the names of namespaces.
+// An empty /run: the test has its own /run/xtables.lock, and its own names of namespaces in /run/netns.
 run('mount', ['-t', 'tmpfs', 'tmpfs', '/run']);
 mkdirSync('/run/netns');
 const answerer = fileURLToPath(new URL('../process/port-answers.mjs', import.meta.url));
@@ -27,7 +28,7 @@ const ip = (...args: readonly string[]) => run('ip', args);
 const families = [4, 6] as const;
 const program = (family: 4 | 6, what = '') => `ip${family === 4 ? '' : '6'}tables-nft${what}`;
 
-/** A namespace that has the host as its router. */
+/** Makes a network namespace, with the host as its router if it has a link. */
 function place(name: string, link: string | undefined, subnet: number): void {
   ip('netns', 'add', name);
   ip('-n', name, 'link', 'set', 'lo', 'up');
@@ -122,7 +123,7 @@ const own = () =>
   families
     .flatMap((family) => run(program(family, '-save'), []).split('\n'))
     .filter((line) => line.includes('TSBRIDGE-'));
-/** Waits for it, and goes on after half a minute. */
+/** Waits until the condition holds, at most half a minute. */
 async function comesTrue(what: () => boolean): Promise<void> {
   for (let attempt = 0; attempt < 600 && !what(); attempt += 1) await sleep(50);
 }
@@ -136,7 +137,7 @@ const cases = [
   { generation: 'docker29', mode: 'routed' },
 ] as const;
 
-/** Jumps of FORWARD, the last one on top. */
+/** The chains to which an engine has FORWARD jump from its top: it inserts the jumps in this order, so the last is on top. */
 const topJumps = {
   docker17: ['DOCKER-ISOLATION'],
   docker20: ['DOCKER-ISOLATION-STAGE-1', 'DOCKER-USER'],

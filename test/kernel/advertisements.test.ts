@@ -13,7 +13,7 @@ const texts = ['192.0.2.17', '2001:db8::17'];
 const addresses = texts.map((text) => parseIp(text) as never);
 const mac = parseMac(now) as never;
 const lan = (...args: string[]) => run('ip', ['-n', 'lan', ...args]);
-/** `ADDRESS MAC` of what is remembered there. */
+/** The neighbours that this host remembers, or with `-n NAME` those of a namespace, as `ADDRESS MAC`. */
 const known = (...where: string[]) =>
   ['-4', '-6']
     .flatMap((family) => ipJson(...where, family, 'neigh', 'show'))
@@ -60,34 +60,37 @@ async function until(done: () => boolean): Promise<void> {
   for (let wait = 0; wait < 100 && !done(); wait += 1) await setTimeout(50);
 }
 
-t.test('another host of the LAN, the host itself, and its bridge', async (t) => {
-  remember();
-  run('bridge', ['fdb', 'replace', now, 'dev', 'eth0', 'master', 'dynamic']);
-  t.strictSame(known('-n', 'lan'), all(before));
-  const told = neighbours.advertise({ device: 'br-lan', addresses, mac });
-  await until(() => known('-n', 'lan').every((line) => line.endsWith(now)));
-  t.strictSame(known('-n', 'lan'), all(now));
-  await told;
-  t.strictSame(known(), all(now), 'the host');
-  const behind = () => run('bridge', ['fdb', 'show', 'br', 'br-lan']).match(/02:42:\S+ dev \S+/g);
-  t.equal(behind(), null, 'the bridge does not look for it behind the NIC any more');
-  run('bridge', ['fdb', 'replace', now, 'dev', 'eth0', 'master', 'static']);
-  run('ip', [
-    'neigh',
-    'replace',
-    '192.0.2.17',
-    'lladdr',
-    before,
-    'nud',
-    'permanent',
-    'dev',
-    'br-lan',
-  ]);
-  await neighbours.advertise({ device: 'br-lan', addresses, mac });
-  t.strictSame(known()[0], `192.0.2.17 ${before}`, 'what an administrator has set stays');
-  t.strictSame(behind(), [`${now} dev eth0`]);
-  run('bridge', ['fdb', 'del', now, 'dev', 'eth0', 'master']);
-});
+t.test(
+  'another host of the LAN, the host itself and its bridge learn the new MAC address',
+  async (t) => {
+    remember();
+    run('bridge', ['fdb', 'replace', now, 'dev', 'eth0', 'master', 'dynamic']);
+    t.strictSame(known('-n', 'lan'), all(before));
+    const told = neighbours.advertise({ device: 'br-lan', addresses, mac });
+    await until(() => known('-n', 'lan').every((line) => line.endsWith(now)));
+    t.strictSame(known('-n', 'lan'), all(now));
+    await told;
+    t.strictSame(known(), all(now), 'the host');
+    const behind = () => run('bridge', ['fdb', 'show', 'br', 'br-lan']).match(/02:42:\S+ dev \S+/g);
+    t.equal(behind(), null, 'the bridge does not look for it behind the NIC any more');
+    run('bridge', ['fdb', 'replace', now, 'dev', 'eth0', 'master', 'static']);
+    run('ip', [
+      'neigh',
+      'replace',
+      '192.0.2.17',
+      'lladdr',
+      before,
+      'nud',
+      'permanent',
+      'dev',
+      'br-lan',
+    ]);
+    await neighbours.advertise({ device: 'br-lan', addresses, mac });
+    t.strictSame(known()[0], `192.0.2.17 ${before}`, 'what an administrator has set stays');
+    t.strictSame(behind(), [`${now} dev eth0`]);
+    run('bridge', ['fdb', 'del', now, 'dev', 'eth0', 'master']);
+  },
+);
 
 t.test('who does not know the address learns nothing', async (t) => {
   lan('neigh', 'flush', 'all');
@@ -105,7 +108,7 @@ t.test('the host answers for the address: it has the interface’s own', async (
   t.strictSame(known('-n', 'lan'), all(own));
 });
 
-t.test('what cannot be told', async (t) => {
+t.test('an advertisement that cannot be sent is an error with advice', async (t) => {
   await t.rejects(neighbours.advertise({ device: 'none', addresses, mac }), {
     message: 'there is no interface none',
   });

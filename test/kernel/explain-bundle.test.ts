@@ -212,7 +212,7 @@ t.test('containers by their names, as the bundle has them', async (t) => {
   t.notMatch(page, /<script/);
 });
 
-t.test('a table of nft that is not understood is told of', async (t) => {
+t.test('a table of nft that is not understood is named in the answer', async (t) => {
   const path = join(folder, 'unread.tar.gz');
   const without = async (...keys: string[]) => {
     const change = (text: string) => {

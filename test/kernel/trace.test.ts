@@ -83,7 +83,7 @@ t.test('rules of nft itself, and rules that are made and deleted meanwhile', asy
   );
 });
 
-t.test('what no rule drops', async (t) => {
+t.test('a packet that is lost although no rule drops it', async (t) => {
   const trace = await begin('any', '172.20.0.3', '--count=2', '--json');
   connect(outside, '172.20.0.3', 80);
   run('iptables-legacy', ['-t', 'mangle', '-A', 'PREROUTING', '-j', 'DROP']);

@@ -128,12 +128,12 @@ export async function untilAnswered({ ask, expected, what, labs, ends }: Questio
 }
 
 interface Question {
-  /** Gives the address that the container saw. */
+  /** Asks the container, which answers with the address from which it was asked. */
   ask(): Promise<string>;
   readonly expected: string;
   readonly what: string;
   readonly labs: readonly Lab[];
-  /** Addresses of who asks and who answers. */
+  /** The addresses of the container that asks and of the one that answers. */
   readonly ends: readonly string[];
 }
 

@@ -20,7 +20,7 @@ function resting() {
     pass: (ms: number) => {
       now += ms;
     },
-    /** What is given back by a look now. */
+    /** Looks, and tells what this look has given back. */
     async look() {
       did.length = 0;
       await rest.look();
@@ -29,26 +29,29 @@ function resting() {
   };
 }
 
-t.test('twice after the start, then whenever calls were served and none comes', async (t) => {
-  const { rest, pass, look } = resting();
-  t.strictSame(await look(), ['allocator', 'program'], 'after the start');
-  pass(1_999);
-  t.strictSame(await look(), [], 'a moment later');
-  pass(1);
-  t.strictSame(await look(), ['program'], 'what goes on after a start used some of it once');
-  rest.tell({ kind: 'record-written', ok: true });
-  t.strictSame(await look(), [], 'no call');
-  rest.tell(call);
-  pass(499);
-  t.strictSame(await look(), [], 'the next call may come at once');
-  pass(1);
-  t.strictSame(await look(), ['allocator'], 'the program was given back a moment ago');
-  t.strictSame(await look(), [], 'nothing was done since');
-  pass(599_500);
-  t.strictSame(await look(), ['program']);
-});
+t.test(
+  'memory is given back twice after the start, and then after calls, while none comes',
+  async (t) => {
+    const { rest, pass, look } = resting();
+    t.strictSame(await look(), ['allocator', 'program'], 'after the start');
+    pass(1_999);
+    t.strictSame(await look(), [], 'a moment later');
+    pass(1);
+    t.strictSame(await look(), ['program'], 'what goes on after a start used some of it once');
+    rest.tell({ kind: 'record-written', ok: true });
+    t.strictSame(await look(), [], 'no call');
+    rest.tell(call);
+    pass(499);
+    t.strictSame(await look(), [], 'the next call may come at once');
+    pass(1);
+    t.strictSame(await look(), ['allocator'], 'the program was given back a moment ago');
+    t.strictSame(await look(), [], 'nothing was done since');
+    pass(599_500);
+    t.strictSame(await look(), ['program']);
+  },
+);
 
-t.test('a stop before the end of recovery', (t) => {
+t.test('after a stop before the end of recovery nothing is begun', (t) => {
   const { rest } = resting();
   // Other tests of this process may have timers, too.
   const timers = () => process.getActiveResourcesInfo().filter((each) => each === 'Timeout').length;

@@ -21,7 +21,7 @@ export interface DaemonOptions {
   readonly args?: readonly string[];
   /** In place of `dist/main.js`. */
   readonly program?: string;
-  /** The Node.js that runs it, and the process that holds ports; by default the one that runs this. */
+  /** The Node.js program that runs the daemon and the process that holds ports; by default the one that runs this test. */
   readonly node?: string;
 }
 

@@ -1,4 +1,4 @@
-/** Which addresses stand for the places of `tsbridge explain`. */
+/** Which addresses `tsbridge explain` takes for the places that it is given. */
 import t from 'tap';
 import { Resolver } from '../../../src/cli/explain/resolve.js';
 import { type Cidr, contains, parseCidr } from '../../../src/core/address.js';

@@ -14,7 +14,7 @@ const mac = parseMac('02:42:c0:00:02:11') as never;
 const hex = ({ body }: { readonly body: Buffer }) => body.toString('hex');
 const newNeighbour = 28;
 
-t.test('neighbours', async (t) => {
+t.test('requests for neighbours', async (t) => {
   // ndmsg: IPv4, interface 7; NDA_DST.
   const question = getNeighbourRequest(address, 7);
   t.equal(hex(question), `020000000700000000000000${'08000100c0000211'}`);
@@ -31,7 +31,7 @@ t.test('neighbours', async (t) => {
   t.strictSame(parseRemembered(newNeighbour, change.body), { interface: 7, mac, isFixed: false });
 });
 
-t.test('forwarding entries of bridges', async (t) => {
+t.test('requests for forwarding entries of bridges', async (t) => {
   // AF_BRIDGE, no interface; NDA_LLADDR; NDA_MASTER.
   const question = getForwardingRequest(mac, 3);
   t.equal(hex(question), `070000000000000000000000${'0a0002000242c00002110000'}0800090003000000`);
@@ -42,7 +42,7 @@ t.test('forwarding entries of bridges', async (t) => {
   t.match(removal, { type: 29, flags: 4 });
 });
 
-t.test('answers', async (t) => {
+t.test('answers of the kernel are read', async (t) => {
   const { body } = removeForwardingRequest(mac, 5);
   for (const [state, isFixed] of [
     [0x02, false],

@@ -18,7 +18,7 @@ function text(protocol: 'bgp' | 'ospf', ...pools: string[]): string {
 }
 const printed = (...request: Parameters<typeof text>) => parseFrrConfig(text(...request));
 
-/** As `tsbridge frr-config bgp` prints it for another range, with these lines behind. */
+/** A configuration as `tsbridge frr-config bgp` prints it for another range, with these lines after it. */
 const withLines = (...lines: readonly string[]) =>
   parseFrrConfig(`${text('bgp', '172.20.0.0/16')}${lines.join('\n')}\n`);
 const everything = parseFrrConfig(
@@ -28,7 +28,7 @@ const everything = parseFrrConfig(
     ' redistribute connected',
   ].join('\n'),
 );
-/** All that is announced is of another table. */
+/** A configuration that announces only routes of other tables than the host's own. */
 const elsewhere = parseFrrConfig('router bgp 1 vrf red\n redistribute connected\n');
 
 const whole = printed('bgp', '172.20.0.0/14');

@@ -208,10 +208,10 @@ t.test('every way is followed where something cannot be known', async (t) => {
   t.match(commonEnd(same), { kind: 'host' }, 'it makes none');
 });
 
-t.test('of very many conditions, the ways of some are followed, and that is told', async (t) => {
+t.test('of very many unknown conditions, some are followed, and the result says so', async (t) => {
   const cut = (rule: string, count: number) =>
     explained(`*filter\n:INPUT ACCEPT [0:0]\n${`${rule}\n`.repeat(count)}`, packet());
-  // With all forks kept, the second would need gigabytes.
+  // If all forks were kept, the larger of the two would need gigabytes of memory.
   for (const count of [5, 20_000]) {
     const marks = cut('-A INPUT -m limit --limit 5/min -j MARK --set-xmark 0x1/0x1', count);
     t.equal(marks.alternatives.length, mostAlternatives);

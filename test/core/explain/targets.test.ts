@@ -140,10 +140,13 @@ t.test('which packets begin a flow', async (t) => {
   t.ok(beginsFlow(packet({ protocol: 47 })));
 });
 
-t.test('words that every object of JavaScript has, as a forged bundle may have them', async (t) => {
-  t.match(effect('constructor'), { kind: 'unknown', words: /target constructor is not known/ });
-  for (const rule of ['-p constructor', '-m toString', 'constructor 1', '-m tcp valueOf 1']) {
-    const read = { number: 1, text: rule, ...readRuleText(rule) };
-    t.match(ruleMatches(read, packet(), new Answers()), { dependsOn: [/ holds$/] }, rule);
-  }
-});
+t.test(
+  'targets and matches named like a property of every JavaScript object are unknown',
+  async (t) => {
+    t.match(effect('constructor'), { kind: 'unknown', words: /target constructor is not known/ });
+    for (const rule of ['-p constructor', '-m toString', 'constructor 1', '-m tcp valueOf 1']) {
+      const read = { number: 1, text: rule, ...readRuleText(rule) };
+      t.match(ruleMatches(read, packet(), new Answers()), { dependsOn: [/ holds$/] }, rule);
+    }
+  },
+);

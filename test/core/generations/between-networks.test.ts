@@ -28,7 +28,7 @@ for (const name of ['docker28', 'docker29'] as const) {
       .filter(({ rule }) => rule.table === 'raw')
       .map(({ rule }) => /^-i (\S+) -j RETURN$/.exec(rule.text)?.[1]);
 
-  t.test(`${name}: every bridge of a network is kept out, of whichever driver`, async (t) => {
+  t.test(`${name}: the bridge of every network is kept out, whichever driver it has`, async (t) => {
     const all = allApart(host(open, plain, inside, lan), 4);
     t.strictSame(bridges(all), ['docker0', 'br-open', 'br-plain', 'br-in'], 'the LAN is not');
     t.strictSame(
@@ -44,23 +44,26 @@ for (const name of ['docker28', 'docker29'] as const) {
     t.strictSame(allApart(host(plain), 4), []);
   });
 
-  t.test(`${name}: a network comes with all of them, and takes them along`, async (t) => {
-    t.strictSame(bridges(apartWith(host(plain, open), open, 4)), [
-      'docker0',
-      'br-plain',
-      'br-open',
-    ]);
-    t.strictSame(bridges(apartWith(host(open, plain), plain, 4)), ['br-plain']);
-    t.strictSame(apartWith(host(plain), plain, 4), []);
-    t.strictSame(apartWith(host(open, lan), lan, 4), []);
-    t.strictSame(bridges(apartAfter(host(plain), open, 4)), ['docker0', 'br-plain', 'br-open']);
-    t.strictSame(bridges(apartAfter(host(plain, wide), open, 4)), ['br-open']);
-    t.strictSame(bridges(apartAfter(host(open), plain, 4)), ['br-plain']);
-    t.strictSame(apartAfter(host(), plain, 4), []);
-  });
+  t.test(
+    `${name}: the rules come with the first network that accepts sources, and go with the last`,
+    async (t) => {
+      t.strictSame(bridges(apartWith(host(plain, open), open, 4)), [
+        'docker0',
+        'br-plain',
+        'br-open',
+      ]);
+      t.strictSame(bridges(apartWith(host(open, plain), plain, 4)), ['br-plain']);
+      t.strictSame(apartWith(host(plain), plain, 4), []);
+      t.strictSame(apartWith(host(open, lan), lan, 4), []);
+      t.strictSame(bridges(apartAfter(host(plain), open, 4)), ['docker0', 'br-plain', 'br-open']);
+      t.strictSame(bridges(apartAfter(host(plain, wide), open, 4)), ['br-open']);
+      t.strictSame(bridges(apartAfter(host(open), plain, 4)), ['br-plain']);
+      t.strictSame(apartAfter(host(), plain, 4), []);
+    },
+  );
 }
 
-t.test('up to 27 the isolation of networks comes before', async (t) => {
+t.test('up to 27 no such rules are needed: isolation comes before what is accepted', async (t) => {
   for (const name of ['docker17', 'docker20'] as const) {
     const host = { generation: generations[name], networks: [open, plain], observed };
     t.strictSame(allApart(host, 4), []);

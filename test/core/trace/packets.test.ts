@@ -100,7 +100,7 @@ t.test('rules that the kernel asks behind the last chain of a hook', async (t) =
   );
 });
 
-t.test('followed to the ends of hooks only', async (t) => {
+t.test('hooks of steps, where the trace has chains at the ends of hooks only', async (t) => {
   const hooks = new Map([
     ['my forward-one', 'FORWARD'],
     ['my late', 'POSTROUTING'],

@@ -91,18 +91,21 @@ t.test('a container that leaves the network and goes on keeps none of them', asy
   t.notOk(memory.sandboxRoutes.dump('/ns').includes('blackhole 10.0.0.0/8'));
 });
 
-t.test('a daemon that died before it answered Leave: they go with the endpoint', async (t) => {
-  const { memory } = await joined();
-  memory.sandboxRoutes.up('/ns');
-  await settled(() => memory.sandboxRoutes.dump('/ns'), 3);
-  // The engine goes on by itself, and does not repeat the call.
-  memory.sandboxRoutes.down('/ns');
-  const { driver, world } = await start(memory);
-  t.strictSame(memory.sandboxRoutes.dump('/ns'), ['blackhole 10.0.0.0/8']);
-  await driver.deleteEndpoint(ids());
-  await world.removals.idle();
-  t.strictSame(memory.sandboxRoutes.dump('/ns'), []);
-});
+t.test(
+  'after a daemon that died before it answered Leave, the routes go with the endpoint',
+  async (t) => {
+    const { memory } = await joined();
+    memory.sandboxRoutes.up('/ns');
+    await settled(() => memory.sandboxRoutes.dump('/ns'), 3);
+    // The engine takes the interface out of the container all the same, and does not repeat Leave.
+    memory.sandboxRoutes.down('/ns');
+    const { driver, world } = await start(memory);
+    t.strictSame(memory.sandboxRoutes.dump('/ns'), ['blackhole 10.0.0.0/8']);
+    await driver.deleteEndpoint(ids());
+    await world.removals.idle();
+    t.strictSame(memory.sandboxRoutes.dump('/ns'), []);
+  },
+);
 
 const labelsOf = (routes: string) => ({
   'com.docker.network.generic': { 'tsbridge.routes': routes },

@@ -49,17 +49,20 @@ t.test('an entry of another program is used, and stays', async (t) => {
   t.strictSame(memory.neighbours.entries.get(entry), theirs);
 });
 
-t.test('a kernel that keeps no numbers: what the container asks for goes with it', async (t) => {
-  const { memory, driver, concern } = await joined();
-  for (const address of ['fd00:5::2', 'fd00::9']) {
-    const each = { address: address as never, device: 'eth0', isOurs: undefined };
-    memory.neighbours.entries.set(`${address} dev eth0`, each);
-  }
-  t.strictSame(await concern.differences(), []);
-  await driver.leave(ids());
-  await driver.deleteEndpoint(ids());
-  t.strictSame(memory.neighbours.dump(), ['fd00::9 dev eth0']);
-});
+t.test(
+  'where the kernel keeps no protocol numbers, entries that a container asks for go with it',
+  async (t) => {
+    const { memory, driver, concern } = await joined();
+    for (const address of ['fd00:5::2', 'fd00::9']) {
+      const each = { address: address as never, device: 'eth0', isOurs: undefined };
+      memory.neighbours.entries.set(`${address} dev eth0`, each);
+    }
+    t.strictSame(await concern.differences(), []);
+    await driver.leave(ids());
+    await driver.deleteEndpoint(ids());
+    t.strictSame(memory.neighbours.dump(), ['fd00::9 dev eth0']);
+  },
+);
 
 t.test('what others take away comes back, and what nobody asks for goes', async (t) => {
   const { memory, concern } = await joined();

@@ -84,7 +84,7 @@ t.test('a start brings them back; what fails then is done after it', async (t) =
 });
 
 t.test(
-  'where nobody asks for routes, the kernel is asked once, and when a person asks',
+  'where nobody asks for routes, the kernel is asked once at the start, and when an operator asks',
   async (t) => {
     const memory = makeHost();
     const { driver, world } = await start(memory);

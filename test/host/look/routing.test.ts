@@ -9,7 +9,7 @@ import { readRouting } from '../../../src/host/look/doctor/routing.js';
 const config = 'router bgp 65001\n redistribute connected\n';
 const running = `Building configuration...\n\nCurrent configuration:\n${config}end\n`;
 
-/** A folder as /proc, with zebra and bgpd in this network namespace, and one of another. */
+/** A folder like /proc, with processes of these names in this network namespace, and an ospfd in another one. */
 function procWith(t: Test, ...names: readonly string[]): string {
   const process = (name: string, namespace = 'net:[1]') => ({
     comm: `${name}\n`,
@@ -52,7 +52,7 @@ t.test('no zebra: vtysh is not asked', async (t) => {
   t.strictSame(Object.keys(routing).sort(), ['daemons', 'written']);
 });
 
-t.test('answers that are none', async (t) => {
+t.test('an answer of vtysh that cannot be read is left out', async (t) => {
   const proc = procWith(t, 'zebra', 'bgpd');
   for (const answer of ['', '% Unknown command.', '[]', 'null', '\u0000\ufffd', '"x"']) {
     const routing = await readRouting(join(proc, 'frr.conf'), proc, async () => answer);
@@ -60,7 +60,7 @@ t.test('answers that are none', async (t) => {
   }
 });
 
-t.test('a file that cannot be read is as none', async (t) => {
+t.test('a frr.conf that cannot be read counts as an empty one', async (t) => {
   const proc = procWith(t, 'bgpd');
   const huge = join(proc, 'frr.conf');
   truncateSync(huge, 33 * 1024 * 1024);

@@ -56,7 +56,7 @@ const rows: readonly (readonly [string, unknown, Packet?])[] = [
   ['yes', match(payload('ip', 'saddr'), '@hosts')],
   ['no', match(payload('ip', 'saddr'), '@empty')],
   ['?', match(payload('ip', 'saddr'), '@gone')],
-  // Words that every object of JavaScript has, as a forged bundle may have them.
+  // A forged bundle may name words under which every JavaScript object inherits something.
   ['?', match(payload('constructor', 'saddr'), 1)],
   ['?', match(payload('ip', 'constructor'), 1)],
   ['?', match(meta('constructor'), 'eth0')],
