@@ -15,6 +15,7 @@ import { DRIVER, labTest, SKIP_BUILT_IN, type Test } from '../fixture.js';
 import { ADDRESSES, type Lab } from '../lab.js';
 import { until } from '../process.js';
 import { type EngineVersion, SUITES } from '../suites.js';
+import { checkKilled } from './killed-commands.js';
 
 /** What the machine is like, and no fault of networks: where the lab keeps its state, and how full that is. */
 const ofTheLab = ['state-in-memory', 'disk-nearly-full', 'disk-full'].map(
@@ -79,8 +80,8 @@ async function traced(lab: Lab, args: readonly string[], act: () => Promise<unkn
   const { code, out, err } = await saying;
   const lines = out.split('\n').filter((line) => line !== '');
   const told = lines.map((line) => documentOf(line) as unknown as Line);
-  const [packet] = told.flatMap(({ packet }) => packet ?? []);
-  return { code, err, packet, summary: told.at(-1)?.summary };
+  const packets = told.flatMap(({ packet }) => packet ?? []);
+  return { code, err, packets, packet: packets[0], summary: told.at(-1)?.summary };
 }
 
 async function checkOpen(t: Test, lab: Lab, { meets }: Others): Promise<void> {
@@ -112,6 +113,22 @@ async function checkOpen(t: Test, lab: Lab, { meets }: Others): Promise<void> {
       packet?.steps.find(({ chain }) => chain === meets.chain),
       meets,
     );
+}
+
+/** The port's container answers: the way back is told of, too, with the host's address as the outside sees it. */
+async function checkReplies(t: Test, lab: Lab): Promise<void> {
+  const { code, packets, summary } = await traced(lab, ['any', ':8080', '--reply'], () =>
+    lab.ask('lan', ADDRESSES.host, 8080),
+  );
+  t.equal(code, 0);
+  const [asked, answer] = packets;
+  t.match(asked, { number: 1, answers: null, flags: 'SYN', end: 'sent' });
+  t.match(answer, {
+    ...{ answers: 1, flags: 'SYN ACK', in: 'br-app', end: 'sent' },
+    source: { port: 80, container: 'web' },
+    became: { source: { address: ADDRESSES.host, port: 8080 } },
+  });
+  t.ok((summary?.answers ?? 0) >= 1);
 }
 
 async function checkClosed(t: Test, lab: Lab): Promise<void> {
@@ -205,6 +222,8 @@ export function checkBesideOthers(version: EngineVersion): void {
           t.match(await tsbridge(lab, 'find', '8080'), { code: 0, out: /web/ });
         });
       }
+      await t.test('a trace with answers', (t) => checkReplies(t as Test, lab));
+      await t.test('commands that are killed', (t) => checkKilled(t as Test, lab));
       await world.kill();
       await lab.docker('rm', '-f', 'web');
       await lab.docker('network', 'rm', 'shop');
