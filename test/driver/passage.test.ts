@@ -70,6 +70,15 @@ for (const generation of ['docker17', 'docker20', 'docker28', 'docker29'] as con
   });
 }
 
+t.test('a network that comes later leaves the jumps to its chains on top', async (t) => {
+  const host = makeHost();
+  const { driver, world } = await start(host, 'docker28');
+  await driver.createNetwork(network(5, networkId, { [generic]: asked }));
+  await driver.createNetwork(network(6, 'c'.repeat(64)));
+  t.match(host.firewall.dump()['nat POSTROUTING']?.[0], /-j TSBRIDGE-SOURCE/);
+  t.strictSame(await repairRules(world, 'dry-run'), []);
+});
+
 t.test('guards are there before the sockets, and until these are gone', async (t) => {
   const host = makeHost();
   const { driver } = await start(host, 'docker28');

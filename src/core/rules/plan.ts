@@ -44,12 +44,15 @@ export interface RuleEdit {
  * order is right and none of ours stands above them: whatever others put between or before them
  * keeps its place.
  *
+ * @param groups of which some may be on the host without being in `base`: their anchors stay on top, too
+ *
  * Yields after every few hundred rules; no other plan may use `model` until it has returned.
  */
 export function* planInSteps(
   model: RuleSet,
   base: BaseRules,
   edit: RuleEdit,
+  groups: readonly BaseRules[] = [],
 ): Generator<void, RuleChange[]> {
   const changes: RuleChange[] = [];
   const commit = (next: readonly RuleChange[]): void => {
@@ -60,8 +63,9 @@ export function* planInSteps(
     for (const { table, chain } of base.chains) {
       if (!model.hasChain(table, chain)) commit([{ op: 'create-chain', table, chain }]);
     }
-    const anchors = base.rules.filter(({ place }) => place === 'anchor').map(({ rule }) => rule);
+    const anchors = anchorsOf(base);
     commit(copies(model, edit.relocate ?? []));
+    const tops = [...anchors, ...groups.flatMap(anchorsOf)];
     let compared = 0;
     for (const placed of [...base.rules, ...edit.add.filter(staysInPlace)]) {
       compared += 1;
@@ -75,7 +79,7 @@ export function* planInSteps(
       if (model.has(rule)) continue;
       if (place === 'end') commit([{ op: 'append', rule }]);
       else {
-        const above = anchors.filter((anchor) => sameChain(anchor, rule));
+        const above = (place === 'anchor' ? anchors : tops).filter(sameChainAs(rule));
         const until = place === 'anchor' ? above.indexOf(rule) : above.length;
         commit([{ op: 'insert', rule, ...below(model, above.slice(0, until)) }]);
       }
@@ -89,6 +93,10 @@ export function* planInSteps(
     commit([{ op: 'policy', table: 'filter', chain: 'FORWARD', policy: 'DROP' }]);
   }
   return changes;
+}
+
+function anchorsOf({ rules }: BaseRules): Rule[] {
+  return rules.filter(({ place }) => place === 'anchor').map(({ rule }) => rule);
 }
 
 /**

@@ -196,7 +196,7 @@ export class RuleCommits {
     const base = withoutTables(missing, comparableBase(model, all));
     await yielding.pause();
     return yielding.run(
-      planInSteps(model, base, editWithoutTables(missing, withUnused(edit, groups))),
+      planInSteps(model, base, editWithoutTables(missing, withUnused(edit, groups)), groups),
     );
   }
 
