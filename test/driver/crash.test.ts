@@ -14,7 +14,7 @@ import { Killer } from '../process/killer.js';
 
 /**
  * The container that all is about has limits both ways, one by its network, and one by its endpoint, and routes of the host:
- * of its network, to its address, and to a prefix behind it. It has a route inside that outlives its interface. Who reaches it and what it reaches is limited, too. With the backend in memory its ports are in a map; with the
+ * of its network, to its address, and to a prefix behind it. It has a route inside that outlives its interface. The host answers neighbours for it. Who reaches it and what it reaches is limited, too. With the backend in memory its ports are in a map; with the
  * others they have rules, as those of the bystander always have.
  */
 const limitedNetwork = (engine: Engine, salt?: string) => ({
@@ -24,6 +24,7 @@ const limitedNetwork = (engine: Engine, salt?: string) => ({
       'tsbridge.rate_down': '10mbit',
       'tsbridge.remote_routes': '10.77.0.0/24 via 192.0.2.7',
       'tsbridge.announce': 'addresses',
+      ...{ 'tsbridge.attach': 'proxy', 'tsbridge.parent': 'eth0' },
       // Ports on addresses of IPv6 could not be guarded: this host has no rules for it.
       'com.docker.network.bridge.host_binding_ipv4': '192.0.2.1',
       'tsbridge.publish_from': '192.0.2.0/24',

@@ -177,3 +177,75 @@ lanTest('what the bridge of the LAN may lack, and lose', async (t, lab) => {
   await lab.docker('rm', '-f', 'bare');
   await lab.docker('network', 'rm', 'lan');
 });
+
+/** Addresses of the LAN that the host answers for, without a bridge on its NIC. */
+const proxied = { web: '192.0.2.34', web6: '2001:db8:0:2:c::2' };
+
+labTest(
+  'addresses of the LAN, and the NIC stays as it is',
+  { skip: SKIP_BUILT_IN },
+  async (t, lab) => {
+    const nic = () => lab.hostNs('ip', 'address', 'show', 'eth0');
+    const before = await nic();
+    const create = (...args: string[]) =>
+      lab.docker('network', 'create', '-d', 'tsbridge', '-o', 'tsbridge.attach=proxy', ...args);
+    const parent = ['-o', 'tsbridge.parent=eth0'];
+    await t.rejects(create('--internal', 'lan'), {
+      message: /2 problems: \(1\) .*needs tsbridge.parent=INTERFACE.*\(2\) --internal cannot go/,
+    });
+    await t.rejects(
+      create(...parent, '--subnet', '192.0.2.0/24', '--gateway', '192.0.2.9', 'lan'),
+      /its own address 192.0.2.1\/24 is in the network's subnet 192.0.2.0\/24/,
+    );
+    const subnets = ['--subnet', '192.0.2.32/28', '--ipv6', '--subnet', '2001:db8:0:2:c::/80'];
+    await create(...parent, ...subnets, 'lan');
+    await lab.docker('network', 'create', '-d', 'tsbridge', 'app');
+    await lab.run({ name: 'app', network: 'app', publish: ['9000:80'], serve: ['tcp/80'] });
+    const args = ['--ip', proxied.web, '--ip6', proxied.web6];
+    await lab.run({ name: 'web', network: 'lan', serve: ['tcp/80'], args });
+    const outside = await lab.serve('lan', 'tcp/9001');
+    const all = async (when: string): Promise<void> => {
+      const peers = { name: 'web', peer: ADDRESSES.lan };
+      t.match(await lab.ask('lan', proxied.web, 80), peers, `from the LAN, ${when}`);
+      const peers6 = { name: 'web', peer: ADDRESSES.lan6 };
+      t.match(await lab.ask('lan', proxied.web6, 80), peers6, `by IPv6, ${when}`);
+      t.match(await lab.ask('host', proxied.web, 80), { name: 'web' }, `by the host, ${when}`);
+      for (const [to, peer] of [
+        [ADDRESSES.lan, proxied.web],
+        [ADDRESSES.world, proxied.web],
+        [ADDRESSES.lan6, proxied.web6],
+      ] as const) {
+        t.match(await lab.askIn('web', to, 9001), { name: 'lab', peer }, `to ${to}, ${when}`);
+      }
+      t.match(await lab.ask('lan', ADDRESSES.host, 9000), { name: 'app' }, `a port, ${when}`);
+    };
+    await all('when it has started');
+    await t.rejects(lab.askIn('app', proxied.web, 80), 'other networks of the host are isolated');
+    t.equal(await nic(), before);
+
+    await lab.killTsbridge('SIGKILL');
+    for (const address of [proxied.web, proxied.web6]) {
+      await lab.hostNs('ip', 'neigh', 'del', 'proxy', address, 'dev', 'eth0');
+    }
+    await lab.spawnTsbridge();
+    const answered = async () => {
+      const shown = await lab.hostNs('sh', '-c', 'ip -4 neigh show proxy; ip -6 neigh show proxy');
+      return shown.match(/\S+ dev eth0/g) ?? [];
+    };
+    await until('the daemon to answer again', async () => {
+      return (await answered()).length === 2 || undefined;
+    });
+    await lab.restartDockerd();
+    for (const name of ['app', 'web']) {
+      await lab.docker('start', name);
+      await lab.listening(name);
+    }
+    await all('after a restart of the engine');
+    await lab.docker('rm', '-f', 'web');
+    t.strictSame(await answered(), [], 'the host answers no more');
+    await outside.kill();
+    await lab.docker('rm', '-f', 'app');
+    await lab.docker('network', 'rm', 'app', 'lan');
+    t.equal(await nic(), before);
+  },
+);

@@ -51,6 +51,7 @@ export class FakeSysctls implements Sysctls {
     ['net/ipv4/ip_forward', '0'],
     ['net/ipv4/ip_local_port_range', '32768\t32770'],
     ['net/ipv6/conf/lo/disable_ipv6', '0'],
+    ['net/ipv4/neigh/eth0/proxy_delay', '80'],
   ]);
   constructor(private readonly faults: Faults) {}
   async read(path: string): Promise<string | undefined> {

@@ -1,4 +1,5 @@
 /** Entries of proxy NDP in memory: as the kernel, none without its interface. */
+import type { Cidr, Family } from '../../src/core/address.js';
 import { DriverError } from '../../src/core/errors.js';
 import type { Advertisement } from '../../src/core/network/advertisements.js';
 import {
@@ -13,14 +14,20 @@ export class FakeNeighbours implements Neighbours {
   readonly entries = new Map<string, ObservedProxy>();
   /** Interfaces that the host has. */
   readonly devices = new Set(['eth0']);
+  /** Those of every interface. */
+  addresses: readonly Cidr[] = [];
   /** What neighbours were told, in order: `DEVICE: ADDRESS is at MAC`. */
   readonly advertised: string[] = [];
   defaultRoute: string | undefined = 'eth0';
 
   constructor(private readonly faults: Faults) {}
 
-  async uplink(): Promise<string | undefined> {
+  async uplink(_family: Family): Promise<string | undefined> {
     return this.defaultRoute;
+  }
+
+  async addressesOf(device: string): Promise<readonly Cidr[] | undefined> {
+    return this.devices.has(device) ? this.addresses : undefined;
   }
 
   async proxies(): Promise<readonly ObservedProxy[]> {

@@ -2,11 +2,12 @@
 import { inFreshNamespace, ipJson, run } from '../process/netns.js';
 
 inFreshNamespace();
+const { writeFileSync } = await import('node:fs');
 const { setTimeout } = await import('node:timers/promises');
 const { default: t } = await import('tap');
 const { NeighboursNetlink } = await import('../../src/host/netlink/neighbours.js');
 const { loadLibc, SystemCallError } = await import('../../src/host/process/libc.js');
-const { parseIp, parseMac } = await import('../../src/core/address.js');
+const { cidrText, parseIp, parseMac } = await import('../../src/core/address.js');
 
 const [before, now] = ['02:42:00:00:00:01', '02:42:00:00:00:02'];
 const texts = ['192.0.2.17', '2001:db8::17'];
@@ -106,6 +107,38 @@ t.test('the host answers for the address: it has the interface’s own', async (
   const own = String(ipJson('link', 'show', 'br-lan')[0]?.address);
   await until(() => known('-n', 'lan').every((line) => line.endsWith(own)));
   t.strictSame(known('-n', 'lan'), all(own));
+});
+
+t.test('proxy ARP: the host answers for a container of another bridge', async (t) => {
+  run('ip', ['netns', 'add', 'box']);
+  run('ip', ['link', 'add', 'br-p', 'up', 'type', 'bridge']);
+  const peer = ['peer', 'eth0', 'netns', 'box'];
+  run('ip', ['link', 'add', 'veth-p', 'up', 'master', 'br-p', 'type', 'veth', ...peer]);
+  run('ip', ['address', 'add', '192.0.2.33/28', 'dev', 'br-p']);
+  run('ip', ['-n', 'box', 'address', 'add', '192.0.2.34/28', 'dev', 'eth0']);
+  run('ip', ['-n', 'box', 'link', 'set', 'eth0', 'up']);
+  run('ip', ['-n', 'box', 'route', 'add', 'default', 'via', '192.0.2.33']);
+  writeFileSync('/proc/sys/net/ipv4/ip_forward', '1');
+  writeFileSync('/proc/sys/net/ipv4/neigh/br-lan/proxy_delay', '0');
+  const script = `
+    const socket = require('node:net').connect({ host: '192.0.2.34', port: 9, timeout: 4000 });
+    socket.on('error', (error) => console.log(error.code));
+    socket.on('timeout', () => socket.destroy(Object.assign(new Error(), { code: 'timeout' })));`;
+  const connect = () =>
+    run('ip', ['netns', 'exec', 'lan', process.execPath, '--eval', script]).trim();
+  t.match(connect(), /timeout|EHOSTUNREACH/, 'nobody answers for it');
+  const proxy = { address: parseIp('192.0.2.34') as never, device: 'br-lan' };
+  await neighbours.addProxy(proxy);
+  t.equal(connect(), 'ECONNREFUSED', 'by the container');
+  t.strictSame(await neighbours.proxies(), [{ ...proxy, isOurs: true }]);
+  await neighbours.removeProxy(proxy);
+  t.strictSame(await neighbours.proxies(), []);
+  const own = (await neighbours.addressesOf('br-p'))?.map(cidrText);
+  t.strictSame(
+    own?.filter((text) => !text.startsWith('fe80:')),
+    ['192.0.2.33/28'],
+  );
+  t.equal(await neighbours.addressesOf('none'), undefined);
 });
 
 t.test('an advertisement that cannot be sent is an error with advice', async (t) => {

@@ -243,7 +243,8 @@ t.test('routes inside of a sandbox, as soon as the interface is up there', async
 t.test('the host answers neighbours for a container', async (t) => {
   const neighbours = new NeighboursNetlink(loadLibc());
   t.teardown(() => neighbours.close());
-  t.equal(await neighbours.uplink(), undefined);
+  t.equal(await neighbours.uplink(6), undefined);
+  t.equal(await neighbours.uplink(4), undefined);
   run('ip', ['netns', 'add', 'lan']);
   run('ip', ['link', 'add', 'up0', 'up', 'type', 'veth', 'peer', 'name', 'lan0']);
   run('ip', ['link', 'set', 'lan0', 'netns', 'lan']);
@@ -252,7 +253,7 @@ t.test('the host answers neighbours for a container', async (t) => {
   at('lan', 'link', 'set', 'lan0', 'up');
   run('ip', ['address', 'add', 'fd00:6::1/64', 'dev', 'up0', 'nodad']);
   run('ip', ['route', 'add', 'default', 'via', 'fd00:6::99']);
-  t.equal(await neighbours.uplink(), 'up0');
+  t.equal(await neighbours.uplink(6), 'up0');
   // The container's subnet is a part of what the LAN takes for its own link.
   run('ip', ['address', 'add', 'fd00:6:0:0:c::1/80', 'dev', 'br-r', 'nodad']);
   run('ip', ['link', 'set', 'veth-h', 'master', 'br-r']);

@@ -1,10 +1,11 @@
 /**
- * Messages of rtnetlink that add, remove and list proxy entries: IPv6 addresses of others for which the host answers
- * neighbour solicitations.
+ * Messages of rtnetlink that add, remove and list proxy entries: addresses of others for which the host answers ARP
+ * requests and neighbour solicitations.
  */
 import {
   addressBytes,
   addressFromBytes,
+  type Family,
   familyNumber,
   familyOf,
   familyOfNumber,
@@ -50,10 +51,10 @@ export function removeProxyRequest(address: IpAddress, index: number): NetlinkRe
   return { type: rtm.deleteNeighbour, flags: flag.ack, body: bodyOf(address, index) };
 }
 
-/** Asks for the entries of IPv6. */
-export function listProxiesRequest(): NetlinkRequest {
+/** Asks for the entries of a family. */
+export function listProxiesRequest(family: Family): NetlinkRequest {
   const body = Buffer.alloc(headerBytes);
-  body[at.family] = familyNumber[6];
+  body[at.family] = familyNumber[family];
   body[at.flags] = proxyFlag;
   return { type: rtm.getNeighbour, flags: flag.dump, body };
 }

@@ -1,8 +1,8 @@
 /**
- * Proxy NDP (RFC 4389 in its simplest form): on another interface, the host answers neighbour solicitations for
- * addresses of containers. So a router that takes the containers' subnet for its own link reaches them without a route.
+ * Proxy NDP (RFC 4389 in its simplest form) and proxy ARP (RFC 1027): on another interface, the host answers for addresses
+ * of containers. So whoever takes the containers' subnet for its own link reaches them without a route.
  */
-import type { IpAddress } from '../address.js';
+import { type Family, familyOf, type IpAddress } from '../address.js';
 import type { EndpointSpec } from './endpoint.js';
 import type { NetworkSpec } from './network.js';
 import type { SysctlPath } from './sysctls.js';
@@ -30,13 +30,22 @@ export interface ProxyStep {
  */
 export function proxiesOf(
   endpoint: EndpointSpec,
-  { ndpProxy }: NetworkSpec,
+  { ndpProxy, parent }: NetworkSpec,
   uplink: string | undefined,
 ): NeighbourProxy[] {
-  const device = ndpProxy === 'uplink' ? uplink : ndpProxy;
-  if (device === undefined || endpoint.ipv6 === undefined) return [];
-  return [{ address: endpoint.ipv6.address, device }];
+  const ipv6Device = parent ?? (ndpProxy === 'uplink' ? uplink : ndpProxy);
+  return [
+    { cidr: endpoint.ipv4, device: parent },
+    { cidr: endpoint.ipv6, device: ipv6Device },
+  ].flatMap(({ cidr, device }) =>
+    cidr === undefined || device === undefined ? [] : [{ address: cidr.address, device }],
+  );
 }
+
+/** Whether the host has to answer for the endpoint, on whatever interface. */
+export const isProxied = (endpoint: EndpointSpec, { ndpProxy, parent }: NetworkSpec): boolean =>
+  (parent !== undefined && endpoint.ipv4 !== undefined) ||
+  ((parent ?? ndpProxy) !== undefined && endpoint.ipv6 !== undefined);
 
 /** The steps from the observed entries to the desired ones, additions first. Entries of others are left alone. */
 export function planProxies(
@@ -55,16 +64,30 @@ export function planProxies(
   ];
 }
 
+export interface AnsweringSysctl {
+  readonly path: SysctlPath;
+  readonly value: '0' | '1';
+}
+
 /**
- * Kernel settings of an interface on which the host answers. Without `proxy_ndp` the kernel does not answer, and with
- * the usual `proxy_delay` up to 0.8 s late.
+ * Kernel settings of the interfaces on which the host answers. Without `proxy_ndp` the kernel does not answer for IPv6, and
+ * with the usual `proxy_delay` it answers up to 0.8 s late.
  */
-export function answeringSysctls(
-  device: string,
-): readonly { readonly path: SysctlPath; readonly value: '0' | '1' }[] {
+export function answeringSysctls(proxies: readonly NeighbourProxy[]): readonly AnsweringSysctl[] {
+  const settings = new Map<string, AnsweringSysctl>();
+  for (const { address, device } of proxies) {
+    const family = familyOf(address);
+    for (const setting of settingsOn(device, family)) settings.set(setting.path, setting);
+  }
+  return [...settings.values()];
+}
+
+function settingsOn(device: string, family: Family): AnsweringSysctl[] {
+  const delay = `net/ipv${family}/neigh/${device}/proxy_delay` as SysctlPath;
+  const answer = `net/ipv6/conf/${device}/proxy_ndp` as SysctlPath;
   return [
-    { path: `net/ipv6/conf/${device}/proxy_ndp` as SysctlPath, value: '1' },
-    { path: `net/ipv6/neigh/${device}/proxy_delay` as SysctlPath, value: '0' },
+    ...(family === 6 ? [{ path: answer, value: '1' } as const] : []),
+    { path: delay, value: '0' },
   ];
 }
 

@@ -57,6 +57,13 @@ export interface RemoteRoute {
   readonly via: IpAddress;
 }
 
+/**
+ * `tsbridge.attach`: how containers are connected. `proxy`: the host answers for their addresses on a LAN, by an
+ * interface (`tsbridge.parent`) that stays as it is.
+ */
+export const attachments = ['bridge', 'proxy'] as const;
+export type Attachment = (typeof attachments)[number];
+
 /** A route inside of a container. */
 export interface ContainerRoute {
   readonly destination: Cidr;
@@ -159,6 +166,8 @@ export interface NetworkSpec extends Families {
    * The interface on which the host answers neighbour solicitations for containers' IPv6 addresses; absent: on none.
    */
   readonly ndpProxy?: NdpProxy;
+  /** The interface on which the host answers for containers' addresses of both families; absent: on none. */
+  readonly parent?: InterfaceName;
   /** Whether neighbours are told of containers that join, on a LAN; absent: they are. */
   readonly advertised?: boolean;
   /** What may pass, and with which source address; absent: as Docker's rules say. */

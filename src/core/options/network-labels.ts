@@ -10,7 +10,9 @@ import { didYouMean } from '../nearest.js';
 import {
   type AcceptedSource,
   type Announcement,
+  type Attachment,
   announcements,
+  attachments,
   bridgeKinds,
   type GatewayMode,
   gatewayModes,
@@ -23,6 +25,7 @@ import {
 } from '../network/network.js';
 import { type Problems, show } from '../problems.js';
 import { acceptFromOptions, readAcceptFrom } from './accept-from-options.js';
+import { attachOptions, readParent } from './attach-options.js';
 import { containerRouteOptions } from './container-route-options.js';
 import { hostRouteOptions, readNdpProxy, readRemoteRoutes } from './host-route-options.js';
 import { limitOptions } from './limit-options.js';
@@ -66,6 +69,7 @@ export const labels = {
   ...passageOptions,
   ...containerRouteOptions,
   ...acceptFromOptions,
+  ...attachOptions,
 } as const;
 
 /** How often engines from 28 on tell neighbours of a container's addresses: 0 to 3 times. */
@@ -108,6 +112,8 @@ export interface NetworkLabels {
   readonly remoteRoutes: readonly RemoteRoute[] | undefined;
   readonly announce: Announcement | undefined;
   readonly ndpProxy: NdpProxy | undefined;
+  readonly attach: Attachment | undefined;
+  readonly parent: InterfaceName | undefined;
   readonly acceptFrom: readonly AcceptedSource[] | undefined;
   /** false: neighbours are told of no container. */
   readonly advertised: boolean;
@@ -160,6 +166,8 @@ export function readLabels(options: OptionMap, problems: Problems): NetworkLabel
     remoteRoutes: readRemoteRoutes(read),
     acceptFrom: readAcceptFrom(read),
     ndpProxy: readNdpProxy(read),
+    attach: oneOf(read, labels.attach, 'way of attaching', attachments),
+    parent: readParent(read),
     announce: oneOf(read, labels.announce, 'way of announcing', announcements),
     // The engine reads it, too, and refuses what is no number.
     advertised: optionOf(options, advertisements) !== '0',

@@ -13,6 +13,7 @@ import type { Families, NetworkSpec } from '../network/network.js';
 import type { Passage } from '../network/passage.js';
 import { Problems, show, showId } from '../problems.js';
 import { refuseAcceptFrom } from './accept-from-options.js';
+import { attached, refuseAttach } from './attach-options.js';
 import { readContainerRoutes, refuseGatewayClash } from './container-route-options.js';
 import { refuseHostRoutes } from './host-route-options.js';
 import type { NetworkInput } from './input.js';
@@ -117,7 +118,7 @@ function readNetwork(
   );
   if (id === undefined) return undefined;
   const asked = { ...buildSpec(id, read, families, mtu, defaults), ...routes, ruleFamilies };
-  const spec = read.labels.unmanaged ? onUnmanaged(asked, read.labels) : asked;
+  const spec = unmanaged ? onUnmanaged(asked, read.labels) : attached(asked, read.labels);
   refuseGatewayClash(gatewayClash(gatewaysOfAll(spec)), problems);
   return { spec, warnings: [...read.warnings, ...warningsOf(spec)] };
 }
@@ -155,6 +156,7 @@ function readOptions(options: OptionMap, problems: Problems): ReadOptions {
   const engine = new OptionReader(options, problems);
   const internal = engine.boolean(wellKnown.internal) ?? false;
   refuseUnfit(given, internal, problems);
+  refuseAttach(given, internal, problems);
   const modes = [given.gatewayMode4, given.gatewayMode6];
   if (modes.includes('isolated') && !internal) {
     problems.add(

@@ -1,10 +1,13 @@
 /** Neighbours of the host: what they are told, and the entries by which the host answers them for containers. */
+import type { Cidr, Family } from '../../core/address.js';
 import type { Advertisement } from '../../core/network/advertisements.js';
 import type { NeighbourProxy, ObservedProxy } from '../../core/network/neighbour-proxies.js';
 
 export interface Neighbours {
-  /** The interface of the host's IPv6 default route; undefined if there is none. */
-  uplink(): Promise<string | undefined>;
+  /** The interface of the host's default route; undefined if there is none. */
+  uplink(family: Family): Promise<string | undefined>;
+  /** Addresses of an interface; undefined: there is none of that name. */
+  addressesOf(device: string): Promise<readonly Cidr[] | undefined>;
   /** All entries, also those of other programs. */
   proxies(): Promise<readonly ObservedProxy[]>;
   /** @throws {DriverError} `route-failed`, for example while there is no such interface */

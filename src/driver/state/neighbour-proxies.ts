@@ -1,19 +1,24 @@
 /**
- * Adds, removes and repairs the entries by which the host answers neighbour solicitations for containers
- * (`tsbridge.ndp_proxy`), one change at a time; and tells neighbours of containers that join.
+ * Adds, removes and repairs the entries by which the host answers neighbours for containers (`tsbridge.ndp_proxy`,
+ * `tsbridge.attach=proxy`), one change at a time; and tells neighbours of containers that join.
  */
 
+import type { Family } from '../../core/address.js';
 import { DriverError, ErrorList, wrapError } from '../../core/errors.js';
 import { advertisementsOf } from '../../core/network/advertisements.js';
 import {
+  type AnsweringSysctl,
   answeringSysctls,
   describeProxyStep,
+  isProxied,
   type NeighbourProxy,
   type ObservedProxy,
   planProxies,
   proxiesOf,
   proxyText,
 } from '../../core/network/neighbour-proxies.js';
+import type { NetworkSpec } from '../../core/network/network.js';
+import { parentObstacle } from '../../core/options/attach-options.js';
 import type { Neighbours } from '../host/neighbours.js';
 import type { Sysctls } from '../host.js';
 import { KeyedLocks } from './locks.js';
@@ -30,6 +35,19 @@ export class NeighbourProxies {
     private readonly registry: Registry,
   ) {}
 
+  /** @throws {DriverError} `options-invalid` if the network cannot have its parent (`tsbridge.attach=proxy`) */
+  async refuseOfNetwork(network: NetworkSpec): Promise<void> {
+    if (network.parent === undefined) return;
+    const addresses = await this.neighbours.addressesOf(network.parent);
+    const obstacle = parentObstacle(network, addresses);
+    if (obstacle !== undefined) throw new DriverError('options-invalid', obstacle);
+  }
+
+  /** The interface of the host's default route; undefined: there is none. */
+  uplink(family: Family): Promise<string | undefined> {
+    return this.neighbours.uplink(family);
+  }
+
   /** Adds the entries of an endpoint that has joined. */
   async addOf(state: EndpointState): Promise<void> {
     if (!isAsked(state)) return;
@@ -38,7 +56,7 @@ export class NeighbourProxies {
       // An entry of another program serves as well. It is not added again, which would give it our protocol number.
       const there = await this.#observed();
       for (const proxy of await this.#of([state])) {
-        await (there.has(proxyText(proxy)) ? this.#answer(proxy.device, false) : this.#add(proxy));
+        await (there.has(proxyText(proxy)) ? this.#answer(proxy) : this.#add(proxy));
       }
     });
   }
@@ -97,9 +115,9 @@ export class NeighbourProxies {
           done.push(describeProxyStep(step));
         });
       }
-      for (const device of new Set(desired.map((proxy) => proxy.device))) {
+      for (const setting of answeringSysctls(desired)) {
         await errors.attempt(async () => {
-          done.push(...(await this.#answer(device, dryRun)));
+          done.push(...(await this.#set(setting, dryRun)));
         });
       }
       if (errors.failed) {
@@ -115,25 +133,26 @@ export class NeighbourProxies {
 
   async #add(proxy: NeighbourProxy): Promise<void> {
     await this.neighbours.addProxy(proxy);
-    await this.#answer(proxy.device, false);
+    await this.#answer(proxy);
   }
 
-  /** Switches answering on for an interface: by default the kernel answers for no entry there. */
-  async #answer(device: string, dryRun: boolean): Promise<string[]> {
-    const done: string[] = [];
-    for (const { path, value } of answeringSysctls(device)) {
-      const there = await this.sysctls.read(path);
-      if (there === value) continue;
-      if (there === undefined) {
-        throw new DriverError(
-          'route-failed',
-          `answering neighbours on ${device}: there is no /proc/sys/${path}; is IPv6 switched on there?`,
-        );
-      }
-      if (!dryRun) await this.sysctls.write(path, value);
-      done.push(`set ${path} to ${value}`);
+  async #answer(proxy: NeighbourProxy): Promise<void> {
+    for (const setting of answeringSysctls([proxy])) await this.#set(setting, false);
+  }
+
+  /** Has the kernel answer, and at once: by default it answers late, or not at all. */
+  async #set({ path, value }: AnsweringSysctl, dryRun: boolean): Promise<string[]> {
+    const there = await this.sysctls.read(path);
+    if (there === value) return [];
+    if (there === undefined) {
+      const why = path.startsWith('net/ipv6/') ? '; is IPv6 switched on there?' : '';
+      throw new DriverError(
+        'route-failed',
+        `answering neighbours: there is no /proc/sys/${path}${why}`,
+      );
     }
-    return done;
+    if (!dryRun) await this.sysctls.write(path, value);
+    return [`set ${path} to ${value}`];
   }
 
   #desired(): Promise<NeighbourProxy[]> {
@@ -149,10 +168,9 @@ export class NeighbourProxies {
     const asking = states.filter(isAsked);
     if (asking.length === 0) return [];
     const byUplink = asking.some(({ network }) => network.spec.ndpProxy === 'uplink');
-    const uplink = byUplink ? await this.neighbours.uplink() : undefined;
+    const uplink = byUplink ? await this.neighbours.uplink(6) : undefined;
     return asking.flatMap(({ spec, network }) => proxiesOf(spec, network.spec, uplink));
   }
 }
 
-const isAsked = ({ spec, network }: EndpointState): boolean =>
-  network.spec.ndpProxy !== undefined && spec.ipv6 !== undefined;
+const isAsked = ({ spec, network }: EndpointState): boolean => isProxied(spec, network.spec);

@@ -59,6 +59,7 @@ export async function createNetwork(
   for (const warning of warnings) world.log.warn({ network: shortId(spec.id) }, warning);
   refuseUnheld(world, spec, spec.passage);
   world.containerRoutes.refuseOfNetwork(spec);
+  await world.neighbourProxies.refuseOfNetwork(spec);
   const kept = { frontEnd: frontEnd.name, input, ...(caller && { engine: caller }) };
   const { observed, state } = await register(world, spec, kept);
   try {

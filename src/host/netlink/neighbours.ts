@@ -1,5 +1,6 @@
 /** Reads and changes proxy entries in the daemon's network namespace, and tells neighbours of addresses. */
 import { release } from 'node:os';
+import { listAddressesRequest, parseAddress } from '../../codec/netlink/address-messages.js';
 import { getLinkRequest, parseMacAddress } from '../../codec/netlink/link-messages.js';
 import {
   addProxyRequest,
@@ -8,7 +9,7 @@ import {
   removeProxyRequest,
 } from '../../codec/netlink/neighbour-messages.js';
 import { readFoundRoute, routeRequest } from '../../codec/netlink/route-question.js';
-import { parseIp } from '../../core/address.js';
+import { type Cidr, type Family, parseIp } from '../../core/address.js';
 import { DriverError, messageOf } from '../../core/errors.js';
 import type { Advertisement } from '../../core/network/advertisements.js';
 import {
@@ -25,12 +26,14 @@ import { linkIndex, linkName } from './socket/event-calls.js';
 import { NetlinkError } from './socket/netlink-error.js';
 import { NetlinkSocket, netlinkProtocol } from './socket/netlink-socket.js';
 
+const families: readonly Family[] = [4, 6];
+
 /**
- * The question for the host's uplink: the interface by which a packet to 2000::1 leaves. The address is a public one
- * that nobody has, so that only a default route leads there.
+ * The question for the host's uplink: the interface by which a packet to 2000::1 or 1.0.0.0 leaves. These are public
+ * addresses of no host, so that usually only a default route leads there.
  */
 const outward = { mark: 0, tos: 0, protocol: 0, sourcePort: 0, destinationPort: 0 } as const;
-const somewhere = parseIp('2000::1');
+const somewhere = { 4: parseIp('1.0.0.0'), 6: parseIp('2000::1') } as const;
 
 export class NeighboursNetlink implements Neighbours {
   readonly #socket = new NetlinkSocket(netlinkProtocol.route);
@@ -49,12 +52,11 @@ export class NeighboursNetlink implements Neighbours {
     this.#socket.close();
   }
 
-  async uplink(): Promise<string | undefined> {
-    if (somewhere === undefined) return undefined;
+  async uplink(family: Family): Promise<string | undefined> {
+    const destination = somewhere[family];
+    if (destination === undefined) return undefined;
     try {
-      const [reply] = await this.#socket.request(
-        routeRequest({ ...outward, family: 6, destination: somewhere }),
-      );
+      const [reply] = await this.#socket.request(routeRequest({ ...outward, family, destination }));
       const route = reply && readFoundRoute(reply.type, reply.body);
       return route?.type === 'unicast' ? linkName(route.outInterface ?? 0) : undefined;
     } catch (error) {
@@ -63,10 +65,25 @@ export class NeighboursNetlink implements Neighbours {
     }
   }
 
+  async addressesOf(device: string): Promise<readonly Cidr[] | undefined> {
+    const index = linkIndex(device);
+    if (index === undefined) return undefined;
+    const only = new Set([index]);
+    return collectDump(
+      netlinkProtocol.route,
+      listAddressesRequest(index),
+      (type, body) => parseAddress(type, body, only)?.cidr,
+    );
+  }
+
   async proxies(): Promise<readonly ObservedProxy[]> {
     const { route } = netlinkProtocol;
-    const found = await collectDump(route, listProxiesRequest(), parseProxy).catch(noSuchFamily);
-    return found.flatMap((each) => {
+    const lists = await Promise.all(
+      families.map((family) =>
+        collectDump(route, listProxiesRequest(family), parseProxy).catch(noSuchFamily),
+      ),
+    );
+    return lists.flat().flatMap((each) => {
       const device = linkName(each.interface);
       const isOurs = this.#keepsNumbers ? each.isOurs : undefined;
       return device === undefined ? [] : [{ address: each.address, device, isOurs }];

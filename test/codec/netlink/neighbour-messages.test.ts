@@ -22,7 +22,8 @@ t.test('an entry, both ways', async (t) => {
   t.strictSame(parseProxy(newNeighbour, add.body), { address, interface: 7, isOurs: true });
   const withoutNumber = add.body.subarray(0, 12 + 20);
   t.match(parseProxy(newNeighbour, withoutNumber), { isOurs: false }, 'a kernel before 5.0');
-  t.equal(listProxiesRequest().body.toString('hex'), '0a0000000000000000000800');
+  t.equal(listProxiesRequest(4).body.toString('hex'), '020000000000000000000800');
+  t.equal(listProxiesRequest(6).body.toString('hex'), '0a0000000000000000000800');
 });
 
 t.test('what is no entry', async (t) => {

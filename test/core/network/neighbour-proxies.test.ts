@@ -1,6 +1,8 @@
 import t from 'tap';
 import {
+  answeringSysctls,
   describeProxyStep,
+  isProxied,
   type ObservedProxy,
   planProxies,
   proxiesOf,
@@ -23,6 +25,28 @@ t.test('the addresses that are answered for', async (t) => {
   t.strictSame(shown(dual({ 'tsbridge.ndp_proxy': 'uplink' }), 'eth0'), ['fd00:5::2 dev eth0']);
   t.strictSame(shown(dual({ 'tsbridge.ndp_proxy': 'uplink' })), [], 'without a default route');
   t.strictSame(shown(dual({ 'tsbridge.ndp_proxy': 'eth1' }), 'eth0', ''), [], 'without IPv6');
+});
+
+t.test('on a parent, both families are answered for', async (t) => {
+  const attached = { 'tsbridge.attach': 'proxy', 'tsbridge.parent': 'eth1' };
+  const network = dual(attached);
+  t.strictSame(shown(network, 'eth0'), ['10.5.0.2 dev eth1', 'fd00:5::2 dev eth1']);
+  t.ok(isProxied(endpoint(network), network));
+  const ipv4 = networkSpec({ labels: attached });
+  const alone = parseEndpoint(endpointInput(), ipv4).spec;
+  t.ok(isProxied(alone, ipv4));
+  t.notOk(isProxied(alone, dual({ 'tsbridge.ndp_proxy': 'eth1' })), 'only its IPv6 addresses');
+  t.notOk(isProxied(alone, networkSpec()));
+  t.strictSame(
+    answeringSysctls(proxiesOf(endpoint(network), network, undefined)).map(
+      ({ path, value }) => `${path}=${value}`,
+    ),
+    [
+      'net/ipv4/neigh/eth1/proxy_delay=0',
+      'net/ipv6/conf/eth1/proxy_ndp=1',
+      'net/ipv6/neigh/eth1/proxy_delay=0',
+    ],
+  );
 });
 
 t.test('what is missing is added, and only our own is removed', async (t) => {

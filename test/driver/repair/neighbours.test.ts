@@ -1,5 +1,6 @@
 /** Answers for containers' IPv6 addresses on the uplink, on a host in memory. */
 import t from 'tap';
+import { parseCidr } from '../../../src/core/address.js';
 import { NeighbourConcern } from '../../../src/driver/repair/neighbours.js';
 import { type FakeHost, makeHost } from '../../fakes/fake-host.js';
 import { endpoint, ids, network, networkId, start } from '../../fakes/one-container.js';
@@ -125,3 +126,50 @@ t.test('what fails fails the call; where nobody asks, the kernel is asked once',
   const lists = memory.faults.calls.filter((call) => call === 'neighbours.proxies');
   t.equal(lists.length, 5, 'at the start, by both calls, after the failed one, and for a person');
 });
+
+t.test(
+  'addresses of a LAN without a bridge on it: the host answers for both families',
+  async (t) => {
+    const memory = makeHost();
+    for (const path of ['conf/eth0/proxy_ndp', 'neigh/eth0/proxy_delay']) {
+      memory.sysctls.values.set(`net/ipv6/${path}`, '7');
+    }
+    memory.sysctls.values.set('net/ipv4/neigh/eth0/proxy_delay', '80');
+    const { driver, world } = await start(memory);
+    const attach = { 'tsbridge.attach': 'proxy', 'tsbridge.parent': 'eth0' };
+    const proxied = {
+      ...asked,
+      options: { ...asked.options, 'com.docker.network.generic': attach },
+    };
+    memory.neighbours.addresses = [parseCidr('10.5.0.77/16') as never];
+    await t.rejects(driver.createNetwork(proxied), {
+      code: 'options-invalid',
+      message: /eth0: its own address 10.5.0.77\/16 is in the network's subnet 10.5.0.0\/24/,
+    });
+    memory.neighbours.addresses = [parseCidr('10.5.9.77/16') as never];
+    await driver.createNetwork(proxied);
+    await driver.createEndpoint(dual);
+    await driver.join(ids(), '/ns');
+    const both = ['10.5.0.2 dev eth0', entry];
+    t.strictSame(memory.neighbours.dump(), both);
+    t.strictSame(memory.neighbours.advertised, [
+      'eth0: 10.5.0.2 is at its own',
+      'eth0: fd00:5::2 is at its own',
+    ]);
+    const settings = [...memory.sysctls.values].filter(([path]) => path.includes('/eth0/'));
+    t.strictSame(Object.fromEntries(settings), {
+      'net/ipv6/conf/eth0/proxy_ndp': '1',
+      'net/ipv6/neigh/eth0/proxy_delay': '0',
+      'net/ipv4/neigh/eth0/proxy_delay': '0',
+    });
+    memory.neighbours.entries.clear();
+    const concern = new NeighbourConcern(world);
+    t.strictSame(await concern.repair('quiet'), [
+      'answer for 10.5.0.2 on eth0',
+      'answer for fd00:5::2 on eth0',
+    ]);
+    t.strictSame(memory.neighbours.dump(), both);
+    await driver.deleteEndpoint(ids());
+    t.strictSame(memory.neighbours.dump(), []);
+  },
+);
