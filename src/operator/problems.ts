@@ -17,6 +17,7 @@ export const reasons = [
   'comparison-failed',
   'netlink-silent',
   'metrics-listener',
+  'network-on-uplink',
 ] as const;
 
 export type Reason = (typeof reasons)[number];

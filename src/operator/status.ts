@@ -24,6 +24,7 @@ import { shownInEvent } from '../driver/telemetry.js';
 import { heldBackPorts } from '../driver/usecases/ports/held-back.js';
 import type { World } from '../driver/world.js';
 import type { NamesSource } from './names/names.js';
+import { networksOnUplink } from './networks-on-uplink.js';
 import type { Problem } from './problems.js';
 
 /** What the composition root knows of the daemon and its processes, and the driver does not. */
@@ -139,7 +140,7 @@ export class HostOperator implements Operator {
       }
     }
     // The problems are asked for after the comparison, since reading the rules may have brought some to light.
-    degraded.push(...this.#standing().map(({ text }) => text));
+    degraded.push(...(await this.#standing()).map(({ text }) => text));
     return {
       ...facts,
       pid: process.pid,
@@ -170,10 +171,10 @@ export class HostOperator implements Operator {
   /** What does not work, without a comparison of the host: it reads no rules. */
   async problems(): Promise<readonly Problem[]> {
     const { problems } = await this.facts();
-    return [...problems, ...undone(this.repairs()), ...this.#standing()];
+    return [...problems, ...undone(this.repairs()), ...(await this.#standing())];
   }
 
-  #standing(): Problem[] {
+  async #standing(): Promise<Problem[]> {
     const { registry, rules } = this.world;
     const standing: Problem[] = [
       ...rules.problems().map((text) => ({ reason: 'rules-incomplete' as const, text })),
@@ -186,6 +187,7 @@ export class HostOperator implements Operator {
       const text = 'recovery failed: no call is served; see the log';
       standing.push({ reason: 'recovery-failed', text });
     }
+    if (this.#state === 'serving') standing.push(...(await networksOnUplink(this.world)));
     return standing;
   }
 

@@ -111,6 +111,46 @@ t.test('the status names what is degraded', async (t) => {
   ]);
 });
 
+t.test('a network on the host’s way out is told, with what to do', async (t) => {
+  const { host, world, operator } = await start();
+  const own = `br-${networkId.slice(0, 12)}`;
+  host.neighbours.defaultRoute = own;
+  const told = (evidence: string) =>
+    `network ${evidence}, and its rules drop what other networks send out there: remove it and make it again with ` +
+    '-o tsbridge.bridge=unmanaged (tsbridge doctor network-on-uplink)';
+  const leaves = told(
+    `${networkId.slice(0, 12)} (${own}): the host's default route leaves by ${own}`,
+  );
+  t.strictSame((await operator.status()).degraded, [leaves]);
+  t.strictSame(await operator.problems(), [{ reason: 'network-on-uplink', text: leaves }]);
+  host.neighbours.defaultRoute = 'eth0';
+  t.strictSame(await operator.problems(), []);
+
+  const lan = {
+    ...{ index: 3, name: 'br-lan', kind: 'bridge', up: true, mtu: 1500 },
+    ...{ master: undefined, hairpin: undefined, addresses: [] },
+  };
+  host.links.links.set('br-lan', lan);
+  const create = (id: string, subnet: number, labels: Record<string, string>) =>
+    new CalledDriver(world, Promise.resolve()).createNetwork({
+      networkId: id.repeat(64),
+      options: {
+        'com.docker.network.generic': { 'com.docker.network.bridge.name': 'br-lan', ...labels },
+      },
+      ipv4Data: [{ pool: `10.${subnet}.0.0/24`, gateway: `10.${subnet}.0.1/24` }],
+      ipv6Data: [],
+    });
+  await create('c', 6, {});
+  t.strictSame(await operator.problems(), [], 'a bridge without a NIC');
+  host.links.links.set('eth0', { ...lan, index: 4, name: 'eth0', kind: undefined, master: 3 });
+  const carries = told('cccccccccccc (br-lan): br-lan carries eth0');
+  t.match(await operator.problems(), [{ text: carries }]);
+  host.links.portsOf = async () => {
+    throw new Error('no answer');
+  };
+  t.strictSame(await operator.problems(), [], 'what cannot be read is left out');
+});
+
 t.test('the status says that recovery failed', async (t) => {
   const host = makeHost();
   const { world } = host.boot();
