@@ -1,9 +1,12 @@
 /** Limits of traffic, as an engine's user gives them, loses them and gets them back. */
+import { join } from 'node:path';
 import type { EndpointItem } from '../../src/cli/schemas/inventory.js';
 import { labTest, SKIP_BUILT_IN } from '../lab/fixture.js';
 import { ADDRESSES, type Lab } from '../lab/lab.js';
-import { NODE, until } from '../lab/process.js';
+import { LabProcess, NODE, until } from '../lab/process.js';
 import { itemsOf } from '../process/documents.js';
+
+const counter = '/opt/tsbridge/test/lab/udp-count.mjs';
 
 /** What limits the host's ends and ifbs, a line each, sorted. */
 async function limitsOf(lab: Lab): Promise<string[]> {
@@ -84,4 +87,50 @@ labTest('limits of a network and of a container', { skip: SKIP_BUILT_IN }, async
   t.strictSame(await limitsOf(lab), ['tsi 2Mbit', 'veth 10Mbit'], 'the engine knows its options');
   await lab.docker('rm', '-f', 'web', 'other');
   await lab.docker('network', 'rm', 'app', 'free');
+});
+
+labTest('no packet is lost while a limit changes', { skip: SKIP_BUILT_IN }, async (t, lab) => {
+  const rates = ['-o', 'tsbridge.rate_down=20mbit', '-o', 'tsbridge.rate_up=20mbit'];
+  await lab.docker('network', 'create', '-d', 'tsbridge', ...rates, 'app');
+  const receive = ['/usr/bin/node', counter, 'receive', '81'];
+  await lab.run({
+    name: 'web',
+    network: 'app',
+    publish: ['9001:81/udp'],
+    command: receive,
+  });
+  await until('the container’s name', async () => {
+    return (await endpoints(lab)).some(({ container }) => container?.name === 'web') || undefined;
+  });
+  const log = join(lab.namespaces.directory, 'receiver.log');
+  const outside = new LabProcess(lab.namespaces.enter('lan', [...NODE, ...receive.slice(1)]), log);
+  await until('the receiver', () => outside.lines.includes('ready') || undefined);
+  let changing = true;
+  const changes = async (): Promise<number> => {
+    let count = 0;
+    for (; changing; count += 1) {
+      const rate = count % 2 === 0 ? '2mbit' : '20mbit';
+      const command = [...NODE, '/opt/tsbridge/dist/main.js', 'set', 'web'];
+      await lab.exec([...command, `rate_down=${rate}`, `rate_up=${rate}`]);
+    }
+    return count;
+  };
+  const stream = (to: string, port: string) => [counter, 'send', to, port, '24'];
+  const counted = Promise.all([
+    lab.exec([...NODE, ...stream(ADDRESSES.host, '9001')], 'lan'),
+    lab.docker('exec', 'web', '/usr/bin/node', ...stream(ADDRESSES.lan, '81')),
+  ]);
+  const [count, [down, up]] = await Promise.all([
+    changes(),
+    counted.finally(() => {
+      changing = false;
+    }),
+  ]);
+  const all = { sent: 24 * 36, received: 24 * 36 };
+  t.strictSame(JSON.parse(down), all, 'what it receives');
+  t.strictSame(JSON.parse(up), all, 'what it sends');
+  t.ok(count >= 4, `${count} changes`);
+  await outside.kill();
+  await lab.docker('rm', '-f', 'web');
+  await lab.docker('network', 'rm', 'app');
 });
