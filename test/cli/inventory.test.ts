@@ -40,7 +40,7 @@ const port = (
 const limits = { down: { rate: 1e7, burst: 32_768 }, up: null };
 const routes = { inside: ['blackhole 10.0.0.0/8', 'default via 172.20.0.9 metric 50'], host: [] };
 const common = {
-  ...{ network, ipv6: null, limits, routes, publishFrom: null, sandbox: null },
+  ...{ network, ipv6: null, limits, routes, answeredOn: 'eth0', publishFrom: null, sandbox: null },
   phase: 'ready' as const,
 };
 const inventory: Inventory = {
@@ -154,12 +154,19 @@ t.test('ps and find', async (t) => {
   t.match(text, /bridge +br-51e0, MTU 1400\n/);
   t.match(text, /ports +127\.0\.0\.1:443\/tcp -> :80, by dnat/);
   t.match(text, /routes inside +blackhole 10.0.0.0\/8\n +default via 172.20.0.9 metric 50\n/);
+  t.match(text, /answered on +eth0\n/);
   const from = await run(['ports', '--columns', 'host-port,from', '--no-header', ...dir]);
   t.match(from.out, /\n0.0.0.0:9229 +192.0.2.0\/24, dev:wg0\n/);
-  const ps = await run(['ps', '--columns', 'veth,ports,limits,routes', '--no-header', ...dir]);
+  const ps = await run([
+    'ps',
+    '--columns',
+    'veth,ports,limits,routes,answered',
+    '--no-header',
+    ...dir,
+  ]);
   t.match(
     ps.out,
-    /^vetha +3 +10mbit\/- +blackhole 10.0.0.0\/8, default.* 50 *\nvethb +1 +10mbit\/- .*\n$/,
+    /^vetha +3 +10mbit\/- +blackhole 10.0.0.0\/8, default.* 50 +eth0\nvethb +1 +10mbit\/- .* eth0\n$/,
   );
   t.equal((await run(['ps', '--network', 'none', ...dir])).code, 3);
 });

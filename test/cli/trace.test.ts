@@ -29,6 +29,7 @@ const common = {
   sandbox: null,
   limits: { down: null, up: null },
   routes: { inside: [], host: [] },
+  answeredOn: null,
   publishFrom: null,
 } as const;
 const view = new InventoryView(

@@ -65,8 +65,8 @@ export class InventoryView {
 
   endpointItem(endpoint: InventoryEndpoint): EndpointItem {
     const { id, mac, veth, limits, ports, phase, ipv4, ipv6 } = endpoint;
-    // A daemon of an earlier version leaves it out.
-    const { routes = { inside: [], host: [] } } = endpoint;
+    // A daemon of an earlier version leaves them out.
+    const { routes = { inside: [], host: [] }, answeredOn = null } = endpoint;
     const counters = this.host.counters?.get(veth);
     const network = this.networkOf(endpoint);
     const inside = this.#inside(endpoint);
@@ -84,6 +84,7 @@ export class InventoryView {
       sent: counters ? { bytes: counters.receivedBytes, packets: counters.receivedPackets } : null,
       limits,
       routes: { inside: [...routes.inside], host: [...routes.host] },
+      answeredOn,
       ports: ports.length,
       state: phase,
     };

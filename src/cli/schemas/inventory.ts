@@ -101,6 +101,8 @@ const endpointItem = object({
   limits: limitsObject,
   /** What options ask for, as `ip route` has it: inside of the container, and on the host to the container. */
   routes: object({ inside: lines, host: lines }),
+  /** The interface on which the host answers neighbours for it; `uplink`: that of the IPv6 default route. */
+  answeredOn: stringOrNull,
   ports: amount,
   state: { enum: ['creating', 'created', 'ready', 'removing'] },
 });

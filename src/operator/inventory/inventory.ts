@@ -8,6 +8,7 @@ import {
   routesByDriver,
   routesByEngine,
 } from '../../core/network/container-routes.js';
+import { isProxied } from '../../core/network/neighbour-proxies.js';
 import type { NetworkSpec } from '../../core/network/network.js';
 import { familiesOf } from '../../core/network/network.js';
 import { passageOf, publishFromWords } from '../../core/network/passage.js';
@@ -66,6 +67,11 @@ export interface InventoryEndpoint {
   readonly limits: { readonly down: InventoryLimit | null; readonly up: InventoryLimit | null };
   /** Routes inside of the container that options ask for, and those of the host to it; as `ip route` has them. */
   readonly routes: { readonly inside: readonly string[]; readonly host: readonly string[] };
+  /**
+   * The interface on which the host answers neighbours for its addresses: its name, or `uplink` for that of the IPv6
+   * default route; null: on none.
+   */
+  readonly answeredOn: string | null;
   /** Who reaches its published ports, beside the host itself; null: everybody. */
   readonly publishFrom: readonly string[] | null;
   readonly phase: Phase;
@@ -95,6 +101,9 @@ export function describeNetwork(state: NetworkState): InventoryNetwork {
   };
 }
 
+const answeringOn = ({ parent, ndpProxy }: NetworkSpec): string | null =>
+  parent ?? ndpProxy ?? null;
+
 function describeEndpoint(state: EndpointState): Omit<InventoryEndpoint, 'ports'> {
   const { spec, record, network } = state;
   const { publishFrom = 'everywhere' } = passageOf(network.spec, spec);
@@ -112,6 +121,7 @@ function describeEndpoint(state: EndpointState): Omit<InventoryEndpoint, 'ports'
       inside: inside.map(containerRouteText),
       host: routesOfEndpoint(spec, network.spec).map(routeText),
     },
+    answeredOn: isProxied(spec, network.spec) ? answeringOn(network.spec) : null,
     publishFrom: publishFrom === 'everywhere' ? null : publishFromWords(publishFrom),
     phase: record.phase,
     sandbox: record.sandboxKey ?? null,

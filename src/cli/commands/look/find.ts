@@ -143,6 +143,7 @@ function rowsOf({ network, endpoint, ports }: FoundItem): [string, string][] {
     ['interfaces', `${veth} on the host, ${inside ?? '(not known)'} in the container`],
     ...several('routes inside', endpoint.routes.inside),
     ...several('routes to it', endpoint.routes.host),
+    ...several('answered on', endpoint.answeredOn === null ? [] : [endpoint.answeredOn]),
     ['traffic', traffic],
     ...ports.map(({ host, protocol, to, path, listening }, index): [string, string] => [
       index === 0 ? 'ports' : '',

@@ -72,6 +72,15 @@ const columns: readonly Column<EndpointItem>[] = [
     cell: ({ routes }) => routes.inside.join(', '),
   },
   {
+    key: 'answered',
+    title: 'ANSWERED ON',
+    about:
+      'interface on which the host answers neighbours for it (attach=proxy, ndp_proxy); left out while it does for none',
+    rank: 7,
+    ifFilled: true,
+    cell: ({ answeredOn }) => answeredOn ?? '',
+  },
+  {
     key: 'ports',
     title: 'PORTS',
     about: 'how many are published there',
