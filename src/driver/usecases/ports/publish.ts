@@ -2,6 +2,7 @@
  * Publishes the ports of an endpoint: chooses, binds and records them, then adds the rules. A port that
  * cannot be bound never gets a rule, which would take packets away from the program that has the port.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { DriverError, ErrorList } from '../../../core/errors.js';
 import { shortId } from '../../../core/names.js';
@@ -36,6 +37,9 @@ import { giveBack, shareOut, takeOver, withoutFamilies } from './siblings.js';
 import { tellPorts } from './told-ports.js';
 import { forgetUdpFlows } from './udp-flows.js';
 
+/** More requests than this are worked on in turns of the event loop. */
+const manyRequests = 100;
+
 /**
  * Replaces what the endpoint has published. A request that is refused changes nothing; after a
  * failure of the host nothing is published.
@@ -47,12 +51,16 @@ export async function publishPorts(
 ): Promise<void> {
   const { spec, network } = state;
   const context = await contextOf(world, state, request);
+  // Reading a body with so many, and each of the steps below, takes milliseconds: others get their turn in between.
+  const isLarge = request.requests.length > manyRequests;
+  if (isLarge) await nextTurn();
   const all = expandRequests(request.requests, context);
   const shares = shareOut(world, state, request.noProxy6To4, all);
   const expanded = withoutFamilies(all, shares.left);
   refuseSeparate(expanded, network.spec.portRules);
   const groups = world.rules.orderBindings(expanded);
   world.allocator.ephemeral = await readEphemeralPorts(world.sysctls);
+  if (isLarge) await nextTurn();
   // Whatever can be refused is refused here, before the ports that are published are released.
   refuseTaken(world, state, groups, shares.taken);
   refuseUnguarded(world, state, groups);
