@@ -43,7 +43,7 @@ const mostFlows = 10_000;
 export async function trace(options: TraceOptions): Promise<SummaryItem> {
   const gaps = { told: 0, seen: 0 };
   let packets: TracedPackets | undefined;
-  // The counters are read first: whoever sees the table has packets counted that the kernel drops from then on.
+  // The counters are read before the table is there: from then on, packets that the kernel drops count for this trace.
   const [followed, before] = await Promise.all([howToFollow(), readKernelCounters()]);
   const table = await TraceTable.open({ ...options, followed }, (name) => {
     const own = new TracedPackets(name);

@@ -25,7 +25,7 @@ export function listOf(value: unknown): readonly unknown[] {
 }
 
 export function wordsIn(value: unknown): string {
-  // A listing that somebody has forged may lack what nft always writes.
+  // In a forged listing, a value that nft always writes may be missing; JSON.stringify answers undefined for it.
   return JSON.stringify(value) ?? 'what is missing';
 }
 

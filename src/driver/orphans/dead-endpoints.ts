@@ -14,8 +14,8 @@ import { isAbandoned, isDead } from '../usecases/proofs.js';
 import type { World } from '../world.js';
 
 /**
- * How often (milliseconds) an endpoint is checked that is not in its container yet; most are moved within a second. So
- * late one may be removed after the end of the engine that made it.
+ * Milliseconds between two checks of an endpoint whose interface is not in its container yet; most are moved within a
+ * second. An endpoint may therefore be removed so long after the end of the engine that made it.
  */
 export const unmovedMs = 60_000;
 /** How long an engine that runs may take from the end of a sandbox to DeleteEndpoint. */

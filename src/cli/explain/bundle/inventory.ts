@@ -1,4 +1,4 @@
-/** Reads the inventory of a bundle. The allow-list lets through what has the right kinds; here it is whether all is there. */
+/** Reads the inventory of a bundle. The allow-list has checked the kinds of its values; this file checks that none is missing. */
 import type { Inventory } from '../../../operator/inventory/inventory.js';
 import { listIn, objectIn } from './archive.js';
 
@@ -12,7 +12,7 @@ const wanted = {
 } as const;
 const articles = { network: 'a network', endpoint: 'an endpoint', port: 'a port' } as const;
 
-/** @param value of the form that the allow-list has @throws {TypeError} that says what is missing */
+/** @param value an inventory that has passed the allow-list @throws {TypeError} that says what is missing */
 export function inventoryIn(value: unknown): Pick<Inventory, 'networks' | 'endpoints'> {
   const { networks, endpoints } = objectIn(value);
   for (const list of [networks, endpoints])
