@@ -120,8 +120,9 @@ function networkRequest(network: number, driver: string): unknown {
 }
 
 /**
- * Some are without communication between containers; on some, ports are in a map. Half of the plain ones say who reaches
- * what, and limit traffic; half of those without communication are known to other hosts.
+ * The options of the churn's networks. Some networks are without communication between containers; on some, ports are in
+ * a map. Half of the plain ones say who reaches what, and limit traffic; half of those without communication have routes
+ * by which other hosts know them.
  */
 function networkOptions(network: number, driver: string): Readonly<Record<string, string>> {
   const icc = { 'com.docker.network.bridge.enable_icc': 'false' };
@@ -143,7 +144,7 @@ function networkOptions(network: number, driver: string): Readonly<Record<string
 
 const lan = '192.0.2.0/24';
 const passage: Readonly<Record<string, string>> = {
-  // Who publishes at addresses of IPv6, too, needs rules for it, which not every engine has.
+  // IPv4 only: ports at IPv6 addresses need rules of IPv6, which not every engine writes.
   'com.docker.network.bridge.host_binding_ipv4': ADDRESSES.host,
   'tsbridge.publish_from': lan,
   'tsbridge.egress_allow': `${lan}:443/tcp`,

@@ -32,8 +32,8 @@ interface InspectedNetwork {
 }
 
 /**
- * How long (milliseconds) everything may take to be as it should: the longest that the driver takes for anything, which
- * is to find an endpoint whose engine has died over it, and half a minute of work under load.
+ * Milliseconds within which everything has to be as it should: the longest time that the driver takes for anything (until
+ * it finds an endpoint that an engine left behind when it died), and half a minute for work under load.
  */
 export const patienceMs = unmovedMs + 30_000;
 

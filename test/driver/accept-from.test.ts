@@ -10,60 +10,66 @@ const open = { [generic]: { [bridge]: 'br-x', 'tsbridge.accept_from': '10.0.0.0/
 const named = (name: string) => ({ [generic]: { [bridge]: name } });
 
 for (const generation of ['docker28', 'docker29'] as const) {
-  t.test(`${generation}: each network is kept out, for as long as it is there`, async (t) => {
-    const host = makeHost();
-    const { driver, world } = await start(host, generation);
-    const kept = () =>
-      (host.firewall.dump()['filter TSBRIDGE-ACCEPT'] ?? []).map((text) => text.split(' ')[1]);
-    const raw = () => host.firewall.dump()['raw TSBRIDGE-ACCEPT'];
-    await driver.createNetwork(network(6, id('y'), named('br-y')));
-    const before = stateOf(host);
-    const rules = host.firewall.dump();
-    await driver.createNetwork(network(5, networkId, open));
-    await driver.createEndpoint(endpoint());
-    t.same(kept().sort(), ['ACCEPT', 'br-x', 'br-y']);
-    t.same(raw()?.at(-1), '-j ACCEPT', 'below all of them');
-    await driver.createNetwork(network(7, id('z'), named('br-z')));
-    t.same(kept().sort(), ['ACCEPT', 'br-x', 'br-y', 'br-z'], 'also one that comes later');
-    t.strictSame(await repairRules(world, 'dry-run'), []);
+  t.test(
+    `${generation}: every other network of the host is kept out, for as long as it is there`,
+    async (t) => {
+      const host = makeHost();
+      const { driver, world } = await start(host, generation);
+      const kept = () =>
+        (host.firewall.dump()['filter TSBRIDGE-ACCEPT'] ?? []).map((text) => text.split(' ')[1]);
+      const raw = () => host.firewall.dump()['raw TSBRIDGE-ACCEPT'];
+      await driver.createNetwork(network(6, id('y'), named('br-y')));
+      const before = stateOf(host);
+      const rules = host.firewall.dump();
+      await driver.createNetwork(network(5, networkId, open));
+      await driver.createEndpoint(endpoint());
+      t.same(kept().sort(), ['ACCEPT', 'br-x', 'br-y']);
+      t.same(raw()?.at(-1), '-j ACCEPT', 'below all of them');
+      await driver.createNetwork(network(7, id('z'), named('br-z')));
+      t.same(kept().sort(), ['ACCEPT', 'br-x', 'br-y', 'br-z'], 'also one that comes later');
+      t.strictSame(await repairRules(world, 'dry-run'), []);
 
-    const builtIn = (op: string) =>
-      host.firewall.restore(4, `*filter\n${op} DOCKER-BRIDGE -o docker0 -j DOCKER\nCOMMIT\n`);
-    await builtIn('-A');
-    t.match((await repairRules(world)).join('\n'), /docker0/);
-    t.same(
-      kept().sort(),
-      ['ACCEPT', 'br-x', 'br-y', 'br-z', 'docker0'],
-      'and that of another driver',
-    );
-    await builtIn('-D');
-    await repairRules(world);
-    t.same(kept().sort(), ['ACCEPT', 'br-x', 'br-y', 'br-z']);
+      const builtIn = (op: string) =>
+        host.firewall.restore(4, `*filter\n${op} DOCKER-BRIDGE -o docker0 -j DOCKER\nCOMMIT\n`);
+      await builtIn('-A');
+      t.match((await repairRules(world)).join('\n'), /docker0/);
+      t.same(
+        kept().sort(),
+        ['ACCEPT', 'br-x', 'br-y', 'br-z', 'docker0'],
+        'and that of another driver',
+      );
+      await builtIn('-D');
+      await repairRules(world);
+      t.same(kept().sort(), ['ACCEPT', 'br-x', 'br-y', 'br-z']);
 
-    await driver.deleteNetwork(ids(id('z')).networkId);
-    t.same(kept().sort(), ['ACCEPT', 'br-x', 'br-y']);
-    await driver.createNetwork(
-      network(8, id('w'), { [generic]: { ...open[generic], [bridge]: 'br-w' } }),
-    );
-    await driver.deleteEndpoint(ids());
-    await driver.deleteNetwork(ids().networkId);
-    t.same(kept().sort(), ['ACCEPT', 'br-w', 'br-y'], 'another one still needs them');
-    await driver.deleteNetwork(ids(id('w')).networkId);
-    await world.removals.idle();
-    t.strictSame(host.firewall.dump(), rules, 'the last one takes them along');
-    t.strictSame(stateOf(host), before);
-  });
+      await driver.deleteNetwork(ids(id('z')).networkId);
+      t.same(kept().sort(), ['ACCEPT', 'br-x', 'br-y']);
+      await driver.createNetwork(
+        network(8, id('w'), { [generic]: { ...open[generic], [bridge]: 'br-w' } }),
+      );
+      await driver.deleteEndpoint(ids());
+      await driver.deleteNetwork(ids().networkId);
+      t.same(kept().sort(), ['ACCEPT', 'br-w', 'br-y'], 'another one still needs them');
+      await driver.deleteNetwork(ids(id('w')).networkId);
+      await world.removals.idle();
+      t.strictSame(host.firewall.dump(), rules, 'the last one takes them along');
+      t.strictSame(stateOf(host), before);
+    },
+  );
 
-  t.test(`${generation}: a call while the rules are gone`, async (t) => {
-    const host = makeHost();
-    const { driver, world } = await start(host, generation);
-    await driver.createNetwork(network(5, networkId, open));
-    const whole = host.firewall.dump();
-    host.firewall.flushRuleset();
-    await driver.createEndpoint(endpoint());
-    await repairRules(world);
-    await driver.deleteEndpoint(ids());
-    await world.removals.idle();
-    t.strictSame(host.firewall.dump(), whole);
-  });
+  t.test(
+    `${generation}: rules that somebody flushed are whole again after a call and a repair`,
+    async (t) => {
+      const host = makeHost();
+      const { driver, world } = await start(host, generation);
+      await driver.createNetwork(network(5, networkId, open));
+      const whole = host.firewall.dump();
+      host.firewall.flushRuleset();
+      await driver.createEndpoint(endpoint());
+      await repairRules(world);
+      await driver.deleteEndpoint(ids());
+      await world.removals.idle();
+      t.strictSame(host.firewall.dump(), whole);
+    },
+  );
 }

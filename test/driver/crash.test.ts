@@ -13,9 +13,10 @@ import { type FakeHost, stateOf as hostStateOf, makeHost } from '../fakes/fake-h
 import { Killer } from '../process/killer.js';
 
 /**
- * The container that all is about has limits both ways, one by its network, and one by its endpoint, and routes of the host:
- * of its network, to its address, and to a prefix behind it. It has a route inside that outlives its interface. The host answers neighbours for it. Who reaches it and what it reaches is limited, too. With the backend in memory its ports are in a map; with the
- * others they have rules, as those of the bystander always have.
+ * The container of which the tests make calls has rate limits both ways, one by its network and one by its endpoint, and
+ * routes of the host: of its network, to its address, and to a prefix behind it. Inside, it has a route that outlives its
+ * interface. The host answers neighbours for it, and options say who reaches it and what it reaches. With the backend in
+ * memory its ports are in a map; with the others they have rules, as those of the bystander always have.
  */
 const limitedNetwork = (engine: Engine, salt?: string) => ({
   ...engine.network(5, salt),
@@ -57,7 +58,7 @@ const calls: readonly (readonly [string, (engine: Engine) => Promise<unknown>])[
   ['delete endpoint', (e) => e.driver.deleteEndpoint(e.ids(5))],
   ['delete network', (e) => e.driver.deleteNetwork(e.ids(5).networkId)],
 ];
-/** With the routes inside of the container. */
+/** The host's state, with the routes inside of the container. */
 const stateOf = (host: FakeHost) => ({
   ...hostStateOf(host),
   inside: host.sandboxRoutes.dump('/ns'),

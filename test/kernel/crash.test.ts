@@ -1,8 +1,8 @@
 /**
  * The real daemon on a real kernel dies at every fifth place before or after an effect of a call, or
  * of a repair; then the engine goes on. `CRASH_ALL=1`: at every place. The ports have rules at some of these places, and
- * are in a map (`tsbridge.port_rules=map`) at the others. The network has everything else that Docker's has not: who may
- * reach what, limits, routes, answers for neighbours. test/driver/crash.test.ts goes through all of them in memory,
+ * are in a map (`tsbridge.port_rules=map`) at the others. The network has all other options that Docker's driver does not have:
+ * who may reach what, limits, routes, answers for neighbours. test/driver/crash.test.ts goes through every place in memory,
  * and through more that an engine can do.
  */
 import type { Daemon as DaemonType } from '../process/daemon.js';

@@ -11,7 +11,7 @@ const endpoint = { id: 'e', network: 'a', ports: [port] };
 const without = (value: object, key: string) =>
   Object.fromEntries(Object.entries(value).filter(([name]) => name !== key));
 
-t.test('what is whole is taken, and what lacks something is refused', async (t) => {
+t.test('a whole inventory is taken, and one that lacks something is refused', async (t) => {
   const whole = { networks: [network], endpoints: [endpoint] };
   t.equal(inventoryIn(whole), whole);
   for (const key of Object.keys(network)) {

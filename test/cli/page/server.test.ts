@@ -64,7 +64,7 @@ t.test('names that others may point to loopback, and other sites, are refused', 
     ...{ method: 'GET', target: '/' },
     header: (name) => (name === 'host' ? ['127.0.0.1'] : []),
   });
-  t.match(onPort80, { status: 403 }, 'browsers leave the port of HTTP out');
+  t.match(onPort80, { status: 403 }, 'browsers leave port 80 out of the header Host');
   for (const host of [...foreign, `127.0.0.1.evil.example:${port}`, `localhost:${port}@evil`]) {
     t.match(await ask('/', { host }), { status: 421 }, host);
   }

@@ -34,7 +34,7 @@ function nativeOf(name: string) {
   if (table === undefined) throw new Error('not a table');
   return table;
 }
-/** Of a table as nft lists it: what becomes of packets by it alone. */
+/** Explains packets by one table alone, which is read from a listing of nft. */
 function nativeWords(name: string) {
   const table = nativeOf(name);
   return (of: Packet, answering: Answering = {}) =>
@@ -99,7 +99,7 @@ t.test('wg-quick, by iptables and by nft: what its script of Debian 12 makes', a
   );
 });
 
-/** From the outside into a network of virtual machines, and from one of them to the outside. */
+/** Two packets, from the outside into a network of virtual machines and from one of them to the outside, and their routes. */
 function passing(bridge: string, inside: string, family: Family = 4) {
   const own = ip(inside);
   const base = family === 4 ? packet() : packet6();
@@ -117,7 +117,7 @@ function passing(bridge: string, inside: string, family: Family = 4) {
   };
 }
 
-/** Of nft: libvirt 11.3.0-3+deb13u3, with firewall_backend = "nftables", and nft 1.1.3. */
+/** The listing of nft is of libvirt 11.3.0-3+deb13u3, with firewall_backend = "nftables", and nft 1.1.3. */
 t.test('libvirt, by iptables of Debian 12 and by nft of Debian 13', async (t) => {
   const { route, into, out } = passing('virbr0', '192.168.122.5');
   t.strictSame(ownersIn('libvirt'), { libvirt: 26 });
@@ -137,7 +137,7 @@ t.test('libvirt, by iptables of Debian 12 and by nft of Debian 13', async (t) =>
   t.match(words(out, route), /guest_output 1: .*accept[\s\S]*guest_nat 3: [\s\S]*SENT out of eth0/);
 });
 
-/** Incus 6.0.4-2+deb13u12, after `incus network create incusbr0`. */
+/** The listing is of Incus 6.0.4-2+deb13u12, after `incus network create incusbr0`. */
 t.test('Incus, by nft of Debian 13', async (t) => {
   const words = nativeWords('incus-nft');
   for (const [family, inside] of [
