@@ -57,6 +57,33 @@ for (const generation of ['docker28', 'docker29'] as const) {
     },
   );
 
+  t.test(`${generation}: also one that has no rules of its own`, async (t) => {
+    const host = makeHost();
+    const { driver, world } = await start(host, generation);
+    const tables = ['raw', 'filter'].map((table) => `${table} TSBRIDGE-ACCEPT`);
+    const kept = () =>
+      tables.map((chain) =>
+        host.firewall
+          .dump()
+          [chain]?.map((text) => text.split(' ')[1])
+          .sort(),
+      );
+    const bare = (name: string) => ({
+      [generic]: { ...named(name)[generic], 'tsbridge.iptables': 'false' },
+    });
+    await driver.createNetwork(network(6, id('y'), bare('br-y')));
+    t.strictSame(kept(), [undefined, undefined]);
+    await driver.createNetwork(network(5, networkId, open));
+    await driver.createNetwork(network(7, id('z'), bare('br-z')));
+    const all = ['ACCEPT', 'br-x', 'br-y', 'br-z'];
+    t.strictSame(kept(), [all, all], 'one that was there before, and one that comes later');
+    t.strictSame(await repairRules(world, 'dry-run'), []);
+    await driver.deleteNetwork(ids(id('z')).networkId);
+    await driver.deleteNetwork(ids().networkId);
+    await world.removals.idle();
+    t.strictSame(kept(), [undefined, undefined], 'nothing is left of it');
+  });
+
   t.test(
     `${generation}: rules that somebody flushed are whole again after a call and a repair`,
     async (t) => {

@@ -10,7 +10,10 @@ import type { Generation, IsolatedNetwork } from './generation.js';
 /** The networks of the host, as one generation of rules sees them. */
 export interface HostNetworks {
   readonly generation: Generation;
-  /** All of ours that have rules of the family, but those that are being removed. */
+  /**
+   * All of ours but those that are being removed; also those for which no rules are written (`tsbridge.iptables=false`),
+   * whose containers the rules of the others keep out as well.
+   */
   readonly networks: readonly NetworkSpec[];
   /** The family's rules on the host: they name the bridges of other drivers' networks. */
   readonly observed: RuleSet;

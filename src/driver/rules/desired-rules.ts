@@ -112,22 +112,23 @@ export class DesiredRules {
 
   /** The network's own rules, and those that come with it into chain TSBRIDGE-ACCEPT, which networks share. */
   ofNetwork(network: NetworkSpec, family: Family, observed: RuleSet): PlacedRule[] {
-    if (!this.#writes(network, family)) return [];
+    if (!this.choice.writes(family)) return [];
     return [
       ...this.#ofNetwork(network, family, observed),
-      ...apartWith(this.#host(family, observed), network, family),
+      ...apartWith(this.#host(observed), network, family),
     ];
   }
 
   /** What is removed with a network: its own rules, also as they were written by former settings, without those in shared chains that other networks need. */
   ofRemoved(network: NetworkSpec, family: Family, observed: RuleSet): PlacedRule[] {
     const former = this.formerOfNetwork(network, family, observed);
-    if (!this.#writes(network, family)) return former;
-    const apart = apartAfter(this.#host(family, observed), network, family);
+    if (!this.choice.writes(family)) return former;
+    const apart = apartAfter(this.#host(observed), network, family);
     return [...this.#ofNetwork(network, family, observed), ...apart, ...former];
   }
 
   #ofNetwork(network: NetworkSpec, family: Family, observed: RuleSet): PlacedRule[] {
+    if (!this.#writes(network, family)) return [];
     return [
       ...this.#dockerRules(network, family, observed, this.#writer(network)),
       ...networkPassageRules(network, family),
@@ -147,9 +148,8 @@ export class DesiredRules {
     ];
   }
 
-  #host(family: Family, observed: RuleSet): HostNetworks {
-    const networks = this.networks.filter((spec) => this.#writes(spec, family));
-    return { generation: this.choice.current, networks, observed };
+  #host(observed: RuleSet): HostNetworks {
+    return { generation: this.choice.current, networks: this.networks, observed };
   }
 
   /** Rules of the kinds that the network's next published ports will have. */
@@ -169,10 +169,8 @@ export class DesiredRules {
       for (const each of some) if (each.rule.family === family) rules.push(each);
       await yielding.pause();
     };
-    for (const spec of this.networks) {
-      if (this.#writes(spec, family)) await add(this.#ofNetwork(spec, family, observed));
-    }
-    await add(allApart(this.#host(family, observed), family));
+    for (const spec of this.networks) await add(this.#ofNetwork(spec, family, observed));
+    await add(allApart(this.#host(observed), family));
     for (const state of this.registry.endpoints()) {
       const { spec, network } = state;
       if ([state.record.phase, network.record.phase].includes('removing')) continue;
