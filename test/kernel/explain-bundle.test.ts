@@ -116,7 +116,12 @@ function answer({ code, out, err }: Awaited<ReturnType<typeof said>>) {
   const plain = (text: string) =>
     text
       .replaceAll('--comment withheld', '--comment password')
-      .replaceAll('comment \\"withheld', 'comment \\"password');
+      .replaceAll('comment \\"withheld', 'comment \\"password')
+      // Older kernels (6.12, e.g.) answer with one error for both.
+      .replaceAll(
+        'reverse path filter, or an address that nobody may send from',
+        'reverse path filter',
+      );
   return { code, items: JSON.parse(plain(JSON.stringify(texts))), warnings, err };
 }
 

@@ -7,8 +7,9 @@ export PATH=/w/node_modules/.bin:/usr/sbin:/usr/bin
 # Emulation takes twenty times as long and more: the limits of tests are none of what is tested here.
 export TAP_TIMEOUT=3600
 ip link set lo up
-# Whether a kernel has iptables-legacy and tap interfaces is seen by these modules, which nothing loads before the first use.
-modprobe -a ip_tables tun
+# Nothing loads these modules before their first use, and by them tests see what the kernel has: iptables-legacy, tap
+# interfaces, and frames within a bridge that pass the rules.
+modprobe -a ip_tables tun br_netfilter
 echo "# up $(cut -d ' ' -f 1 /proc/uptime) s: $(uname -srm), pages of $(awk '/^KernelPageSize/ {print $2; exit}' /proc/self/smaps) kB, Node.js $(node --version), $(iptables --version)"
 
 while read -r file; do
