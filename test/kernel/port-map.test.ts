@@ -81,7 +81,9 @@ function elements(family: (typeof families)[number], set: string): string[] {
     .flatMap((each) => each.trim() || [])
     .sort();
 }
-const withoutElements = (text = ''): string => text.replaceAll(/\n\t\telements = \{[^}]*\}/gs, '');
+/** Later versions of nft than 1.0.6 have a name for -99 at the output hook, too. */
+const nameless = (text: string) => text.replace(/(output priority) dstnat \+ 1/, '$1 -99');
+const withoutElements = (text = '') => nameless(text.replace(/\n\t\telements = \{[^}]*\}/gs, ''));
 const saved = () => `${run('iptables-save', [])}${run('ip6tables-save', [])}`;
 const rulesOf = (name: string) =>
   saved()
