@@ -3,13 +3,13 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import type { ExplainItem } from '../../src/cli/schemas/explain.js';
 import { inFreshNamespace, run } from '../process/netns.js';
 
 inFreshNamespace();
 const { default: t } = await import('tap');
 const { filesOf, forge } = await import('../explain/bundles.js');
 const { makeRouter } = await import('../explain/router.js');
+const { comparable } = await import('../explain/comparable.js');
 const { said: saidIn } = await import('../explain/said.js');
 
 const folder = mkdtempSync(join(tmpdir(), 'tsbridge-bundle-'));
@@ -102,29 +102,6 @@ const packets: readonly (readonly string[])[] = [
   ['[fd00:20::2]', 'elsewhere/icmp', '--reply'],
 ];
 
-/** Without what has to differ: when, from where, and the words about it. */
-function answer({ code, out, err }: Awaited<ReturnType<typeof said>>) {
-  const { items = [], warnings = [] } = out === '' ? {} : JSON.parse(out);
-  const texts = (items as ExplainItem[]).map(({ text, ...item }) => ({
-    ...item,
-    text: text
-      .filter((line) => !line.startsWith('As of '))
-      .join('\n')
-      .replace(/^\n/, ''),
-  }));
-  // A comment is withheld, but for the mark of a program.
-  const plain = (text: string) =>
-    text
-      .replaceAll('--comment withheld', '--comment password')
-      .replaceAll('comment \\"withheld', 'comment \\"password')
-      // Older kernels (6.12, e.g.) answer with one error for both.
-      .replaceAll(
-        'reverse path filter, or an address that nobody may send from',
-        'reverse path filter',
-      );
-  return { code, items: JSON.parse(plain(JSON.stringify(texts))), warnings, err };
-}
-
 t.test('a bundle explains what its host does', async (t) => {
   makeRouter();
   for (const line of more) {
@@ -139,13 +116,13 @@ t.test('a bundle explains what its host does', async (t) => {
   t.equal(written.code, 4, 'no daemon runs');
   const live = new Map<string, unknown>();
   for (const words of packets)
-    live.set(words.join(' '), answer(await said('explain', ...words, '--json')));
+    live.set(words.join(' '), comparable(await said('explain', ...words, '--json')));
   // Nothing of this host is asked from here on.
   for (const name of ['eth0', 'eth1', 'br-1']) run('ip', ['link', 'delete', name]);
   for (const table of ['iptables', 'ip6tables', 'iptables-legacy']) run(table, ['-F']);
   const codes = new Set<unknown>();
   for (const words of packets) {
-    const by = answer(await said('explain', ...words, '--from', bundle, '--json'));
+    const by = comparable(await said('explain', ...words, '--from', bundle, '--json'));
     codes.add(by.code);
     const others = (by.warnings as string[]).filter(
       (each) => !each.includes('of tsbridge') && !each.includes('names'),
