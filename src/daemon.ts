@@ -21,7 +21,7 @@ import { countedStore, TelemetryHub } from './daemon/telemetry.js';
 import { BridgeDriver } from './driver/driver.js';
 import type { Log } from './driver/host.js';
 import { type HostReading, readHost, recover } from './driver/recover.js';
-import { deadEndpoints, hostConcerns } from './driver/repair/concerns.js';
+import { deadEndpoints, hostConcerns } from './driver/repair/concerns/all.js';
 import { SelfRepair } from './driver/repair/self-repair.js';
 import { GenerationChoice } from './driver/rules/generation-choice.js';
 import { ContainerRoutes } from './driver/state/container-routes.js';

@@ -1,5 +1,5 @@
 /** Reads what `ipset save` prints. Comments of entries are left out. */
-import type { IpSet } from '../core/explain/ip-sets.js';
+import type { IpSet } from '../core/explain/chains/ip-sets.js';
 
 /** Options of a set that do not change which packets are in it. true: a value follows the option. */
 const plain: Readonly<Record<string, boolean>> = {

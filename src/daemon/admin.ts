@@ -7,7 +7,7 @@ import { buildId } from '../build-id.js';
 import type { Config } from '../config/config.js';
 import { messageOf } from '../core/errors.js';
 import type { Forgotten } from '../driver/orphans/forgotten.js';
-import type { Concern } from '../driver/repair/concern.js';
+import type { Concern } from '../driver/repair/concerns/concern.js';
 import type { GenerationChoice } from '../driver/rules/generation-choice.js';
 import { hostPortsOf } from '../driver/state/registry.js';
 import type { World } from '../driver/world.js';

@@ -6,7 +6,7 @@
  */
 import type { Brand, Cidr, Family, IpAddress } from '../core/address.js';
 import type { DriverError } from '../core/errors.js';
-import type { Sharing } from '../core/generations/udp-sockets.js';
+import type { Sharing } from '../core/generations/ports/udp-sockets.js';
 import type {
   ContainerId,
   EndpointId,

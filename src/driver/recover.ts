@@ -13,9 +13,9 @@ import { ownerOfPublished } from '../core/publications/publication.js';
 import { Yielding } from '../yielding.js';
 import type { Links, Listener, Log, RecordStore, StoredRecord } from './host.js';
 import { removeUnlessMoved } from './orphans/dead-endpoints.js';
-import type { Concern } from './repair/concern.js';
-import { hostConcerns } from './repair/concerns.js';
-import { haveGuards, haveOtherSettings, repairRules } from './repair/rules.js';
+import { hostConcerns } from './repair/concerns/all.js';
+import type { Concern } from './repair/concerns/concern.js';
+import { haveGuards, haveOtherSettings, repairRules } from './repair/concerns/rules.js';
 import { everything } from './repair/signs.js';
 import { isLeased } from './state/leased.js';
 import { decodePublication } from './state/publication-records.js';
@@ -89,7 +89,7 @@ export async function recover(
 
 /**
  * Writes all rules before anything else. If that fails for good, ports whose guards are not on the host stay closed,
- * and the repairs after the start open them (`repair/rules.ts`).
+ * and the repairs after the start open them (`repair/concerns/rules.ts`).
  */
 async function writeRules(world: World): Promise<void> {
   try {

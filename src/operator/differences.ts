@@ -1,7 +1,7 @@
 /** Desired against observed, in such a form that it can be shown beside what is there. */
 import type { Family } from '../core/address.js';
 import type { RuleChange } from '../core/rules/rule-set.js';
-import type { Concern } from '../driver/repair/concern.js';
+import type { Concern } from '../driver/repair/concerns/concern.js';
 import type { World } from '../driver/world.js';
 
 /** One change of rules, as JSON; `text` and `position` (from 0) as far as the kind of change has them. */

@@ -14,8 +14,8 @@ import {
   forgottenCandidates,
 } from '../driver/orphans/forgotten-networks.js';
 import type { Suspect } from '../driver/orphans/suspects.js';
-import type { Concern } from '../driver/repair/concern.js';
-import { hostConcerns } from '../driver/repair/concerns.js';
+import { hostConcerns } from '../driver/repair/concerns/all.js';
+import type { Concern } from '../driver/repair/concerns/concern.js';
 import type { RepairStatus } from '../driver/repair/self-repair.js';
 import { everything } from '../driver/repair/signs.js';
 import { isLeased } from '../driver/state/leased.js';

@@ -1,6 +1,6 @@
 /** `tsbridge.accept_from` and the other networks of the host: from the calls to the rules. */
 import t from 'tap';
-import { repairRules } from '../../src/driver/repair/rules.js';
+import { repairRules } from '../../src/driver/repair/concerns/rules.js';
 import { makeHost, stateOf } from '../fakes/fake-host.js';
 import { endpoint, id, ids, network, networkId, start } from '../fakes/one-container.js';
 

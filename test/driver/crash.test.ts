@@ -5,8 +5,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import t from 'tap';
 import { forgetNetwork } from '../../src/driver/orphans/forgotten-networks.js';
-import { mapDifferences } from '../../src/driver/repair/port-map.js';
-import { repairRules } from '../../src/driver/repair/rules.js';
+import { mapDifferences } from '../../src/driver/repair/concerns/port-map.js';
+import { repairRules } from '../../src/driver/repair/concerns/rules.js';
 import { usedBackend } from '../fakes/backends.js';
 import { Engine } from '../fakes/engine-calls.js';
 import { type FakeHost, stateOf as hostStateOf, makeHost } from '../fakes/fake-host.js';

@@ -1,8 +1,8 @@
 /** Guarded ports after a start that cannot write their guards: shut, until a repair has written them. */
 import t from 'tap';
 import { recover } from '../../src/driver/recover.js';
-import { PortConcern } from '../../src/driver/repair/ports.js';
-import { RuleConcern } from '../../src/driver/repair/rules.js';
+import { PortConcern } from '../../src/driver/repair/concerns/ports.js';
+import { RuleConcern } from '../../src/driver/repair/concerns/rules.js';
 import { everything } from '../../src/driver/repair/signs.js';
 import { heldBackPorts } from '../../src/driver/usecases/ports/held-back.js';
 import { CalledDriver } from '../fakes/called-driver.js';

@@ -1,7 +1,7 @@
 /** The driver on hosts of several kinds: after a restart or a reboot, with each generation, with old kernels. */
 import t from 'tap';
 import { recover } from '../../src/driver/recover.js';
-import { repairRules } from '../../src/driver/repair/rules.js';
+import { repairRules } from '../../src/driver/repair/concerns/rules.js';
 import { CalledDriver } from '../fakes/called-driver.js';
 import { makeHost } from '../fakes/fake-host.js';
 import {

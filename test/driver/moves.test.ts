@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import t from 'tap';
 import type { GenerationName } from '../../src/core/generations/generation.js';
 import { recover } from '../../src/driver/recover.js';
-import { repairRules } from '../../src/driver/repair/rules.js';
+import { repairRules } from '../../src/driver/repair/concerns/rules.js';
 import { CalledDriver } from '../fakes/called-driver.js';
 import { startEngine } from '../fakes/engine-starts.js';
 import { type FakeHost, makeHost } from '../fakes/fake-host.js';

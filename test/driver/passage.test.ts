@@ -2,7 +2,7 @@
 import t from 'tap';
 import type { GenerationName } from '../../src/core/generations/generation.js';
 import type { EngineName } from '../../src/core/names.js';
-import { repairRules } from '../../src/driver/repair/rules.js';
+import { repairRules } from '../../src/driver/repair/concerns/rules.js';
 import { CalledDriver } from '../fakes/called-driver.js';
 import { type FakeHost, makeHost, stateOf } from '../fakes/fake-host.js';
 import {

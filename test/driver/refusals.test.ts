@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import { DriverError } from '../../src/core/errors.js';
-import { repairRules } from '../../src/driver/repair/rules.js';
+import { repairRules } from '../../src/driver/repair/concerns/rules.js';
 import { Engine } from '../fakes/engine-calls.js';
 import { type FakeHost, type Interpose, makeHost, stateOf } from '../fakes/fake-host.js';
 

@@ -3,7 +3,7 @@ import t from 'tap';
 import type { GenerationName } from '../../src/core/generations/generation.js';
 import type { EndpointIds } from '../../src/driver/network-driver.js';
 import { recover } from '../../src/driver/recover.js';
-import { repairRules } from '../../src/driver/repair/rules.js';
+import { repairRules } from '../../src/driver/repair/concerns/rules.js';
 import { CalledDriver } from '../fakes/called-driver.js';
 import { Engine } from '../fakes/engine-calls.js';
 import { makeHost } from '../fakes/fake-host.js';

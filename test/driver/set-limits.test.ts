@@ -1,7 +1,7 @@
 /** The daemon is killed before and after every effect of a change of limits, and started again. */
 import t from 'tap';
 import type { GivenLimits } from '../../src/core/network/limits.js';
-import { repairLimits } from '../../src/driver/repair/limits.js';
+import { repairLimits } from '../../src/driver/repair/concerns/limits.js';
 import { setEndpointLimits, setNetworkLimits } from '../../src/driver/usecases/set-limits.js';
 import type { World } from '../../src/driver/world.js';
 import { Engine } from '../fakes/engine-calls.js';

@@ -1,9 +1,9 @@
 /** What the kernel itself says of a packet: which rules it matched, in order. */
 import { spawnSync } from 'node:child_process';
 import { messagesIn } from '../../src/codec/netlink/netlink-message.js';
-import { readTraceEvent, traceGroup } from '../../src/codec/nf-tables/nft-trace.js';
+import { readTraceEvent, traceGroup } from '../../src/codec/nf-tables/tracing/nft-trace.js';
 import type { Family } from '../../src/core/address.js';
-import type { RuleTable } from '../../src/core/explain/rule-table.js';
+import type { RuleTable } from '../../src/core/explain/chains/rule-table.js';
 import type { TraceEvent } from '../../src/core/trace/event.js';
 import {
   closeNetlink,

@@ -7,7 +7,7 @@ import {
   readText,
 } from '../../src/codec/netlink/netlink-message.js';
 import type { Family } from '../../src/core/address.js';
-import type { RuleTable } from '../../src/core/explain/rule-table.js';
+import type { RuleTable } from '../../src/core/explain/chains/rule-table.js';
 import {
   closeNetlink,
   openNetlink,

@@ -1,5 +1,8 @@
 /** Tracked connections of a host in memory, of which those that are refused can be ended. */
-import type { RefusedFlows, TrackedFlow } from '../../src/core/generations/refused-flows.js';
+import type {
+  RefusedFlows,
+  TrackedFlow,
+} from '../../src/core/generations/own-options/refused-flows.js';
 import type { RefusedConnections } from '../../src/driver/host/refused-connections.js';
 import type { Faults } from './faults.js';
 

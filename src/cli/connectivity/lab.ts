@@ -12,7 +12,7 @@ import {
 import { chooseAddresses, type TestAddresses } from '../../core/connectivity/addresses.js';
 import type { HostSettings } from '../../core/connectivity/path.js';
 import { ErrorList } from '../../core/errors.js';
-import type { RuleTable } from '../../core/explain/rule-table.js';
+import type { RuleTable } from '../../core/explain/chains/rule-table.js';
 import { readRuleSets } from '../../host/look/rule-sets.js';
 import { takenNetworks } from '../../host/look/taken-networks.js';
 import { connectOutside } from '../../host/netlink/outside-link.js';

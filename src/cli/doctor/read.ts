@@ -14,7 +14,7 @@ import type {
 } from '../../core/doctor/facts.js';
 import { defaultDevices, outerDevices } from '../../core/doctor/places.js';
 import { messageOf } from '../../core/errors.js';
-import type { RuleTable } from '../../core/explain/rule-table.js';
+import type { RuleTable } from '../../core/explain/chains/rule-table.js';
 import { parsePort } from '../../core/ports/port.js';
 import { type FlowPort, readTranslatedFlows } from '../../host/look/doctor/flows.js';
 import {

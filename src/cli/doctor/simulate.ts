@@ -2,9 +2,9 @@
 import type { Family } from '../../core/address.js';
 import type { Facts, PacketOutcome, SimulatedPacket } from '../../core/doctor/facts.js';
 import { packetsToSimulate } from '../../core/doctor/packets-to-simulate.js';
+import type { RuleTable } from '../../core/explain/chains/rule-table.js';
 import { commonEnd, type Explanation } from '../../core/explain/explain.js';
 import { Answers } from '../../core/explain/facts.js';
-import type { RuleTable } from '../../core/explain/rule-table.js';
 import { HostAnswers } from '../../host/look/host-answers.js';
 import type { NativeTablesRead } from '../../host/look/native-tables.js';
 import { explainHere } from '../explain/ask-host.js';

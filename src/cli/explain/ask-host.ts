@@ -1,10 +1,10 @@
 /** Runs the simulation on this host until it has no more questions. */
 
+import type { RuleTable } from '../../core/explain/chains/rule-table.js';
 import { type Explanation, explain } from '../../core/explain/explain.js';
 import { Answers } from '../../core/explain/facts.js';
 import type { NativeTable } from '../../core/explain/native/native-table.js';
 import type { Packet } from '../../core/explain/packet.js';
-import type { RuleTable } from '../../core/explain/rule-table.js';
 import type { HostAnswers } from '../../host/look/host-answers.js';
 
 /** More questions than this no packet raises: each is asked once. */

@@ -3,7 +3,7 @@ import { describe, headline } from '../../core/explain/describe.js';
 import { commonEnd, type Explanation, refusedAnyway } from '../../core/explain/explain.js';
 import { ownerIn } from '../../core/explain/owners.js';
 import type { Packet } from '../../core/explain/packet.js';
-import type { Stage } from '../../core/explain/stages.js';
+import type { Stage } from '../../core/explain/path/stages.js';
 import type { ExplainItem } from '../schemas/explain.js';
 
 export function itemOf(

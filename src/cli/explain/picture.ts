@@ -1,6 +1,6 @@
 /** What `tsbridge explain` has found, as a picture. */
 
-import type { RuleStep } from '../../core/explain/chain-walk.js';
+import type { RuleStep } from '../../core/explain/chains/chain-walk.js';
 import { decisiveSteps } from '../../core/explain/describe.js';
 import {
   isPlace,

@@ -2,7 +2,7 @@
 import { contains, type Family, familyOf, type IpAddress, parseIp } from '../../core/address.js';
 import { addressNumber } from '../../core/explain/native/values.js';
 import { firstPacket, ipProtocols, type Packet } from '../../core/explain/packet.js';
-import type { Destination, Place } from '../../core/explain/places.js';
+import type { Destination, Place } from '../../core/explain/path/places.js';
 import type { HostAnswers } from '../../host/look/host-answers.js';
 import type { InventoryEndpoint } from '../../operator/inventory/inventory.js';
 import { isContainer, isNetwork } from '../commands/labels.js';

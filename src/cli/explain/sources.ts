@@ -1,8 +1,8 @@
 /** The two sources that `tsbridge explain` answers from: this host as it is now, or a bundle. */
 import type { Family } from '../../core/address.js';
+import type { RuleTable } from '../../core/explain/chains/rule-table.js';
 import type { NativeTable } from '../../core/explain/native/native-table.js';
 import type { Flow, Packet } from '../../core/explain/packet.js';
-import type { RuleTable } from '../../core/explain/rule-table.js';
 import type { HostAnswers } from '../../host/look/host-answers.js';
 import type { NativeChain } from '../../host/look/rule-sets.js';
 import type { Inventory, InventoryPort } from '../../operator/inventory/inventory.js';

@@ -1,12 +1,12 @@
 /** From where published ports are reached, as far as this host decides: by simulated packets. */
 import { familyOf, isUnspecified, parseCidr, parseIp } from '../../core/address.js';
 import { otherAddress } from '../../core/doctor/places.js';
+import type { RuleTable } from '../../core/explain/chains/rule-table.js';
 import { endWords } from '../../core/explain/describe.js';
 import { commonEnd, refusedAnyway } from '../../core/explain/explain.js';
 import { Answers } from '../../core/explain/facts.js';
 import type { NativeTable } from '../../core/explain/native/native-table.js';
-import type { Destination, Place } from '../../core/explain/places.js';
-import type { RuleTable } from '../../core/explain/rule-table.js';
+import type { Destination, Place } from '../../core/explain/path/places.js';
 import { protocolNumber } from '../../core/ports/port.js';
 import { HostAnswers } from '../../host/look/host-answers.js';
 import { readNativeTables } from '../../host/look/native-tables.js';

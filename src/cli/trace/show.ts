@@ -1,6 +1,6 @@
 /** What `tsbridge trace` prints for people. */
 
-import type { RuleStep } from '../../core/explain/chain-walk.js';
+import type { RuleStep } from '../../core/explain/chains/chain-walk.js';
 import { decisiveSteps } from '../../core/explain/describe.js';
 import { asStep, withReturns } from '../../core/trace/describe.js';
 import { joined, plain, type TerminalText } from '../output/fit.js';

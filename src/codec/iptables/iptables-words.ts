@@ -9,7 +9,7 @@ import type {
   RuleTarget,
   TableChain,
   TableRule,
-} from '../../core/explain/rule-table.js';
+} from '../../core/explain/chains/rule-table.js';
 
 interface Word {
   readonly text: string;

@@ -9,7 +9,7 @@ import {
   type Ipv4Address,
 } from '../../core/address.js';
 import type { TranslatedFlow } from '../../core/doctor/facts.js';
-import type { TrackedFlow } from '../../core/generations/refused-flows.js';
+import type { TrackedFlow } from '../../core/generations/own-options/refused-flows.js';
 import { type Port, protocolNumber } from '../../core/ports/port.js';
 import {
   type Attributes,

@@ -1,5 +1,5 @@
 /** Lists the base chains of nf_tables: those that packets enter at the kernel's hooks (NFT_MSG_GETCHAIN). */
-import { type Hook, hooks } from '../../core/explain/hooks.js';
+import { type Hook, hooks } from '../../core/explain/path/hooks.js';
 import { hookNumber } from '../../core/trace/chains.js';
 import type { TableFamily } from '../../core/trace/event.js';
 import {
@@ -9,7 +9,7 @@ import {
   readNested,
   readText,
 } from '../netlink/netlink-message.js';
-import { tableFamilyOf } from './nft-trace.js';
+import { tableFamilyOf } from './tracing/nft-trace.js';
 
 const subsystem = 10;
 const message = { newChain: (subsystem << 8) | 3, getChain: (subsystem << 8) | 4 } as const;

@@ -10,7 +10,7 @@ import {
   readText,
   text,
 } from '../netlink/netlink-message.js';
-import { tableFamilyOf } from './nft-trace.js';
+import { tableFamilyOf } from './tracing/nft-trace.js';
 
 /** NFNL_SUBSYS_NFTABLES */
 export const subsystem = 10;

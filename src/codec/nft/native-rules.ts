@@ -1,6 +1,7 @@
 /** The drop points of a native table, from what `nft -j` and `nft -a` list. */
+
+import type { Counters } from '../../core/explain/chains/rule-table.js';
 import type { DropPoint } from '../../core/explain/drops.js';
-import type { Counters } from '../../core/explain/rule-table.js';
 
 type Entry = Readonly<Record<string, unknown>>;
 

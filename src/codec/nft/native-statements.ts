@@ -1,8 +1,8 @@
 /** Statements of nft's rules, as `nft -jn` lists them. */
 import { parseIp } from '../../core/address.js';
+import type { RuleTarget } from '../../core/explain/chains/rule-table.js';
 import type { Statement } from '../../core/explain/native/native-table.js';
 import { ipProtocols } from '../../core/explain/packet.js';
-import type { RuleTarget } from '../../core/explain/rule-table.js';
 import {
   fieldsOf,
   type Json,

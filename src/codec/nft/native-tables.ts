@@ -1,5 +1,6 @@
 /** Reads a native table from the two listings that nft prints of it. */
-import { hooks } from '../../core/explain/hooks.js';
+
+import type { Counters } from '../../core/explain/chains/rule-table.js';
 import type {
   Base,
   NativeChain,
@@ -7,7 +8,7 @@ import type {
   NativeTable,
   Statement,
 } from '../../core/explain/native/native-table.js';
-import type { Counters } from '../../core/explain/rule-table.js';
+import { hooks } from '../../core/explain/path/hooks.js';
 import { fieldsOf, type Json, listOf, readElement, readEntry } from './native-expressions.js';
 import { readStatement } from './native-statements.js';
 import { readChainListing } from './nft-list.js';

@@ -3,9 +3,9 @@
  * checks that need it are told as not done.
  */
 import type { Cidr, Family, IpAddress, MacAddress } from '../address.js';
+import type { RuleTable } from '../explain/chains/rule-table.js';
 import type { Packet } from '../explain/packet.js';
-import type { RuleTable } from '../explain/rule-table.js';
-import type { TableVariant } from '../explain/stages.js';
+import type { TableVariant } from '../explain/path/stages.js';
 import type { NetworkSpec } from '../network/network.js';
 import type { EgressAddress } from '../network/passage.js';
 import type { Protocol } from '../ports/port.js';

@@ -1,7 +1,7 @@
 /** Makes the packet with which a simulated packet is answered when it has arrived. */
-import { turned } from './flow-translation.js';
-import type { Journey } from './journey.js';
+import { turned } from './chains/flow-translation.js';
 import type { Flow, Packet, Tuple } from './packet.js';
+import type { Journey } from './path/journey.js';
 
 /** The type of ICMP message that answers an echo, by its own. */
 const echoAnswers: Readonly<Record<number, number>> = { 8: 0, 128: 129 };

@@ -1,11 +1,11 @@
 /** An explanation in words, a line each. */
 import type { IpAddress } from '../address.js';
-import type { RuleStep } from './chain-walk.js';
+import type { RuleStep } from './chains/chain-walk.js';
 import type { Alternative, Explanation } from './explain.js';
 import { commonEnd, refusedAnyway } from './explain.js';
 import { ownerIn } from './owners.js';
 import { ipProtocols, type Packet } from './packet.js';
-import type { End, Stage } from './stages.js';
+import type { End, Stage } from './path/stages.js';
 
 /** `hooks`: only rules that decided something, at each hook; `rules`: every rule that the packet met. */
 export type Detail = 'hooks' | 'rules';

@@ -1,7 +1,7 @@
 /** Which rules and policies dropped packets between two readings of their counters, and whose they are. */
 import { shell } from '../shell-words.js';
+import type { Counters, RuleTable } from './chains/rule-table.js';
 import { ownerIn } from './owners.js';
-import type { Counters, RuleTable } from './rule-table.js';
 
 /** A rule that drops or rejects, or a policy that drops, with its counters of one moment. */
 export interface DropPoint {

@@ -1,12 +1,12 @@
 /** All that can become of a packet: one journey if the host decides it, several if something else does. */
 
-import type { Choices } from './chain-walk.js';
+import type { Choices } from './chains/chain-walk.js';
+import type { RuleTable } from './chains/rule-table.js';
 import { type Answers, type Question, Unanswered } from './facts.js';
-import { follow, type Journey } from './journey.js';
 import type { NativeTable } from './native/native-table.js';
 import type { Packet } from './packet.js';
-import type { RuleTable } from './rule-table.js';
-import type { End } from './stages.js';
+import { follow, type Journey } from './path/journey.js';
+import type { End } from './path/stages.js';
 
 /** A condition that nobody can know, and how it was taken. */
 export interface Assumption {

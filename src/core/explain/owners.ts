@@ -11,7 +11,7 @@ interface Owner {
 /** In the order in which they are asked. From the programs' own sources and rule sets. */
 const owners: readonly Owner[] = [
   { name: 'the administrator (DOCKER-USER)', chain: /^DOCKER-USER$/ },
-  // The chains of the options are made in core/generations/accept-from.ts and passage.ts.
+  // The chains of the options are made in core/generations/own-options/: accept-from.ts and passage.ts.
   { name: 'tsbridge (tsbridge.accept_from)', chain: /^TSBRIDGE-ACCEPT$/ },
   { name: 'tsbridge (tsbridge.publish_from)', chain: /^TSBRIDGE-(PUBLISH|PROXY)(-|$)/ },
   { name: 'tsbridge (tsbridge.egress_allow)', chain: /^TSBRIDGE-EGRESS(-|$)/ },

@@ -2,7 +2,7 @@
  * Adds rules to the tables that `explain` has read, or takes rules out of them (`--with`, `--without`); the host is not
  * changed.
  */
-import type { RuleTable, TableChain, TableRule } from './rule-table.js';
+import type { RuleTable, TableChain, TableRule } from './chains/rule-table.js';
 
 export interface SupposedRule {
   readonly kind: 'with';

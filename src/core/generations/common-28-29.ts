@@ -18,15 +18,15 @@ import {
   type RuleChain,
   type Target,
 } from '../rules/rule.js';
-import { acceptFromRules, acceptRawRules } from './accept-from.js';
 import type { FirewallSettings } from './generation.js';
-import { hostTranslation, outwardTranslation, translationJumps } from './nat.js';
+import { acceptFromRules, acceptRawRules } from './own-options/accept-from.js';
+import { hostTranslation, outwardTranslation, translationJumps } from './ports/nat.js';
 import {
   destinationTranslation,
   openPort,
   selfTranslation,
   translatedFamily,
-} from './published-port.js';
+} from './ports/published-port.js';
 
 /** @param isolation the chains in which networks are isolated; the first is jumped to */
 export function forwardChainBase(

@@ -9,17 +9,17 @@ import { familyIn, type NetworkSpec } from '../network/network.js';
 import type { PublishedRun } from '../ports/runs.js';
 import type { BaseRules } from '../rules/plan.js';
 import { type PlacedRule, place } from '../rules/rule.js';
-import { acceptFromRules } from './accept-from.js';
 import { answersRule, enteringRule, iccRule, insideRule, leavingRule } from './common-17-20.js';
 import type { FirewallSettings, Generation, IsolatedNetwork } from './generation.js';
 import { internalDrops } from './internal-drops.js';
-import { hostTranslation, outwardTranslation, proxyReturn, translationJumps } from './nat.js';
+import { acceptFromRules } from './own-options/accept-from.js';
+import { hostTranslation, outwardTranslation, proxyReturn, translationJumps } from './ports/nat.js';
 import {
   destinationTranslation,
   openPort,
   selfTranslation,
   translatedFamily,
-} from './published-port.js';
+} from './ports/published-port.js';
 
 export const docker17: Generation = {
   name: 'docker17',

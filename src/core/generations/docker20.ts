@@ -11,18 +11,18 @@ import { familyIn, type NetworkFamily, type NetworkSpec } from '../network/netwo
 import type { PublishedRun } from '../ports/runs.js';
 import type { BaseRules } from '../rules/plan.js';
 import { type PlacedRule, place } from '../rules/rule.js';
-import { acceptFromRules } from './accept-from.js';
 import { answersRule, enteringRule, iccRule, insideRule, leavingRule } from './common-17-20.js';
 import type { FirewallSettings, Generation } from './generation.js';
 import { internalDrops } from './internal-drops.js';
-import { hostTranslation, outwardTranslation, proxyReturn, translationJumps } from './nat.js';
+import { acceptFromRules } from './own-options/accept-from.js';
+import { hostTranslation, outwardTranslation, proxyReturn, translationJumps } from './ports/nat.js';
 import {
   destinationTranslation,
   openPort,
   sctpChecksum,
   selfTranslation,
   translatedFamily,
-} from './published-port.js';
+} from './ports/published-port.js';
 
 export const docker20: Generation = {
   name: 'docker20',

@@ -9,7 +9,6 @@ import type { Family } from '../address.js';
 import { familyIn, type NetworkFamily, type NetworkSpec } from '../network/network.js';
 import { orderPortGroups } from '../ports/order.js';
 import { type Matches, type PlacedRule, place, type Target } from '../rules/rule.js';
-import { apartRules } from './accept-from.js';
 import {
   directAccessDrops,
   forwardChainBase,
@@ -20,7 +19,8 @@ import {
 } from './common-28-29.js';
 import type { FirewallSettings, Generation } from './generation.js';
 import { internalDrops } from './internal-drops.js';
-import { proxyReturn } from './nat.js';
+import { apartRules } from './own-options/accept-from.js';
+import { proxyReturn } from './ports/nat.js';
 
 export const docker28: Generation = {
   name: 'docker28',

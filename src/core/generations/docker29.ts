@@ -9,7 +9,6 @@ import { familyIn, type NetworkSpec } from '../network/network.js';
 import { orderPortGroups } from '../ports/order.js';
 import type { BaseRules } from '../rules/plan.js';
 import { type PlacedRule, place } from '../rules/rule.js';
-import { apartRules } from './accept-from.js';
 import {
   directAccessDrops,
   forwardChainBase,
@@ -20,6 +19,7 @@ import {
 } from './common-28-29.js';
 import type { FirewallSettings, Generation } from './generation.js';
 import { internalDrops } from './internal-drops.js';
+import { apartRules } from './own-options/accept-from.js';
 
 export const docker29: Generation = {
   name: 'docker29',

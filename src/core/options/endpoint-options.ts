@@ -13,17 +13,17 @@ import { gatewayClash, gatewaysOf } from '../network/container-routes.js';
 import { defaultMac, type EndpointSpec } from '../network/endpoint.js';
 import { familyIn, isManaged, type NetworkSpec } from '../network/network.js';
 import { Problems, show, showId } from '../problems.js';
+import type { EndpointInput } from './input.js';
+import { labels } from './network-labels.js';
+import { OptionReader, optionOf, ownNamespace, wellKnown } from './option-reader.js';
 import {
   containerRouteOptions,
   readContainerRoutes,
   refuseGatewayClash,
-} from './container-route-options.js';
-import { hostRoutesOption, readHostRoutes } from './host-route-options.js';
-import type { EndpointInput } from './input.js';
-import { limitOptions, readLimits, refuseLimits } from './limit-options.js';
-import { labels } from './network-labels.js';
-import { OptionReader, optionOf, ownNamespace, wellKnown } from './option-reader.js';
-import { endpointPassageOptions, readPassage, refusePassage } from './passage-options.js';
+} from './own/container-route-options.js';
+import { hostRoutesOption, readHostRoutes } from './own/host-route-options.js';
+import { limitOptions, readLimits, refuseLimits } from './own/limit-options.js';
+import { endpointPassageOptions, readPassage, refusePassage } from './own/passage-options.js';
 
 export interface ParsedEndpoint {
   readonly spec: EndpointSpec;

@@ -24,11 +24,7 @@ import {
   type RemoteRoute,
 } from '../network/network.js';
 import { type Problems, show } from '../problems.js';
-import { acceptFromOptions, readAcceptFrom } from './accept-from-options.js';
 import { attachOptions, readParent } from './attach-options.js';
-import { containerRouteOptions } from './container-route-options.js';
-import { hostRouteOptions, readNdpProxy, readRemoteRoutes } from './host-route-options.js';
-import { limitOptions } from './limit-options.js';
 import {
   type OptionMap,
   OptionReader,
@@ -36,7 +32,11 @@ import {
   ownNamespace,
   wellKnown,
 } from './option-reader.js';
-import { passageOptions } from './passage-options.js';
+import { acceptFromOptions, readAcceptFrom } from './own/accept-from-options.js';
+import { containerRouteOptions } from './own/container-route-options.js';
+import { hostRouteOptions, readNdpProxy, readRemoteRoutes } from './own/host-route-options.js';
+import { limitOptions } from './own/limit-options.js';
+import { passageOptions } from './own/passage-options.js';
 
 export const labels = {
   bridgeName: 'com.docker.network.bridge.name',

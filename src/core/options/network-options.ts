@@ -12,18 +12,18 @@ import type { GivenLimits } from '../network/limits.js';
 import type { Families, NetworkSpec } from '../network/network.js';
 import type { Passage } from '../network/passage.js';
 import { Problems, show, showId } from '../problems.js';
-import { refuseAcceptFrom } from './accept-from-options.js';
 import { attached, refuseAttach } from './attach-options.js';
-import { readContainerRoutes, refuseGatewayClash } from './container-route-options.js';
-import { refuseHostRoutes } from './host-route-options.js';
 import type { NetworkInput } from './input.js';
-import { readLimits, refuseLimits } from './limit-options.js';
 import { labels, type NetworkLabels, readLabels, unknownLabels } from './network-labels.js';
 import { readPools } from './network-pools.js';
 import { isOptionMap, type OptionMap, OptionReader, optionOf, wellKnown } from './option-reader.js';
-import { readPassage, refusePassage } from './passage-options.js';
+import { refuseAcceptFrom } from './own/accept-from-options.js';
+import { readContainerRoutes, refuseGatewayClash } from './own/container-route-options.js';
+import { refuseHostRoutes } from './own/host-route-options.js';
+import { readLimits, refuseLimits } from './own/limit-options.js';
+import { readPassage, refusePassage } from './own/passage-options.js';
+import { lanFamilies, refuseUnfit } from './own/unmanaged-options.js';
 import { refuseNewerOptions } from './since.js';
-import { lanFamilies, refuseUnfit } from './unmanaged-options.js';
 
 /** Settings of the daemon that count for a network without the option. */
 export interface NetworkDefaults {

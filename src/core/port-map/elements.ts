@@ -3,7 +3,7 @@
  * would ask before it translates a packet.
  */
 import { type Family, familyOf, type IpAddress, isLoopback, isUnspecified } from '../address.js';
-import { translatedFamily } from '../generations/published-port.js';
+import { translatedFamily } from '../generations/ports/published-port.js';
 import type { InterfaceName } from '../names.js';
 import { familyIn, isManaged, type NetworkSpec } from '../network/network.js';
 import type { PortBinding } from '../ports/port.js';

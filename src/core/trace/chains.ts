@@ -2,7 +2,7 @@
  * The chains of the table by which `tsbridge trace` has the kernel trace packets. Those in front of everybody else's chains
  * at a hook and those behind them show, by the kernel's reports, how far a traced packet came.
  */
-import { type Hook, hooks } from '../explain/hooks.js';
+import { type Hook, hooks } from '../explain/path/hooks.js';
 
 /** The table's name goes on with the netlink port of its socket, so that two traces at a time have a table each. */
 export const tracePrefix = 'tsbridge-trace-';

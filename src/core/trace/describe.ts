@@ -1,6 +1,6 @@
 /** Words for a traced packet: the rules that it met, whose they are, and what became of it. */
 import { type IpAddress, parseIp } from '../address.js';
-import type { RuleStep } from '../explain/chain-walk.js';
+import type { RuleStep } from '../explain/chains/chain-walk.js';
 import { ownerOf, tableOwner } from '../explain/owners.js';
 import { ipProtocols, tcpFlags } from '../explain/packet.js';
 import type { Passage } from './chains.js';

@@ -1,7 +1,7 @@
 /** The words FROM and TO of `tsbridge trace`: from where packets come and where they go. */
 import { type Cidr, parseCidr } from '../address.js';
 import { ipProtocols } from '../explain/packet.js';
-import { type Place, parsePlace } from '../explain/places.js';
+import { type Place, parsePlace } from '../explain/path/places.js';
 
 export type TracePlace =
   | Place

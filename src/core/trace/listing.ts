@@ -1,6 +1,7 @@
 /** Finds the text of a rule by its handle: iptables prints texts without handles, the kernel lists handles without texts. */
-import type { Hook } from '../explain/hooks.js';
-import type { RuleTable } from '../explain/rule-table.js';
+
+import type { RuleTable } from '../explain/chains/rule-table.js';
+import type { Hook } from '../explain/path/hooks.js';
 import type { TraceEvent } from './event.js';
 
 /** A rule as iptables-save or nft prints it. */

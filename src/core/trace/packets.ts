@@ -1,5 +1,5 @@
 /** Makes traced packets, each with the rules that it met in order, of the kernel's reports, which come mixed. */
-import type { Hook } from '../explain/hooks.js';
+import type { Hook } from '../explain/path/hooks.js';
 import { inner, type Passage, passageOf, tracePrefix } from './chains.js';
 import type { PacketHeaders, TraceEvent } from './event.js';
 

@@ -1,5 +1,5 @@
 /** Tells at which hook a traced packet met each rule, and what became of it. */
-import { type Hook, hooks } from '../explain/hooks.js';
+import { type Hook, hooks } from '../explain/path/hooks.js';
 import type { Passage } from './chains.js';
 import type { TraceEvent } from './event.js';
 import type { ReportedPacket, ReportedStep } from './packets.js';

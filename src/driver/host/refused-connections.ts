@@ -1,5 +1,5 @@
 /** Ends connections that began while the rules that would have refused them were missing, as the driver sees it. */
-import type { RefusedFlows } from '../../core/generations/refused-flows.js';
+import type { RefusedFlows } from '../../core/generations/own-options/refused-flows.js';
 
 export interface RefusedConnections {
   /**

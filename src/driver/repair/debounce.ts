@@ -5,7 +5,7 @@ import { type Clock, systemClock } from '../clock.js';
 import type { Log } from '../host.js';
 import { shownInEvent, type Telemetry, untold } from '../telemetry.js';
 import { Authors } from './author.js';
-import type { Concern } from './concern.js';
+import type { Concern } from './concerns/concern.js';
 import { CollectedSigns, type Sign } from './signs.js';
 
 export interface WatchTiming {

@@ -2,7 +2,7 @@
 import { messageOf } from '../../core/errors.js';
 import { type Clock, systemClock } from '../clock.js';
 import type { World } from '../world.js';
-import type { Concern, Poll, SignListener } from './concern.js';
+import type { Concern, Poll, SignListener } from './concerns/concern.js';
 import { defaultTiming, Watch, type WatchStatus } from './debounce.js';
 import { type Sign, subjectsOf } from './signs.js';
 

@@ -4,24 +4,24 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { Family } from '../../core/address.js';
-import { acceptGroups } from '../../core/generations/accept-from.js';
 import { generations } from '../../core/generations/all.js';
+import { foreseenPorts } from '../../core/generations/foreseen.js';
+import type { FirewallSettings } from '../../core/generations/generation.js';
+import { acceptGroups } from '../../core/generations/own-options/accept-from.js';
 import {
   allApart,
   apartAfter,
   apartWith,
   type HostNetworks,
   pairRules,
-} from '../../core/generations/between-networks.js';
-import { foreseenPorts } from '../../core/generations/foreseen.js';
-import type { FirewallSettings } from '../../core/generations/generation.js';
-import { generationFor } from '../../core/generations/lan.js';
+} from '../../core/generations/own-options/between-networks.js';
+import { generationFor } from '../../core/generations/own-options/lan.js';
 import {
   endpointPassageRules,
   networkPassageRules,
   type Passing,
   passageGroups,
-} from '../../core/generations/passage.js';
+} from '../../core/generations/own-options/passage.js';
 import type { EndpointSpec } from '../../core/network/endpoint.js';
 import type { NetworkSpec } from '../../core/network/network.js';
 import type { PortBinding } from '../../core/ports/port.js';

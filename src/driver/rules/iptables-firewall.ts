@@ -3,7 +3,7 @@
  */
 import { type Family, familyOf } from '../../core/address.js';
 import type { FirewallSettings, GenerationName } from '../../core/generations/generation.js';
-import { isTranslated } from '../../core/generations/udp-sockets.js';
+import { isTranslated } from '../../core/generations/ports/udp-sockets.js';
 import type { EndpointSpec } from '../../core/network/endpoint.js';
 import type { NetworkSpec } from '../../core/network/network.js';
 import type { PortBinding } from '../../core/ports/port.js';

@@ -7,7 +7,7 @@
  */
 import type { Family } from '../../core/address.js';
 import { DriverError, messageOf } from '../../core/errors.js';
-import { isGuarded } from '../../core/generations/passage.js';
+import { isGuarded } from '../../core/generations/own-options/passage.js';
 import { parseInterfaceName } from '../../core/names.js';
 import type { NetworkSpec } from '../../core/network/network.js';
 import { passageOf } from '../../core/network/passage.js';

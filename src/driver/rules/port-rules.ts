@@ -10,7 +10,7 @@ import {
   openedPassageRules,
   type Passing,
   portPassageRules,
-} from '../../core/generations/passage.js';
+} from '../../core/generations/own-options/passage.js';
 import type { EndpointId } from '../../core/names.js';
 import type { EndpointSpec } from '../../core/network/endpoint.js';
 import type { NetworkSpec } from '../../core/network/network.js';

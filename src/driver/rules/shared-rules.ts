@@ -1,5 +1,5 @@
 /** Rules that several endpoints of a network share, and that are removed with the last of them. */
-import { endpointPassageRules } from '../../core/generations/passage.js';
+import { endpointPassageRules } from '../../core/generations/own-options/passage.js';
 import type { EndpointSpec } from '../../core/network/endpoint.js';
 import { familyIn, type NetworkSpec } from '../../core/network/network.js';
 import type { PlacedRule } from '../../core/rules/rule.js';

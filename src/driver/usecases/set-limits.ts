@@ -5,7 +5,7 @@ import {
   mergeGiven,
   withoutGiven,
 } from '../../core/network/limits.js';
-import { refuseLimits } from '../../core/options/limit-options.js';
+import { refuseLimits } from '../../core/options/own/limit-options.js';
 import { Problems } from '../../core/problems.js';
 import type { EndpointState, NetworkState } from '../state/registry.js';
 import { saveEndpoint, saveNetwork } from '../state/saving.js';

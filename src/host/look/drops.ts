@@ -5,8 +5,8 @@ import {
   parseNativeTables,
 } from '../../codec/nft/native-rules.js';
 import { messageOf } from '../../core/errors.js';
+import type { RuleTable } from '../../core/explain/chains/rule-table.js';
 import { type DropPoint, dropPointsIn } from '../../core/explain/drops.js';
-import type { RuleTable } from '../../core/explain/rule-table.js';
 import { runCommand } from '../process/exec.js';
 import { readRuleSets } from './rule-sets.js';
 

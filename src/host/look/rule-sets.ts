@@ -7,7 +7,7 @@ import { wholeLines } from '../../codec/iptables/save-lines.js';
 import { listChainsRequest, parseBaseChain } from '../../codec/nf-tables/nft-chains.js';
 import type { Family } from '../../core/address.js';
 import { messageOf } from '../../core/errors.js';
-import type { RuleTable } from '../../core/explain/rule-table.js';
+import type { RuleTable } from '../../core/explain/chains/rule-table.js';
 import { collectDump } from '../netlink/socket/dump.js';
 import { netlinkProtocol } from '../netlink/socket/netlink-socket.js';
 import { CommandError, runCommand } from '../process/exec.js';

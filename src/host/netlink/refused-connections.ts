@@ -18,7 +18,11 @@ import {
 } from '../../codec/netlink/socket-diag-messages.js';
 import { type Family, familyOf, type IpAddress, isLoopback } from '../../core/address.js';
 import { DriverError, messageOf } from '../../core/errors.js';
-import type { RefusedFlows, TrackedFlow, Verdict } from '../../core/generations/refused-flows.js';
+import type {
+  RefusedFlows,
+  TrackedFlow,
+  Verdict,
+} from '../../core/generations/own-options/refused-flows.js';
 import { protocolNumber } from '../../core/ports/port.js';
 import type { RefusedConnections } from '../../driver/host/refused-connections.js';
 import { isUnsupported, trackedFlows } from './conntrack.js';

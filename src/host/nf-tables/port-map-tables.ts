@@ -1,6 +1,6 @@
 /** Our own tables of nf_tables (core/port-map), read and written by netlink messages, without a process. */
 
-import { mapBatch } from '../../codec/nf-tables/port-map-batch.js';
+import { mapBatch } from '../../codec/nf-tables/port-map/batch.js';
 import {
   elementList,
   elementsRequest,
@@ -8,8 +8,8 @@ import {
   type MapPart,
   parsePart,
   structureRequests,
-} from '../../codec/nf-tables/port-map-dump.js';
-import { readElements } from '../../codec/nf-tables/port-map-elements.js';
+} from '../../codec/nf-tables/port-map/dump.js';
+import { readElements } from '../../codec/nf-tables/port-map/elements.js';
 import type { Family } from '../../core/address.js';
 import { DriverError, messageOf } from '../../core/errors.js';
 import { type Element, elementText } from '../../core/port-map/elements.js';

@@ -2,7 +2,7 @@
 import type { Socket } from 'node:net';
 import { messagesIn } from '../../codec/netlink/netlink-message.js';
 import { renewBatch } from '../../codec/nf-tables/nft-sets.js';
-import { readTraceEvent, traceGroup } from '../../codec/nf-tables/nft-trace.js';
+import { readTraceEvent, traceGroup } from '../../codec/nf-tables/tracing/nft-trace.js';
 import {
   aliveKeys,
   aliveSet,
@@ -11,7 +11,7 @@ import {
   type TraceTable as Table,
   traceCountersRequest,
   traceTableBatch,
-} from '../../codec/nf-tables/nft-trace-table.js';
+} from '../../codec/nf-tables/tracing/nft-trace-table.js';
 import { codeOf } from '../../core/errors.js';
 import { inner, tracePrefix } from '../../core/trace/chains.js';
 import type { TraceEvent } from '../../core/trace/event.js';

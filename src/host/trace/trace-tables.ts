@@ -5,7 +5,7 @@
 
 import { listTablesRequest, parseTable } from '../../codec/nf-tables/nft-rule-messages.js';
 import { memberCount, membersRequest } from '../../codec/nf-tables/nft-sets.js';
-import { aliveSet, deleteTraceTableBatch } from '../../codec/nf-tables/nft-trace-table.js';
+import { aliveSet, deleteTraceTableBatch } from '../../codec/nf-tables/tracing/nft-trace-table.js';
 import { tracePrefix } from '../../core/trace/chains.js';
 import { collectDump } from '../netlink/socket/dump.js';
 import { NetlinkError } from '../netlink/socket/netlink-error.js';

@@ -2,7 +2,7 @@
 import t from 'tap';
 import { Resolver } from '../../../src/cli/explain/resolve.js';
 import { type Cidr, contains, parseCidr } from '../../../src/core/address.js';
-import { parseDestination, parsePlace } from '../../../src/core/explain/places.js';
+import { parseDestination, parsePlace } from '../../../src/core/explain/path/places.js';
 import type { HostAnswers } from '../../../src/host/look/host-answers.js';
 
 /** A host with this one address, on eth0, by which everything else is reached. */

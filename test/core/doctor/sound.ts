@@ -10,7 +10,7 @@ import type {
   Link,
   Route,
 } from '../../../src/core/doctor/facts.js';
-import type { RuleTable } from '../../../src/core/explain/rule-table.js';
+import type { RuleTable } from '../../../src/core/explain/chains/rule-table.js';
 import type { NetworkSpec } from '../../../src/core/network/network.js';
 import { ip } from '../explain/host.js';
 

@@ -2,7 +2,7 @@ import t from 'tap';
 import { answerTo } from '../../../src/core/explain/answer.js';
 import { describe } from '../../../src/core/explain/describe.js';
 import { ownerOf } from '../../../src/core/explain/owners.js';
-import { parseDestination, parsePlace } from '../../../src/core/explain/places.js';
+import { parseDestination, parsePlace } from '../../../src/core/explain/path/places.js';
 import { type Answering, explained, ip, made, packet, packet6 } from './host.js';
 
 const words = (

@@ -2,11 +2,11 @@
 import { readTables } from '../../../src/codec/iptables/iptables-words.js';
 import { readNativeTable } from '../../../src/codec/nft/native-tables.js';
 import { type Family, type IpAddress, parseIp } from '../../../src/core/address.js';
+import type { RuleTable } from '../../../src/core/explain/chains/rule-table.js';
 import { type Explanation, explain } from '../../../src/core/explain/explain.js';
 import { type AnswerOf, Answers, type Question } from '../../../src/core/explain/facts.js';
 import type { NativeTable } from '../../../src/core/explain/native/native-table.js';
 import { firstPacket, type Packet, type PacketInput } from '../../../src/core/explain/packet.js';
-import type { RuleTable } from '../../../src/core/explain/rule-table.js';
 
 export type Answering = Partial<{
   [Kind in Question['kind']]: (question: Extract<Question, { kind: Kind }>) => AnswerOf[Kind];

@@ -2,7 +2,7 @@
 import t from 'tap';
 import { readTables } from '../../../src/codec/iptables/iptables-words.js';
 import { parseRemoved, parseSupposed } from '../../../src/codec/iptables/supposed-rules.js';
-import type { RuleTable } from '../../../src/core/explain/rule-table.js';
+import type { RuleTable } from '../../../src/core/explain/chains/rule-table.js';
 import {
   type RemovedRule,
   type SupposedRule,

@@ -1,7 +1,7 @@
 import t from 'tap';
 import type { IpAddress } from '../../../src/core/address.js';
-import { bindFailure } from '../../../src/core/generations/bind-failure.js';
 import { generationNames } from '../../../src/core/generations/generation.js';
+import { bindFailure } from '../../../src/core/generations/ports/bind-failure.js';
 import {
   bindingKey,
   hostAndPort,

@@ -1,6 +1,9 @@
 /** Each rule that drops, of every generation, is told from its chain and interfaces. */
 import t from 'tap';
-import { networkPassageRules, portPassageRules } from '../../../src/core/generations/passage.js';
+import {
+  networkPassageRules,
+  portPassageRules,
+} from '../../../src/core/generations/own-options/passage.js';
 import { parseEndpoint } from '../../../src/core/options/endpoint-options.js';
 import { droppingChains, dropReasonOf, dropReasons } from '../../../src/core/rules/drop-reason.js';
 import type { Matched, Rule } from '../../../src/core/rules/rule.js';

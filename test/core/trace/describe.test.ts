@@ -1,6 +1,6 @@
 import t from 'tap';
 import { type IpAddress, parseIp } from '../../../src/core/address.js';
-import type { RuleStep } from '../../../src/core/explain/chain-walk.js';
+import type { RuleStep } from '../../../src/core/explain/chains/chain-walk.js';
 import { hookChains, passageOf } from '../../../src/core/trace/chains.js';
 import { lossesBetween, readKernelCounters } from '../../../src/core/trace/counters.js';
 import {

@@ -1,7 +1,7 @@
 /** The daemon dies before and after every effect of an operator's call, and of a stop with ports of an operator. */
 import { isDeepStrictEqual } from 'node:util';
 import t from 'tap';
-import { repairRules } from '../../../src/driver/repair/rules.js';
+import { repairRules } from '../../../src/driver/repair/concerns/rules.js';
 import { stateOf } from '../../fakes/fake-host.js';
 import { OperatedHost } from '../../fakes/operator.js';
 import { Killer } from '../../process/killer.js';

@@ -1,6 +1,6 @@
 /** How long a publication is kept: over restarts of everything, until its container has been removed. */
 import t from 'tap';
-import { repairRules } from '../../../src/driver/repair/rules.js';
+import { repairRules } from '../../../src/driver/repair/concerns/rules.js';
 import { FakeContainers } from '../../fakes/fake-containers.js';
 import { type FakeHost, makeHost } from '../../fakes/fake-host.js';
 import { containerId, OperatedHost } from '../../fakes/operator.js';

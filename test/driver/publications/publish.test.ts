@@ -1,6 +1,6 @@
 /** What an operator publishes and unpublishes: the whole effect, the errors, and that an error changes nothing. */
 import t from 'tap';
-import { repairRules } from '../../../src/driver/repair/rules.js';
+import { repairRules } from '../../../src/driver/repair/concerns/rules.js';
 import { stateOf } from '../../fakes/fake-host.js';
 import { containerId, OperatedHost } from '../../fakes/operator.js';
 

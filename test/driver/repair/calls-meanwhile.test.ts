@@ -6,7 +6,7 @@
 import fc from 'fast-check';
 import t from 'tap';
 import type { GenerationName } from '../../../src/core/generations/generation.js';
-import { repairRules } from '../../../src/driver/repair/rules.js';
+import { repairRules } from '../../../src/driver/repair/concerns/rules.js';
 import { Engine } from '../../fakes/engine-calls.js';
 import { startEngine } from '../../fakes/engine-starts.js';
 import { type FakeHost, type Interpose, makeHost, stateOf } from '../../fakes/fake-host.js';

@@ -1,6 +1,6 @@
 /** Stale rules about networks and ports of tsbridge in Docker's chains: a repair removes them. */
 import t from 'tap';
-import { repairRules } from '../../../src/driver/repair/rules.js';
+import { repairRules } from '../../../src/driver/repair/concerns/rules.js';
 import type { FakeHost } from '../../fakes/fake-host.js';
 import { bridge } from '../../fakes/one-container.js';
 import { start } from '../../fakes/published-port.js';

@@ -1,7 +1,7 @@
 /** A concern that is not one of the driver's: one object, and everything has it. */
 import t from 'tap';
 import { recover } from '../../../src/driver/recover.js';
-import type { Concern, Occasion } from '../../../src/driver/repair/concern.js';
+import type { Concern, Occasion } from '../../../src/driver/repair/concerns/concern.js';
 import { SelfRepair } from '../../../src/driver/repair/self-repair.js';
 import type { Sign, Signs } from '../../../src/driver/repair/signs.js';
 import type { NetworkState } from '../../../src/driver/state/registry.js';

@@ -1,6 +1,6 @@
 /** What signs are about, how those that wait are merged, and which of them a repair is handed. */
 import t from 'tap';
-import type { Concern } from '../../../src/driver/repair/concern.js';
+import type { Concern } from '../../../src/driver/repair/concerns/concern.js';
 import { defaultTiming, Watch } from '../../../src/driver/repair/debounce.js';
 import {
   CollectedSigns,

@@ -1,6 +1,6 @@
 /** What could be taken for a stale rule of ours, and is another driver's: it stays. */
 import t from 'tap';
-import { repairRules } from '../../../src/driver/repair/rules.js';
+import { repairRules } from '../../../src/driver/repair/concerns/rules.js';
 import { Engine } from '../../fakes/engine-calls.js';
 import { makeHost } from '../../fakes/fake-host.js';
 

@@ -2,14 +2,14 @@
 import { parseRemoved, parseSupposed } from '../../../codec/iptables/supposed-rules.js';
 import type { Family } from '../../../core/address.js';
 import { answerTo } from '../../../core/explain/answer.js';
+import type { RuleTable } from '../../../core/explain/chains/rule-table.js';
 import type { Packet } from '../../../core/explain/packet.js';
 import {
   type Destination,
   type Place,
   parseDestination,
   parsePlace,
-} from '../../../core/explain/places.js';
-import type { RuleTable } from '../../../core/explain/rule-table.js';
+} from '../../../core/explain/path/places.js';
 import {
   type RemovedRule,
   type SupposedRule,

@@ -1,6 +1,6 @@
 /** Checks of rules: whether those of tsbridge's networks are there, and whether rules of others stand in their way. */
 
-import type { RuleTable } from '../../explain/rule-table.js';
+import type { RuleTable } from '../../explain/chains/rule-table.js';
 import { familiesOf } from '../../network/network.js';
 import { mapFamilies } from '../../port-map/elements.js';
 import { portMapTable } from '../../rules/own-chains.js';

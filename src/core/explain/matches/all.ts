@@ -1,8 +1,9 @@
 /** Match → what it asks. A match that is not here is unknown, with its words. */
+
+import { entryOf, optionText } from '../chains/options.js';
+import type { RuleMatch, TableRule } from '../chains/rule-table.js';
 import type { Answers } from '../facts.js';
-import { entryOf, optionText } from '../options.js';
 import type { Packet } from '../packet.js';
-import type { RuleMatch, TableRule } from '../rule-table.js';
 import { every, type Truth, unknown } from '../truth.js';
 import { connmark, conntrack, helper, state } from './flow-matches.js';
 import * as header from './header-matches.js';

@@ -1,9 +1,9 @@
 /** Matches that look at what connection tracking knows of the packet's flow. */
 import type { Family } from '../../address.js';
-import { turned } from '../flow-translation.js';
-import { asWritten, entryOf, inNetwork, inRanges, notUnderstood } from '../options.js';
+import { turned } from '../chains/flow-translation.js';
+import { asWritten, entryOf, inNetwork, inRanges, notUnderstood } from '../chains/options.js';
+import type { RuleOption } from '../chains/rule-table.js';
 import type { Flow, Packet, Tuple } from '../packet.js';
-import type { RuleOption } from '../rule-table.js';
 import { every, type Truth, unknown } from '../truth.js';
 import { equalMasked } from './header-matches.js';
 import { eachOption, type Match } from './match.js';

@@ -8,7 +8,7 @@ import {
   readMasked,
   readNumber,
   readRange,
-} from '../options.js';
+} from '../chains/options.js';
 import { hasPorts, ipProtocols, tcpFlags } from '../packet.js';
 import { some, type Truth } from '../truth.js';
 import { always, eachOption, type Match, type OptionMatch } from './match.js';

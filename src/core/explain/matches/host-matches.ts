@@ -1,9 +1,9 @@
 /** Matches that the host has to be asked for: addresses, sets, routes, bridges, programs. */
 import { anyIpv6, type IpAddress } from '../../address.js';
+import { asWritten, notUnderstood } from '../chains/options.js';
+import type { RuleOption } from '../chains/rule-table.js';
 import { type AddressType, addressTypes } from '../facts.js';
-import { asWritten, notUnderstood } from '../options.js';
 import type { Packet } from '../packet.js';
-import type { RuleOption } from '../rule-table.js';
 import { every, type Truth, unknown } from '../truth.js';
 import { eachOption, type Match } from './match.js';
 

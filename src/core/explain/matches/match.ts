@@ -1,8 +1,9 @@
 /** What a match is: a function from its options and the packet to what is known. */
+
+import { asWritten, entryOf, notUnderstood } from '../chains/options.js';
+import type { RuleOption } from '../chains/rule-table.js';
 import type { Answers } from '../facts.js';
-import { asWritten, entryOf, notUnderstood } from '../options.js';
 import type { Packet } from '../packet.js';
-import type { RuleOption } from '../rule-table.js';
 import { every, type Truth } from '../truth.js';
 
 /** Asks whether a packet meets the options of one `-m`. May throw {@link Unanswered}. */

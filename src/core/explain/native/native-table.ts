@@ -1,7 +1,7 @@
 /** Native tables as they were read: what their rules ask and do. */
 import type { Family } from '../../address.js';
-import type { Hook } from '../hooks.js';
-import type { Counters, RuleTarget } from '../rule-table.js';
+import type { Counters, RuleTarget } from '../chains/rule-table.js';
+import type { Hook } from '../path/hooks.js';
 
 /** What a rule looks at, in nft's words. */
 export type Expression =

@@ -1,8 +1,13 @@
 /** Follows a packet through the chains of a native table, from one that the kernel enters by itself. */
-import { ChainWalk, type Choices, type Consequence, type TableVerdict } from '../chain-walk.js';
+import {
+  ChainWalk,
+  type Choices,
+  type Consequence,
+  type TableVerdict,
+} from '../chains/chain-walk.js';
+import { type Effect, effectOf } from '../chains/targets.js';
 import type { Answers } from '../facts.js';
 import type { Packet } from '../packet.js';
-import { type Effect, effectOf } from '../targets.js';
 import { every, isUnknown, type Truth } from '../truth.js';
 import { entriesFor, matchHolds } from './matches.js';
 import type { NativeChain, NativeRule, NativeTable, Statement, Verdict } from './native-table.js';

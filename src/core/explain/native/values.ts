@@ -1,7 +1,7 @@
 /** What an expression of nft says of a packet. */
 import { addressBytes, type IpAddress } from '../../address.js';
+import { entryOf } from '../chains/options.js';
 import { type Answers, addressTypes } from '../facts.js';
-import { entryOf } from '../options.js';
 import { type Flow, hasPorts, ipProtocols, type Packet, type Tuple } from '../packet.js';
 import { type Unknown, unknown } from '../truth.js';
 import type { Expression } from './native-table.js';

@@ -4,8 +4,8 @@
  */
 import { familyOf } from '../../../core/address.js';
 import { DriverError } from '../../../core/errors.js';
-import { bindFailure } from '../../../core/generations/bind-failure.js';
-import { sharingOf } from '../../../core/generations/udp-sockets.js';
+import { bindFailure } from '../../../core/generations/ports/bind-failure.js';
+import { sharingOf } from '../../../core/generations/ports/udp-sockets.js';
 import { type EndpointId, shortId } from '../../../core/names.js';
 import type { PortOwner } from '../../../core/ports/allocator.js';
 import { bindingKey, hostAndPort, type PortBinding } from '../../../core/ports/port.js';

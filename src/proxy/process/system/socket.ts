@@ -10,7 +10,7 @@ import {
   familyOf,
   type IpAddress,
 } from '../../../core/address.js';
-import type { Sharing } from '../../../core/generations/udp-sockets.js';
+import type { Sharing } from '../../../core/generations/ports/udp-sockets.js';
 import { type PortBinding, type Protocol, protocolNumber } from '../../../core/ports/port.js';
 import { fileFlag } from '../../../linux.js';
 import { addressLength, setPort, socketAddress } from './socket-address.js';

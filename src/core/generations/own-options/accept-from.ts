@@ -1,0 +1,74 @@
+/**
+ * Rules of `tsbridge.accept_from`, which Docker does not have: from these sources, containers are reached at their own
+ * addresses, at every port. The rules stand before the rule or the policy that would drop such packets, and behind
+ * DOCKER-USER, whose drops count more.
+ *
+ * A source may contain the network's own subnet, e.g. a range for the networks of all hosts. Whether containers of one
+ * network reach each other is for enable_icc to decide, so the rules do not match what comes from the network's own
+ * bridge.
+ *
+ * A source may contain other networks of the same host, too, which stay isolated from this one as Docker isolates them.
+ * In Docker's rules up to 27, the isolation chains come before these rules. In those of 28 they do not for networks in
+ * mode `routed`, and those of 29 have no isolation chains. Since 28, therefore, these rules jump to chain TSBRIDGE-ACCEPT:
+ * it returns packets that come in by the bridge of a network of this host, and accepts the others.
+ */
+import type { Cidr, Family } from '../../address.js';
+import type { InterfaceName } from '../../names.js';
+import { familyIn, isInterfaceSource, type NetworkSpec } from '../../network/network.js';
+import type { BaseRules } from '../../rules/plan.js';
+import { type Matches, type PlacedRule, place, type Target } from '../../rules/rule.js';
+
+/** What the chain returns goes on to Docker's drops: in raw of direct access, in filter of packets to ports that are not published. */
+const tables = ['raw', 'filter'] as const;
+const chain = 'TSBRIDGE-ACCEPT';
+
+/** What each accepted source of the family matches. */
+function sources({ acceptFrom = [] }: NetworkSpec, family: Family): Matches[] {
+  return acceptFrom.flatMap((source): Matches[] => {
+    if (isInterfaceSource(source)) return [{ inInterface: source.interface }];
+    return source.family === family ? [{ source }] : [];
+  });
+}
+
+/** Whether the network accepts sources of the family. */
+export const acceptsSources = (network: NetworkSpec, family: Family): boolean =>
+  familyIn(network, family) !== undefined && sources(network, family).length > 0;
+
+/** @param into FORWARD up to 27; since 28 DOCKER, at whose end each network drops what is sent to it */
+export function acceptFromRules(
+  network: NetworkSpec,
+  family: Family,
+  into: 'FORWARD' | 'DOCKER',
+): PlacedRule[] {
+  const elsewhere = { inInterface: { not: network.bridge }, outInterface: network.bridge };
+  const target: Target = into === 'FORWARD' ? 'ACCEPT' : { jump: chain };
+  return sources(network, family).map((matches) =>
+    place('top', family, 'filter', into, { ...elsewhere, ...matches }, target),
+  );
+}
+
+/** Since 28 table raw drops what is sent to a container's address from outside; these stand before that. */
+export function acceptRawRules(
+  network: NetworkSpec,
+  destination: Cidr,
+  family: Family,
+): PlacedRule[] {
+  return sources(network, family).map((matches) =>
+    place('end', family, 'raw', 'PREROUTING', { ...matches, destination }, { jump: chain }),
+  );
+}
+
+/** The chains to which {@link acceptFromRules} and {@link acceptRawRules} jump, each with the rule at its end that accepts. */
+export function acceptGroups(family: Family): BaseRules[] {
+  return tables.map((table) => ({
+    chains: [{ table, chain }],
+    rules: [place('end', family, table, chain, {}, 'ACCEPT')],
+  }));
+}
+
+/** The rules that return what comes in by this bridge, so that its containers are not accepted as a source. */
+export function apartRules(bridge: InterfaceName, family: Family): PlacedRule[] {
+  return tables.map((table) =>
+    place('top', family, table, chain, { inInterface: bridge }, 'RETURN'),
+  );
+}

@@ -1,0 +1,72 @@
+/** Rules about a network and the other networks of the host, those of other drivers among them. */
+import type { Family } from '../../address.js';
+import { isManaged, type NetworkSpec } from '../../network/network.js';
+import type { PlacedRule } from '../../rules/rule.js';
+import type { RuleSet } from '../../rules/rule-set.js';
+import { forwardedBridges } from '../forwarded-bridges.js';
+import type { Generation, IsolatedNetwork } from '../generation.js';
+import { acceptsSources } from './accept-from.js';
+
+/** The networks of the host, as one generation of rules sees them. */
+export interface HostNetworks {
+  readonly generation: Generation;
+  /**
+   * All of ours but those that are being removed; also those for which no rules are written (`tsbridge.iptables=false`),
+   * whose containers the rules of the others keep out as well.
+   */
+  readonly networks: readonly NetworkSpec[];
+  /** The family's rules on the host: they name the bridges of other drivers' networks. */
+  readonly observed: RuleSet;
+}
+
+/** The rules that isolate `network` from each of the others, in a generation that does so by pairs. */
+export function pairRules(
+  { generation, networks, observed }: HostNetworks,
+  network: NetworkSpec,
+  family: Family,
+): PlacedRule[] {
+  if (generation.pairRules === undefined) return [];
+  const others = new Map<string, IsolatedNetwork>();
+  for (const bridge of forwardedBridges(observed)) others.set(bridge, { bridge, internal: false });
+  for (const spec of networks.filter(isManaged)) others.set(spec.bridge, spec);
+  others.delete(network.bridge);
+  return [...others.values()].flatMap(
+    (other) => generation.pairRules?.(network, other, family) ?? [],
+  );
+}
+
+/**
+ * The rules by which no network of the host is accepted as a source of `tsbridge.accept_from`: one for the bridge of each
+ * network. None while no network accepts sources.
+ */
+export function allApart(host: HostNetworks, family: Family): PlacedRule[] {
+  const { generation, networks, observed } = host;
+  const { apartRules } = generation;
+  if (apartRules === undefined || !areSourcesAccepted(host, family)) return [];
+  const bridges = new Set(forwardedBridges(observed, 'DOCKER-BRIDGE'));
+  for (const { bridge } of networks.filter(isManaged)) bridges.add(bridge);
+  return [...bridges].flatMap((bridge) => apartRules(bridge, family));
+}
+
+/** The part of {@link allApart} that is written with a network: all of it if the network accepts sources, or else its own bridge's. */
+export function apartWith(host: HostNetworks, network: NetworkSpec, family: Family): PlacedRule[] {
+  if (acceptsSources(network, family)) {
+    const networks = [...host.networks.filter(({ id }) => id !== network.id), network];
+    return allApart({ ...host, networks }, family);
+  }
+  return areSourcesAccepted(host, family) ? apartOf(host, network, family) : [];
+}
+
+/** The part of {@link allApart} that is removed with a network: all of it with the last network that accepts sources. */
+export function apartAfter(host: HostNetworks, network: NetworkSpec, family: Family): PlacedRule[] {
+  const networks = host.networks.filter(({ id }) => id !== network.id);
+  return areSourcesAccepted({ networks }, family)
+    ? apartOf(host, network, family)
+    : apartWith(host, network, family);
+}
+
+const apartOf = ({ generation }: HostNetworks, network: NetworkSpec, family: Family) =>
+  isManaged(network) ? (generation.apartRules?.(network.bridge, family) ?? []) : [];
+
+const areSourcesAccepted = ({ networks }: Pick<HostNetworks, 'networks'>, family: Family) =>
+  networks.some((network) => acceptsSources(network, family));

@@ -1,0 +1,76 @@
+/** Which bridges are kept out of what `tsbridge.accept_from` accepts, and when these rules come and go. */
+import t from 'tap';
+import { parseSave } from '../../../../src/codec/iptables/iptables-save.js';
+import { generations } from '../../../../src/core/generations/all.js';
+import { acceptGroups } from '../../../../src/core/generations/own-options/accept-from.js';
+import {
+  allApart,
+  apartAfter,
+  apartWith,
+} from '../../../../src/core/generations/own-options/between-networks.js';
+import type { NetworkSpec } from '../../../../src/core/network/network.js';
+import { makeNetwork } from '../../../golden/golden.js';
+
+const option = { 'tsbridge.accept_from': '10.0.0.0/8' };
+const open = makeNetwork('br-open', '10.5.0.0/24', '10.5.0.1', option);
+const wide = makeNetwork('br-wide', '10.4.0.0/24', '10.4.0.1', option);
+const plain = makeNetwork('br-plain', '10.6.0.0/24', '10.6.0.1');
+const inside = makeNetwork('br-in', '10.7.0.0/24', '10.7.0.1', {}, { internal: true });
+const lan = makeNetwork('br-lan', '10.8.0.0/24', '10.8.0.1', { 'tsbridge.bridge': 'unmanaged' });
+const observed = parseSave(
+  ['*filter', ':DOCKER-BRIDGE - [0:0]', '-A DOCKER-BRIDGE -o docker0 -j DOCKER', 'COMMIT'].join(
+    '\n',
+  ),
+);
+
+for (const name of ['docker28', 'docker29'] as const) {
+  const host = (...networks: readonly NetworkSpec[]) => {
+    return { generation: generations[name], networks, observed };
+  };
+  const bridges = (rules: ReturnType<typeof allApart>) =>
+    rules
+      .filter(({ rule }) => rule.table === 'raw')
+      .map(({ rule }) => /^-i (\S+) -j RETURN$/.exec(rule.text)?.[1]);
+
+  t.test(`${name}: the bridge of every network is kept out, whichever driver it has`, async (t) => {
+    const all = allApart(host(open, plain, inside, lan), 4);
+    t.strictSame(bridges(all), ['docker0', 'br-open', 'br-plain', 'br-in'], 'the LAN is not');
+    t.strictSame(
+      all.slice(0, 2).map(({ place, rule }) => `${place} ${rule.table} ${rule.chain} ${rule.text}`),
+      ['raw', 'filter'].map((table) => `top ${table} TSBRIDGE-ACCEPT -i docker0 -j RETURN`),
+    );
+    t.strictSame(
+      acceptGroups(4).map(({ rules }) => rules.map(({ place, rule }) => `${place} ${rule.text}`)),
+      [['end -j ACCEPT'], ['end -j ACCEPT']],
+      'all others are let in',
+    );
+    t.strictSame(allApart(host(open, plain), 6), [], 'no source of the family');
+    t.strictSame(allApart(host(plain), 4), []);
+  });
+
+  t.test(
+    `${name}: the rules come with the first network that accepts sources, and go with the last`,
+    async (t) => {
+      t.strictSame(bridges(apartWith(host(plain, open), open, 4)), [
+        'docker0',
+        'br-plain',
+        'br-open',
+      ]);
+      t.strictSame(bridges(apartWith(host(open, plain), plain, 4)), ['br-plain']);
+      t.strictSame(apartWith(host(plain), plain, 4), []);
+      t.strictSame(apartWith(host(open, lan), lan, 4), []);
+      t.strictSame(bridges(apartAfter(host(plain), open, 4)), ['docker0', 'br-plain', 'br-open']);
+      t.strictSame(bridges(apartAfter(host(plain, wide), open, 4)), ['br-open']);
+      t.strictSame(bridges(apartAfter(host(open), plain, 4)), ['br-plain']);
+      t.strictSame(apartAfter(host(), plain, 4), []);
+    },
+  );
+}
+
+t.test('up to 27 no such rules are needed: isolation comes before what is accepted', async (t) => {
+  for (const name of ['docker17', 'docker20'] as const) {
+    const host = { generation: generations[name], networks: [open, plain], observed };
+    t.strictSame(allApart(host, 4), []);
+    t.strictSame(apartWith(host, plain, 4), []);
+  }
+});
