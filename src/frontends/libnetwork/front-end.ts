@@ -1,9 +1,14 @@
 /** Docker's plugin protocol as the driver sees it: what it keeps of calls, and how that is read. */
+import { attachOptions } from '../../core/options/attach-options.js';
 import { parseEndpoint } from '../../core/options/endpoint-options.js';
 import type { EndpointInput, NetworkInput } from '../../core/options/input.js';
 import { labels } from '../../core/options/network-labels.js';
 import { parseNetwork } from '../../core/options/network-options.js';
 import { wellKnown } from '../../core/options/option-reader.js';
+import { acceptFromOptions } from '../../core/options/own/accept-from-options.js';
+import { containerRouteOptions } from '../../core/options/own/container-route-options.js';
+import { hostRouteOptions } from '../../core/options/own/host-route-options.js';
+import { passageOptions } from '../../core/options/own/passage-options.js';
 import { listField, objectField, textField } from '../../core/record-fields.js';
 import { type FrontEnd, FrontEnds } from '../../driver/front-end.js';
 import { leasedAs } from '../../driver/leases.js';
@@ -37,10 +42,20 @@ function asJson(value: unknown): unknown {
 }
 
 /**
- * Options that belong to one network alone: the name of its bridge, and routes whose next hops are in its subnet. A second
- * one with them would be refused.
+ * Options that another network does not get: the name of the bridge, of which there is one, and those that are about
+ * particular addresses, routes and interfaces around the network. A second one with them would be refused, or it would
+ * keep off others than the first one does, since the hosts around it have other addresses.
  */
-const ofOneNetwork: readonly string[] = [labels.bridgeName, labels.containerRoutes];
+const ofOneNetwork: readonly string[] = [
+  labels.bridgeName,
+  ...[
+    containerRouteOptions,
+    hostRouteOptions,
+    passageOptions,
+    acceptFromOptions,
+    attachOptions,
+  ].flatMap((group) => Object.values(group)),
+];
 
 /** The options of a network that another one can be created with. @param input what was kept of the first's call */
 export function optionsForAnother(input: unknown): Readonly<Record<string, unknown>> {

@@ -35,7 +35,10 @@ export const connectivityTestCommand = reportCommand({
   ],
   words: {},
   flags: {
-    like: optional(network, 'the network whose options are taken (the default options)'),
+    like: optional(
+      network,
+      'the network whose options are taken, without those about other hosts and routes (the default options)',
+    ),
     only: several(part, 'only connections with this in their names'),
     skip: several(part, 'none with this in their names'),
     junit: optional(filePath, 'also write the result there, in the XML of JUnit'),
