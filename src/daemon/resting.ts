@@ -77,8 +77,10 @@ export class Resting {
       await this.memory.trimAllocator();
     }
     if (now < this.#programAt) return;
+    // A host that refuses it once (without /proc/self/smaps, e.g.) refuses it always, and is told of once.
+    this.#programAt = Number.POSITIVE_INFINITY;
+    await this.memory.releaseProgram();
     this.#programAt = now + (this.#isFirst ? programMs.again : programMs.every);
     this.#isFirst = false;
-    await this.memory.releaseProgram();
   }
 }

@@ -62,3 +62,20 @@ t.test('after a stop before the end of recovery nothing is begun', (t) => {
   t.equal(timers(), before, 'nothing is begun any more');
   t.end();
 });
+
+t.test('a host that does not let it is told of once', async (t) => {
+  let now = 0;
+  let asked = 0;
+  const memory = {
+    trimAllocator: async () => undefined,
+    releaseProgram: async () => {
+      asked += 1;
+      throw new Error('no /proc/self/smaps');
+    },
+  };
+  const rest = new Resting(memory, { error: () => undefined }, () => now);
+  await t.rejects(rest.look(), /smaps/);
+  now += 3_600_000;
+  await rest.look();
+  t.equal(asked, 1);
+});

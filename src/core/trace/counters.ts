@@ -26,7 +26,7 @@ export function readKernelCounters(texts: readonly string[]): KernelCounters {
 
 /** The counters that count lost packets, and what each means. */
 const losses: Readonly<Record<string, string>> = {
-  'Ip.InHdrErrors': 'a broken header, or a time to live at its end',
+  'Ip.InHdrErrors': 'a broken header, or an expired TTL',
   'Ip.InAddrErrors': 'an address that is not for this host',
   'Ip.InDiscards': 'no memory, or refused by the kernel',
   'Ip.OutDiscards': 'no memory, or refused by the kernel',

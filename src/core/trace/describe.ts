@@ -158,7 +158,7 @@ export function lostWords({ hook, at }: Passage): string {
   }
   switch (hook) {
     case 'PREROUTING':
-      return 'in routing: no route, the reverse path filter, forwarding that is off, a time to live at its end, or a size above the MTU; or behind it, by something that the kernel does not report';
+      return 'in routing: no route, the reverse path filter, forwarding that is off, an expired TTL, or a size above the MTU; or behind it, by something that the kernel does not report';
     case 'OUTPUT':
       return 'in routing, after the rules of OUTPUT changed it';
     default:

@@ -183,16 +183,21 @@ export function runWorker(controlPath: string, settings: WorkerSettings = {}): v
   loop.run();
 }
 
-/** Gives unused memory back to the kernel at the times in {@link memoryMs}. */
+/** Gives unused memory back to the kernel at the times in {@link memoryMs}, until the host refuses it: it is told of once. */
 function giveMemoryBack(): void {
   const memory = new UnusedMemory();
   const work = async (): Promise<void> => {
     await memory.trimAllocator();
     await memory.releaseProgram();
   };
-  const give = (): void => answered(work(), report);
-  setTimeout(give, memoryMs.first).unref();
-  setInterval(give, memoryMs.every).unref();
+  const give = (): void =>
+    answered(work(), (error) => {
+      clearTimeout(first);
+      clearInterval(every);
+      report(error);
+    });
+  const first = setTimeout(give, memoryMs.first).unref();
+  const every = setInterval(give, memoryMs.every).unref();
 }
 
 /** Of the host, from which the kernel takes a port for each UDP flow. */
