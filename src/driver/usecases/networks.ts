@@ -54,12 +54,13 @@ export async function createNetwork(
     throw new DriverError('network-exists', `network ${label} exists with other options`);
   }
   for (const other of removalsInTheWay(world, spec)) await finishRemoval(world, other);
+  // From here until the network is registered as examined nothing is awaited: a call at the same time for a network that
+  // conflicts would see none of the two.
   const others = world.registry.networks().map((other) => other.spec);
   conflictsWith(spec, [...others, ...world.registry.examined], frontEnd.words);
   for (const warning of warnings) world.log.warn({ network: shortId(spec.id) }, warning);
   refuseUnheld(world, spec, spec.passage);
   world.containerRoutes.refuseOfNetwork(spec);
-  await world.neighbourProxies.refuseOfNetwork(spec);
   const kept = { frontEnd: frontEnd.name, input, ...(caller && { engine: caller }) };
   const { observed, state } = await register(world, spec, kept);
   try {
@@ -99,13 +100,14 @@ async function finishRemoval(world: World, state: NetworkState): Promise<void> {
  * network that conflicts has to see this one.
  */
 async function register(
-  world: Pick<World, 'links' | 'registry' | 'removals' | 'rules'>,
+  world: Pick<World, 'links' | 'registry' | 'removals' | 'rules' | 'neighbourProxies'>,
   spec: NetworkSpec,
   kept: Asked & Pick<NetworkRecord, 'engine'>,
 ): Promise<{ observed: ObservedLink | undefined; state: NetworkState }> {
   const { registry, rules } = world;
   registry.examined.add(spec);
   try {
+    await world.neighbourProxies.refuseOfNetwork(spec);
     const observed = await examineDevice(world, spec);
     const state = registry.addNetwork(spec, {
       phase: 'creating',
