@@ -194,6 +194,11 @@ labTest(
   { skip: SKIP_BUILT_IN, forwarding: SUITE === 'forky' },
   async (t, lab) => {
     const nic = () => lab.hostNs('ip', 'address', 'show', 'eth0');
+    await until(
+      'the NIC’s own addresses',
+      async () =>
+        (await lab.hostNs('ip', 'address', 'show', 'dev', 'eth0', 'tentative')) === '' || undefined,
+    );
     const before = await nic();
     const create = (...args: string[]) =>
       lab.docker('network', 'create', '-d', 'tsbridge', '-o', 'tsbridge.attach=proxy', ...args);
