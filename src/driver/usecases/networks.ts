@@ -54,8 +54,8 @@ export async function createNetwork(
     throw new DriverError('network-exists', `network ${label} exists with other options`);
   }
   for (const other of removalsInTheWay(world, spec)) await finishRemoval(world, other);
-  // From here until the network is registered as examined nothing is awaited: a call at the same time for a network that
-  // conflicts would see none of the two.
+  // Nothing is awaited from this comparison until `register` has listed the network as examined: a call at the same time,
+  // for a network that conflicts with this one, would be compared with neither list and succeed.
   const others = world.registry.networks().map((other) => other.spec);
   conflictsWith(spec, [...others, ...world.registry.examined], frontEnd.words);
   for (const warning of warnings) world.log.warn({ network: shortId(spec.id) }, warning);
