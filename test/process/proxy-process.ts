@@ -46,6 +46,7 @@ export function listener(
 }
 
 export class ProxyProcess {
+  static readonly #disposed = new Set<ProxyProcess>();
   readonly folder = mkdtempSync(join(tmpdir(), 'tsbridge-proxy-'));
   readonly controlPath = join(this.folder, 'proxy.sock');
   readonly processes: ChildProcess[] = [];
@@ -106,6 +107,17 @@ export class ProxyProcess {
   }
 
   dispose(): void {
+    this.#end();
+    // A supervisor that was about to start another process makes the folder anew.
+    if (ProxyProcess.#disposed.size === 0) {
+      process.once('exit', () => {
+        for (const each of ProxyProcess.#disposed) each.#end();
+      });
+    }
+    ProxyProcess.#disposed.add(this);
+  }
+
+  #end(): void {
     for (const child of this.processes) child.kill('SIGKILL');
     rmSync(this.folder, { recursive: true, force: true });
   }
