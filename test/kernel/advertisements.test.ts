@@ -1,5 +1,5 @@
 /** A neighbour on a LAN remembers a former MAC address of a container’s address, and learns the new one. */
-import { inFreshNamespace, ipJson, run } from '../process/netns.js';
+import { connectionError, inFreshNamespace, ipJson, run } from '../process/netns.js';
 
 inFreshNamespace();
 const { writeFileSync } = await import('node:fs');
@@ -120,12 +120,7 @@ t.test('proxy ARP: the host answers for a container of another bridge', async (t
   run('ip', ['-n', 'box', 'route', 'add', 'default', 'via', '192.0.2.33']);
   writeFileSync('/proc/sys/net/ipv4/ip_forward', '1');
   writeFileSync('/proc/sys/net/ipv4/neigh/br-lan/proxy_delay', '0');
-  const script = `
-    const socket = require('node:net').connect({ host: '192.0.2.34', port: 9, timeout: 4000 });
-    socket.on('error', (error) => console.log(error.code));
-    socket.on('timeout', () => socket.destroy(Object.assign(new Error(), { code: 'timeout' })));`;
-  const connect = () =>
-    run('ip', ['netns', 'exec', 'lan', process.execPath, '--eval', script]).trim();
+  const connect = () => connectionError('lan', '192.0.2.34');
   t.match(connect(), /timeout|EHOSTUNREACH/, 'nobody answers for it');
   const proxy = { address: parseIp('192.0.2.34') as never, device: 'br-lan' };
   await neighbours.addProxy(proxy);

@@ -1,5 +1,5 @@
 /** Routes with our protocol number, as `ip route` lists them. */
-import { inFreshNamespace, run } from '../process/netns.js';
+import { connectionError, inFreshNamespace, run } from '../process/netns.js';
 
 inFreshNamespace();
 const { writeFileSync } = await import('node:fs');
@@ -263,12 +263,7 @@ t.test('the host answers neighbours for a container', async (t) => {
     writeFileSync(`/proc/sys/net/ipv6/${name}`, '1');
   }
   writeFileSync('/proc/sys/net/ipv6/neigh/up0/proxy_delay', '0');
-  const script = `
-    const socket = require('node:net').connect({ host: 'fd00:6:0:0:c::2', port: 9, timeout: 3000 });
-    socket.on('error', (error) => console.log(error.code));
-    socket.on('timeout', () => socket.destroy(Object.assign(new Error(), { code: 'timeout' })));`;
-  const connect = () =>
-    run('ip', ['netns', 'exec', 'lan', process.execPath, '--eval', script]).trim();
+  const connect = () => connectionError('lan', 'fd00:6:0:0:c::2');
   t.match(connect(), /timeout|EHOSTUNREACH/, 'nobody answers for it');
   const proxy = { address: parseIp('fd00:6:0:0:c::2') as never, device: 'up0' };
   await neighbours.addProxy(proxy);

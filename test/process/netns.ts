@@ -71,3 +71,12 @@ export function ipJson(...args: readonly string[]): Record<string, unknown>[] {
 export function isInstalled(file: string): boolean {
   return spawnSync(file, ['--version'], { stdio: 'ignore' }).error === undefined;
 }
+
+/** Connects to port 9 of a host from a named namespace. @returns the error's code, `timeout` after 4 s */
+export function connectionError(name: string, host: string): string {
+  const script = `
+    const socket = require('node:net').connect({ host: '${host}', port: 9, timeout: 4000 });
+    socket.on('error', (error) => console.log(error.code));
+    socket.on('timeout', () => socket.destroy(Object.assign(new Error(), { code: 'timeout' })));`;
+  return run('ip', ['netns', 'exec', name, process.execPath, '--eval', script]).trim();
+}
