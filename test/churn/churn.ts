@@ -2,14 +2,15 @@
 import fc from 'fast-check';
 import type { Lab } from '../lab/lab.js';
 import { Model, type Operation, type Sizes, type Wish } from './model.js';
-import { adopt, perform } from './operations.js';
+import { adopt, type PortRules, perform } from './operations.js';
 import { deviations, reclaimForgotten } from './quiet.js';
 
 export interface ChurnOptions extends Sizes {
   readonly seed: number;
   /** Whether no other burst begins. */
   readonly isOver: () => boolean;
-  readonly driver?: string;
+  /** How published ports of tsbridge's networks are written; `both` if absent. */
+  readonly portRules?: PortRules;
   readonly say?: (line: string) => void;
   /** What happens to the host while the next burst is at work, if anything. */
   readonly draw?: () => Fault | undefined;
@@ -154,7 +155,7 @@ async function performAll(
     operations.map(async (operation) => {
       counts.operations[operation.kind] = (counts.operations[operation.kind] ?? 0) + 1;
       try {
-        await perform(lab, options.driver ?? 'tsbridge', operation);
+        await perform(lab, operation, options.portRules);
         model.apply(operation);
       } catch (error) {
         counts.refused[operation.kind] = (counts.refused[operation.kind] ?? 0) + 1;

@@ -19,6 +19,8 @@ export interface HostFault {
   /** Calls of the engine may fail because of it. */
   readonly disturbs: boolean;
   readonly ofEngine: boolean;
+  /** It does nothing to the rules of iptables-legacy. */
+  readonly ofNft?: true;
   readonly strike: (struck: Struck) => Promise<void>;
 }
 
@@ -67,9 +69,16 @@ export const hostFaults: readonly HostFault[] = [
     name: 'the map of ports is gone',
     weight: 2,
     ...harmless,
+    ofNft: true,
     strike: script('nft add table ip tsbridge; nft delete table ip tsbridge'),
   },
-  { name: 'nft flush ruleset', weight: 2, ...harmless, strike: script('nft flush ruleset') },
+  {
+    name: 'nft flush ruleset',
+    weight: 2,
+    ...harmless,
+    ofNft: true,
+    strike: script('nft flush ruleset'),
+  },
   {
     name: 'ip link set BR down',
     weight: 3,

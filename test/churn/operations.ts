@@ -17,10 +17,20 @@ const udpPort = (container: number): number => (container % 4 === 0 ? 30_000 + c
 export const operatorPort = (container: number): number => 40_000 + container;
 const hasIpv6 = (network: number): boolean => network % 5 === 1;
 
+/**
+ * Whether published ports are in a map (`tsbridge.port_rules=map`): on every network that can have some (`map`), on one of
+ * five (`both`), or on none (`docker`), as a host with iptables-legacy needs it.
+ */
+export type PortRules = 'docker' | 'map' | 'both';
+
 /** Rejects with the engine's words. */
-export async function perform(lab: Lab, driver: string, operation: Operation): Promise<void> {
+export async function perform(
+  lab: Lab,
+  operation: Operation,
+  portRules: PortRules = 'both',
+): Promise<void> {
   if (operation.kind === 'create-network') {
-    await lab.api('POST', '/networks/create', networkRequest(operation.network, driver));
+    await lab.api('POST', '/networks/create', networkRequest(operation.network, portRules));
   } else if (operation.kind === 'remove-network') {
     await removeNetwork(lab, networkName(operation.network));
   } else await performOn(lab, operation);
@@ -107,27 +117,25 @@ async function askDaemon<T>(lab: Lab, method: string, path: string, body?: unkno
   }
 }
 
-function networkRequest(network: number, driver: string): unknown {
+function networkRequest(network: number, portRules: PortRules): unknown {
   const pool = { Subnet: `fd00:${(network + 1).toString(16)}::/64` };
   return {
     Name: networkName(network),
-    Driver: driver,
+    Driver: 'tsbridge',
     CheckDuplicate: true,
     Internal: isInternal(network),
     ...(hasIpv6(network) ? { EnableIPv6: true, IPAM: { Config: [pool] } } : {}),
-    Options: networkOptions(network, driver),
+    Options: { ...networkOptions(network), ...mapped(network, portRules) },
   };
 }
 
 /**
- * The options of the churn's networks. Some networks are without communication between containers; on some, ports are in
- * a map. Half of the plain ones say who reaches what, and limit traffic; half of those without communication have routes
- * by which other hosts know them.
+ * The options of the churn's networks. Some networks are without communication between containers. Half of the plain ones
+ * say who reaches what, and limit traffic; half of those without communication have routes by which other hosts know them.
  */
-function networkOptions(network: number, driver: string): Readonly<Record<string, string>> {
+function networkOptions(network: number): Readonly<Record<string, string>> {
   const icc = { 'com.docker.network.bridge.enable_icc': 'false' };
   const isFirst = network % 2 === 0;
-  if (driver !== 'tsbridge') return network % 5 === 2 ? icc : {};
   switch (network % 5) {
     case 0:
       return isFirst ? passage : {};
@@ -135,11 +143,14 @@ function networkOptions(network: number, driver: string): Readonly<Record<string
       return { 'tsbridge.ndp_proxy': 'eth0', 'tsbridge.routes': '10.250.0.0/16 blackhole' };
     case 2:
       return { ...icc, ...(isFirst ? routed(network) : {}) };
-    case 3:
-      return { 'tsbridge.port_rules': 'map' };
     default:
       return {};
   }
+}
+
+function mapped(network: number, portRules: PortRules): Readonly<Record<string, string>> {
+  const isMapped = portRules === 'map' ? !isInternal(network) : network % 5 === 3;
+  return isMapped && portRules !== 'docker' ? { 'tsbridge.port_rules': 'map' } : {};
 }
 
 const lan = '192.0.2.0/24';

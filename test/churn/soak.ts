@@ -48,7 +48,7 @@ export async function soak(lab: Lab, options: SoakOptions): Promise<SoakSummary>
   let struckTimes = 0;
   const struck: Struck = { lab, daemon: await lab.spawnTsbridge(tsbridgeArgs), tsbridgeArgs };
   const before = await lab.snapshot();
-  await startSteady(lab);
+  await startSteady(lab, options.portRules);
   const dnat = await SteadyClient.start(lab, 'lan', ADDRESSES.host, {
     datagramsPerSecond: 100,
   });

@@ -8,6 +8,7 @@ import type { Lab } from '../lab/lab.js';
 import type { Place } from '../lab/namespaces.js';
 import { LAB_ENV, NODE, until } from '../lab/process.js';
 import { PROBE_MOUNTS } from '../lab/traffic.js';
+import type { PortRules } from './operations.js';
 
 const SCRIPT = '/opt/tsbridge/test/churn/steady.mjs';
 
@@ -31,8 +32,9 @@ export interface SteadyCounts {
 }
 
 /** A network `steady` with one container, which publishes TCP and UDP. */
-export async function startSteady(lab: Lab, driver = 'tsbridge'): Promise<void> {
-  await lab.docker('network', 'create', '-d', driver, 'steady');
+export async function startSteady(lab: Lab, portRules: PortRules = 'both'): Promise<void> {
+  const options = portRules === 'map' ? ['-o', 'tsbridge.port_rules=map'] : [];
+  await lab.docker('network', 'create', '-d', 'tsbridge', ...options, 'steady');
   const id = await lab.docker(
     ...['run', '-d', '--name', 'steady', '--network', 'steady', '--stop-signal=KILL'],
     ...['-p', `${steadyPorts.tcp}:80`, '-p', `${steadyPorts.udp}:53/udp`, ...PROBE_MOUNTS],
