@@ -13,6 +13,7 @@ import { removeUnlessMoved } from './orphans/dead-endpoints.js';
 import type { EndpointState, NetworkState } from './state/registry.js';
 import { saveEndpoint } from './state/saving.js';
 import { engineStarted, joined, networkUsed } from './state/transitions.js';
+import { addHostRoutes } from './usecases/endpoint-routes.js';
 import { createEndpoint, removeEndpoint } from './usecases/endpoints.js';
 import { createNetwork, deleteNetwork } from './usecases/networks.js';
 import { onEndpoint } from './usecases/on-endpoint.js';
@@ -123,7 +124,7 @@ export class BridgeDriver implements NetworkDriver {
 
   async #addRoutes(state: EndpointState): Promise<void> {
     try {
-      await this.world.hostRoutes.addOfEndpoint(state);
+      await addHostRoutes(this.world, state);
       await this.world.neighbourProxies.addOf(state);
     } catch (error) {
       throw wrapError(`joining endpoint ${labelOf(state)}`, error, 'route-failed');

@@ -40,6 +40,9 @@ export class FakeRoutes implements Routes {
     if (device !== 'eth0' && !this.links.links.has(device as never)) {
       throw new DriverError('route-failed', `there is no interface ${device}`);
     }
+    if (this.links.links.get(device as never)?.up === false) {
+      throw new DriverError('route-failed', `adding the route to ${routeText(route)}: is down`);
+    }
     if (this.#routes.has(destination) || this.foreign.has(destination)) {
       throw new DriverError('route-exists', `adding the route to ${routeText(route)}: file exists`);
     }

@@ -134,6 +134,17 @@ t.test('a route that cannot be made fails the call, which leaves nothing', async
   t.strictSame(memory.routes.dump(), [ofNetwork]);
 });
 
+t.test('a container joins while somebody has set its bridge down', async (t) => {
+  const memory = makeHost();
+  const { driver } = await start(memory);
+  await driver.createNetwork(network(5, networkId, asked));
+  await driver.createEndpoint(behind);
+  await memory.links.change(bridge as never, { up: false });
+  await driver.join(ids(), '/ns');
+  t.strictSame(memory.routes.dump(), all);
+  t.equal(memory.links.links.get(bridge as never)?.up, true);
+});
+
 t.test('two that ask for one route', async (t) => {
   const { memory, driver, world } = await routed();
   const other = network(6, id('other'), asked);
