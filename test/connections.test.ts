@@ -32,6 +32,18 @@ t.test('only the named modules open connections', async (t) => {
   );
 });
 
+t.test('no request goes over a connection that has waited', async (t) => {
+  // The server ends a connection that is idle for 5 s. A request that is sent at that moment fails (ECONNRESET), and
+  // nobody knows whether it was carried out.
+  for (const module of Object.keys(connecting)) {
+    const text = textOf(module);
+    const calls = text.match(/(?<!\.)\brequest\(\{/g)?.length ?? 0;
+    t.equal(text.match(/\bagent: false\b/g)?.length ?? 0, calls, module);
+  }
+  const users = modules.filter((module) => /\bfetch\(/.test(textOf(module)));
+  t.strictSame(users, [], 'fetch keeps connections');
+});
+
 t.test("what reaches the engine's socket knows no other verb than GET", async (t) => {
   const text = textOf('host/docker/docker-socket');
   t.equal(text.match(/\brequest\(/g)?.length, 1);

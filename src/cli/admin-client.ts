@@ -42,6 +42,7 @@ export function askDaemon<T>(
       method,
       path,
       timeout: timeoutMs,
+      agent: false,
       headers: text === undefined ? {} : { 'content-type': 'application/json' },
     });
     call.on('timeout', () => call.destroy(new Error(`no answer within ${timeoutMs / 1_000} s`)));

@@ -76,7 +76,7 @@ function open(daemon: DaemonAddress, path: string, signal?: AbortSignal): Promis
   const socketPath = socketOf(daemon);
   return new Promise((resolve, reject) => {
     const call = request({
-      ...{ socketPath, path, timeout: timeoutMs },
+      ...{ socketPath, path, timeout: timeoutMs, agent: false },
       ...(signal === undefined ? {} : { signal }),
     });
     call.on('timeout', () => call.destroy(new Error(`no answer within ${timeoutMs / 1_000} s`)));

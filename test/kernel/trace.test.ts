@@ -14,7 +14,7 @@ const { begin, connect, makeRouter, node, playDaemon, start, startTimed, tables 
   '../process/tracing.js'
 );
 
-t.setTimeout(240_000);
+t.setTimeout(600_000);
 const { TraceTable } = await import('../../src/host/trace/trace-table.js');
 const { leftTraces } = await import('../../src/host/trace/trace-tables.js');
 const everyFirst = {

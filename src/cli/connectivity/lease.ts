@@ -44,6 +44,7 @@ export class LeaseHolder {
         path: '/v1/leases',
         headers: { 'content-type': 'application/json' },
         timeout: asking.timeoutMs,
+        agent: false,
       });
       const silent = `no answer within ${asking.timeoutMs / 1_000} s`;
       call.on('timeout', () => call.destroy(new Error(silent)));
