@@ -3,6 +3,7 @@
  * iperf3 (which has to be installed, as has ping), in a namespace of its own.
  *
  *     node --import=tsx bench/limits.ts --seconds 5 --rates 10,100,1000
+ *     node --import=tsx bench/limits.ts --queue fifo       without fq_codel, also where the kernel has it
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -23,9 +24,11 @@ const { values: given } = parseArgs({
     seconds: { type: 'string', default: '5' },
     rates: { type: 'string', default: '10,100,1000' },
     iperf3: { type: 'string', default: 'iperf3' },
+    queue: { type: 'string', default: 'unknown' },
   },
 });
 const seconds = Number(given.seconds);
+const queue = given.queue === 'fifo' ? 'fifo' : 'unknown';
 const kernel = new ShapingNetlink();
 const host = parseInterfaceName('veth0000001');
 if (host === undefined) throw new Error('not a name');
@@ -78,7 +81,8 @@ function passed(direction: 'down' | 'up'): number {
 async function limit(rate: number | 'none'): Promise<number> {
   const observed = (await kernel.observe([link])).get(link.host);
   if (observed === undefined) throw new Error(`no ${host}`);
-  const steps = planShaping(link, limitsOf([{ down: { rate }, up: { rate } }]), observed);
+  const limits = limitsOf([{ down: { rate }, up: { rate } }]);
+  const steps = planShaping(link, limits, observed, queue);
   const begun = performance.now();
   await kernel.apply(steps);
   return performance.now() - begun;
@@ -111,7 +115,7 @@ async function creation(): Promise<number> {
     if (end === undefined) throw new Error('not a name');
     ip('link', 'add', end, 'up', 'master', 'br0', 'type', 'veth', 'peer', 'name', `p${number}`);
     const both = limitsOf([{ down: { rate: 1e7 }, up: { rate: 1e7 } }]);
-    const steps = planShaping(shapedLink(end), both, unshaped);
+    const steps = planShaping(shapedLink(end), both, unshaped, queue);
     const begun = performance.now();
     await kernel.apply(steps);
     times.push(performance.now() - begun);
@@ -127,6 +131,8 @@ try {
   connect('b', 'veth0000002', '10.9.0.2');
   inside('b', given.iperf3, '-s');
   await sleep(1_000);
+  await limit(1e7);
+  console.log(run('tc', ['-d', 'qdisc', 'show', 'dev', host]).trim());
   console.log('| limit, Mbit/s | direction, streams | layer 2 | TCP | ping, mean and most, ms |');
   console.log('|---|---|---|---|---|');
   for (const rate of given.rates.split(',').map(Number)) {

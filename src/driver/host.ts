@@ -15,6 +15,7 @@ import type {
   NetworkId,
 } from '../core/names.js';
 import type { LinkChange, LinkSpec, ObservedLink } from '../core/network/links.js';
+import type { WaitingIn } from '../core/network/queues.js';
 import type { HostRoute, ObservedHostRoute } from '../core/network/routes.js';
 import type { ObservedShaping, ShapedLink, ShapingStep } from '../core/network/shaping.js';
 import type { SysctlPath } from '../core/network/sysctls.js';
@@ -70,6 +71,8 @@ export interface Routes {
 
 /** Holds veth pairs of the namespace that the daemon runs in to their limits. */
 export interface Shaping {
+  /** Where packets wait, as far as the kernel has shown it: `unknown` until it is first asked for a fair queue. */
+  readonly waitingIn: WaitingIn;
   /**
    * What each link has, by the name of the host's end; a link that is not there is absent. Ask for many at once: the
    * kernel lists what all links have, however few are asked for.
@@ -77,7 +80,7 @@ export interface Shaping {
   observe(links: readonly ShapedLink[]): Promise<ReadonlyMap<InterfaceName, ObservedShaping>>;
   /**
    * Makes the steps of `planShaping`, of one link or of several. A link that is gone by now is no failure: all that it
-   * had is gone with it.
+   * had is gone with it. Nor is a queue that the kernel has not: {@link waitingIn} is `fifo` from then on.
    *
    * @throws {DriverError} `link-failed`; no filter that leads traffic to an ifb has been added then
    */

@@ -5,6 +5,7 @@
 import { background } from '../background.js';
 import { DriverError, messageOf } from '../core/errors.js';
 import type { GenerationName } from '../core/generations/generation.js';
+import type { WaitingIn } from '../core/network/queues.js';
 import type { RuleCommitCounts } from '../driver/host.js';
 import type { Collected, ForgottenEndpoint } from '../driver/orphans/collected.js';
 import type { Forgotten } from '../driver/orphans/forgotten.js';
@@ -74,6 +75,8 @@ export interface Status extends Omit<Facts, 'problems'> {
   readonly testNetworks: number;
   readonly endpoints: number;
   readonly publishedPorts: number;
+  /** Where packets wait for limits of traffic; `fifo`: the kernel has no fq_codel; `unknown`: there were no limits yet. */
+  readonly limitQueue: WaitingIn;
   readonly repairs: RepairStatus;
   /** What {@link Operator.reconcile} would do now: how many changes, and the first of them. */
   readonly drift: { readonly count: number; readonly first: readonly string[] };
@@ -153,6 +156,7 @@ export class HostOperator implements Operator {
       publishedPorts: registry
         .endpoints()
         .reduce((sum, { record }) => sum + hostPortsOf(record).length, 0),
+      limitQueue: this.world.shaping.waitingIn,
       repairs,
       drift: { count: drift.length, first: drift.slice(0, shownDrift) },
       degraded,

@@ -1,7 +1,9 @@
 /** Limits of the links in memory: as the kernel, it refuses what names a link that is not there. */
 import type { InterfaceName } from '../../src/core/names.js';
+import { type FairQueue, keptUs, type WaitingIn } from '../../src/core/network/queues.js';
 import type {
   Bucket,
+  ObservedBucket,
   ObservedShaping,
   ShapedLink,
   ShapingStep,
@@ -12,12 +14,16 @@ import type { Faults } from './faults.js';
 
 interface OnLink {
   bucket?: Bucket | undefined;
+  queue?: FairQueue | undefined;
   hook?: boolean;
   /** Index of the link that the filter leads to. */
   redirect?: number | undefined;
 }
 
 export class FakeShaping implements Shaping {
+  waitingIn: WaitingIn = 'unknown';
+  /** Whether the kernel has fq_codel. */
+  hasFairQueues = false;
   /** By index: what a link has goes with it. */
   readonly #byIndex = new Map<number, OnLink>();
 
@@ -35,10 +41,10 @@ export class FakeShaping implements Shaping {
         const end = this.links.links.get(host);
         const device = this.links.links.get(ifb);
         if (end === undefined) return [];
-        const { bucket, hook = false, redirect } = this.on(end.index);
+        const { hook = false, redirect } = this.on(end.index);
         const observed: ObservedShaping = {
-          down: bucket,
-          ifb: device && { up: device.up, bucket: this.on(device.index).bucket },
+          down: this.#bucket(end.index),
+          ifb: device && { up: device.up, bucket: this.#bucket(device.index) },
           hook,
           redirect: redirect === undefined ? 'none' : redirect === device?.index ? 'ifb' : 'astray',
         };
@@ -66,14 +72,18 @@ export class FakeShaping implements Shaping {
       case 'ifb-up':
         return this.links.change(ifb, { up: true });
       case 'set-down':
-        this.#named(host).bucket = step.bucket;
+        this.#setBucket(this.#named(host), step.bucket);
         return;
       case 'remove-down':
         this.#named(host).bucket = undefined;
         return;
       case 'set-up':
-        this.#named(ifb).bucket = step.bucket;
+        this.#setBucket(this.#named(ifb), step.bucket);
         return;
+      case 'set-down-queue':
+        return this.#setQueue(this.#named(host), step.queue);
+      case 'set-up-queue':
+        return this.#setQueue(this.#named(ifb), step.queue);
       case 'add-hook':
         this.#named(host).hook = true;
         return;
@@ -86,6 +96,34 @@ export class FakeShaping implements Shaping {
       case 'remove-redirect':
         this.#named(host).redirect = undefined;
     }
+  }
+
+  /** A bucket that is there changes in place; another one has nothing in it. */
+  #setBucket(on: OnLink, bucket: Bucket): void {
+    if (on.bucket === undefined) on.queue = undefined;
+    on.bucket = bucket;
+  }
+
+  #setQueue(on: OnLink, queue: FairQueue): void {
+    if (on.bucket === undefined) throw new Error('No such file or directory (ENOENT)');
+    this.waitingIn = this.hasFairQueues ? 'fq_codel' : 'fifo';
+    if (this.hasFairQueues) on.queue = queue;
+  }
+
+  /** As an administrator does by tc. */
+  deleteQueues(): void {
+    for (const on of this.#byIndex.values()) on.queue = undefined;
+  }
+
+  /** As the kernel tells it. */
+  #bucket(index: number): ObservedBucket | undefined {
+    const { bucket, queue } = this.on(index);
+    if (bucket === undefined || queue === undefined) return bucket && { ...bucket, queue };
+    const { targetUs, intervalUs } = queue;
+    return {
+      ...bucket,
+      queue: { ...queue, targetUs: keptUs(targetUs), intervalUs: keptUs(intervalUs) },
+    };
   }
 
   on(index: number): OnLink {
@@ -105,10 +143,11 @@ export class FakeShaping implements Shaping {
   dump(): string[] {
     return [...this.links.links.values()]
       .flatMap(({ name, index, up }) => {
-        const { bucket, redirect } = this.on(index);
+        const { bucket, queue, redirect } = this.on(index);
+        const fair = queue === undefined ? '' : ` fair within ${queue.targetUs} us`;
         const leads = [...this.links.links.values()].find((link) => link.index === redirect);
         return [
-          ...(bucket === undefined ? [] : [`${name} ${bucket.rate} ${bucket.burst} ${up}`]),
+          ...(bucket === undefined ? [] : [`${name} ${bucket.rate} ${bucket.burst} ${up}${fair}`]),
           ...(redirect === undefined ? [] : [`${name} leads to ${leads?.name ?? 'nothing'}`]),
         ];
       })

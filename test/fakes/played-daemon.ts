@@ -45,6 +45,7 @@ export const sound: Status = {
   endpoints: 3,
   testNetworks: 0,
   publishedPorts: 4,
+  limitQueue: 'fq_codel',
   proxy: { pid: 815, build: 'a1b2', node: 'v24.0.0', listeners: 4, connections: 1 },
   longestStallMs: 12.5,
   names: { from: 'docker', asOf: '2026-11-21T01:00:00.000Z', stale: false },

@@ -65,6 +65,7 @@ const statusItem = object({
   testNetworks: amount,
   endpoints: amount,
   publishedPorts: amount,
+  limitQueue: { enum: ['fq_codel', 'fifo', 'unknown'] },
   repairs: { type: 'object', additionalProperties: repair },
   drift: object({ count: amount, first: lines }),
   degraded: lines,

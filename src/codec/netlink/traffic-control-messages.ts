@@ -1,6 +1,8 @@
 /** Writes requests for queueing disciplines and filters as rtnetlink bytes, and reads the kernel's replies. */
+import type { FairQueue } from '../../core/network/queues.js';
 import type { Bucket } from '../../core/network/shaping.js';
 import {
+  type Attributes,
   attribute,
   flag,
   group,
@@ -10,6 +12,7 @@ import {
   readAttributes,
   readNested,
   readText,
+  readU32,
   text,
   u32,
 } from './netlink-message.js';
@@ -43,6 +46,9 @@ const hookHandle = 0xffff0000;
  */
 const ourNumber = 0x7453;
 const bucketHandle = (ourNumber << 16) >>> 0;
+/** The class of a token bucket, in which packets wait: parent of the queue there, whose handle is the next number. */
+const insideBucket = (bucketHandle | 1) >>> 0;
+const queueHandle = ((ourNumber + 1) << 16) >>> 0;
 
 /** ETH_P_ALL in network order, as the low half of tcm_info has it. */
 const everyProtocol = 0x0300;
@@ -97,6 +103,27 @@ export function setBucketRequest(index: number, { rate, burst, limit }: Bucket):
       attribute(tbf.parameters, bucketParameters(bytesPerSecond, limit)),
       attribute(tbf.burst, u32(burst)),
       ...(bytesPerSecond > largest32 ? [attribute(tbf.rate64, wide)] : []),
+    ),
+  ]);
+  return { type: rtm.newQdisc, flags: acknowledged | flag.create | flag.replace, body };
+}
+
+const fqCodel = { target: 1, limit: 2, interval: 3, memory: 9 } as const;
+
+/**
+ * Puts a fair queue into our token bucket, in place of what is there and of the packets that wait in it, or changes
+ * the one that is ours. The kernel refuses with ENOENT if it has no fq_codel, and also if there is no such bucket.
+ */
+export function setQueueRequest(index: number, queue: FairQueue): NetlinkRequest {
+  const body = Buffer.concat([
+    tcHeader({ index, handle: queueHandle, parent: insideBucket }),
+    kind('fq_codel'),
+    group(
+      tca.options,
+      attribute(fqCodel.limit, u32(queue.limit)),
+      attribute(fqCodel.interval, u32(queue.intervalUs)),
+      attribute(fqCodel.target, u32(queue.targetUs)),
+      attribute(fqCodel.memory, u32(queue.memory)),
     ),
   ]);
   return { type: rtm.newQdisc, flags: acknowledged | flag.create | flag.replace, body };
@@ -179,47 +206,59 @@ export function listFiltersRequest(index: number): NetlinkRequest {
   };
 }
 
-/** A queueing discipline that matters here: a token bucket of ours, or a clsact. */
+/** A queueing discipline that matters here: a token bucket of ours, an fq_codel, or a clsact. */
 export type QdiscReply = { readonly index: number } & (
   | { readonly kind: 'bucket'; readonly bucket: Bucket }
   | { readonly kind: 'hook' }
+  /** `queue` is absent if it is not in a bucket of ours; it shows still that the kernel has fq_codel. */
+  | { readonly kind: 'fq_codel'; readonly queue?: FairQueue }
 );
 
 const shownOfQdiscs: ReadonlySet<number> = new Set([tca.kind, tca.options]);
 /** Nanoseconds of the unit in which the kernel tells times. */
 const tickNs = 64;
 
-/** Reads a reply; undefined for anything but a token bucket of ours at a root, and a clsact. */
+/** Reads a reply; undefined for anything but a token bucket of ours at a root, an fq_codel, and a clsact. */
 export function parseQdisc(type: number, body: Buffer): QdiscReply | undefined {
   if (type !== rtm.newQdisc || body.length < tcHeaderBytes) return undefined;
   const index = body.readInt32LE(4);
   const handle = body.readUInt32LE(8);
   const parent = body.readUInt32LE(12);
-  if (handle === hookHandle) return hookOf(index, body);
-  if (handle !== bucketHandle || parent !== atRoot) return undefined;
   const attributes = readAttributes(body.subarray(tcHeaderBytes), shownOfQdiscs);
+  const name = readText(attributes, tca.kind);
+  // `ingress` has the same handle as clsact, and no TC_H_MIN_INGRESS to put our filter on.
+  if (handle === hookHandle) return name === 'clsact' ? { kind: 'hook', index } : undefined;
   const options = readNested(attributes, tca.options);
+  if (name === 'fq_codel') {
+    return { kind: 'fq_codel', index, ...(parent === insideBucket && { queue: queueOf(options) }) };
+  }
+  if (handle !== bucketHandle || parent !== atRoot || name !== 'tbf') return undefined;
+  const bucket = bucketOf(options);
+  return bucket && { kind: 'bucket', index, bucket };
+}
+
+function bucketOf(options: Attributes): Bucket | undefined {
   const parameters = options.get(tbf.parameters);
-  if (readText(attributes, tca.kind) !== 'tbf' || parameters?.length !== 36) return undefined;
+  if (parameters?.length !== 36) return undefined;
   const wide = options.get(tbf.rate64);
   const bytesPerSecond =
     wide?.length === 8 ? Number(wide.readBigUInt64LE(0)) : parameters.readUInt32LE(8);
   const fillTicks = parameters.readUInt32LE(28);
   return {
-    kind: 'bucket',
-    index,
-    bucket: {
-      rate: bytesPerSecond * 8,
-      burst: Math.round((fillTicks * tickNs * bytesPerSecond) / 1e9),
-      limit: parameters.readUInt32LE(24),
-    },
+    rate: bytesPerSecond * 8,
+    burst: Math.round((fillTicks * tickNs * bytesPerSecond) / 1e9),
+    limit: parameters.readUInt32LE(24),
   };
 }
 
-/** Undefined for `ingress`, which has the same handle as clsact: it has no TC_H_MIN_INGRESS to put our filter on. */
-function hookOf(index: number, body: Buffer): QdiscReply | undefined {
-  const attributes = readAttributes(body.subarray(tcHeaderBytes), shownOfQdiscs);
-  return readText(attributes, tca.kind) === 'clsact' ? { kind: 'hook', index } : undefined;
+/** A value that an older kernel does not tell is 0. */
+function queueOf(options: Attributes): FairQueue {
+  return {
+    targetUs: readU32(options, fqCodel.target) ?? 0,
+    intervalUs: readU32(options, fqCodel.interval) ?? 0,
+    limit: readU32(options, fqCodel.limit) ?? 0,
+    memory: readU32(options, fqCodel.memory) ?? 0,
+  };
 }
 
 /**

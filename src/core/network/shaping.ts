@@ -4,10 +4,12 @@
  *
  * What a container receives leaves the host by the host's end of its veth pair, where a token bucket (tbf) is the
  * root. What it sends comes in there, where the kernel cannot queue: a filter leads it to an ifb, a device that lets it
- * pass a token bucket of its own, and then go on as if it had just come in.
+ * pass a token bucket of its own, and then go on as if it had just come in. What waits for a bucket waits in a fair queue
+ * (fq_codel) if the kernel has that, else in the bucket's own fifo.
  */
 import type { InterfaceName } from '../names.js';
 import { burstText, type RateLimit, rateText, type TrafficLimits } from './limits.js';
+import { type FairQueue, isSameQueue, queueFor, type WaitingIn } from './queues.js';
 
 /** The host's end of a veth pair, and the ifb through which passes what comes in by it. */
 export interface ShapedLink {
@@ -45,11 +47,16 @@ export function bucketOf({ rate, burst }: RateLimit): Bucket {
   return { rate, burst, limit: Math.max(burst, Math.ceil((rate / 8) * (queueMs / 1_000))) };
 }
 
+export interface ObservedBucket extends Bucket {
+  /** undefined: in the bucket is something else than a fair queue, or nothing, so that no packet passes it. */
+  readonly queue: FairQueue | undefined;
+}
+
 export interface ObservedShaping {
   /** The token bucket at the root of the host's end; undefined: another qdisc is there, or one that is not ours. */
-  readonly down: Bucket | undefined;
+  readonly down: ObservedBucket | undefined;
   /** The ifb and the token bucket at its root; undefined: there is no such device. */
-  readonly ifb: { readonly up: boolean; readonly bucket: Bucket | undefined } | undefined;
+  readonly ifb: { readonly up: boolean; readonly bucket: ObservedBucket | undefined } | undefined;
   /** true: the host's end has a clsact, on which filters of what comes in can be put. */
   readonly hook: boolean;
   /** Where our filter leads what comes in; `astray`: to another device than the ifb, or to one that is gone. */
@@ -66,6 +73,7 @@ export const unshaped: ObservedShaping = {
 
 export type ShapingStep = { readonly link: ShapedLink } & (
   | { readonly kind: 'set-down' | 'set-up'; readonly bucket: Bucket }
+  | { readonly kind: 'set-down-queue' | 'set-up-queue'; readonly queue: FairQueue }
   | {
       readonly kind:
         | 'remove-down'
@@ -82,11 +90,14 @@ export type ShapingStep = { readonly link: ShapedLink } & (
  * The steps from what the host has to what the limits need, in the order in which they have to be made. The filter is
  * made last and removed first: while it leads to a device that is down or gone, the container can send nothing at all.
  * The clsact stays when the limit goes, since others may have put filters on it.
+ *
+ * @param waitingIn what the kernel has for a bucket; `unknown` gets the steps for a fair queue, which show it
  */
 export function planShaping(
   link: ShapedLink,
   { down, up }: TrafficLimits,
   observed: ObservedShaping,
+  waitingIn: WaitingIn,
 ): ShapingStep[] {
   const steps: ShapingStep[] = [];
   const { ifb, redirect } = observed;
@@ -94,7 +105,9 @@ export function planShaping(
   if (redirect !== 'none' && !stays) steps.push({ kind: 'remove-redirect', link });
   if (down !== undefined) {
     const bucket = bucketOf(down);
+    const queue = missingQueue(down, observed.down, waitingIn);
     if (!isSame(bucket, observed.down)) steps.push({ kind: 'set-down', link, bucket });
+    if (queue !== undefined) steps.push({ kind: 'set-down-queue', link, queue });
   } else if (observed.down !== undefined) steps.push({ kind: 'remove-down', link });
   if (up === undefined) {
     if (ifb !== undefined) steps.push({ kind: 'remove-ifb', link });
@@ -102,11 +115,23 @@ export function planShaping(
   }
   const bucket = bucketOf(up);
   if (ifb === undefined) steps.push({ kind: 'create-ifb', link });
+  const queue = missingQueue(up, ifb?.bucket, waitingIn);
   if (!isSame(bucket, ifb?.bucket)) steps.push({ kind: 'set-up', link, bucket });
+  if (queue !== undefined) steps.push({ kind: 'set-up-queue', link, queue });
   if (ifb?.up !== true) steps.push({ kind: 'ifb-up', link });
   if (!observed.hook) steps.push({ kind: 'add-hook', link });
   if (!stays) steps.push({ kind: 'add-redirect', link });
   return steps;
+}
+
+/** The queue that has to be put into the bucket, or changed there. A bucket that changes in place keeps its queue. */
+function missingQueue(
+  { rate }: RateLimit,
+  observed: ObservedBucket | undefined,
+  waitingIn: WaitingIn,
+): FairQueue | undefined {
+  const queue = queueFor(rate);
+  return waitingIn === 'fifo' || isSameQueue(queue, observed?.queue) ? undefined : queue;
 }
 
 /** The kernel keeps a bucket as the time in which it fills, in units of 64 ns. */
@@ -133,6 +158,10 @@ export function describeShapingStep(step: ShapingStep): string {
       const direction = step.kind === 'set-down' ? 'down' : 'up';
       return `limit ${host} to ${rateText(rate)} ${direction} (burst ${burstText(burst)})`;
     }
+    case 'set-down-queue':
+      return `queue fairly what is limited on ${host} down (fq_codel)`;
+    case 'set-up-queue':
+      return `queue fairly what is limited on ${host} up (fq_codel)`;
     case 'remove-down':
       return `end the limit of ${host} down`;
     case 'create-ifb':

@@ -1,5 +1,6 @@
 /** Makes, keeps and removes what holds an endpoint to its limits. */
 import { type GivenLimits, limitsOf, type TrafficLimits } from '../../core/network/limits.js';
+import type { WaitingIn } from '../../core/network/queues.js';
 import {
   describeShapingStep,
   planShaping,
@@ -37,7 +38,7 @@ export async function limitNew(
   { shaping }: Pick<World, 'shaping'>,
   state: EndpointState,
 ): Promise<void> {
-  const steps = planShaping(linkOf(state), limitsOfEndpoint(state), unshaped);
+  const steps = planShaping(linkOf(state), limitsOfEndpoint(state), unshaped, shaping.waitingIn);
   if (steps.length > 0) await shaping.apply(steps);
 }
 
@@ -55,7 +56,8 @@ export async function ensureLimits(
   const link = linkOf(state);
   const observed = (await world.shaping.observe([link])).get(link.host);
   if (observed === undefined) return [];
-  const steps = planShaping(link, limitsOfEndpoint(state), observed);
+  const waitingIn = waitingInFor(world, dryRun);
+  const steps = planShaping(link, limitsOfEndpoint(state), observed, waitingIn);
   if (!dryRun) await world.shaping.apply(steps);
   return steps.map(describeShapingStep);
 }
@@ -64,14 +66,22 @@ export async function ensureLimits(
 export async function differingLimits(
   world: Pick<World, 'registry' | 'shaping'>,
   states: readonly EndpointState[],
+  dryRun: boolean,
 ): Promise<EndpointState[]> {
   const kept = states.filter((state) => isKept(world, state));
   const observed = await world.shaping.observe(kept.map(linkOf));
+  const waitingIn = waitingInFor(world, dryRun);
   return kept.filter((state) => {
     const link = linkOf(state);
     const found = observed.get(link.host);
-    return found !== undefined && planShaping(link, limitsOfEndpoint(state), found).length > 0;
+    if (found === undefined) return false;
+    return planShaping(link, limitsOfEndpoint(state), found, waitingIn).length > 0;
   });
+}
+
+/** While it is not known whether the kernel has fair queues, a dry run does not say that one is missing. */
+function waitingInFor({ shaping }: Pick<World, 'shaping'>, dryRun: boolean): WaitingIn {
+  return dryRun && shaping.waitingIn === 'unknown' ? 'fifo' : shaping.waitingIn;
 }
 
 const linkOf = ({ spec }: EndpointState): ShapedLink => shapedLink(spec.veth.host);

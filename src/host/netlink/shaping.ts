@@ -15,14 +15,18 @@ import {
   listQdiscsRequest,
   parseQdisc,
   parseRedirect,
+  type QdiscReply,
   removeBucketRequest,
   removeRedirectRequest,
   setBucketRequest,
+  setQueueRequest,
 } from '../../codec/netlink/traffic-control-messages.js';
 import { DriverError, messageOf } from '../../core/errors.js';
 import type { InterfaceName } from '../../core/names.js';
+import type { WaitingIn } from '../../core/network/queues.js';
 import {
   describeShapingStep,
+  type ObservedBucket,
   type ObservedShaping,
   type ShapedLink,
   type ShapingStep,
@@ -58,7 +62,10 @@ type Kind = ShapingStep['kind'];
  */
 const rounds: readonly (readonly Kind[])[] = [
   ['remove-redirect', 'create-ifb'],
-  ['set-down', 'remove-down', 'set-up', 'ifb-up', 'add-hook'],
+  [
+    ...(['set-down', 'set-down-queue', 'remove-down'] as const),
+    ...(['set-up', 'set-up-queue', 'ifb-up', 'add-hook'] as const),
+  ],
   ['add-redirect'],
   ['remove-ifb'],
 ];
@@ -71,6 +78,8 @@ const harmless: Readonly<Record<Kind, readonly string[]>> = {
   'remove-down': ['ENODEV', 'ENOENT', 'EINVAL'],
   'set-down': ['ENODEV'],
   'set-up': ['ENODEV'],
+  'set-down-queue': ['ENODEV'],
+  'set-up-queue': ['ENODEV'],
   'ifb-up': ['ENODEV'],
   'add-hook': ['ENODEV'],
   'add-redirect': ['ENODEV'],
@@ -81,6 +90,13 @@ const harmless: Readonly<Record<Kind, readonly string[]>> = {
  * grace period.
  */
 export class ShapingNetlink implements Shaping {
+  #waitingIn: WaitingIn = 'unknown';
+
+  /** Learnt by the first queue that is seen, or that the kernel makes or refuses. */
+  get waitingIn(): WaitingIn {
+    return this.#waitingIn;
+  }
+
   async observe(
     links: readonly ShapedLink[],
   ): Promise<ReadonlyMap<InterfaceName, ObservedShaping>> {
@@ -92,9 +108,8 @@ export class ShapingNetlink implements Shaping {
         listLinks('ifb'),
         collectDump(netlinkProtocol.route, listQdiscsRequest(), parseQdisc),
       ]);
-      const buckets = new Map(
-        qdiscs.flatMap((each) => (each.kind === 'bucket' ? [[each.index, each.bucket]] : [])),
-      );
+      const buckets = bucketsIn(qdiscs);
+      if (qdiscs.some(({ kind }) => kind === 'fq_codel')) this.#waitingIn = 'fq_codel';
       const hooks = new Set(qdiscs.flatMap(({ kind, index }) => (kind === 'hook' ? [index] : [])));
       for (const { host, ifb } of links) {
         const end = hosts.get(host);
@@ -116,27 +131,60 @@ export class ShapingNetlink implements Shaping {
   async apply(steps: readonly ShapingStep[]): Promise<void> {
     for (const kinds of rounds) {
       const round = steps.filter(({ kind }) => kinds.includes(kind));
-      if (round.length > 0) await run(round);
+      if (round.length > 0) await this.#run(round);
     }
+  }
+
+  async #run(steps: readonly ShapingStep[]): Promise<void> {
+    const work = steps.flatMap((step) => {
+      const request = requestFor(step);
+      return request === undefined ? [] : [{ step, request }];
+    });
+    const answers = await sendWaiting(
+      netlinkProtocol.route,
+      work.map(({ request }) => request),
+    ).catch((error: unknown) => {
+      throw failed('limiting traffic', error);
+    });
+    for (const [index, { step }] of work.entries()) {
+      const error = answers[index];
+      if (error === undefined) this.#learnFrom(step);
+      else if (error.code === 'ENOENT' && (await this.#lacksQueue(step))) continue;
+      else if (!harmless[step.kind].includes(error.code)) {
+        throw failed(describeShapingStep(step), error);
+      }
+    }
+  }
+
+  #learnFrom({ kind }: ShapingStep): void {
+    if (kind === 'set-down-queue' || kind === 'set-up-queue') this.#waitingIn = 'fq_codel';
+  }
+
+  /**
+   * Whether ENOENT for the step means that the kernel has no fq_codel: it answers so, too, if the bucket is gone by now.
+   */
+  async #lacksQueue({ kind, link }: ShapingStep): Promise<boolean> {
+    if (kind !== 'set-down-queue' && kind !== 'set-up-queue') return false;
+    const index = linkIndex(kind === 'set-down-queue' ? link.host : link.ifb);
+    const qdiscs = await collectDump(netlinkProtocol.route, listQdiscsRequest(), parseQdisc);
+    if (index === undefined || !bucketsIn(qdiscs).has(index)) return false;
+    this.#waitingIn = 'fifo';
+    return true;
   }
 }
 
-async function run(steps: readonly ShapingStep[]): Promise<void> {
-  const work = steps.flatMap((step) => {
-    const request = requestFor(step);
-    return request === undefined ? [] : [{ step, request }];
-  });
-  const answers = await sendWaiting(
-    netlinkProtocol.route,
-    work.map(({ request }) => request),
-  ).catch((error: unknown) => {
-    throw failed('limiting traffic', error);
-  });
-  for (const [index, { step }] of work.entries()) {
-    const error = answers[index];
-    if (error === undefined || harmless[step.kind].includes(error.code)) continue;
-    throw failed(describeShapingStep(step), error);
-  }
+/** Token buckets with the queue in each, by the index of their link. */
+function bucketsIn(qdiscs: readonly QdiscReply[]): ReadonlyMap<number, ObservedBucket> {
+  const queues = new Map(
+    qdiscs.flatMap((each) => (each.kind === 'fq_codel' ? [[each.index, each.queue]] : [])),
+  );
+  return new Map(
+    qdiscs.flatMap((each) =>
+      each.kind === 'bucket'
+        ? [[each.index, { ...each.bucket, queue: queues.get(each.index) }]]
+        : [],
+    ),
+  );
 }
 
 /** The request for a step; undefined if its link is gone, so that there is nothing to do. */
@@ -155,6 +203,10 @@ function requestFor(step: ShapingStep): NetlinkRequest | undefined {
       return on(host, removeBucketRequest);
     case 'set-up':
       return on(ifb, (index) => setBucketRequest(index, step.bucket));
+    case 'set-down-queue':
+      return on(host, (index) => setQueueRequest(index, step.queue));
+    case 'set-up-queue':
+      return on(ifb, (index) => setQueueRequest(index, step.queue));
     case 'add-hook':
       return on(host, addHookRequest);
     case 'remove-redirect':

@@ -24,6 +24,7 @@ export const statusAllowed: AllowList = {
     networks: 'number',
     endpoints: 'number',
     publishedPorts: 'number',
+    limitQueue: 'word',
     longestStallMs: 'number',
   },
   proxy: {

@@ -89,6 +89,44 @@ t.test('a bucket is told in bytes, without the table of times that tc adds', asy
   t.match(wide, /ffffffff.*0c000400 ?00f2052a01000000$/, 'more than 32 bits of bytes a second');
 });
 
+t.test('a fair queue lies in the bucket', async (t) => {
+  const queue = { targetUs: 5_000, intervalUs: 100_000, limit: 10_240, memory: 4 * 1024 * 1024 };
+  t.equal(
+    wire(tc.setQueueRequest(20, queue)),
+    captured(
+      '58000000 24000505 00000000 14000000 00005474 01005374 00000000',
+      '0d000100 66715f63 6f64656c 00000000 24000200',
+      '08000200 00280000 08000300 a0860100 08000100 88130000 08000900 00004000',
+    ),
+    'tc qdisc replace … parent 7453:1 handle 7454: fq_codel limit 10240 target 5ms interval 100ms memory_limit 4194304',
+  );
+  const [bucket, inside, other] = repliesOf('fairQueue');
+  if (inside === undefined) throw new Error('no reply');
+  t.strictSame(
+    [bucket, inside, other].map((reply) => reply && tc.parseQdisc(reply.type, reply.body)),
+    [
+      { kind: 'bucket', index: 20, bucket: { rate: 10_000_000, burst: 32_768, limit: 32_768 } },
+      {
+        kind: 'fq_codel',
+        index: 20,
+        queue: { targetUs: 4_999, intervalUs: 99_999, limit: 10_240, memory: 4 * 1024 * 1024 },
+      },
+      { kind: 'fq_codel', index: 30 },
+    ],
+    'as Linux 6.1 lists it, and the root of another link',
+  );
+  const bare = inside.body.subarray(0, 36);
+  t.strictSame(
+    tc.parseQdisc(36, bare),
+    {
+      kind: 'fq_codel',
+      index: 20,
+      queue: { targetUs: 0, intervalUs: 0, limit: 0, memory: 0 },
+    },
+    'one of which nothing is told',
+  );
+});
+
 t.test('of what the kernel lists, only what is ours is taken', async (t) => {
   t.strictSame(
     repliesOf('limits').flatMap(({ type, body }) => tc.parseQdisc(type, body) ?? []),

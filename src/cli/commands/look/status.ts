@@ -88,6 +88,7 @@ function show(status: Status): TerminalText {
       'proxy runs',
       proxy === null ? '–' : `build ${proxy.build}, Node.js ${proxy.node}, process ${proxy.pid}`,
     ],
+    ['limits queue in', status.limitQueue ?? 'unknown'],
     ['longest stall', `${status.longestStallMs} ms`],
     ...Object.entries(repairs).map(([what, watch]): [string, string] => [
       `repairs of ${what}`,

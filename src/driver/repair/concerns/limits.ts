@@ -20,7 +20,7 @@ export async function repairLimits(
   const done: string[] = [];
   const errors = new ErrorList();
   // Compared without locks first, since most often nothing differs; repairOne looks again under the lock.
-  for (const state of await differingLimits(world, limited)) {
+  for (const state of await differingLimits(world, limited, when === 'dry-run')) {
     await errors.attempt(async () => {
       done.push(...(await repairOne(world, when, state)));
     });

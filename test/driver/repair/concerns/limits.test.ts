@@ -3,7 +3,7 @@ import t from 'tap';
 import { LimitConcern, repairLimits } from '../../../../src/driver/repair/concerns/limits.js';
 import { everything } from '../../../../src/driver/repair/signs.js';
 import { type FakeHost, makeHost } from '../../../fakes/fake-host.js';
-import { endpoint, endpointId, ids, network, start } from '../../../fakes/one-container.js';
+import { endpoint, endpointId, id, ids, network, start } from '../../../fakes/one-container.js';
 
 const host = `veth${endpointId.slice(0, 7)}`;
 const ifb = `tsi${endpointId.slice(0, 7)}`;
@@ -53,6 +53,53 @@ t.test('what somebody deletes comes back, filter last', async (t) => {
   t.strictSame(await concern.repair('quiet', signs(ifb, host)), again, 'by the name of either');
   t.strictSame(memory.shaping.dump(), right);
   t.strictSame(await concern.repair('request', everything), []);
+});
+
+const queues = ['down', 'up'].map(
+  (direction) => `queue fairly what is limited on ${host} ${direction} (fq_codel)`,
+);
+const fair = [
+  `${ifb} 20000000 32768 true fair within 5000 us`,
+  `${host} 10000000 32768 true fair within 5000 us`,
+  `${host} leads to ${ifb}`,
+];
+/** Steps for queues that were asked of the kernel, by name. */
+const asked = ({ faults }: FakeHost) => faults.calls.filter((call) => call.endsWith('-queue'));
+
+t.test('a kernel without fair queues is asked for one once', async (t) => {
+  const { memory, driver, world } = await limited();
+  t.equal(world.shaping.waitingIn, 'fifo');
+  t.strictSame(asked(memory), ['shaping.set-down-queue', 'shaping.set-up-queue'], 'of one round');
+  await driver.createEndpoint({ ...endpoint(3, id('c')), options: limits });
+  t.strictSame(await new LimitConcern(world).repair('request', everything), []);
+  t.equal(asked(memory).length, 2);
+});
+
+t.test('a queue comes back that somebody has deleted', async (t) => {
+  const memory = makeHost();
+  memory.shaping.hasFairQueues = true;
+  const { world } = await limited(memory);
+  t.strictSame(memory.shaping.dump(), fair);
+  const concern = new LimitConcern(world);
+  t.strictSame(await concern.differences(), []);
+  memory.shaping.deleteQueues();
+  t.strictSame(await concern.differences(), queues);
+  t.strictSame(await concern.repair('request', everything), queues);
+  t.strictSame(memory.shaping.dump(), fair);
+});
+
+t.test('limits of an earlier version get their queues at the start', async (t) => {
+  const { memory } = await limited();
+  memory.shaping.hasFairQueues = true;
+  memory.shaping.waitingIn = 'unknown';
+  const { world } = memory.boot();
+  t.strictSame(
+    await repairLimits(world, 'dry-run', world.registry.endpoints()),
+    [],
+    'no dry run says that one is missing while it is not known whether the kernel has any',
+  );
+  await start(memory);
+  t.strictSame(memory.shaping.dump(), fair);
 });
 
 t.test('others may limit what has no limits', async (t) => {
