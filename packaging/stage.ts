@@ -104,7 +104,7 @@ export async function stageFiles(
   normalise(stage, release.epoch);
 }
 
-/** koffi and netlink with the binary for this architecture alone, and without their sources. */
+/** koffi with the binary for this architecture alone, and without its sources. */
 async function stageLibraries(
   root: string,
   { npm, koffi }: Architecture,
@@ -125,12 +125,6 @@ async function stageLibraries(
   keep(own('koffi'), 'koffi', ['package.json', 'LICENSE.txt', ...scriptsOf('koffi')]);
   const binary = `@koromix/koffi-${npm}`;
   keep(await fetched(binary), binary, ['package.json', 'index.js', `${koffi}/koffi.node`]);
-  keep(own('netlink'), 'netlink', [
-    ...['package.json', 'LICENSE', `prebuilds/${npm}/node.napi.node`, ...scriptsOf('netlink')],
-  ]);
-  keep(own('node-gyp-build'), 'node-gyp-build', [
-    ...['package.json', 'LICENSE', 'index.js', 'node-gyp-build.js'],
-  ]);
 }
 
 function installedManifest({ version }: Release): string {

@@ -51,8 +51,8 @@ const { metafile } = await build({
   format: 'esm',
   platform: 'node',
   target: 'node22.14',
-  // They load binaries that lie beside them.
-  external: ['netlink', 'koffi'],
+  // It loads a binary that lies beside it.
+  external: ['koffi'],
   plugins: [httpAlone],
   // Libraries in CommonJS ask for the modules of Node.js by this name.
   banner: {

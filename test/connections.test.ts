@@ -52,3 +52,14 @@ t.test("what reaches the engine's socket knows no other verb than GET", async (t
   const users = modules.filter((module) => /\bdocker-socket\.js'/.test(textOf(module)));
   t.strictSame(users.sort(), ['cli/find-names', 'host/docker/docker-engine']);
 });
+
+t.test(
+  'on the event loop only nf_tables is asked: for links, others may have the lock',
+  async (t) => {
+    const users = modules.filter((module) => /\bsendNetlinkNow\(/.test(textOf(module)));
+    t.strictSame(users.sort(), ['host/netlink/socket/netlink-calls', 'host/nf-tables/nft-socket']);
+    t.match(textOf('host/nf-tables/nft-socket'), /\bconst netfilter = 12;/);
+    const sockets = textOf('host/nf-tables/nft-socket').match(/\bopenNetlink\((\w+)/g);
+    t.strictSame([...new Set(sockets)], ['openNetlink(netfilter']);
+  },
+);

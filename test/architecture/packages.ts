@@ -2,7 +2,6 @@
 
 /** Package → the files or layers that may import it. A package not listed may be imported by none. */
 export const packageUsers: Readonly<Record<string, readonly string[]>> = {
-  netlink: ['host/netlink/socket/netlink-socket'],
   execa: ['host/process/exec'],
   '@streamparser/json': ['host/docker/docker-socket'],
   ajv: ['lazy-validation'],

@@ -1,8 +1,7 @@
 /**
  * Netlink messages and attributes as bytes (linux/netlink.h), without a socket.
  *
- * Numbers are in host order, written here as little-endian: every architecture for which the
- * netlink package has a prebuilt binding (x64, ia32, arm, arm64) is. `…Be` is network order, which
+ * Numbers are in host order, written here as little-endian: x64 and arm64 are. `…Be` is network order, which
  * some attributes of netfilter use on every machine.
  */
 

@@ -36,6 +36,7 @@ import {
 import type { Links, ObservedRoute } from '../../driver/host.js';
 import { LinkRemoval } from './link-removal.js';
 import { collectDump } from './socket/dump.js';
+import { linkIndex } from './socket/event-calls.js';
 import { NetlinkError } from './socket/netlink-error.js';
 import { NetlinkSocket, netlinkProtocol } from './socket/netlink-socket.js';
 
@@ -203,6 +204,8 @@ export class LinksNetlink implements Links {
   }
 
   async #lookUp(name: string): Promise<LinkReply | undefined> {
+    // Most often there is none: this needs neither a thread nor the kernel's lock of links.
+    if (linkIndex(name) === undefined) return undefined;
     return this.#doing(`looking for interface ${name}`, async () => {
       const replies = await this.#socket.request(getLinkRequest(name)).catch(unless('ENODEV'));
       const [reply] = replies ?? [];
@@ -211,8 +214,8 @@ export class LinksNetlink implements Links {
   }
 
   async #index(name: string): Promise<number> {
-    const link = await this.#lookUp(name);
-    if (link !== undefined) return link.index;
+    const index = linkIndex(name);
+    if (index !== undefined) return index;
     throw new DriverError('link-failed', `there is no interface ${name}`);
   }
 

@@ -51,6 +51,8 @@ export interface NetlinkOptions {
   readonly receiveBuffer?: number;
   /** Neither the socket nor its copies ever wait. */
   readonly nonBlocking?: boolean;
+  /** Whether the kernel refuses what it does not know in a question; true by default. */
+  readonly strict?: boolean;
 }
 
 /**
@@ -59,11 +61,11 @@ export interface NetlinkOptions {
  * @throws {NetlinkError} e.g. `EPROTONOSUPPORT` if the kernel has no such protocol
  */
 export function openNetlink(protocol: number, options: NetlinkOptions = {}): NetlinkDescriptor {
-  const { sendBuffer, receiveBuffer, nonBlocking = false } = options;
+  const { sendBuffer, receiveBuffer, nonBlocking = false, strict = true } = options;
   const fd: number = socket(netlinkFamily, rawType | (nonBlocking ? nonBlockingType : 0), protocol);
   if (fd < 0) throw lastError('socket');
   // Older kernels know fewer options, and then send more than was asked for.
-  for (const option of [shortErrors, strictCheck]) {
+  for (const option of strict ? [shortErrors, strictCheck] : [shortErrors]) {
     setNumber(fd, netlinkLevel, option, 1);
   }
   setsockopt(fd, socketLevel, receiveTimeout, BigInt64Array.of(BigInt(patienceSeconds), 0n), 16);

@@ -1,24 +1,25 @@
 /**
  * A netlink socket for requests: strictly first come, first served, one request in flight.
  *
- * It stands on the raw socket of the netlink package, under these rules (the package aborts the
- * whole process if they are broken, or answers wrongly):
- * - no multicast group is ever joined, and no more than one request is under way: a receive buffer
- *   that overruns ends the process with SIGABRT; two dumps at a time disturb each other;
- * - no listener throws: an exception in one ends the process, past every handler;
- * - replies are taken from the kernel only (port 0), matched by sequence number, and read up to the
- *   acknowledgement, so that none is left for the next request;
- * - no dump: see dump.ts.
+ * The kernel does a request inside of the system call that sends it, and waits there as long as another program's
+ * change of links has its turn: tens to hundreds of milliseconds where containers are deleted. So it is sent on one
+ * of libuv's threads, and the event loop goes on. When the call has returned, the answer is there to be read. No dump:
+ * see dump.ts.
  */
-import { RawNetlinkSocket } from 'netlink/dist/raw.js';
 import {
   controlType,
   errnoOf,
   formatRequest,
-  type NetlinkFrame,
   type NetlinkRequest,
   parseFrames,
 } from '../../../codec/netlink/netlink-message.js';
+import {
+  closeNetlink,
+  type NetlinkDescriptor,
+  openNetlink,
+  receiveNetlinkNow,
+  sendNetlink,
+} from './netlink-calls.js';
 import { NetlinkError } from './netlink-error.js';
 
 /** NETLINK_ROUTE, NETLINK_SOCK_DIAG and NETLINK_NETFILTER. */
@@ -36,109 +37,114 @@ interface Pending {
   readonly reject: (error: Error) => void;
 }
 
-interface InFlight extends Pending {
-  readonly sequence: number;
-  readonly timer: NodeJS.Timeout;
-  readonly replies: Reply[];
-}
-
 const defaultTimeoutMs = 10_000;
+/** The kernel fills no datagram of an answer further. One for all sockets: it is read in one turn, and its messages copied. */
+const answer = Buffer.allocUnsafe(32 * 1024);
 
 export class NetlinkSocket {
-  readonly #raw: RawNetlinkSocket;
+  readonly #fd: NetlinkDescriptor;
   readonly #queue: Pending[] = [];
-  #current: InFlight | undefined;
+  #working: Promise<void> | undefined;
+  /** The one in the kernel. */
+  #current: Pending | undefined;
+  /** Whether the caller of the one in the kernel has given up. */
+  #late = false;
   #sequence = 0;
   #closed = false;
 
   /**
    * Opens the socket in the namespace that the calling thread is in; it stays bound to that one.
-   * Throws `ErrnoException`, e.g. with `EPROTONOSUPPORT` if the kernel has no such protocol.
+   *
+   * @throws {NetlinkError} e.g. `EPROTONOSUPPORT` if the kernel has no such protocol
    */
   constructor(protocol: number) {
-    this.#raw = new RawNetlinkSocket(protocol, { recvBufferSize: 0, sendBufferSize: 0 });
-    this.#raw.unref();
-    this.#raw.on('message', (datagram, sender) => {
-      if (sender.port === 0) this.#receive(datagram);
-    });
-    this.#raw.on('error', (error) => this.#fail(error));
+    this.#fd = openNetlink(protocol, { strict: false });
   }
 
   /**
    * Answers with the kernel's messages; none for a request that is only acknowledged.
    *
-   * @throws {NetlinkError} with the kernel's reason, or `ETIMEDOUT`
+   * @throws {NetlinkError} with the kernel's reason, or `ETIMEDOUT`: it may be done later then
    */
   request(request: NetlinkRequest, timeoutMs = defaultTimeoutMs): Promise<Reply[]> {
+    if (this.#closed) return Promise.reject(closed());
+    if (this.#late) return Promise.reject(new NetlinkError('EBUSY', hanging));
     return new Promise((resolve, reject) => {
-      if (this.#closed) {
-        reject(new NetlinkError('ECANCELED', 'netlink socket closed (ECANCELED)'));
-        return;
-      }
       this.#queue.push({ request, timeoutMs, resolve, reject });
-      if (this.#current === undefined) this.#sendNext();
+      this.#working ??= this.#workOff();
     });
   }
 
-  /** Requests that wait are rejected. */
+  /** Requests that wait are rejected, and so is the one in the kernel, which may be done all the same. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    const error = new NetlinkError('ECANCELED', 'netlink socket closed (ECANCELED)');
-    for (const pending of this.#queue.splice(0)) pending.reject(error);
-    this.#fail(error);
-    this.#raw.close();
+    this.#current?.reject(closed());
+    this.#rejectWaiting(closed());
+    if (this.#working === undefined) closeNetlink(this.#fd);
   }
 
-  #sendNext(): void {
-    const pending = this.#queue.shift();
-    if (pending === undefined || this.#closed) return;
-    const { request, timeoutMs } = pending;
-    if (this.#sequence === 0xffffffff) this.#sequence = 0;
-    this.#sequence += 1;
-    const sequence = this.#sequence;
-    const timer = setTimeout(() => {
-      this.#fail(new NetlinkError('ETIMEDOUT', `no answer after ${timeoutMs} ms (ETIMEDOUT)`));
-    }, timeoutMs);
-    this.#current = { ...pending, sequence, timer, replies: [] };
-    this.#raw.ref();
-    this.#raw.send(formatRequest(request, sequence), undefined, (error) => {
-      if (error !== undefined && this.#current?.sequence === sequence) this.#fail(error);
-    });
-  }
-
-  #receive(datagram: Buffer): void {
-    for (const frame of parseFrames(datagram)) this.#take(frame);
-  }
-
-  #take(frame: NetlinkFrame): void {
-    const current = this.#current;
-    // A late reply to a request that timed out has that one's sequence number.
-    if (current === undefined || frame.sequence !== current.sequence) return;
-    if (frame.type !== controlType.error && frame.type !== controlType.done) {
-      current.replies.push({ type: frame.type, body: frame.body });
-      return;
+  /** Never rejects: a failure rejects its request's promise. */
+  async #workOff(): Promise<void> {
+    for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) {
+      await this.#serve(next);
     }
-    const errno = errnoOf(frame.body);
-    if (errno !== 0) this.#fail(NetlinkError.fromErrno(errno));
-    else this.#finish()?.resolve(current.replies);
+    this.#working = undefined;
+    // The number of a descriptor that is closed may be another file's before the call on it has ended.
+    if (this.#closed) closeNetlink(this.#fd);
   }
 
-  #fail(error: Error): void {
-    this.#finish()?.reject(error);
+  async #serve(pending: Pending): Promise<void> {
+    const { request, timeoutMs, resolve, reject } = pending;
+    this.#current = pending;
+    const timer = setTimeout(() => {
+      this.#late = true;
+      reject(new NetlinkError('ETIMEDOUT', `no answer after ${timeoutMs} ms (ETIMEDOUT)`));
+      this.#rejectWaiting(new NetlinkError('EBUSY', hanging));
+    }, timeoutMs);
+    try {
+      this.#sequence = (this.#sequence % 0xffffffff) + 1;
+      await sendNetlink(this.#fd, formatRequest(request, this.#sequence));
+      resolve(this.#replies());
+    } catch (error) {
+      reject(error instanceof Error ? error : new Error(String(error)));
+    } finally {
+      clearTimeout(timer);
+      this.#current = undefined;
+      this.#late = false;
+    }
   }
 
-  /** Ends the request in flight and starts the next one. */
-  #finish(): InFlight | undefined {
-    const current = this.#current;
-    if (current === undefined) return undefined;
-    clearTimeout(current.timer);
-    this.#current = undefined;
-    if (!this.#closed) this.#raw.unref();
-    // In a microtask: the caller of this request runs first, and its next request is then queued already.
-    queueMicrotask(() => {
-      if (this.#current === undefined) this.#sendNext();
-    });
-    return current;
+  /** Reads up to the acknowledgement, so that nothing is left for the next request. */
+  #replies(): Reply[] {
+    const replies: Reply[] = [];
+    for (;;) {
+      const length = receiveNetlinkNow(this.#fd, answer);
+      if (length === undefined)
+        throw new NetlinkError('EPROTO', 'no answer of the kernel (EPROTO)');
+      if (length > answer.length) {
+        throw new NetlinkError('EMSGSIZE', `an answer of ${length} bytes is too long (EMSGSIZE)`);
+      }
+      for (const frame of parseFrames(answer.subarray(0, length))) {
+        if (frame.sequence !== this.#sequence) continue;
+        if (frame.type !== controlType.error && frame.type !== controlType.done) {
+          replies.push({ type: frame.type, body: Buffer.from(frame.body) });
+          continue;
+        }
+        const errno = errnoOf(frame.body);
+        if (errno !== 0) throw NetlinkError.fromErrno(errno);
+        return replies;
+      }
+    }
   }
+
+  #rejectWaiting(error: Error): void {
+    for (const { reject } of this.#queue.splice(0)) reject(error);
+  }
+}
+
+const hanging = 'an earlier request hangs in the kernel (EBUSY)';
+
+function closed(): NetlinkError {
+  return new NetlinkError('ECANCELED', 'netlink socket closed (ECANCELED)');
 }
