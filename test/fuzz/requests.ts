@@ -1,6 +1,7 @@
 /** Requests as engines send them, and what becomes of them when somebody means harm. */
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
+import { withOwnOptions } from './own-options.js';
 import type { Random } from './random.js';
 
 export interface HostileRequest {
@@ -129,7 +130,7 @@ export class Requests {
       .replace(/("NetworkID":)"[^"]*"/, `$1"${networkIds[network]}"`)
       .replace(/("EndpointID":)"[^"]*"/, `$1"${random.pick(endpointIds)}"`)
       .replace(/172\.(\d+)\./g, `172.${18 + network}.`);
-    return { method, text: adapted };
+    return { method, text: random.chance(40) ? withOwnOptions(random, method, adapted) : adapted };
   }
 
   /** One to three values somewhere in the body become something else. */
