@@ -13,7 +13,7 @@ import { removeUnlessMoved } from './orphans/dead-endpoints.js';
 import type { EndpointState, NetworkState } from './state/registry.js';
 import { saveEndpoint } from './state/saving.js';
 import { engineStarted, joined, networkUsed } from './state/transitions.js';
-import { addHostRoutes } from './usecases/endpoint-routes.js';
+import { addHostRoutes, undoJoin } from './usecases/endpoint-routes.js';
 import { createEndpoint, removeEndpoint } from './usecases/endpoints.js';
 import { createNetwork, deleteNetwork } from './usecases/networks.js';
 import { onEndpoint } from './usecases/on-endpoint.js';
@@ -97,8 +97,8 @@ export class BridgeDriver implements NetworkDriver {
       const state = this.#endpoint({ networkId, endpointId });
       await this.#openRouted(state, readPorts);
       // The engine need not wait for the disk: after a crash, the link that it has moved says that it joined.
-      joined(state, sandboxKey, caller);
-      await this.#addRoutes(state);
+      const takeBack = joined(state, sandboxKey, caller);
+      await this.#addRoutes(state, takeBack);
       const told = this.world.neighbourProxies.advertise(state);
       background(this.world.log, 'telling neighbours of a container', told);
       saveEndpoint(this.world, state).catch((error) => {
@@ -122,11 +122,13 @@ export class BridgeDriver implements NetworkDriver {
     });
   }
 
-  async #addRoutes(state: EndpointState): Promise<void> {
+  async #addRoutes(state: EndpointState, takeBack: () => void): Promise<void> {
     try {
       await addHostRoutes(this.world, state);
       await this.world.neighbourProxies.addOf(state);
     } catch (error) {
+      takeBack();
+      await undoJoin(this.world, state);
       throw wrapError(`joining endpoint ${labelOf(state)}`, error, 'route-failed');
     }
   }

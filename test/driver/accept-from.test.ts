@@ -84,6 +84,25 @@ for (const generation of ['docker28', 'docker29'] as const) {
     t.strictSame(kept(), [undefined, undefined], 'nothing is left of it');
   });
 
+  t.test(`${generation}: nothing is left when all networks go at once`, async (t) => {
+    const names = ['v', 'w', 'x', 'y', 'z'];
+    for (const opening of names) {
+      const host = makeHost();
+      const { driver, world } = await start(host, generation);
+      await driver.createNetwork(network(4, id('b'), named('br-b')));
+      const rules = host.firewall.dump();
+      for (const [index, name] of names.entries()) {
+        const options = {
+          [generic]: { ...(name === opening ? open : named(''))[generic], [bridge]: `br-${name}` },
+        };
+        await driver.createNetwork(network(5 + index, id(name), options));
+      }
+      await Promise.all(names.map((name) => driver.deleteNetwork(ids(id(name)).networkId)));
+      await world.removals.idle();
+      t.strictSame(host.firewall.dump(), rules, `br-${opening} accepts`);
+    }
+  });
+
   t.test(
     `${generation}: rules that somebody flushed are whole again after a call and a repair`,
     async (t) => {

@@ -6,7 +6,7 @@ import { recover } from '../../src/driver/recover.js';
 import { repairRules } from '../../src/driver/repair/concerns/rules.js';
 import { CalledDriver } from '../fakes/called-driver.js';
 import { Engine } from '../fakes/engine-calls.js';
-import { makeHost } from '../fakes/fake-host.js';
+import { makeHost, stateOf } from '../fakes/fake-host.js';
 
 const published = (...ports: number[]) => ({
   'com.docker.network.portmap': ports.map((Port) => ({
@@ -14,7 +14,7 @@ const published = (...ports: number[]) => ({
   })),
 });
 
-async function start(generation: GenerationName) {
+async function start(generation: GenerationName, ofEndpoint: Record<string, string> = {}) {
   const host = makeHost();
   const engine = new Engine(host);
   const boot = async () => {
@@ -29,7 +29,7 @@ async function start(generation: GenerationName) {
     ...network,
     options: { ...network.options, 'com.docker.network.generic': generic },
   });
-  await driver.createEndpoint(engine.endpoint(5));
+  await driver.createEndpoint({ ...engine.endpoint(5), options: ofEndpoint });
   const ids: EndpointIds = engine.ids(5);
   /** Container ports that are open. */
   const open = () =>
@@ -86,6 +86,24 @@ t.test('a Join that cannot open them fails and leaves nothing open', async (t) =
   host.faults.plan('store.write', 'ENOSPC');
   await t.rejects(driver.publishPorts(ids, published(80)), /ENOSPC/);
   t.strictSame(open(), [80], 'as Join left it');
+});
+
+t.test('a Join whose routes are refused leaves nothing open, and can be repeated', async (t) => {
+  const asked = { 'tsbridge.host_routes': '10.88.0.0/24' };
+  const { host, driver, ids, open } = await start('docker29', asked);
+  const before = stateOf(host);
+  host.faults.plan('routes.add', 'ENOMEM');
+  await t.rejects(driver.join(ids, '/ns', undefined, published(80)), /joining endpoint .*ENOMEM/);
+  t.strictSame(stateOf(host), before);
+  host.faults.plan('routes.add', 'ENOMEM');
+  host.faults.plan('routes.remove', 'ENOMEM');
+  await t.rejects(driver.join(ids, '/ns', undefined, published(80)), /ENOMEM/);
+  await driver.join(ids, '/ns', undefined, published(80));
+  t.strictSame(open(), [80]);
+  t.match(host.routes.dump(), [/10\.88\.0\.0\/24/]);
+  host.faults.plan('routes.add', 'ENOMEM');
+  await driver.join(ids, '/ns', undefined, published(80)).catch(() => {});
+  t.match(host.routes.dump(), [/10\.88\.0\.0\/24/], 'a call that is repeated takes nothing away');
 });
 
 t.test('a repair beside a call that publishes does not close them', async (t) => {

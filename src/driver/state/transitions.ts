@@ -69,14 +69,23 @@ export function endpointMade(state: EndpointState): void {
   changeEndpoint(state, { phase: 'created' });
 }
 
-/** The engine is about to move the container's end into this sandbox. */
+/**
+ * The engine is about to move the container's end into this sandbox. Answers with what makes the endpoint as it was before,
+ * for a join that fails.
+ */
 export function joined(
   state: EndpointState,
   sandboxKey: string,
   engine: ProcessId | undefined,
-): void {
+): () => void {
+  const { phase, sandboxKey: formerKey, engine: formerEngine } = state.record;
+  const hadLeft = state.left ?? false;
   changeEndpoint(state, { phase: 'ready', sandboxKey, engine });
   mutable(state).left = false;
+  return () => {
+    changeEndpoint(state, { phase, sandboxKey: formerKey, engine: formerEngine });
+    mutable(state).left = hadLeft;
+  };
 }
 
 /** The engine takes the container out of the network: nothing is published on the endpoint any more. */

@@ -1,9 +1,11 @@
-/** The host's routes to a container, added when it joins. */
-import { DriverError } from '../../core/errors.js';
+/** The host's routes to a container: added when it joins, and taken back if the join fails. */
+import { DriverError, ErrorList } from '../../core/errors.js';
+import { shortId } from '../../core/names.js';
 import { segmentOf } from '../../core/segments/all.js';
 import type { EndpointState } from '../state/registry.js';
 import type { World } from '../world.js';
 import { applyLinkSteps } from './apply.js';
+import { opensRoutedAtJoin, releasePorts } from './ports/publish.js';
 
 /**
  * Adds the routes that an endpoint asks for.
@@ -25,4 +27,20 @@ export async function addHostRoutes(world: World, state: EndpointState): Promise
     await applyLinkSteps(world.links, steps);
     await world.hostRoutes.addOfEndpoint(state);
   }
+}
+
+/**
+ * Takes back what a Join that failed has added: routes, answers to neighbours, ports in mode `routed`. A failure is logged:
+ * the engine deletes the endpoint next, which tries again.
+ */
+export async function undoJoin(world: World, state: EndpointState): Promise<void> {
+  // A call that was repeated: what it asks for has been there since the first one, and stays.
+  if (state.record.phase === 'ready') return;
+  const errors = new ErrorList();
+  await errors.attempt(() => world.neighbourProxies.removeOf(state));
+  await errors.attempt(() => world.hostRoutes.removeOfEndpoint(state));
+  if (opensRoutedAtJoin(world, state)) await errors.attempt(() => releasePorts(world, state));
+  if (!errors.failed) return;
+  const endpoint = shortId(state.spec.id);
+  world.log.warn({ endpoint, error: errors.message }, 'a join that failed could not be taken back');
 }

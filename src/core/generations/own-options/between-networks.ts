@@ -57,12 +57,15 @@ export function apartWith(host: HostNetworks, network: NetworkSpec, family: Fami
   return areSourcesAccepted(host, family) ? apartOf(host, network, family) : [];
 }
 
-/** The part of {@link allApart} that is removed with a network: all of it with the last network that accepts sources. */
+/**
+ * The part of {@link allApart} that is removed with a network: all of it with the last network that accepts sources. Its own
+ * part goes with each other network, also after that one: of networks that are removed at once, those whose removal is
+ * planned later do not know what the earlier ones have left.
+ */
 export function apartAfter(host: HostNetworks, network: NetworkSpec, family: Family): PlacedRule[] {
   const networks = host.networks.filter(({ id }) => id !== network.id);
-  return areSourcesAccepted({ networks }, family)
-    ? apartOf(host, network, family)
-    : apartWith(host, network, family);
+  const isLast = acceptsSources(network, family) && !areSourcesAccepted({ networks }, family);
+  return isLast ? apartWith(host, network, family) : apartOf(host, network, family);
 }
 
 const apartOf = ({ generation }: HostNetworks, network: NetworkSpec, family: Family) =>

@@ -118,13 +118,18 @@ t.test('what fails fails the call; where nobody asks, the kernel is asked once',
     message:
       /joining endpoint .*there is no \/proc\/sys\/net\/ipv6\/conf\/eth0\/proxy_ndp; is IPv6/,
   });
+  t.strictSame(memory.neighbours.dump(), [], 'a call that failed has changed nothing');
   await driver.deleteEndpoint(ids());
   t.strictSame(memory.neighbours.dump(), []);
   const concern = new NeighbourConcern(world);
   await concern.repair('quiet');
   await concern.repair('request');
   const lists = memory.faults.calls.filter((call) => call === 'neighbours.proxies');
-  t.equal(lists.length, 5, 'at the start, by both calls, after the failed one, and for a person');
+  t.equal(
+    lists.length,
+    6,
+    'at the start, twice by the join, by the deletion, after it, and for a person',
+  );
 });
 
 t.test(
