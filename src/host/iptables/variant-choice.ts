@@ -28,7 +28,7 @@ export class VariantChoice {
    * @throws {DriverError} `firewall-split`, or `firewall-failed` if there is no iptables for IPv4
    */
   async choose(): Promise<void> {
-    this.#targets = await toolTargets();
+    this.#targets = toolTargets();
     this.chosen = await detect();
   }
 
@@ -59,7 +59,7 @@ export class VariantChoice {
   }
 
   async #check(): Promise<boolean> {
-    const targets = await toolTargets();
+    const targets = toolTargets();
     const mayHaveChanged =
       this.#engineStarted || this.#doubt !== undefined || targets !== this.#targets;
     if (!mayHaveChanged) return false;
