@@ -13,10 +13,11 @@
  * it returns packets that come in by the bridge of a network of this host, and accepts the others.
  */
 import type { Cidr, Family } from '../../address.js';
-import type { InterfaceName } from '../../names.js';
+import { type InterfaceName, parseInterfaceName } from '../../names.js';
 import { familyIn, isInterfaceSource, type NetworkSpec } from '../../network/network.js';
 import type { BaseRules } from '../../rules/plan.js';
 import { type Matches, type PlacedRule, place, type Target } from '../../rules/rule.js';
+import type { RuleSet } from '../../rules/rule-set.js';
 
 /** What the chain returns goes on to Docker's drops: in raw of direct access, in filter of packets to ports that are not published. */
 const tables = ['raw', 'filter'] as const;
@@ -71,4 +72,15 @@ export function apartRules(bridge: InterfaceName, family: Family): PlacedRule[] 
   return tables.map((table) =>
     place('top', family, table, chain, { inInterface: bridge }, 'RETURN'),
   );
+}
+
+/** The bridges that have {@link apartRules} on the host, in any table. */
+export function observedApart(observed: RuleSet): InterfaceName[] {
+  const bridges = tables.flatMap((table) =>
+    observed.rules(table, chain).flatMap((text) => {
+      const bridge = parseInterfaceName(/^-i (\S+) -j RETURN$/.exec(text)?.[1] ?? '');
+      return bridge === undefined ? [] : [bridge];
+    }),
+  );
+  return [...new Set(bridges)];
 }

@@ -5,7 +5,7 @@ import type { PlacedRule } from '../../rules/rule.js';
 import type { RuleSet } from '../../rules/rule-set.js';
 import { forwardedBridges } from '../forwarded-bridges.js';
 import type { Generation, IsolatedNetwork } from '../generation.js';
-import { acceptsSources } from './accept-from.js';
+import { acceptsSources, observedApart } from './accept-from.js';
 
 /** The networks of the host, as one generation of rules sees them. */
 export interface HostNetworks {
@@ -58,14 +58,18 @@ export function apartWith(host: HostNetworks, network: NetworkSpec, family: Fami
 }
 
 /**
- * The part of {@link allApart} that is removed with a network: all of it with the last network that accepts sources. Its own
- * part goes with each other network, also after that one: of networks that are removed at once, those whose removal is
- * planned later do not know what the earlier ones have left.
+ * The rules that are removed with a network: its own bridge's, and with the last network that accepts sources all that the
+ * host has. The rules of networks that are being removed at the same time are no more among what is desired.
  */
 export function apartAfter(host: HostNetworks, network: NetworkSpec, family: Family): PlacedRule[] {
   const networks = host.networks.filter(({ id }) => id !== network.id);
-  const isLast = acceptsSources(network, family) && !areSourcesAccepted({ networks }, family);
-  return isLast ? apartWith(host, network, family) : apartOf(host, network, family);
+  const own = apartOf(host, network, family);
+  if (areSourcesAccepted({ networks }, family)) return own;
+  const all = observedApart(host.observed).flatMap(
+    (bridge) => host.generation.apartRules?.(bridge, family) ?? [],
+  );
+  const isOwn = ({ rule }: PlacedRule) => own.some((each) => each.rule.text === rule.text);
+  return [...own, ...all.filter((each) => !isOwn(each))];
 }
 
 const apartOf = ({ generation }: HostNetworks, network: NetworkSpec, family: Family) =>

@@ -59,10 +59,27 @@ for (const name of ['docker28', 'docker29'] as const) {
       t.strictSame(bridges(apartWith(host(open, plain), plain, 4)), ['br-plain']);
       t.strictSame(apartWith(host(plain), plain, 4), []);
       t.strictSame(apartWith(host(open, lan), lan, 4), []);
-      t.strictSame(bridges(apartAfter(host(plain), open, 4)), ['docker0', 'br-plain', 'br-open']);
+      const returns = ['docker0', 'br-plain', 'br-open', 'br-gone'].map(
+        (bridge) => `-A TSBRIDGE-ACCEPT -i ${bridge} -j RETURN`,
+      );
+      const written = parseSave(
+        [
+          '*raw',
+          ':TSBRIDGE-ACCEPT - [0:0]',
+          ...returns,
+          '-A TSBRIDGE-ACCEPT -j ACCEPT',
+          'COMMIT',
+        ].join('\n'),
+      );
+      t.strictSame(
+        bridges(apartAfter({ ...host(plain), observed: written }, open, 4)),
+        ['br-open', 'docker0', 'br-plain', 'br-gone'],
+        'also that of a network which is being removed, too, or which another driver has removed',
+      );
+      t.strictSame(bridges(apartAfter({ ...host(), observed: written }, plain, 4))[0], 'br-plain');
       t.strictSame(bridges(apartAfter(host(plain, wide), open, 4)), ['br-open']);
       t.strictSame(bridges(apartAfter(host(open), plain, 4)), ['br-plain']);
-      t.strictSame(apartAfter(host(), plain, 4), []);
+      t.strictSame(bridges(apartAfter(host(), plain, 4)), ['br-plain'], 'while the others go, too');
     },
   );
 }
