@@ -88,7 +88,8 @@ t.test(
     ]);
     await neighbours.advertise({ device: 'br-lan', addresses, mac });
     t.strictSame(known()[0], `192.0.2.17 ${before}`, 'what an administrator has set stays');
-    t.strictSame(behind(), [`${now} dev eth0`]);
+    // A kernel with VLAN filtering lists it once more, for VLAN 1.
+    t.strictSame([...new Set(behind())], [`${now} dev eth0`]);
     run('bridge', ['fdb', 'del', now, 'dev', 'eth0', 'master']);
   },
 );
