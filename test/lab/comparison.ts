@@ -19,7 +19,7 @@ export type CompareScenario = (scenario: Scenario) => AsyncGenerator<StepResult>
 
 /** `26.1 --userland-proxy=false`. */
 export function runName(run: Run): string {
-  const { engine, iptables, liveRestore, dockerdArgs = [], tsbridgeArgs = [] } = run;
+  const { engine, iptables, liveRestore, mapped, dockerdArgs = [], tsbridgeArgs = [] } = run;
   const own = tsbridgeArgs.filter((flag) => !dockerdArgs.includes(flag));
   const live = liveRestore === true ? ['--live-restore'] : [];
   return [
@@ -28,6 +28,7 @@ export function runName(run: Run): string {
     ...live,
     ...dockerdArgs,
     ...own,
+    ...(mapped === true ? ['tsbridge.port_rules=map'] : []),
   ].join(' ');
 }
 

@@ -17,6 +17,8 @@ export interface HostView {
   settings: string[];
   /** Addresses and routes in each running container, by name. */
   containers: Record<string, string[]>;
+  /** Published ports in a map: see mapped-view.ts. */
+  map?: string[];
 }
 
 export async function viewHost(lab: Lab): Promise<HostView> {
@@ -81,13 +83,13 @@ true`;
  * A host port that nobody has asked for, in the range from which hosts choose: dockerd counts up from its
  * beginning, tsbridge down from its end.
  */
-function chosenPort(text: string): string {
+export function chosenPort(text: string): string {
   const port = Number(/\d+$/.exec(text)?.[0]);
   return port >= 32768 && port <= 60999 ? text.replace(/\d+$/, '<chosen>') : text;
 }
 
 /** Replaces generated names: bridges by their network's name, veth pairs by "veth". */
-async function renamer(lab: Lab): Promise<(line: string) => string> {
+export async function renamer(lab: Lab): Promise<(line: string) => string> {
   const networks = await lab.api<{ Id: string; Name: string }[]>('GET', '/networks');
   return (line) => {
     let text = line;

@@ -5,6 +5,7 @@
 
 import { type HostView, viewHost } from './host-view.js';
 import { Lab, type LabOptions } from './lab.js';
+import { expectMapped, viewMapped } from './mapped-view.js';
 import type { Command, Step } from './scenario.js';
 import type { Snapshot } from './snapshot.js';
 import { type EngineVersion, SUITES } from './suites.js';
@@ -14,6 +15,8 @@ export interface PairOptions extends Omit<LabOptions, 'suite'> {
   readonly engine: EngineVersion;
   /** What the daemon has to be told of the engine's options. */
   readonly tsbridgeArgs?: readonly string[];
+  /** Ours have their ports in a map, and the other host is looked at as if it had. */
+  readonly mapped?: boolean;
 }
 
 export interface StepOptions {
@@ -36,9 +39,11 @@ export class Pair {
     readonly candidate: Lab,
     private readonly engine: EngineVersion,
     readonly driver: string,
+    private readonly mapped: { readonly userlandProxy: boolean } | undefined,
   ) {}
 
-  static async create({ engine, tsbridgeArgs = [], ...options }: PairOptions): Promise<Pair> {
+  static async create(asked: PairOptions): Promise<Pair> {
+    const { engine, tsbridgeArgs = [], mapped = false, ...options } = asked;
     // "bridge" shows whether the comparison itself is sound: then nothing may differ.
     const driver = process.env.PARITY_DRIVER ?? 'tsbridge';
     const labOptions = { ...options, suite: SUITES[engine] };
@@ -47,7 +52,8 @@ export class Pair {
       Lab.create(labOptions),
     ]);
     if (driver === 'tsbridge') await candidate.spawnTsbridge([...tsbridgeArgs]);
-    return new Pair(reference, candidate, engine, driver);
+    const userlandProxy = !tsbridgeArgs.includes('--userland-proxy=false');
+    return new Pair(reference, candidate, engine, driver, mapped ? { userlandProxy } : undefined);
   }
 
   /** Does the step on both hosts; gives the lines in which they then differ. */
@@ -62,8 +68,12 @@ export class Pair {
     if (wrong.length > 0) return wrong;
     for (const end = performance.now() + SETTLE_MS; ; ) {
       const [reference, candidate] = await Promise.all([
-        this.#view(this.reference),
-        this.#view(this.candidate),
+        this.#view(this.reference).then((view) =>
+          this.mapped ? expectMapped(this.reference, view, this.mapped) : view,
+        ),
+        this.#view(this.candidate).then((view) =>
+          this.mapped ? viewMapped(this.candidate, view) : view,
+        ),
       ]);
       const found = differences(reference, candidate, options);
       if (found.length === 0 || performance.now() > end) return found;
@@ -75,7 +85,10 @@ export class Pair {
     const docker = (command: Command): Promise<unknown> => {
       const mac = command.indexOf('--mac-address');
       if (mac !== -1) this.#chosenMacs.add(command[mac + 1] ?? '');
-      return lab.docker(...command.map((word) => (word === 'DRIVER' ? driver : word)));
+      const own = driver === 'tsbridge' && this.mapped ? ['-o', 'tsbridge.port_rules=map'] : [];
+      return lab.docker(
+        ...command.flatMap((word) => (word === 'DRIVER' ? [driver, ...own] : [word])),
+      );
     };
     const attempt = async (work: Promise<unknown>): Promise<string | undefined> => {
       try {

@@ -5,7 +5,15 @@
  */
 import type { Run } from './comparison.js';
 import type { Scenario } from './scenario.js';
-import { chosenPorts, icc, internal, networks, ports, withDefaults } from './scenarios.js';
+import {
+  chosenPorts,
+  icc,
+  internal,
+  networks,
+  ports,
+  secondNetwork,
+  withDefaults,
+} from './scenarios.js';
 import { directRouting, gatewayModes, since28 } from './scenarios-28.js';
 import { ipv6, ipv6WithoutProxy, sourceAddress6 } from './scenarios-ipv6.js';
 import { life, liveRestore } from './scenarios-life.js';
@@ -16,6 +24,14 @@ const everywhere: readonly Scenario[] = [chosenPorts, ports, ...networks];
 
 export function runsOf(engine: EngineVersion): Run[] {
   return [...(engine === '28.5' ? recentRuns(engine) : formerRuns(engine)), ...startsOf(engine)];
+}
+
+/** The runs of {@link runsOf} with ports in a map: a host with iptables-legacy, or without rules, refuses such a network. */
+export function mappedRunsOf(engine: EngineVersion): Run[] {
+  return runsOf(engine)
+    .filter(({ iptables, mapped }) => iptables !== 'legacy' && mapped !== true)
+    .filter(({ dockerdArgs }) => !dockerdArgs?.includes('--iptables=false'))
+    .map((run) => ({ ...run, mapped: true }));
 }
 
 /** What else an engine can be started with that a plugin is not told. */
@@ -53,7 +69,9 @@ function formerRuns(engine: EngineVersion): Run[] {
       tsbridgeArgs: proxyOff,
       scenarios: ipv6WithoutProxy,
     },
-    ...(engine === '20.10' ? [legacy] : []),
+    ...(engine === '20.10'
+      ? [legacy, { engine, mapped: true, scenarios: [ports, secondNetwork] }]
+      : []),
   ];
 }
 
@@ -74,6 +92,13 @@ function recentRuns(engine: EngineVersion): Run[] {
       engine,
       tsbridgeArgs: ['--rule-backend=restore'],
       scenarios: [...everywhere, ...ipv6WithoutProxy],
+    },
+    {
+      engine,
+      mapped: true,
+      dockerdArgs: proxyOff,
+      tsbridgeArgs: proxyOff,
+      scenarios: [ports, ...ipv6WithoutProxy],
     },
   ];
 }

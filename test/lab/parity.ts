@@ -1,17 +1,17 @@
 /**
- * `npm run parity [-- ENGINE…] [--only=REGEX]`: the comparison for people, one line a scenario.
+ * `npm run parity [-- ENGINE…] [--only=REGEX] [--map]`: the comparison for people, one line a scenario.
  * Ends with `N of M steps equal` for each engine; the status is 1 if any step was not. With
- * `--only` just the scenarios whose names match.
+ * `--only` just the scenarios whose names match; with `--map` all of them with their ports in a map.
  */
 import { parseArgs } from 'node:util';
 import { onPair, type Run, runName } from './comparison.js';
-import { runsOf } from './parity-runs.js';
+import { mappedRunsOf, runsOf } from './parity-runs.js';
 import { type EngineVersion, SUITES } from './suites.js';
 
 const known = Object.keys(SUITES) as EngineVersion[];
 
 const { values, positionals: wanted } = parseArgs({
-  options: { only: { type: 'string', default: '' } },
+  options: { only: { type: 'string', default: '' }, map: { type: 'boolean', default: false } },
   allowPositionals: true,
 });
 const only = new RegExp(values.only);
@@ -23,7 +23,7 @@ interface Tally {
 
 async function compareEngine(engine: EngineVersion): Promise<Tally> {
   const tally = { equal: 0, steps: 0 };
-  for (const run of runsOf(engine)) {
+  for (const run of values.map ? mappedRunsOf(engine) : runsOf(engine)) {
     const scenarios = run.scenarios.filter(({ name }) => only.test(name));
     if (scenarios.length > 0) await compareRun({ ...run, scenarios }, tally);
   }
