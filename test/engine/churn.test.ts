@@ -73,21 +73,21 @@ t.test(
   },
 );
 
-t.test(
-  'churn ends with the same host under five kinds of faults',
-  { skip: SKIP_BUILT_IN },
-  async (t) => {
-    const lab = await Lab.create({ suite: SUITE, liveRestore: true });
+// With an engine that dies it would take minutes: `npm run soak` has that, too.
+const ofLegacy = ['iptables -F', 'proxy killed', 'tsbridge killed'];
+const ofNft = [...ofLegacy, 'nft flush ruleset', 'the map of ports is gone'];
+for (const [iptables, names, portRules] of [
+  ['nft', ofNft, 'both'],
+  ['legacy', ofLegacy, 'docker'],
+] as const) {
+  const title = `churn ends with the same host under ${names.length} kinds of faults, iptables-${iptables}`;
+  t.test(title, { skip: SKIP_BUILT_IN }, async (t) => {
+    const lab = await Lab.create({ suite: SUITE, liveRestore: true, iptables });
     t.teardown(() => lab.dispose());
-    // With an engine that dies it would take minutes: `npm run soak` has that, too.
-    const names = [
-      ...['iptables -F', 'nft flush ruleset', 'the map of ports is gone'],
-      ...['proxy killed', 'tsbridge killed'],
-    ];
     const faults = hostFaults
       .filter(({ name }) => names.includes(name))
       .map((fault) => ({ ...fault, weight: 1 }));
-    const sizes = { containers: 8, networks: 4, leastFaults: names.length };
+    const sizes = { containers: 8, networks: 4, portRules, leastFaults: names.length };
     const summary = await soak(lab, { ...sizes, seed, faults, isOver: () => true });
     t.comment(JSON.stringify(summary));
     t.equal(summary.failure, undefined);
@@ -100,5 +100,5 @@ t.test(
     t.equal(summary.dnat.open, 8, 'all are open again');
     t.equal(summary.proxy.open, 8);
     if (!t.passing()) lab.printLogs();
-  },
-);
+  });
+}
