@@ -260,20 +260,27 @@ t.test('where rules could not hold anything back, it is refused', async (t) => {
   });
 });
 
-t.test('what closes a family that the network lacks goes with the last container', async (t) => {
+t.test('what containers with lists of their own share goes with the last of them', async (t) => {
   const host = makeHost();
   const { world } = host.boot({ ip6tables: true }, 'docker28');
   const driver = new CalledDriver(world, Promise.resolve());
   await driver.createNetwork(network());
-  const closed = () => host.firewall.rules('mangle', 'TSBRIDGE-EGRESS-DROP', 6);
+  const chain = 'TSBRIDGE-EGRESS-DROP';
+  const all = () => [6, 4].flatMap((f) => host.firewall.rules('mangle', chain, f as 4 | 6));
+  const closed = () => all().filter((rule) => !rule.startsWith('-s '));
+  const shared = [
+    `-i ${bridge} -j DROP`,
+    `! -s 10.5.0.0/24 ! -d 10.5.0.0/24 -i ${bridge} -j DROP`,
+    `! -s 10.5.0.0/24 -i ${bridge} -m addrtype --dst-type LOCAL,BROADCAST -j DROP`,
+  ];
   const options = { 'tsbridge.egress_allow': 'none' };
   await driver.createEndpoint(endpoint(4, id('e')));
   t.strictSame(closed(), []);
   await driver.createEndpoint({ ...endpoint(2), options });
   await driver.createEndpoint({ ...endpoint(3, id('d')), options });
-  t.strictSame(closed(), [`-i ${bridge} -j DROP`]);
+  t.strictSame(closed(), shared);
   await driver.deleteEndpoint(ids());
-  t.strictSame(closed(), [`-i ${bridge} -j DROP`], 'another one has a list');
+  t.strictSame(closed(), shared, 'another one has a list');
   t.strictSame(await repairRules(world, 'dry-run'), []);
   await driver.deleteEndpoint(ids(networkId, id('d')));
   t.strictSame(closed(), []);

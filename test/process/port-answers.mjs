@@ -2,7 +2,7 @@
 //
 //   node port-answers.mjs serve tcp/8000 udp/53 …       until killed; prints "ready" first
 //   node port-answers.mjs peers tcp/8000 udp/53 …       the same, but answers with the client's address
-//   node port-answers.mjs ask tcp/8000@HOST[+LOCAL_PORT] …   one after the other, keeping the
+//   node port-answers.mjs ask tcp/8000@HOST[~LOCAL_ADDRESS][+LOCAL_PORT] …   one after the other, keeping the
 //        connections; prints a JSON list of the answers, or of error codes
 //   node port-answers.mjs together tcp/8000@HOST …         the same, all at the same time
 //   TIMEOUT_MS=1000 node …                                 waits so long for each answer, in place of 3 s
@@ -13,8 +13,9 @@ const [command, ...questions] = process.argv.slice(2);
 const timeoutMs = Number(process.env.TIMEOUT_MS ?? 3_000);
 
 const parse = (text) => {
-  const [, protocol, port, host, local] = /^(tcp|udp)\/(\d+)(?:@([^+]+))?(?:\+(\d+))?$/.exec(text);
-  return { protocol, port: Number(port), host, local: Number(local ?? 0) };
+  const form = /^(tcp|udp)\/(\d+)(?:@([^+~]+))?(?:~([^+]+))?(?:\+(\d+))?$/;
+  const [, protocol, port, host, from, local] = form.exec(text);
+  return { protocol, port: Number(port), host, from, local: Number(local ?? 0) };
 };
 
 if (command === 'serve' || command === 'peers') {
@@ -51,11 +52,12 @@ function serve({ protocol, port }) {
   });
 }
 
-function ask({ protocol, port, host, local }) {
+function ask({ protocol, port, host, from, local }) {
   return new Promise((resolve, reject) => {
     setTimeout(() => reject({ code: 'timeout' }), timeoutMs).unref();
     if (protocol === 'tcp') {
-      const socket = connect({ port, host, ...(local === 0 ? {} : { localPort: local }) });
+      const here = { ...(from && { localAddress: from }), ...(local && { localPort: local }) };
+      const socket = connect({ port, host, ...here });
       socket.on('error', reject);
       socket.on('data', (text) => resolve(String(text)));
       socket.on('end', () => reject({ code: 'closed' }));

@@ -20,8 +20,8 @@ import {
   endpointPassageRules,
   networkPassageRules,
   type Passing,
-  passageGroups,
 } from '../../core/generations/own-options/passage.js';
+import { passageGroups } from '../../core/generations/own-options/passage-chains.js';
 import type { EndpointSpec } from '../../core/network/endpoint.js';
 import type { NetworkSpec } from '../../core/network/network.js';
 import type { PortBinding } from '../../core/ports/port.js';

@@ -1,7 +1,7 @@
 /** Rules that several endpoints of a network share, and that are removed with the last of them. */
-import { endpointPassageRules } from '../../core/generations/own-options/passage.js';
+import { sharedEgressRules } from '../../core/generations/own-options/egress.js';
 import type { EndpointSpec } from '../../core/network/endpoint.js';
-import { familyIn, type NetworkSpec } from '../../core/network/network.js';
+import type { NetworkSpec } from '../../core/network/network.js';
 import type { PlacedRule } from '../../core/rules/rule.js';
 import type { Registry } from '../state/registry.js';
 
@@ -12,17 +12,17 @@ export function withoutShared(
   endpoint: EndpointSpec,
   rules: readonly PlacedRule[],
 ): readonly PlacedRule[] {
-  // Only rules of a family that the network does not have are shared: all others name an address of the endpoint.
-  const isShared = ({ rule }: PlacedRule): boolean => familyIn(network, rule.family) === undefined;
-  if (!rules.some(isShared)) return rules;
-  const others = [...(registry.network(network.id)?.endpoints.values() ?? [])].filter(
-    ({ spec, record }) => spec.id !== endpoint.id && record.phase !== 'removing',
+  const sharedBy = (spec: EndpointSpec) =>
+    ([4, 6] as const).flatMap((family) => sharedEgressRules(network, spec, family));
+  const shared = new Set(sharedBy(endpoint).map(keyOf));
+  if (shared.size === 0) return rules;
+  const isNeeded = [...(registry.network(network.id)?.endpoints.values() ?? [])].some(
+    ({ spec, record }) =>
+      spec.id !== endpoint.id && record.phase !== 'removing' && sharedBy(spec).length > 0,
   );
-  const isNeeded = ({ rule }: PlacedRule): boolean =>
-    others.some(({ spec }) =>
-      endpointPassageRules(network, spec, rule.family).some(
-        (needed) => needed.rule.text === rule.text,
-      ),
-    );
-  return rules.filter((each) => !isShared(each) || !isNeeded(each));
+  return isNeeded ? rules.filter((each) => !shared.has(keyOf(each))) : rules;
 }
+
+/** The same for rules that are the same on the host, and for no others. */
+const keyOf = ({ rule: { family, chain, text } }: PlacedRule): string =>
+  `${family} ${chain} ${text}`;

@@ -5,7 +5,8 @@
 import { background } from '../../background.js';
 import { familyOf } from '../../core/address.js';
 import { DriverError } from '../../core/errors.js';
-import { isGuarded, isHeld } from '../../core/generations/own-options/passage.js';
+import { isHeld } from '../../core/generations/own-options/egress.js';
+import { isGuarded } from '../../core/generations/own-options/passage.js';
 import { familiesOf, type NetworkSpec } from '../../core/network/network.js';
 import { type Passage, passageOf } from '../../core/network/passage.js';
 import type { PortGroup } from '../../core/ports/requests.js';

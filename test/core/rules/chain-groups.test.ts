@@ -1,6 +1,6 @@
 /** Chains that are there only while an option has rules in them. */
 import t from 'tap';
-import { passageGroups } from '../../../src/core/generations/own-options/passage.js';
+import { passageGroups } from '../../../src/core/generations/own-options/passage-chains.js';
 import { groupsOf, withGroups, withUnused } from '../../../src/core/rules/chain-groups.js';
 import {
   editWithoutTables,

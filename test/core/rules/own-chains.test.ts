@@ -1,7 +1,7 @@
 import t from 'tap';
 import { generations } from '../../../src/core/generations/all.js';
 import { acceptGroups } from '../../../src/core/generations/own-options/accept-from.js';
-import { passageGroups } from '../../../src/core/generations/own-options/passage.js';
+import { passageGroups } from '../../../src/core/generations/own-options/passage-chains.js';
 import { joinBindings } from '../../../src/core/ports/runs.js';
 import { isOwnChain, isOwnTable } from '../../../src/core/rules/own-chains.js';
 import type { PlacedRule } from '../../../src/core/rules/rule.js';

@@ -21,7 +21,8 @@ import { familyIn, type NetworkSpec } from '../../network/network.js';
 import { type Destination, passageOf, type Source } from '../../network/passage.js';
 import { type OpenPort, type PortBinding, protocolNumber } from '../../ports/port.js';
 import { translatedFamily } from '../ports/published-port.js';
-import { isGuarded, isHeld } from './passage.js';
+import { isHeld } from './egress.js';
+import { isGuarded } from './passage.js';
 
 /** A connection as the kernel tracks it. */
 export interface TrackedFlow {

@@ -1,13 +1,14 @@
 /** The rules of options about what may pass, in chains of the driver's own. */
 import t from 'tap';
+import { parseCidr } from '../../../../src/core/address.js';
 import {
   endpointPassageRules,
   guardRules,
   networkPassageRules,
   openedPassageRules,
-  passageGroups,
   portPassageRules,
 } from '../../../../src/core/generations/own-options/passage.js';
+import { passageGroups } from '../../../../src/core/generations/own-options/passage-chains.js';
 import { readPassage } from '../../../../src/core/options/own/passage-options.js';
 import { Problems } from '../../../../src/core/problems.js';
 import type { PlacedRule } from '../../../../src/core/rules/rule.js';
@@ -165,6 +166,9 @@ t.test('what containers may open connections to', async (t) => {
     '4 top mangle TSBRIDGE-EGRESS -s 10.5.0.2/32 -d 192.0.2.0/24 -i br-x -j RETURN',
     '4 end mangle TSBRIDGE-EGRESS-DROP -s 10.5.0.2/32 ! -d 10.5.0.0/24 -i br-x -j DROP',
     '4 end mangle TSBRIDGE-EGRESS-DROP -s 10.5.0.2/32 -i br-x -m addrtype --dst-type LOCAL,BROADCAST -j DROP',
+    // Its address on another network.
+    '4 end mangle TSBRIDGE-EGRESS-DROP ! -s 10.5.0.0/24 ! -d 10.5.0.0/24 -i br-x -j DROP',
+    '4 end mangle TSBRIDGE-EGRESS-DROP ! -s 10.5.0.0/24 -i br-x -m addrtype --dst-type LOCAL,BROADCAST -j DROP',
   ]);
   t.same(
     texts(endpointPassageRules(plain, alone, 6)),
@@ -174,6 +178,47 @@ t.test('what containers may open connections to', async (t) => {
   t.same(endpointPassageRules(plain, endpointOf(plain), 6), []);
   t.same(endpointPassageRules(four, endpointOf(four), 6), [], 'the network has closed it');
   t.same(endpointPassageRules(network, { ...alone, ipv6: undefined }, 6), []);
+});
+
+t.test('what containers may open connections to from other addresses than their own', async (t) => {
+  const plain = net({}, both);
+  const alone = endpointOf(plain, { 'tsbridge.egress_allow': '[2001:db8::]:53' });
+  const linkLocal = ['ff02::/16', 'fe80::/10', 'fd00:5::/64'];
+  t.same(
+    texts(endpointPassageRules(plain, alone, 6)).slice(-5),
+    [
+      ...linkLocal.map(
+        (to) =>
+          `6 top mangle TSBRIDGE-EGRESS ! -s fd00:5::/64 -d ${to} -i br-x -p ipv6-icmp -j RETURN`,
+      ),
+      '6 end mangle TSBRIDGE-EGRESS-DROP ! -s fd00:5::/64 ! -d fd00:5::/64 -i br-x -j DROP',
+      '6 end mangle TSBRIDGE-EGRESS-DROP ! -s fd00:5::/64 -i br-x -m addrtype --dst-type LOCAL,ANYCAST -j DROP',
+    ],
+    'its link-local address',
+  );
+  const hostRoutes = ['10.88.0.0/24', 'fd00:88::/64'].flatMap((text) => parseCidr(text) ?? []);
+  const router = (network: typeof plain, allow: string) =>
+    texts(
+      endpointPassageRules(
+        network,
+        { ...endpointOf(network, { 'tsbridge.egress_allow': allow }), hostRoutes },
+        4,
+      ),
+    );
+  t.same(
+    router(plain, 'any'),
+    ['4 top mangle TSBRIDGE-EGRESS -s 10.88.0.0/24 -i br-x -j RETURN'],
+    'what is behind a container, whatever the lists of others hold',
+  );
+  const held = net({ 'tsbridge.egress_allow': 'none' }, both);
+  t.same(router(held, 'any'), [
+    '4 top mangle TSBRIDGE-EGRESS -s 10.5.0.2/32 -i br-x -j RETURN',
+    '4 top mangle TSBRIDGE-EGRESS -s 10.88.0.0/24 -i br-x -j RETURN',
+  ]);
+  t.same(router(held, '192.0.2.1'), [
+    '4 top mangle TSBRIDGE-EGRESS -s 10.5.0.2/32 -d 192.0.2.1/32 -i br-x -j RETURN',
+    '4 top mangle TSBRIDGE-EGRESS -s 10.88.0.0/24 -d 192.0.2.1/32 -i br-x -j RETURN',
+  ]);
 });
 
 t.test('from where published ports are reached', async (t) => {
