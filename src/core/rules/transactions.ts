@@ -2,7 +2,7 @@
 import type { Rule, Table } from './rule.js';
 import type { RuleChange } from './rule-set.js';
 
-/** The changes of one table, in their order: the kernel makes all of them or none. */
+/** Changes of one table, in their order: the kernel makes all of them or none. */
 export interface RuleTransaction {
   readonly table: Table;
   readonly changes: readonly RuleChange[];
@@ -13,6 +13,8 @@ export interface RuleTransaction {
  * and accepts before the translations that lead traffic to them.
  */
 const order: readonly Table[] = ['raw', 'mangle', 'filter', 'nat'];
+/** Tables whose rules keep packets out. What is only deleted there goes last, after what let such packets in otherwise. */
+const guarding: ReadonlySet<Table> = new Set(['raw', 'mangle']);
 
 export function inTransactions(changes: readonly RuleChange[]): RuleTransaction[] {
   const byTable = new Map<Table, RuleChange[]>();
@@ -22,11 +24,20 @@ export function inTransactions(changes: readonly RuleChange[]): RuleTransaction[
     if (own === undefined) byTable.set(table, [change]);
     else own.push(change);
   }
-  return order.flatMap((table) => {
-    const own = byTable.get(table);
-    return own === undefined ? [] : [{ table, changes: own }];
-  });
+  const first: RuleTransaction[] = [];
+  const last: RuleTransaction[] = [];
+  for (const table of order) {
+    const own = byTable.get(table) ?? [];
+    const end = guarding.has(table)
+      ? own.findLastIndex((each) => !isDeletion(each)) + 1
+      : own.length;
+    if (end > 0) first.push({ table, changes: own.slice(0, end) });
+    if (end < own.length) last.push({ table, changes: own.slice(end) });
+  }
+  return [...first, ...last];
 }
+
+const isDeletion = ({ op }: RuleChange): boolean => op === 'delete' || op === 'delete-chain';
 
 /**
  * The kernel reports each change into the buffer of every listener, which in the daemon holds 24,000

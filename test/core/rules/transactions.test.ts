@@ -1,7 +1,7 @@
 import t from 'tap';
 import { makeRule, type Rule } from '../../../src/core/rules/rule.js';
 import type { RuleChange } from '../../../src/core/rules/rule-set.js';
-import { addedBy, inParts } from '../../../src/core/rules/transactions.js';
+import { addedBy, inParts, inTransactions } from '../../../src/core/rules/transactions.js';
 import { interfaceName } from '../../golden/golden.js';
 
 const rule = (table: 'filter' | 'nat', bridge: string): Rule =>
@@ -27,6 +27,34 @@ t.test('as many as the kernel can report at once stay together', async (t) => {
   const [only, ...rest] = inParts(changes);
   t.equal(only, changes);
   t.strictSame(rest, []);
+});
+
+t.test('what keeps packets out is there before what lets them in, and goes after it', async (t) => {
+  const name = interfaceName('br-1');
+  const guard = makeRule(4, 'mangle', 'TSBRIDGE-PROXY-DROP', { inInterface: name }, 'DROP');
+  const shown = (changes: readonly RuleChange[]) =>
+    inTransactions(changes).map(({ table, changes }) => `${table} ${changes.map(({ op }) => op)}`);
+  const nat = rule('nat', 'br-1');
+  t.strictSame(shown([append(nat), append(guard)]), ['mangle append', 'nat append']);
+  t.strictSame(
+    shown([
+      { op: 'delete', rule: guard },
+      { op: 'delete-chain', table: 'mangle', chain: 'TSBRIDGE-PROXY-DROP' },
+      { op: 'delete', rule: nat },
+      { op: 'delete', rule: rule('filter', 'br-1') },
+    ]),
+    ['filter delete', 'nat delete', 'mangle delete,delete-chain'],
+  );
+  t.strictSame(
+    shown([
+      { op: 'delete', rule: guard },
+      append(guard),
+      { op: 'delete', rule: guard },
+      append(nat),
+    ]),
+    ['mangle delete,append', 'nat append', 'mangle delete'],
+    'the order within a table stays',
+  );
 });
 
 t.test('more come in parts, in the order of the tables', async (t) => {
