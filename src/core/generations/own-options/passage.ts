@@ -100,9 +100,8 @@ export function guardRules(
   const { publishFrom } = passageOf(network, endpoint);
   if (!isGuarded(publishFrom)) return [];
   const forwarded = translatedFamily(run) === undefined ? [] : [guardedPort(network, run)];
-  // Without the proxy no socket listens at the host's port, and at a loopback address only the host itself reaches
-  // it: neither needs a guard in INPUT.
-  if (!network.userlandProxy || isLoopback(run.hostIp)) return forwarded;
+  // Without the proxy no socket listens at the host's port.
+  if (!network.userlandProxy) return forwarded;
   const family = familyOf(run.hostIp);
   const port: Matches = {
     ...(isUnspecified(run.hostIp) ? {} : { destination: hostCidr(run.hostIp) }),
@@ -111,7 +110,9 @@ export function guardRules(
   };
   return [
     ...forwarded,
-    ...sourcesIn(publishFrom, family).map((from) =>
+    // A loopback address is reached from elsewhere only where an interface has `route_localnet`, as the bridge of a network
+    // without the proxy has. Whoever publishes there means the host alone.
+    ...(isLoopback(run.hostIp) ? [] : sourcesIn(publishFrom, family)).map((from) =>
       exempt(family, 'TSBRIDGE-PROXY', { ...port, ...from }),
     ),
     // Containers of the network reach each other anyway.

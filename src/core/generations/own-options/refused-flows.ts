@@ -129,9 +129,10 @@ export class RefusedFlows {
     }
     if (!network.userlandProxy) return;
     for (const { protocol, hostIp, hostPort } of bindings) {
-      if (isLoopback(hostIp)) continue;
       const key = `${protocolNumber[protocol]} ${familyOf(hostIp)} ${hostPort}`;
-      this.#proxied.set(key, [...(this.#proxied.get(key) ?? []), { hostIp, guard }]);
+      const sources = isLoopback(hostIp) ? [] : publishFrom;
+      const proxied = { hostIp, guard: { sources, network } };
+      this.#proxied.set(key, [...(this.#proxied.get(key) ?? []), proxied]);
     }
   }
 }

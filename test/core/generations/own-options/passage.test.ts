@@ -249,7 +249,14 @@ t.test('from where published ports are reached', async (t) => {
     '6 top mangle TSBRIDGE-PROXY -d 2001:db8::1/128 -i eth1 -p tcp -m tcp --dport 8080 -j RETURN',
     '6 end mangle TSBRIDGE-PROXY-DROP -d 2001:db8::1/128 ! -i br-x -p tcp -m tcp --dport 8080 -j DROP',
   ]);
-  t.same(rules('127.0.0.1:8080', '10.5.0.2:80'), [forwarded], 'the host alone reaches it');
+  t.same(
+    rules('127.0.0.1:8080', '10.5.0.2:80'),
+    [
+      forwarded,
+      '4 end mangle TSBRIDGE-PROXY-DROP -d 127.0.0.1/32 ! -i br-x -p tcp -m tcp --dport 8080 -j DROP',
+    ],
+    'the host alone reaches it',
+  );
   const hairpin = net({ 'tsbridge.publish_from': 'loopback', 'tsbridge.userland_proxy': 'false' });
   t.same(rules('0.0.0.0:8080', '10.5.0.2:80', hairpin), [forwarded], 'nobody listens');
   const opened = makeBinding('0.0.0.0:8080', '10.5.0.2:80');
