@@ -7,7 +7,7 @@ const port = {
   ...{ protocol: 'tcp', hostIp: '0.0.0.0', hostPort: 80, containerIp: '172.20.0.2' },
   ...{ containerPort: 80, path: 'dnat', by: 'docker' },
 };
-const endpoint = { id: 'e', network: 'a', ports: [port] };
+const endpoint = { id: 'e', network: 'a', ipv4: '172.20.0.2/16', ipv6: null, ports: [port] };
 const without = (value: object, key: string) =>
   Object.fromEntries(Object.entries(value).filter(([name]) => name !== key));
 

@@ -96,14 +96,17 @@ export class BundleFiles {
   }
 }
 
-/** Ranges of addresses and short prefixes, as iptables-save and the JSON of nft print them. */
+/**
+ * Ranges of addresses and short prefixes, as iptables-save and the JSON of nft print them. No address has more than 39
+ * characters; without a bound, a line of a megabyte of them would be searched for hours.
+ */
 const ranges = [
   /(?:\d{1,3}\.){3}\d{1,3}-(?:\d{1,3}\.){3}\d{1,3}/,
-  /[0-9a-f]:[0-9a-f:]*-[0-9a-f]+:/i,
+  /[0-9a-f]:[0-9a-f:]{0,39}-[0-9a-f]{1,4}:/i,
   /(?:\d{1,3}\.){3}\d{1,3}\/[1-7]\b/,
   /"range": ?\[\s*"/,
   /"len": ?[1-7]\b/,
   // What stands in place of the host's IPv6 addresses begins with these 32 bits.
-  /\b2001:db8:[0-9a-f:]*\/(?:[1-9]|[12]\d|3[01])\b/,
-  /"2001:db8:[0-9a-f:]*", ?"len": ?(?:[1-9]|[12]\d|3[01])\b/,
+  /\b2001:db8:[0-9a-f:]{0,39}\/(?:[1-9]|[12]\d|3[01])\b/,
+  /"2001:db8:[0-9a-f:]{0,39}", ?"len": ?(?:[1-9]|[12]\d|3[01])\b/,
 ];

@@ -23,7 +23,13 @@ export function inventoryIn(value: unknown): Pick<Inventory, 'networks' | 'endpo
   }
   for (const endpoint of listIn(endpoints)) {
     check('endpoint', endpoint);
-    const { ports } = objectIn(endpoint);
+    const { ports, ...fields } = objectIn(endpoint);
+    for (const family of ['ipv4', 'ipv6']) {
+      const address = fields[family];
+      // null: the endpoint has no address of the family.
+      if (typeof address !== 'string' && address !== null)
+        throw new TypeError(`an endpoint has no ${family}`);
+    }
     if (!Array.isArray(ports)) throw new TypeError('an endpoint has no list of ports');
     for (const port of ports) check('port', port);
   }
