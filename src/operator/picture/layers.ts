@@ -43,7 +43,7 @@ const lineHeight = 16;
 const padding = 9;
 
 export function drawLayers({ title, columns, edges, leading }: Layers): SvgElement {
-  const tops = placed(columns, edges, leading);
+  const tops = placed(columns, neighboursBy(edges), leading);
   const lefts = columns.map(
     (_, index) =>
       margin + columns.slice(0, index).reduce((sum, each) => sum + each.width + between, 0),
@@ -110,10 +110,10 @@ function drawBox(
 /** The upper edge of each box, by column and index. */
 function placed(
   columns: readonly LayerColumn[],
-  edges: readonly LayerEdge[],
+  neighbours: Neighbours,
   leading: number,
 ): readonly (readonly number[])[] {
-  const ranks = ranked(columns, edges, leading);
+  const ranks = ranked(columns, neighbours, leading);
   const tops = columns.map(({ boxes }) => boxes.map(() => 0));
   const order = [leading, ...outward(columns.length, leading)];
   for (const column of order) {
@@ -137,7 +137,7 @@ function placed(
   /** Beside the middle of its neighbours in the column that was placed before. */
   function wish(column: number, index: number, box: LayerBox): number {
     const toward = column < leading ? column + 1 : column - 1;
-    const middles = neighbours(edges, column, index, toward).map((each) => {
+    const middles = neighbours(column, index, toward).map((each) => {
       const other = columns[toward]?.boxes[each];
       return (tops[toward]?.[each] ?? 0) + (other === undefined ? 0 : heightOf(other) / 2);
     });
@@ -151,7 +151,7 @@ function placed(
  */
 function ranked(
   columns: readonly LayerColumn[],
-  edges: readonly LayerEdge[],
+  neighbours: Neighbours,
   leading: number,
 ): readonly (readonly number[])[] {
   const ranks = columns.map(({ boxes }) => boxes.map((_, index) => index));
@@ -159,8 +159,7 @@ function ranked(
     const own = ranks[column] ?? [];
     const means = own.map(
       (rank, index) =>
-        mean(neighbours(edges, column, index, toward).map((each) => ranks[toward]?.[each] ?? 0)) ??
-        rank,
+        mean(neighbours(column, index, toward).map((each) => ranks[toward]?.[each] ?? 0)) ?? rank,
     );
     const sorted = means.map((_, index) => index);
     sorted.sort((a, b) => (means[a] ?? 0) - (means[b] ?? 0) || a - b);
@@ -180,16 +179,22 @@ function outward(count: number, leading: number): number[] {
     .sort((a, b) => Math.abs(a - leading) - Math.abs(b - leading));
 }
 
-function neighbours(
-  edges: readonly LayerEdge[],
-  column: number,
-  index: number,
-  toward: number,
-): number[] {
-  return edges.flatMap((edge) => {
-    if (toward > column) return edge.column === column && edge.from === index ? [edge.to] : [];
-    return edge.column === toward && edge.to === index ? [edge.from] : [];
-  });
+/** Indexes of the boxes in column `toward`, beside this one, to which a box has curves. */
+type Neighbours = (column: number, index: number, toward: number) => readonly number[];
+
+/** Sorted once: a host may have tens of thousands of edges, and as many boxes that ask for their neighbours. */
+function neighboursBy(edges: readonly LayerEdge[]): Neighbours {
+  const known = new Map<string, number[]>();
+  const add = (key: string, neighbour: number): void => {
+    const list = known.get(key);
+    if (list === undefined) known.set(key, [neighbour]);
+    else list.push(neighbour);
+  };
+  for (const { column, from, to } of edges) {
+    add(`${column} ${from} ${column + 1}`, to);
+    add(`${column + 1} ${to} ${column}`, from);
+  }
+  return (column, index, toward) => known.get(`${column} ${index} ${toward}`) ?? [];
 }
 
 function mean(values: readonly number[]): number | undefined {
