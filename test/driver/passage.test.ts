@@ -265,9 +265,8 @@ t.test('what containers with lists of their own share goes with the last of them
   const { world } = host.boot({ ip6tables: true }, 'docker28');
   const driver = new CalledDriver(world, Promise.resolve());
   await driver.createNetwork(network());
-  const chain = 'TSBRIDGE-EGRESS-DROP';
-  const all = () => [6, 4].flatMap((f) => host.firewall.rules('mangle', chain, f as 4 | 6));
-  const closed = () => all().filter((rule) => !rule.startsWith('-s '));
+  const drops = (family: 4 | 6) => host.firewall.rules('mangle', 'TSBRIDGE-EGRESS-DROP', family);
+  const closed = () => [...drops(6), ...drops(4)].filter((rule) => !rule.startsWith('-s '));
   const shared = [
     `-i ${bridge} -j DROP`,
     `! -s 10.5.0.0/24 ! -d 10.5.0.0/24 -i ${bridge} -j DROP`,
