@@ -86,20 +86,23 @@ for (const generation of ['docker28', 'docker29'] as const) {
 
   t.test(`${generation}: nothing is left when all networks go at once`, async (t) => {
     const names = ['v', 'w', 'x', 'y', 'z'];
-    for (const opening of names) {
+    for (const opening of [...names.map((name) => [name]), ['v', 'y', 'z']]) {
       const host = makeHost();
       const { driver, world } = await start(host, generation);
       await driver.createNetwork(network(4, id('b'), named('br-b')));
       const rules = host.firewall.dump();
       for (const [index, name] of names.entries()) {
         const options = {
-          [generic]: { ...(name === opening ? open : named(''))[generic], [bridge]: `br-${name}` },
+          [generic]: {
+            ...(opening.includes(name) ? open : named(''))[generic],
+            [bridge]: `br-${name}`,
+          },
         };
         await driver.createNetwork(network(5 + index, id(name), options));
       }
       await Promise.all(names.map((name) => driver.deleteNetwork(ids(id(name)).networkId)));
       await world.removals.idle();
-      t.strictSame(host.firewall.dump(), rules, `br-${opening} accepts`);
+      t.strictSame(host.firewall.dump(), rules, `${opening} accept`);
     }
   });
 

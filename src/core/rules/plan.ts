@@ -2,6 +2,7 @@
 
 import { staysInPlace } from './disorder.js';
 import {
+  type Chain,
   type DockerChain,
   type OwnedChain,
   ownedChains,
@@ -181,7 +182,8 @@ function unusedBase(model: RuleSet, base: BaseRules, former: BaseRules): RuleCha
 
 /**
  * Removes a group in whose chains nothing but its own base rules is left. Chains that another program has put a rule in
- * stay, and so does the way there.
+ * stay, and so does the way there; so do chains to which other rules still jump: an administrator's, or those of a network
+ * whose removal comes next. The kernel deletes no chain that is jumped to, and would refuse the whole change.
  */
 function unusedGroup(model: RuleSet, base: BaseRules, group: BaseRules): RuleChange[] {
   const { chains, rules } = group;
@@ -195,7 +197,7 @@ function unusedGroup(model: RuleSet, base: BaseRules, group: BaseRules): RuleCha
   const isUnused = there.every(({ table, chain }) =>
     model.rules(table, chain).every((text) => own.has(`${table} ${chain} ${text}`)),
   );
-  if (!isUnused) return [];
+  if (!isUnused || there.some((each) => isJumpedTo(model, each, own))) return [];
   return [
     ...rules.flatMap(({ rule }) =>
       Array.from({ length: model.count(rule) }, (): RuleChange => ({ op: 'delete', rule })),
@@ -203,6 +205,25 @@ function unusedGroup(model: RuleSet, base: BaseRules, group: BaseRules): RuleCha
     ...there.map(({ table, chain }): RuleChange => ({ op: 'delete-chain', table, chain })),
   ];
 }
+
+/** @param own rules of the chain's group, which go with it, each as `TABLE CHAIN TEXT` */
+function isJumpedTo(
+  model: RuleSet,
+  { table, chain }: BaseRules['chains'][number],
+  own: ReadonlySet<string>,
+): boolean {
+  return model
+    .chains(table)
+    .some((from) =>
+      model
+        .rules(table, from as Chain)
+        .some((text) => leadsTo(text, chain) && !own.has(`${table} ${from} ${text}`)),
+    );
+}
+
+/** iptables writes a rule's target behind its matches, and a jump has no options. */
+const leadsTo = (text: string, chain: string): boolean =>
+  text.endsWith(`-j ${chain}`) || text.endsWith(`-g ${chain}`);
 
 function copies(model: RuleSet, rules: readonly Rule[]): RuleChange[] {
   const seen = new Set<string>();

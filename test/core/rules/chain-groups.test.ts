@@ -90,6 +90,26 @@ t.test('a group that another program has put a rule in stays, with the way there
   t.ok(found.hasChain('mangle', 'TSBRIDGE-PUBLISH-DROP'));
 });
 
+t.test(
+  'a group to which another rule jumps stays, since the kernel would refuse the change',
+  async (t) => {
+    for (const text of ['-i eth0 -j TSBRIDGE-PUBLISH-DROP', '-g TSBRIDGE-PUBLISH']) {
+      const found = host();
+      add(found, dropped);
+      found.append('mangle', 'FORWARD', text);
+      remove(found, dropped);
+      t.same(listed(found).FORWARD, [jump, text]);
+      t.ok(found.hasChain('mangle', 'TSBRIDGE-PUBLISH'));
+      t.ok(found.hasChain('mangle', 'TSBRIDGE-PUBLISH-DROP'));
+    }
+    const similar = host();
+    add(similar, dropped);
+    similar.append('mangle', 'FORWARD', '-j TSBRIDGE-PUBLISHED');
+    remove(similar, dropped);
+    t.same(listed(similar), { FORWARD: ['-j TSBRIDGE-PUBLISHED'] });
+  },
+);
+
 t.test('one that is needed in the same edit stays; a repair looks at all of them', async (t) => {
   const found = host();
   add(found, dropped);

@@ -59,17 +59,18 @@ export function apartWith(host: HostNetworks, network: NetworkSpec, family: Fami
 
 /**
  * The rules that are removed with a network: its own bridge's, and with the last network that accepts sources all that the
- * host has. The rules of networks that are being removed at the same time are no more among what is desired.
+ * host has. Of networks that are removed at the same time, each finds the others no more among what is desired.
  */
 export function apartAfter(host: HostNetworks, network: NetworkSpec, family: Family): PlacedRule[] {
   const networks = host.networks.filter(({ id }) => id !== network.id);
   const own = apartOf(host, network, family);
-  if (areSourcesAccepted({ networks }, family)) return own;
-  const all = observedApart(host.observed).flatMap(
-    (bridge) => host.generation.apartRules?.(bridge, family) ?? [],
-  );
-  const isOwn = ({ rule }: PlacedRule) => own.some((each) => each.rule.text === rule.text);
-  return [...own, ...all.filter((each) => !isOwn(each))];
+  const isLast = acceptsSources(network, family) && !areSourcesAccepted({ networks }, family);
+  if (!isLast) return own;
+  const others = observedApart(host.observed).filter((bridge) => bridge !== network.bridge);
+  return [
+    ...own,
+    ...others.flatMap((bridge) => host.generation.apartRules?.(bridge, family) ?? []),
+  ];
 }
 
 const apartOf = ({ generation }: HostNetworks, network: NetworkSpec, family: Family) =>
