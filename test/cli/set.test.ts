@@ -55,7 +55,7 @@ t.test('of a container, and of all of a network', async (t) => {
     code: 0,
     out: 'web@shop: 20mbit/5mbit (down/up)\n',
   });
-  const web = ['tsi 5000000 65536', 'veth 20000000 32768', 'veth leads to tsi'];
+  const web = ['tsi 5000000 65536', 'veth 20000000 25000', 'veth leads to tsi'];
   t.strictSame(rates(), web);
   t.match(await run('set @shop rate_down=1gbit'), {
     code: 0,
@@ -77,7 +77,7 @@ t.test('taken away again', async (t) => {
   const { run, rates } = await operated(t);
   await run('set web rate_down=20mbit rate_up=5mbit');
   t.match(await run('set web rate_up=none --json'), { code: 0 });
-  t.strictSame(rates(), ['veth 20000000 32768'], 'the filter and the ifb go');
+  t.strictSame(rates(), ['veth 20000000 25000'], 'the filter and the ifb go');
   const { out } = await run('set web@shop rate_down=none --json');
   t.match(itemsOf(out), [
     { container: 'web', network: { name: 'shop' }, limits: { down: null, up: null } },
@@ -90,7 +90,7 @@ t.test('back to what options and the network give', async (t) => {
   await run('set @shop rate_down=1gbit');
   await run('set web rate_down=20mbit rate_up=5mbit burst_up=64k');
   t.match(await run('set web burst_up=default'), { out: /web@shop: 20mbit\/5mbit / });
-  t.ok(rates().includes('tsi 5000000 32768'), 'the burst that belongs to the rate');
+  t.ok(rates().includes('tsi 5000000 6250'), 'the burst that belongs to the rate');
   t.match(await run('set web rate_down=default rate_up=none'), { out: /web@shop: 1gbit\/- / });
   t.match(await run('set web rate_up=default'), { out: /web@shop: 1gbit\/- / });
   await host.start();
@@ -129,5 +129,5 @@ t.test('what the kernel refuses is on record, and a start makes it', async (t) =
   t.match(await run('set web rate_up=5mbit'), { code: 1, err: /no ifb/ });
   t.notMatch(rates(), [/leads/]);
   await host.start();
-  t.strictSame(rates(), ['tsi 5000000 32768', 'veth leads to tsi']);
+  t.strictSame(rates(), ['tsi 5000000 6250', 'veth leads to tsi']);
 });

@@ -76,7 +76,7 @@ t.test('what a container receives and sends goes through a bucket each', async (
   );
   t.equal(kernel.waitingIn, fair ? 'fq_codel' : 'fifo', 'is learnt by trying');
   t.strictSame(qdiscs(host), [
-    'qdisc tbf 7453: root rate 10Mbit burst 32Kb lat 0us',
+    'qdisc tbf 7453: root rate 10Mbit burst 12500b lat 16.2ms',
     ...queueLine('4Mb'),
     'qdisc clsact ffff: parent ffff:fff1',
   ]);

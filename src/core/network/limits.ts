@@ -10,6 +10,11 @@ export const burstBounds = { min: 32 * 1024, max: 64 * 1024 * 1024 } as const;
 
 /** A burst that is not given is what passes in this time: the kernel's timers may come no more often. */
 const burstMs = 10;
+/**
+ * Bytes of a burst that is not given, at least: four full frames. A bucket passes a large packet (GSO) in one piece if it is
+ * no larger than the burst, and everything else waits meanwhile: for 26 ms behind 32 KiB at 10 Mbit/s.
+ */
+const smallestDefault = 6 * 1024;
 const ethernetHeader = 14;
 /**
  * Seconds in which a bucket has to fill, at most. The kernel keeps this time in 32 bits of 64 ns each, so up to 275 s.
@@ -68,10 +73,10 @@ export function limitsOf(given: readonly GivenLimits[], mtu?: number): TrafficLi
   return limits;
 }
 
-/** What passes in 10 ms, within the bounds of a burst, and no less than a frame. */
+/** What passes in 10 ms, and no less than a frame. */
 function defaultBurst(rate: number, mtu = 0): number {
   const bytes = Math.ceil((rate / 8) * (burstMs / 1_000));
-  return Math.min(burstBounds.max, Math.max(burstBounds.min, frameBytes(mtu), bytes));
+  return Math.min(burstBounds.max, Math.max(smallestDefault, frameBytes(mtu), bytes));
 }
 
 /** The largest burst that fills within a minute at this rate: a larger one is hardly a limit. */

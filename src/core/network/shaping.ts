@@ -36,15 +36,18 @@ export interface Bucket extends RateLimit {
   readonly limit: number;
 }
 
-/** The longest wait in the queue of a bucket: what would wait longer is dropped. */
+/** The longest wait in the fifo of a bucket: what would wait longer is dropped. */
 const queueMs = 20;
+/** Bytes of that fifo, at least. A connection whose packets are dropped when ten wait does not find its rate. */
+const smallestQueue = 32 * 1024;
 
 /**
- * The bucket for a limit. Its queue holds at least the burst, since that much may come as one packet (GSO). It is not
+ * The bucket for a limit. Its fifo holds at least the burst, since that much may come as one packet (GSO). It is not
  * longer: TCP adapts to what is dropped, and in a long queue every answer would wait.
  */
 export function bucketOf({ rate, burst }: RateLimit): Bucket {
-  return { rate, burst, limit: Math.max(burst, Math.ceil((rate / 8) * (queueMs / 1_000))) };
+  const bytes = Math.ceil((rate / 8) * (queueMs / 1_000));
+  return { rate, burst, limit: Math.max(smallestQueue, burst, bytes) };
 }
 
 export interface ObservedBucket extends Bucket {

@@ -45,7 +45,7 @@ export async function limitNew(
 /**
  * Makes an endpoint's link what its limits need. The caller holds the lock of the endpoint, or its network's exclusively.
  *
- * @returns what was done, or with `dryRun` would be: `limit veth0123456 to 10mbit down (burst 32k)`
+ * @returns what was done, or with `dryRun` would be: `limit veth0123456 to 10mbit down (burst 12500)`
  */
 export async function ensureLimits(
   world: Pick<World, 'registry' | 'shaping'>,

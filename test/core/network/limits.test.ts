@@ -55,11 +55,12 @@ t.test('the most particular counts, and a rate brings its own bucket', async (t)
   });
   t.strictSame(
     limits.limitsOf([network, { down: { rate: 20_000_000 }, up: { burst: 2_000_000 } }]),
-    { down: { rate: 20_000_000, burst: 32_768 }, up: { rate: 1_000_000_000, burst: 2_000_000 } },
+    { down: { rate: 20_000_000, burst: 25_000 }, up: { rate: 1_000_000_000, burst: 2_000_000 } },
   );
   t.strictSame(limits.limitsOf([network, { down: { rate: 'none' }, up: { rate: 'none' } }]), {});
   t.strictSame(limits.limitsOf([{ down: { burst: 65_536 } }]), {}, 'a bucket alone limits nothing');
   t.equal(limits.limitsOf([{ up: { rate: 64_000, burst: 1_048_576 } }]).up?.burst, 480_000, '60 s');
+  t.equal(limits.limitsOf([{ up: { rate: 64_000 } }]).up?.burst, 6_144, 'four frames');
   t.equal(limits.limitsOf([{ up: { rate: 64_000 } }], 65_535).up?.burst, 65_549, 'a large frame');
   t.equal(limits.limitsOf([{ up: { rate: 400_000_000_000 } }]).up?.burst, 67_108_864);
 });

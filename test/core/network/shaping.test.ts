@@ -30,7 +30,8 @@ t.test('names', async (t) => {
 });
 
 t.test('a bucket holds what comes in one piece, and makes nobody wait long', async (t) => {
-  t.strictSame(shaping.bucketOf({ rate: 10_000_000, burst: 32_768 }).limit, 32_768);
+  t.strictSame(shaping.bucketOf({ rate: 10_000_000, burst: 12_500 }).limit, 32_768);
+  t.strictSame(shaping.bucketOf({ rate: 1_000_000, burst: 65_536 }).limit, 65_536);
   t.strictSame(shaping.bucketOf({ rate: 1_000_000_000, burst: 1_250_000 }).limit, 2_500_000);
 });
 
@@ -44,14 +45,16 @@ t.test('what is there already is left alone', async (t) => {
 
 t.test('the filter is made last', async (t) => {
   t.strictSame(plan(both, shaping.unshaped), [
-    'limit veth0123456 to 10mbit down (burst 32k)',
+    'limit veth0123456 to 10mbit down (burst 12500)',
     'create tsi0123456 for what comes in by veth0123456',
     'limit veth0123456 to 1gbit up (burst 1250000)',
     'set tsi0123456 up',
     'add clsact to veth0123456',
     'lead what comes in by veth0123456 to tsi0123456',
   ]);
-  t.strictSame(plan({ down }, shaping.unshaped), ['limit veth0123456 to 10mbit down (burst 32k)']);
+  t.strictSame(plan({ down }, shaping.unshaped), [
+    'limit veth0123456 to 10mbit down (burst 12500)',
+  ]);
 });
 
 t.test('and is removed first', async (t) => {
@@ -75,11 +78,11 @@ t.test('and is removed first', async (t) => {
 
 t.test('what somebody has changed', async (t) => {
   const slower = limitsOf([{ down: { rate: 5_000_000 }, up: { rate: 1_000_000_000 } }]);
-  t.strictSame(plan(slower, made), ['limit veth0123456 to 5mbit down (burst 32k)']);
+  t.strictSame(plan(slower, made), ['limit veth0123456 to 5mbit down (burst 6250)']);
   for (const changed of [{ burst: 65_536 }, { limit: 1 }]) {
     const bucket = { ...shaping.bucketOf(down), queue: undefined, ...changed };
     t.strictSame(plan(both, { ...made, down: bucket }), [
-      'limit veth0123456 to 10mbit down (burst 32k)',
+      'limit veth0123456 to 10mbit down (burst 12500)',
     ]);
   }
   t.strictSame(plan(both, { ...made, ifb: { up: false, bucket: undefined } }), [
@@ -121,7 +124,7 @@ t.test('a queue fits its rate', async (t) => {
 
 t.test('a fair queue is made after its bucket, and before anything is led to it', async (t) => {
   const steps = [
-    'limit veth0123456 to 10mbit down (burst 32k)',
+    'limit veth0123456 to 10mbit down (burst 12500)',
     queueDown,
     'create tsi0123456 for what comes in by veth0123456',
     'limit veth0123456 to 1gbit up (burst 1250000)',
@@ -139,10 +142,10 @@ t.test('a fair queue is made after its bucket, and before anything is led to it'
 t.test('a bucket that changes in place keeps its queue, unless that has to change', async (t) => {
   const limits = (rate: number) => limitsOf([{ down: { rate }, up: { rate: 1_000_000_000 } }]);
   t.strictSame(plan(limits(5_000_000), fair, 'fq_codel'), [
-    'limit veth0123456 to 5mbit down (burst 32k)',
+    'limit veth0123456 to 5mbit down (burst 6250)',
   ]);
   t.strictSame(plan(limits(1_000_000), fair, 'fq_codel'), [
-    'limit veth0123456 to 1mbit down (burst 32k)',
+    'limit veth0123456 to 1mbit down (burst 6k)',
     queueDown,
   ]);
 });

@@ -10,7 +10,7 @@ import type { When } from './rules.js';
 
 type LimitedWorld = Pick<World, 'endpointLocks' | 'networkLocks' | 'registry' | 'shaping'>;
 
-/** @returns what was done, or with `dry-run` would be: `limit veth0123456 to 10mbit down (burst 32k)` */
+/** @returns what was done, or with `dry-run` would be: `limit veth0123456 to 10mbit down (burst 12500)` */
 export async function repairLimits(
   world: LimitedWorld,
   when: When,

@@ -9,14 +9,14 @@ const host = `veth${endpointId.slice(0, 7)}`;
 const ifb = `tsi${endpointId.slice(0, 7)}`;
 const limits = { 'tsbridge.rate_down': '10mbit', 'tsbridge.rate_up': '20mbit' };
 const right = [
-  `${ifb} 20000000 32768 true`,
-  `${host} 10000000 32768 true`,
+  `${ifb} 20000000 25000 true`,
+  `${host} 10000000 12500 true`,
   `${host} leads to ${ifb}`,
 ];
 const again = [
   `lead what comes in by ${host} no more to ${ifb}`,
   `create ${ifb} for what comes in by ${host}`,
-  `limit ${host} to 20mbit up (burst 32k)`,
+  `limit ${host} to 20mbit up (burst 25000)`,
   `set ${ifb} up`,
   `lead what comes in by ${host} to ${ifb}`,
 ];
@@ -59,8 +59,8 @@ const queues = ['down', 'up'].map(
   (direction) => `queue fairly what is limited on ${host} ${direction} (fq_codel)`,
 );
 const fair = [
-  `${ifb} 20000000 32768 true fair within 5000 us`,
-  `${host} 10000000 32768 true fair within 5000 us`,
+  `${ifb} 20000000 25000 true fair within 5000 us`,
+  `${host} 10000000 12500 true fair within 5000 us`,
   `${host} leads to ${ifb}`,
 ];
 /** Steps for queues that were asked of the kernel, by name. */
