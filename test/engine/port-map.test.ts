@@ -38,6 +38,42 @@ async function reach(t: Test, lab: Lab, when: string): Promise<void> {
   t.match(await lab.ask('lan', ADDRESSES.host, 7070), { name: 'ruled' }, `rules beside ${when}`);
 }
 
+/** Of flows to the mapped ports, DOCKER-USER meets each packet that is forwarded, in both directions. */
+async function countEach(t: Test, lab: Lab): Promise<void> {
+  const matches = ['tcp', 'udp'].flatMap((protocol) =>
+    ['-d', '-s'].map((side) => [side, '10.5.0.2', '-p', protocol]),
+  );
+  // Chain FORWARD of table mangle is asked before that of table filter. A rule without a target counts and goes on.
+  const places = [
+    ['mangle', 'FORWARD'],
+    ['filter', 'DOCKER-USER'],
+  ] as const;
+  const each = async (op: string): Promise<void> => {
+    for (const [table, chain] of places) {
+      for (const match of matches) await lab.hostNs('iptables', '-t', table, op, chain, ...match);
+    }
+  };
+  await each('-I');
+  for (const proto of ['tcp', 'udp', 'udp'] as const) {
+    await lab.ask('lan', ADDRESSES.host, proto === 'tcp' ? 8080 : 5353, { proto });
+  }
+  const counts = await until('both chains to have counted', async () => {
+    const [forwarded = [], met] = await Promise.all(
+      places.map(async ([table, chain]) => {
+        const listed = await lab.hostNs('iptables', '-t', table, '-nvxL', chain);
+        return listed.split('\n').flatMap((line) => /^ *(\d+) .*10\.5\.0\.2/.exec(line)?.[1] ?? []);
+      }),
+    );
+    return forwarded.join() === met?.join() ? forwarded.map(Number) : undefined;
+  });
+  t.equal(counts.length, matches.length);
+  t.ok(
+    counts.every((count) => count >= 2),
+    `DOCKER-USER has met all packets: ${counts}`,
+  );
+  await each('-D');
+}
+
 /** The command line, on the host of the lab. */
 function tsbridge(lab: Lab, ...args: string[]): Promise<string> {
   const script = '"$@" 2>&1; echo "exit $?"';
@@ -67,6 +103,8 @@ for (const version of ['20.10', '28.5'] as const) {
     const rules = (await lab.saveRules()).filter((line) => line.includes('10.5.0.2'));
     t.notMatch(rules.join('\n'), /--dport/, 'no rule for a port');
     await reach(t, lab, 'when published');
+
+    await countEach(t, lab);
 
     // What an administrator appends is met by every packet, after its translation.
     const drop = ['DOCKER-USER', '-d', '10.5.0.2', '-p', 'tcp', '--dport', '80', '-j', 'DROP'];
