@@ -11,7 +11,7 @@ import {
   pluginPid,
   withPlugin,
 } from '../lab/managed-plugin.js';
-import { run, until } from '../lab/process.js';
+import { NODE, run, until } from '../lab/process.js';
 import { seesSandbox, tour } from '../lab/tour.js';
 
 const laid = await layManagedPlugin();
@@ -70,7 +70,11 @@ for (const suite of ['bookworm', 'forky'] as const) {
   );
 }
 
-for (const suite of ['bookworm', 'forky'] as const) {
+// With ports in a map on the newest engine, and with rules of their own on the oldest.
+for (const [suite, portRules] of [
+  ['bookworm', 'docker'],
+  ['forky', 'map'],
+] as const) {
   t.test(`${suite}: a swarm service has a network of tsbridge by the link plugin`, async (t) => {
     const lab = await Lab.create({ suite });
     t.teardown(() => lab.dispose());
@@ -81,13 +85,17 @@ for (const suite of ['bookworm', 'forky'] as const) {
       await lab.docker('plugin', 'create', 'tsbridge-swarm', '/tmp/swarm-plugin');
       await lab.docker('plugin', 'enable', 'tsbridge-swarm');
       await lab.docker('swarm', 'init', '--advertise-addr', ADDRESSES.host);
-      const config = ['--config-only', '--subnet', '10.7.0.0/24', 'shop-here'];
+      const kind = `tsbridge.port_rules=${portRules}`;
+      const config = ['--config-only', '--subnet', '10.7.0.0/24', '-o', kind, 'shop-here'];
       await lab.docker('network', 'create', ...config);
       const swarm = ['--scope', 'swarm', '--config-from', 'shop-here', 'shop'];
       await lab.docker('network', 'create', '-d', 'tsbridge-swarm:latest', ...swarm);
       const id = await lab.docker('network', 'inspect', '-f', '{{.Id}}', 'shop');
       t.match(id, /^[0-9a-z]{25}$/, 'an id of swarm');
-      const service = ['--name', 'app', '--network', 'shop', '--endpoint-mode', 'dnsrr'];
+      const service = [
+        ...['--name', 'app', '--network', 'shop', '--endpoint-mode', 'dnsrr'],
+        ...['--publish', 'mode=host,published=8080,target=80'],
+      ];
       await lab.docker(
         'service',
         'create',
@@ -95,8 +103,7 @@ for (const suite of ['bookworm', 'forky'] as const) {
         '--no-resolve-image',
         ...service,
         IMAGE,
-        'sleep',
-        '86400',
+        ...['nc', '-ll', '-p', '80', '-e', 'hostname'],
       );
       const address = () =>
         until(
@@ -110,7 +117,25 @@ for (const suite of ['bookworm', 'forky'] as const) {
           },
           60_000,
         );
-      t.match(await address(), /^10\.7\.0\./);
+      const published = async (when: string) => {
+        const inside = await address();
+        t.match(inside, /^10\.7\.0\./, when);
+        const [task = ''] = (await lab.docker('ps', '-q', '--filter', 'name=app.1')).split('\n');
+        // Each container answers with its id, which is its host name.
+        const ask = [...NODE, '/opt/tsbridge/test/churn/ask-all.mjs', ADDRESSES.host];
+        await until(`the service behind its port ${when}`, () =>
+          lab.exec([...ask, `8080=${task}`], 'lan').then(
+            () => true,
+            () => undefined,
+          ),
+        );
+        const rules = (await lab.saveRules()).filter((line) => line.includes(`${inside}:80`));
+        const elements = await lab.hostNs('nft', 'list', 'ruleset');
+        const element = `0.0.0.0 . tcp . 8080 : ${inside} . 80`;
+        t.equal(rules.length, portRules === 'map' ? 0 : 1, `rules of the port ${when}`);
+        t.equal(elements.includes(element), portRules === 'map', `in the map ${when}`);
+      };
+      await published('at first');
       const links = await lab.hostNs(
         'ip',
         '-brief',
@@ -121,8 +146,7 @@ for (const suite of ['bookworm', 'forky'] as const) {
       );
       t.match(links, '10.7.0.1/24', 'the bridge of the network');
       await lab.restartDockerd();
-      const after = await address();
-      t.match(after, /^10\.7\.0\./, 'and after a restart of the engine');
+      await published('after a restart of the engine');
       const [task = ''] = (await lab.docker('ps', '-q', '--filter', 'name=app.1')).split('\n');
       await lab.docker('exec', task, 'ping', '-c', '1', '-W', '5', ADDRESSES.lan);
       t.match(await command(lab)('status'), /state +serving/, 'nothing is degraded');
