@@ -1,17 +1,19 @@
 /**
  * The real daemon on a real kernel dies at every fifth place before or after an effect of a call, or
- * of a repair; then the engine goes on. `CRASH_ALL=1`: at every place. The ports have rules at some of these places, and
- * are in a map (`tsbridge.port_rules=map`) at the others. The network has all other options that Docker's driver does not have:
+ * of a repair; then the engine goes on. `CRASH_ALL=1`: at every place. At some of these places the daemon writes rules by
+ * netlink, and by iptables-restore at the others; the ports have rules, or are in a map (`tsbridge.port_rules=map`). On a
+ * host with iptables-legacy it dies at every twentieth place. The network has all other options that Docker's driver does not have:
  * who may reach what, limits, routes, answers for neighbours. test/driver/crash.test.ts goes through every place in memory,
  * and through more that an engine can do.
  */
+import type { Test } from 'tap';
 import type { Daemon as DaemonType } from '../process/daemon.js';
-import { inFreshNamespace, run } from '../process/netns.js';
+import { inFreshNamespace, isInstalled, run } from '../process/netns.js';
 
 inFreshNamespace();
 const { default: t } = await import('tap');
 const { spawnSync } = await import('node:child_process');
-const { mkdtempSync, rmSync } = await import('node:fs');
+const { existsSync, mkdtempSync, rmSync } = await import('node:fs');
 const { tmpdir } = await import('node:os');
 const { join } = await import('node:path');
 const { setTimeout: sleep } = await import('node:timers/promises');
@@ -25,9 +27,9 @@ run('ip', ['link', 'add', 'lan0', 'up', 'type', 'veth', 'peer', 'name', 'lan1'])
 run('ip', ['link', 'set', 'lan1', 'up']);
 run('ip', ['address', 'add', '192.0.2.1/24', 'dev', 'lan0']);
 
-const start = (folder: string, crashAt?: number) =>
+const start = (folder: string, crashAt?: number, backend = 'auto') =>
   Daemon.start(folder, {
-    args: ['--ip6tables', 'true'],
+    args: ['--ip6tables', 'true', '--rule-backend', backend],
     ...(crashAt === undefined ? {} : { crashAt }),
   });
 
@@ -89,11 +91,15 @@ const calls = callsWith('docker');
 
 const everyEffect = process.env.CRASH_ALL !== undefined;
 
+/** Which iptables the host has. */
+let variant: 'nft' | 'legacy' = 'nft';
+
 /** So that every kind of repair has something to do. */
 function damage(): void {
-  run('iptables', ['-F', 'FORWARD']);
-  run('iptables', ['-t', 'nat', '-F', 'DOCKER']);
-  run('iptables', ['-t', 'mangle', '-F']);
+  const iptables = `iptables-${variant}`;
+  run(iptables, ['-F', 'FORWARD']);
+  run(iptables, ['-t', 'nat', '-F', 'DOCKER']);
+  run(iptables, ['-t', 'mangle', '-F']);
   run('ip', ['route', 'flush', 'proto', '201']);
   spawnSync('nft', ['flush', 'map', 'ip', 'tsbridge', 'ports']);
   run('ip', ['link', 'set', 'br-555555555555', 'down']);
@@ -112,12 +118,12 @@ async function perform(daemon: DaemonType, [method, body]: readonly [string, Bod
 
 /** The state, once it is `wanted` or has stayed as it is for long; without `wanted`, for a while. */
 async function settled(folder: string, wanted?: unknown, signal?: AbortSignal): Promise<unknown> {
-  let state: unknown = hostState(folder);
+  let state: unknown = hostState(folder, variant);
   const patience = wanted === undefined ? 6 : 60;
   for (let same = 0; same < patience && signal?.aborted !== true; same += 1) {
     if (wanted !== undefined && isDeepStrictEqual(state, wanted)) break;
     await sleep(50);
-    const now = hostState(folder);
+    const now = hostState(folder, variant);
     if (!isDeepStrictEqual(now, state)) same = 0;
     state = now;
   }
@@ -131,13 +137,14 @@ async function end(daemon: DaemonType): Promise<void> {
   rmSync(daemon.folder, { recursive: true, force: true });
 }
 
-t.test('dies at an effect, and the engine goes on', { timeout: 1_500_000 }, async (t) => {
+/** @param step how many places lie between two deaths */
+const diesAtEffects = (step: number, kinds: readonly PortRules[]) => async (t: Test) => {
   const folder = mkdtempSync(join(tmpdir(), 'tsb-'));
   let daemon = await start(folder);
   t.teardown(() => end(daemon));
   // The shared chains stay after the first round: what each call leads to is seen in the others, without a crash.
   const wantedWith = { docker: [] as unknown[], map: [] as unknown[] };
-  for (const portRules of ['docker', 'docker', 'map'] as const) {
+  for (const portRules of ['docker', ...kinds] as const) {
     const wanted = wantedWith[portRules];
     wanted.length = 0;
     for (const call of callsWith(portRules)) {
@@ -146,20 +153,21 @@ t.test('dies at an effect, and the engine goes on', { timeout: 1_500_000 }, asyn
     }
   }
   const nothing = wantedWith.docker.at(-1);
-  t.same(wantedWith.map.at(-1), nothing);
+  for (const kind of kinds) t.same(wantedWith[kind].at(-1), nothing);
   let all = 0;
   for (const [index, [method]] of calls.entries()) {
     let crashes = 0;
-    for (let at = 1; ; at += everyEffect ? 1 : 5) {
-      // Odd places are before an effect, and even ones after it: both kinds of ports have some of either.
-      const portRules = Math.floor(at / 2) % 2 === 0 ? 'docker' : 'map';
+    for (let at = 1; ; at += everyEffect ? 1 : step) {
+      // Odd places are before an effect, and even ones after it: both kinds of ports and both backends have some of either.
+      const portRules = kinds[Math.floor(at / 2) % kinds.length] ?? 'docker';
+      const backend = Math.floor(at / 4) % 2 === 0 ? 'auto' : 'restore';
       const calls = callsWith(portRules);
       const wanted = wantedWith[portRules];
       const call = calls[index] ?? [method, {}];
       const [, body] = call;
       const before = wanted[index - 1] ?? nothing;
       await daemon.kill();
-      daemon = await start(folder, at);
+      daemon = await start(folder, at, backend);
       for (const earlier of calls.slice(0, index)) {
         if (earlier[0] !== 'repair') await perform(daemon, earlier);
       }
@@ -201,8 +209,15 @@ t.test('dies at an effect, and the engine goes on', { timeout: 1_500_000 }, asyn
     t.comment(`${crashes} crashes in ${method}`);
     all += crashes;
   }
-  t.ok(all > (everyEffect ? 50 : 15), `${all} crashes`);
-});
+  const least = step < 10 ? 15 : 5;
+  t.ok(all > (everyEffect ? 50 : least), `${all} crashes`);
+};
+
+t.test(
+  'dies at an effect, and the engine goes on',
+  { timeout: 1_500_000 },
+  diesAtEffects(5, ['docker', 'map']),
+);
 
 t.test('the proxy process is killed: its sockets come back', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'tsb-'));
@@ -231,3 +246,17 @@ t.test('a second daemon on the same state folder is refused', async (t) => {
   t.match(second.log, new RegExp(`process ${daemon.pid} uses this folder already`));
   t.match(await daemon.call('DeleteNetwork', { NetworkID }), {}, 'the first is not disturbed');
 });
+
+const legacy = isInstalled('iptables-legacy') && existsSync('/proc/net/ip_tables_names');
+t.test(
+  'the same with iptables-legacy',
+  { timeout: 1_500_000, skip: legacy ? false : 'the kernel has no legacy tables' },
+  async (t) => {
+    run('nft', ['flush', 'ruleset']);
+    // The daemon takes the variant that holds chains of Docker.
+    run('iptables-legacy', ['-N', 'DOCKER']);
+    variant = 'legacy';
+    await diesAtEffects(20, ['docker'])(t);
+    t.match(run('iptables-legacy-save', []), /^:DOCKER-USER /m, 'the rules were there');
+  },
+);

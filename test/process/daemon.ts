@@ -148,12 +148,12 @@ export class Daemon {
 }
 
 /** Links and their limits, routes and neighbours of ours, rules, the map of ports, listening sockets and records. */
-export function hostState(folder: string) {
+export function hostState(folder: string, variant: 'nft' | 'legacy' = 'nft') {
   const records = ['networks', 'endpoints'].flatMap((kind) => {
     const path = join(folder, 'state', kind);
     return existsSync(path) ? readdirSync(path).map((name) => `${kind}/${name}`) : [];
   });
-  const save = `${run('iptables-save', [])}${run('ip6tables-save', [])}`;
+  const saves = ['iptables', 'ip6tables'].map((family) => run(`${family}-${variant}-save`, []));
   const lines = (text: string) =>
     text
       .split('\n')
@@ -172,7 +172,8 @@ export function hostState(folder: string) {
     flows: run('conntrack', ['-L'])
       .split('\n')
       .filter((line) => /^(tcp|udp) .*\b10\.\d+\.0\./.test(line)),
-    rules: save
+    rules: saves
+      .join('')
       .split('\n')
       .filter((line) => /^-A .*(?:br-|veth|10\.\d+\.0|fd00:|TSBRIDGE-)/.test(line)),
     limits: lines(run('tc', ['qdisc', 'show'])).filter((line) => /dev (veth|tsi)/.test(line)),
