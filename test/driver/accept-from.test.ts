@@ -9,7 +9,15 @@ const bridge = 'com.docker.network.bridge.name';
 const open = { [generic]: { [bridge]: 'br-x', 'tsbridge.accept_from': '10.0.0.0/8' } };
 const named = (name: string) => ({ [generic]: { [bridge]: name } });
 
-for (const generation of ['docker28', 'docker29'] as const) {
+/** Where the engine's networks are seen, and the tables in which a packet is accepted, or kept out. */
+const cases = [
+  { generation: 'docker17', networks: 'FORWARD', tables: ['filter'] },
+  { generation: 'docker20', networks: 'FORWARD', tables: ['filter'] },
+  { generation: 'docker28', networks: 'DOCKER-BRIDGE', tables: ['raw', 'filter'] },
+  { generation: 'docker29', networks: 'DOCKER-BRIDGE', tables: ['raw', 'filter'] },
+] as const;
+
+for (const { generation, networks, tables } of cases) {
   t.test(
     `${generation}: every other network of the host is kept out, for as long as it is there`,
     async (t) => {
@@ -17,20 +25,20 @@ for (const generation of ['docker28', 'docker29'] as const) {
       const { driver, world } = await start(host, generation);
       const kept = () =>
         (host.firewall.dump()['filter TSBRIDGE-ACCEPT'] ?? []).map((text) => text.split(' ')[1]);
-      const raw = () => host.firewall.dump()['raw TSBRIDGE-ACCEPT'];
+      const first = () => host.firewall.dump()[`${tables[0]} TSBRIDGE-ACCEPT`];
       await driver.createNetwork(network(6, id('y'), named('br-y')));
       const before = stateOf(host);
       const rules = host.firewall.dump();
       await driver.createNetwork(network(5, networkId, open));
       await driver.createEndpoint(endpoint());
       t.same(kept().sort(), ['ACCEPT', 'br-x', 'br-y']);
-      t.same(raw()?.at(-1), '-j ACCEPT', 'below all of them');
+      t.same(first()?.at(-1), '-j ACCEPT', 'below all of them');
       await driver.createNetwork(network(7, id('z'), named('br-z')));
       t.same(kept().sort(), ['ACCEPT', 'br-x', 'br-y', 'br-z'], 'also one that comes later');
       t.strictSame(await repairRules(world, 'dry-run'), []);
 
       const builtIn = (op: string) =>
-        host.firewall.restore(4, `*filter\n${op} DOCKER-BRIDGE -o docker0 -j DOCKER\nCOMMIT\n`);
+        host.firewall.restore(4, `*filter\n${op} ${networks} -o docker0 -j DOCKER\nCOMMIT\n`);
       await builtIn('-A');
       t.match((await repairRules(world)).join('\n'), /docker0/);
       t.same(
@@ -60,28 +68,38 @@ for (const generation of ['docker28', 'docker29'] as const) {
   t.test(`${generation}: also one that has no rules of its own`, async (t) => {
     const host = makeHost();
     const { driver, world } = await start(host, generation);
-    const tables = ['raw', 'filter'].map((table) => `${table} TSBRIDGE-ACCEPT`);
     const kept = () =>
-      tables.map((chain) =>
+      tables.map((table) =>
         host.firewall
           .dump()
-          [chain]?.map((text) => text.split(' ')[1])
+          [`${table} TSBRIDGE-ACCEPT`]?.map((text) => text.split(' ')[1])
           .sort(),
       );
     const bare = (name: string) => ({
       [generic]: { ...named(name)[generic], 'tsbridge.iptables': 'false' },
     });
     await driver.createNetwork(network(6, id('y'), bare('br-y')));
-    t.strictSame(kept(), [undefined, undefined]);
+    t.strictSame(
+      kept(),
+      tables.map(() => undefined),
+    );
     await driver.createNetwork(network(5, networkId, open));
     await driver.createNetwork(network(7, id('z'), bare('br-z')));
     const all = ['ACCEPT', 'br-x', 'br-y', 'br-z'];
-    t.strictSame(kept(), [all, all], 'one that was there before, and one that comes later');
+    t.strictSame(
+      kept(),
+      tables.map(() => all),
+      'one that was there before, and one that comes later',
+    );
     t.strictSame(await repairRules(world, 'dry-run'), []);
     await driver.deleteNetwork(ids(id('z')).networkId);
     await driver.deleteNetwork(ids().networkId);
     await world.removals.idle();
-    t.strictSame(kept(), [undefined, undefined], 'nothing is left of it');
+    t.strictSame(
+      kept(),
+      tables.map(() => undefined),
+      'nothing is left of it',
+    );
   });
 
   t.test(`${generation}: nothing is left when all networks go at once`, async (t) => {

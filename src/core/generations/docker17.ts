@@ -12,7 +12,7 @@ import { type PlacedRule, place } from '../rules/rule.js';
 import { answersRule, enteringRule, iccRule, insideRule, leavingRule } from './common-17-20.js';
 import type { FirewallSettings, Generation, IsolatedNetwork } from './generation.js';
 import { internalDrops } from './internal-drops.js';
-import { acceptFromRules } from './own-options/accept-from.js';
+import { acceptFromRules, apartRules } from './own-options/accept-from.js';
 import { hostTranslation, outwardTranslation, proxyReturn, translationJumps } from './ports/nat.js';
 import {
   destinationTranslation,
@@ -28,6 +28,7 @@ export const docker17: Generation = {
   lanRules: (bridge, family) => (family === 6 ? [] : [insideRule(bridge, family)]),
   endpointRules: () => [],
   portRules,
+  apartRules,
   pairRules,
   orderBindings: (groups) => [...groups],
 };

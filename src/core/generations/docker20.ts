@@ -14,7 +14,7 @@ import { type PlacedRule, place } from '../rules/rule.js';
 import { answersRule, enteringRule, iccRule, insideRule, leavingRule } from './common-17-20.js';
 import type { FirewallSettings, Generation } from './generation.js';
 import { internalDrops } from './internal-drops.js';
-import { acceptFromRules } from './own-options/accept-from.js';
+import { acceptFromRules, apartRules } from './own-options/accept-from.js';
 import { hostTranslation, outwardTranslation, proxyReturn, translationJumps } from './ports/nat.js';
 import {
   destinationTranslation,
@@ -31,6 +31,7 @@ export const docker20: Generation = {
   lanRules: (bridge, family) => [insideRule(bridge, family)],
   endpointRules: () => [],
   portRules,
+  apartRules,
   orderBindings: (groups) => [...groups],
 };
 

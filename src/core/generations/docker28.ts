@@ -19,7 +19,7 @@ import {
 } from './common-28-29.js';
 import type { FirewallSettings, Generation } from './generation.js';
 import { internalDrops } from './internal-drops.js';
-import { apartRules } from './own-options/accept-from.js';
+import { apartRawRules } from './own-options/accept-from.js';
 import { proxyReturn } from './ports/nat.js';
 
 export const docker28: Generation = {
@@ -29,7 +29,7 @@ export const docker28: Generation = {
   networkRules,
   lanRules: (bridge, family) => [internalIcc({ bridge, icc: true }, family)],
   endpointRules: directAccessDrops,
-  apartRules,
+  apartRules: apartRawRules,
   portRules: publishedPortRules,
   routedPortRules,
   orderBindings: orderPortGroups,

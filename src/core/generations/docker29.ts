@@ -19,7 +19,7 @@ import {
 } from './common-28-29.js';
 import type { FirewallSettings, Generation } from './generation.js';
 import { internalDrops } from './internal-drops.js';
-import { apartRules } from './own-options/accept-from.js';
+import { apartRawRules } from './own-options/accept-from.js';
 
 export const docker29: Generation = {
   name: 'docker29',
@@ -27,7 +27,7 @@ export const docker29: Generation = {
   networkRules,
   lanRules: (bridge, family) => [internalIcc({ bridge, icc: true }, family)],
   endpointRules: directAccessDrops,
-  apartRules,
+  apartRules: apartRawRules,
   portRules: publishedPortRules,
   routedPortRules,
   opensRoutedAtJoin: true,

@@ -59,11 +59,8 @@ export interface Generation {
    * are added after the rules of `network` for every `other` network, and removed with either of the two.
    */
   pairRules?(network: IsolatedNetwork, other: IsolatedNetwork, family: Family): PlacedRule[];
-  /**
-   * The rules by which containers of this bridge are not accepted as a source of `tsbridge.accept_from`, in a generation
-   * whose own isolation does not come before the rules that accept; see accept-from.ts.
-   */
-  apartRules?(bridge: InterfaceName, family: Family): PlacedRule[];
+  /** The rules by which containers of this bridge are not accepted as a source of `tsbridge.accept_from`; see accept-from.ts. */
+  apartRules(bridge: InterfaceName, family: Family): PlacedRule[];
   /**
    * The order in which an endpoint's ports are bound and programmed (docs/docker-bridge.md 3.2);
    * groups that must get the same host port become one.

@@ -7,19 +7,22 @@
  * network reach each other is for enable_icc to decide, so the rules do not match what comes from the network's own
  * bridge.
  *
- * A source may contain other networks of the same host, too, which stay isolated from this one as Docker isolates them.
- * In Docker's rules up to 27, the isolation chains come before these rules. In those of 28 they do not for networks in
- * mode `routed`, and those of 29 have no isolation chains. Since 28, therefore, these rules jump to chain TSBRIDGE-ACCEPT:
- * it returns packets that come in by the bridge of a network of this host, and accepts the others.
+ * A source may contain other networks of the same host, too, which stay isolated from this one. Docker's isolation is not
+ * enough for that: up to 27 it does not know networks without rules, in 28 those in mode `routed` pass it, and 29 has no
+ * isolation chains. Therefore these rules jump to chain TSBRIDGE-ACCEPT: it returns packets that come in by the bridge of a
+ * network of this host, and accepts the others.
  */
 import type { Cidr, Family } from '../../address.js';
 import { type InterfaceName, parseInterfaceName } from '../../names.js';
 import { familyIn, isInterfaceSource, type NetworkSpec } from '../../network/network.js';
 import type { BaseRules } from '../../rules/plan.js';
-import { type Matches, type PlacedRule, place, type Target } from '../../rules/rule.js';
+import { type Matches, type PlacedRule, place } from '../../rules/rule.js';
 import type { RuleSet } from '../../rules/rule-set.js';
 
-/** What the chain returns goes on to Docker's drops: in raw of direct access, in filter of packets to ports that are not published. */
+/**
+ * What the chain returns goes on to Docker's drops: in raw of direct access (since 28), in filter of packets to ports that are
+ * not published.
+ */
 const tables = ['raw', 'filter'] as const;
 const chain = 'TSBRIDGE-ACCEPT';
 
@@ -42,9 +45,8 @@ export function acceptFromRules(
   into: 'FORWARD' | 'DOCKER',
 ): PlacedRule[] {
   const elsewhere = { inInterface: { not: network.bridge }, outInterface: network.bridge };
-  const target: Target = into === 'FORWARD' ? 'ACCEPT' : { jump: chain };
   return sources(network, family).map((matches) =>
-    place('top', family, 'filter', into, { ...elsewhere, ...matches }, target),
+    place('top', family, 'filter', into, { ...elsewhere, ...matches }, { jump: chain }),
   );
 }
 
@@ -67,12 +69,18 @@ export function acceptGroups(family: Family): BaseRules[] {
   }));
 }
 
-/** The rules that return what comes in by this bridge, so that its containers are not accepted as a source. */
+/** The rule that returns what comes in by this bridge, so that its containers are not accepted as a source. */
 export function apartRules(bridge: InterfaceName, family: Family): PlacedRule[] {
-  return tables.map((table) =>
-    place('top', family, table, chain, { inInterface: bridge }, 'RETURN'),
-  );
+  return [apartRule('filter', bridge, family)];
 }
+
+/** The same since 28, where packets meet the chain in table raw as well. */
+export function apartRawRules(bridge: InterfaceName, family: Family): PlacedRule[] {
+  return tables.map((table) => apartRule(table, bridge, family));
+}
+
+const apartRule = (table: (typeof tables)[number], bridge: InterfaceName, family: Family) =>
+  place('top', family, table, chain, { inInterface: bridge }, 'RETURN');
 
 /** The bridges that have {@link apartRules} on the host, in any table. */
 export function observedApart(observed: RuleSet): InterfaceName[] {

@@ -19,7 +19,10 @@ export interface HostNetworks {
   readonly observed: RuleSet;
 }
 
-/** The rules that isolate `network` from each of the others, in a generation that does so by pairs. */
+/**
+ * The rules that isolate `network` from each of the others, in a generation that does so by pairs. A network for which no
+ * rules are written is isolated from nobody, as in the other generations.
+ */
 export function pairRules(
   { generation, networks, observed }: HostNetworks,
   network: NetworkSpec,
@@ -28,7 +31,9 @@ export function pairRules(
   if (generation.pairRules === undefined) return [];
   const others = new Map<string, IsolatedNetwork>();
   for (const bridge of forwardedBridges(observed)) others.set(bridge, { bridge, internal: false });
-  for (const spec of networks.filter(isManaged)) others.set(spec.bridge, spec);
+  for (const spec of networks.filter(isManaged)) {
+    if (spec.ruleFamilies.includes(family)) others.set(spec.bridge, spec);
+  }
   others.delete(network.bridge);
   return [...others.values()].flatMap(
     (other) => generation.pairRules?.(network, other, family) ?? [],
@@ -40,12 +45,13 @@ export function pairRules(
  * network. None while no network accepts sources.
  */
 export function allApart(host: HostNetworks, family: Family): PlacedRule[] {
+  if (!areSourcesAccepted(host, family)) return [];
   const { generation, networks, observed } = host;
-  const { apartRules } = generation;
-  if (apartRules === undefined || !areSourcesAccepted(host, family)) return [];
-  const bridges = new Set(forwardedBridges(observed, 'DOCKER-BRIDGE'));
+  const bridges = new Set(
+    (['FORWARD', 'DOCKER-BRIDGE'] as const).flatMap((chain) => forwardedBridges(observed, chain)),
+  );
   for (const { bridge } of networks.filter(isManaged)) bridges.add(bridge);
-  return [...bridges].flatMap((bridge) => apartRules(bridge, family));
+  return [...bridges].flatMap((bridge) => generation.apartRules(bridge, family));
 }
 
 /** The part of {@link allApart} that is written with a network: all of it if the network accepts sources, or else its own bridge's. */
@@ -67,14 +73,11 @@ export function apartAfter(host: HostNetworks, network: NetworkSpec, family: Fam
   const isLast = acceptsSources(network, family) && !areSourcesAccepted({ networks }, family);
   if (!isLast) return own;
   const others = observedApart(host.observed).filter((bridge) => bridge !== network.bridge);
-  return [
-    ...own,
-    ...others.flatMap((bridge) => host.generation.apartRules?.(bridge, family) ?? []),
-  ];
+  return [...own, ...others.flatMap((bridge) => host.generation.apartRules(bridge, family))];
 }
 
 const apartOf = ({ generation }: HostNetworks, network: NetworkSpec, family: Family) =>
-  isManaged(network) ? (generation.apartRules?.(network.bridge, family) ?? []) : [];
+  isManaged(network) ? generation.apartRules(network.bridge, family) : [];
 
 const areSourcesAccepted = ({ networks }: Pick<HostNetworks, 'networks'>, family: Family) =>
   networks.some((network) => acceptsSources(network, family));

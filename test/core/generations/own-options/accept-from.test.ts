@@ -27,19 +27,19 @@ function added(name: Name, family: 4 | 6) {
   return { all, added: all.filter((text) => !without.includes(text)) };
 }
 
-const accepts = (chain: string, target: string) => [
-  `top filter ${chain} -s 172.16.0.0/12 ! -i br-x -o br-x -j ${target}`,
-  `top filter ${chain} -i wg0 -o br-x -j ${target}`,
+const accepts = (chain: string) => [
+  `top filter ${chain} -s 172.16.0.0/12 ! -i br-x -o br-x -j TSBRIDGE-ACCEPT`,
+  `top filter ${chain} -i wg0 -o br-x -j TSBRIDGE-ACCEPT`,
 ];
 const raw = [
   'end raw PREROUTING -s 172.16.0.0/12 -d 10.6.0.2/32 -j TSBRIDGE-ACCEPT',
   'end raw PREROUTING -d 10.6.0.2/32 -i wg0 -j TSBRIDGE-ACCEPT',
 ];
 for (const [name, expected] of [
-  ['docker17', accepts('FORWARD', 'ACCEPT')],
-  ['docker20', accepts('FORWARD', 'ACCEPT')],
-  ['docker28', [...accepts('DOCKER', 'TSBRIDGE-ACCEPT'), ...raw]],
-  ['docker29', [...accepts('DOCKER', 'TSBRIDGE-ACCEPT'), ...raw]],
+  ['docker17', accepts('FORWARD')],
+  ['docker20', accepts('FORWARD')],
+  ['docker28', [...accepts('DOCKER'), ...raw]],
+  ['docker29', [...accepts('DOCKER'), ...raw]],
 ] as const) {
   t.test(`${name}: the sources are accepted before anything drops them`, async (t) => {
     const found = added(name, 4);
