@@ -54,7 +54,7 @@ t.test("what reaches the engine's socket knows no other verb than GET", async (t
 });
 
 t.test(
-  'on the event loop only nf_tables is asked: for links, others may have the lock',
+  'the event loop sends requests to nf_tables only: those for links may have to wait for a lock',
   async (t) => {
     const users = modules.filter((module) => /\bsendNetlinkNow\(/.test(textOf(module)));
     t.strictSame(users.sort(), ['host/netlink/socket/netlink-calls', 'host/nf-tables/nft-socket']);

@@ -71,7 +71,7 @@ export interface Routes {
 
 /** Holds veth pairs of the namespace that the daemon runs in to their limits. */
 export interface Shaping {
-  /** Where packets wait, as far as the kernel has shown it: `unknown` until it is first asked for a fair queue. */
+  /** Where packets wait for a limit: `unknown` until a fair queue has been seen, or the kernel was asked for one. */
   readonly waitingIn: WaitingIn;
   /**
    * What each link has, by the name of the host's end; a link that is not there is absent. Ask for many at once: the
@@ -80,7 +80,7 @@ export interface Shaping {
   observe(links: readonly ShapedLink[]): Promise<ReadonlyMap<InterfaceName, ObservedShaping>>;
   /**
    * Makes the steps of `planShaping`, of one link or of several. A link that is gone by now is no failure: all that it
-   * had is gone with it. Nor is a queue that the kernel has not: {@link waitingIn} is `fifo` from then on.
+   * had is gone with it. Neither is it a failure if the kernel has no fair queues: {@link waitingIn} is `fifo` from then on.
    *
    * @throws {DriverError} `link-failed`; no filter that leads traffic to an ifb has been added then
    */

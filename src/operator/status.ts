@@ -75,7 +75,7 @@ export interface Status extends Omit<Facts, 'problems'> {
   readonly testNetworks: number;
   readonly endpoints: number;
   readonly publishedPorts: number;
-  /** Where packets wait for limits of traffic; `fifo`: the kernel has no fq_codel; `unknown`: there were no limits yet. */
+  /** Where packets wait for limits of traffic; `fifo`: the kernel has no fq_codel; `unknown`: no limit has shown it yet. */
   readonly limitQueue: WaitingIn;
   readonly repairs: RepairStatus;
   /** What {@link Operator.reconcile} would do now: how many changes, and the first of them. */

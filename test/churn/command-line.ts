@@ -12,7 +12,7 @@ export interface Asked {
   readonly lab: LabOptions;
   readonly tsbridgeArgs: readonly string[];
   readonly options: Pick<ChurnOptions, 'containers' | 'networks' | 'seed' | 'isOver' | 'portRules'>;
-  /** Those that mean something on this host. */
+  /** Those that do something to the rules of the chosen iptables. */
   readonly faults: typeof hostFaults;
   /** `seed 1, restore, legacy`: what has to be typed to have the same again. */
   readonly title: string;

@@ -3,7 +3,7 @@ import type { Random } from './random.js';
 
 const uplink = 'eth0';
 
-/** Values that mean something on the host in memory, and beside them what mutations make of them. */
+/** Values that the host in memory can act on. Mutations of the requests turn some of them into others. */
 const ofNetworks: Readonly<Record<string, readonly string[]>> = {
   'tsbridge.port_rules': ['map', 'compact', 'compact-shifted', 'docker'],
   'tsbridge.port_isolation': ['true', 'false'],

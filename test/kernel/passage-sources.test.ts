@@ -154,7 +154,7 @@ t.test('addresses that no rule names are no way around', async (t) => {
         ...[`tcp/7000@${router}%eth5`, `tcp/7000@2001:db8:1::1~${itself}%eth5`],
       ),
       Array(7).fill('timeout'),
-      `${title}: nothing else, by its address on the other network and its link-local address neither`,
+      `${title}: nothing else, nor from its address on the other network or its link-local one`,
     );
   };
   await isHeld('at first');

@@ -46,8 +46,9 @@ const hookHandle = 0xffff0000;
  */
 const ourNumber = 0x7453;
 const bucketHandle = (ourNumber << 16) >>> 0;
-/** The class of a token bucket, in which packets wait: parent of the queue there, whose handle is the next number. */
+/** The class inside of a token bucket of ours: the parent of the queue in which packets wait. */
 const insideBucket = (bucketHandle | 1) >>> 0;
+/** The handle of that queue has the next major number. */
 const queueHandle = ((ourNumber + 1) << 16) >>> 0;
 
 /** ETH_P_ALL in network order, as the low half of tcm_info has it. */
@@ -210,7 +211,7 @@ export function listFiltersRequest(index: number): NetlinkRequest {
 export type QdiscReply = { readonly index: number } & (
   | { readonly kind: 'bucket'; readonly bucket: Bucket }
   | { readonly kind: 'hook' }
-  /** `queue` is absent if it is not in a bucket of ours; it shows still that the kernel has fq_codel. */
+  /** `queue` is absent if the fq_codel is not in a bucket of ours: then it only shows that the kernel has fq_codel. */
   | { readonly kind: 'fq_codel'; readonly queue?: FairQueue }
 );
 

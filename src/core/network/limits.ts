@@ -5,14 +5,15 @@
 
 /** Bounds of a rate, in bits per second. */
 export const rateBounds = { min: 64_000, max: 400_000_000_000 } as const;
-/** Bounds of a burst, in bytes. A smaller one breaks up the large packets that a sender hands to its device (GSO). */
+/** Bounds of a burst that is given, in bytes. Packets (GSO) that are larger than the burst are taken apart by the bucket. */
 export const burstBounds = { min: 32 * 1024, max: 64 * 1024 * 1024 } as const;
 
 /** A burst that is not given is what passes in this time: the kernel's timers may come no more often. */
 const burstMs = 10;
 /**
- * Bytes of a burst that is not given, at least: four full frames. A bucket passes a large packet (GSO) in one piece if it is
- * no larger than the burst, and everything else waits meanwhile: for 26 ms behind 32 KiB at 10 Mbit/s.
+ * Bytes of a burst that is not given, at least: four full frames. It may be smaller than one that is given: a bucket passes
+ * a large packet (GSO) in one piece if that is no larger than the burst, and everything else waits meanwhile, for 26 ms
+ * behind 32 KiB at 10 Mbit/s.
  */
 const smallestDefault = 6 * 1024;
 const ethernetHeader = 14;
@@ -73,7 +74,7 @@ export function limitsOf(given: readonly GivenLimits[], mtu?: number): TrafficLi
   return limits;
 }
 
-/** What passes in 10 ms, and no less than a frame. */
+/** What passes in {@link burstMs}, but no less than a frame and {@link smallestDefault}. */
 function defaultBurst(rate: number, mtu = 0): number {
   const bytes = Math.ceil((rate / 8) * (burstMs / 1_000));
   return Math.min(burstBounds.max, Math.max(smallestDefault, frameBytes(mtu), bytes));

@@ -6,19 +6,19 @@
 /** Where packets wait for a bucket; `fifo`: in tbf's own, since the kernel has no fq_codel; `unknown`: not tried yet. */
 export type WaitingIn = 'fq_codel' | 'fifo' | 'unknown';
 
-/** What the kernel is told of an fq_codel, whose sender is slowed down when its packets wait too long. */
+/** What the kernel is told of an fq_codel. It slows down a sender whose packets wait too long, by drops or by ECN. */
 export interface FairQueue {
-  /** Microseconds that a packet may wait for longer than {@link intervalUs}. */
+  /** Microseconds: if all packets of a flow wait for longer during {@link intervalUs}, its sender is slowed down. */
   readonly targetUs: number;
-  /** Microseconds in which a sender should have noticed. */
+  /** Microseconds in which a sender should have noticed that it is to be slower. */
   readonly intervalUs: number;
   /** Packets that may wait. */
   readonly limit: number;
-  /** Bytes of the kernel's memory that those may take. */
+  /** Bytes of the kernel's memory that these packets may take. */
   readonly memory: number;
 }
 
-/** The kernel's own values (tc-fq_codel(8)); for slow rates they are too small, its memory is too large. */
+/** The kernel's defaults (tc-fq_codel(8)). For slow rates the times are too short, and the memory is too large. */
 const usual = { targetUs: 5_000, intervalUs: 100_000, limit: 10_240, memory: 32 * 1024 * 1024 };
 const smallMemory = 4 * 1024 * 1024;
 /** A full frame of Ethernet, in bytes. */
@@ -49,7 +49,7 @@ const tickNs = 1_024;
 export const keptUs = (us: number): number =>
   Math.floor((Math.floor((us * 1_000) / tickNs) * tickNs) / 1_000);
 
-/** Whether the kernel has this queue. It rounds times. */
+/** Whether the kernel has this queue, whose times it has rounded. */
 export function isSameQueue(wanted: FairQueue, observed: FairQueue | undefined): boolean {
   return (
     observed !== undefined &&

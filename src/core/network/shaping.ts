@@ -38,12 +38,13 @@ export interface Bucket extends RateLimit {
 
 /** The longest wait in the fifo of a bucket: what would wait longer is dropped. */
 const queueMs = 20;
-/** Bytes of that fifo, at least. A connection whose packets are dropped when ten wait does not find its rate. */
+/** Bytes of that fifo, at least. A TCP connection whose packets are dropped when ten wait does not reach the rate. */
 const smallestQueue = 32 * 1024;
 
 /**
- * The bucket for a limit. Its fifo holds at least the burst, since that much may come as one packet (GSO). It is not
- * longer: TCP adapts to what is dropped, and in a long queue every answer would wait.
+ * The bucket for a limit. Its fifo holds at least the burst, since that much may come as one packet (GSO). Beyond the
+ * least size it is not longer than {@link queueMs}: TCP adapts to what is dropped, and in a long queue every answer
+ * would wait.
  */
 export function bucketOf({ rate, burst }: RateLimit): Bucket {
   const bytes = Math.ceil((rate / 8) * (queueMs / 1_000));
@@ -51,7 +52,7 @@ export function bucketOf({ rate, burst }: RateLimit): Bucket {
 }
 
 export interface ObservedBucket extends Bucket {
-  /** undefined: in the bucket is something else than a fair queue, or nothing, so that no packet passes it. */
+  /** undefined: something else is in the bucket; or nothing is, and then no packet passes the bucket. */
   readonly queue: FairQueue | undefined;
 }
 
@@ -94,7 +95,7 @@ export type ShapingStep = { readonly link: ShapedLink } & (
  * made last and removed first: while it leads to a device that is down or gone, the container can send nothing at all.
  * The clsact stays when the limit goes, since others may have put filters on it.
  *
- * @param waitingIn what the kernel has for a bucket; `unknown` gets the steps for a fair queue, which show it
+ * @param waitingIn where packets wait for a bucket; if `unknown`, a fair queue is planned: making it shows what is so
  */
 export function planShaping(
   link: ShapedLink,
@@ -127,7 +128,10 @@ export function planShaping(
   return steps;
 }
 
-/** The queue that has to be put into the bucket, or changed there. A bucket that changes in place keeps its queue. */
+/**
+ * The queue that has to be put into the bucket, or changed there; undefined if it is as it should be, or the kernel has
+ * no fair queues. A bucket that changes in place keeps its queue.
+ */
 function missingQueue(
   { rate }: RateLimit,
   observed: ObservedBucket | undefined,

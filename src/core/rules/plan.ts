@@ -206,7 +206,11 @@ function unusedGroup(model: RuleSet, base: BaseRules, group: BaseRules): RuleCha
   ];
 }
 
-/** @param own rules of the chain's group, which go with it, each as `TABLE CHAIN TEXT` */
+/**
+ * Whether a rule outside of the chain's own group leads to the chain.
+ *
+ * @param own rules of the group, which go with it, each as `TABLE CHAIN TEXT`
+ */
 function isJumpedTo(
   model: RuleSet,
   { table, chain }: BaseRules['chains'][number],

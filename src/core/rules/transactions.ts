@@ -13,7 +13,10 @@ export interface RuleTransaction {
  * and accepts before the translations that lead traffic to them.
  */
 const order: readonly Table[] = ['raw', 'mangle', 'filter', 'nat'];
-/** Tables whose rules keep packets out. What is only deleted there goes last, after what let such packets in otherwise. */
+/**
+ * Tables whose rules keep packets out. The deletions at the end of such a table's changes go last, after the other tables:
+ * if deleting a translation failed after its guard is gone, everybody would get in.
+ */
 const guarding: ReadonlySet<Table> = new Set(['raw', 'mangle']);
 
 export function inTransactions(changes: readonly RuleChange[]): RuleTransaction[] {

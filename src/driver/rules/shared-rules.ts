@@ -23,6 +23,6 @@ export function withoutShared(
   return isNeeded ? rules.filter((each) => !shared.has(keyOf(each))) : rules;
 }
 
-/** The same for rules that are the same on the host, and for no others. */
+/** Tells rules of table mangle apart, in which all shared ones stand: two with one key are one rule on the host. */
 const keyOf = ({ rule: { family, chain, text } }: PlacedRule): string =>
   `${family} ${chain} ${text}`;

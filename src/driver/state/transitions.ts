@@ -70,8 +70,9 @@ export function endpointMade(state: EndpointState): void {
 }
 
 /**
- * The engine is about to move the container's end into this sandbox. Answers with what makes the endpoint as it was before,
- * for a join that fails.
+ * The engine is about to move the container's end into this sandbox.
+ *
+ * @returns makes the endpoint as it was before, for a join that fails
  */
 export function joined(
   state: EndpointState,

@@ -30,11 +30,11 @@ export async function addHostRoutes(world: World, state: EndpointState): Promise
 }
 
 /**
- * Takes back what a Join that failed has added: routes, answers to neighbours, ports in mode `routed`. A failure is logged:
- * the engine deletes the endpoint next, which tries again.
+ * Takes back what a Join that failed has added: routes, answers to neighbours, ports in mode `routed`. A failure is only
+ * logged: the engine deletes the endpoint next, and the deletion tries again.
  */
 export async function undoJoin(world: World, state: EndpointState): Promise<void> {
-  // A call that was repeated: what it asks for has been there since the first one, and stays.
+  // The call has repeated a Join that succeeded: what that one has added stays.
   if (state.record.phase === 'ready') return;
   const errors = new ErrorList();
   await errors.attempt(() => world.neighbourProxies.removeOf(state));

@@ -128,8 +128,8 @@ function split(tool: string, standard: Variant | undefined): DriverError {
 
 /**
  * The files to which the links of `iptables` and `ip6tables` lead. `update-alternatives` sets these links:
- * when it has changed them, the engine uses the other variant from then on. Each commit asks first, so it is not left to a thread:
- * it takes 15 µs, and does not stand behind files that are written there.
+ * when it has changed them, the engine uses the other variant from then on. Each commit asks for them first. That takes
+ * 15 µs for each, and is done where it is called: on one of libuv's threads it would wait behind files that are written.
  */
 export function toolTargets(): string {
   return Object.values(toolOf).map(targetOf).join(' ');

@@ -204,7 +204,7 @@ export class LinksNetlink implements Links {
   }
 
   async #lookUp(name: string): Promise<LinkReply | undefined> {
-    // Most often there is none: this needs neither a thread nor the kernel's lock of links.
+    // Most often there is no such interface, which linkIndex finds out without a thread and the kernel's lock of links.
     if (linkIndex(name) === undefined) return undefined;
     return this.#doing(`looking for interface ${name}`, async () => {
       const replies = await this.#socket.request(getLinkRequest(name)).catch(unless('ENODEV'));

@@ -1,4 +1,4 @@
-/** Holds links to their limits by rtnetlink: token buckets, ifb devices and the filters that lead to them. */
+/** Holds links to their limits by rtnetlink: token buckets with their queues, ifb devices and filters that lead to them. */
 import {
   createIfbRequest,
   deleteLinkRequest,
@@ -161,7 +161,7 @@ export class ShapingNetlink implements Shaping {
   }
 
   /**
-   * Whether ENOENT for the step means that the kernel has no fq_codel: it answers so, too, if the bucket is gone by now.
+   * Whether ENOENT for the step means that the kernel has no fq_codel. It also answers so if the bucket is gone by now.
    */
   async #lacksQueue({ kind, link }: ShapingStep): Promise<boolean> {
     if (kind !== 'set-down-queue' && kind !== 'set-up-queue') return false;

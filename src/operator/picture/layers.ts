@@ -182,7 +182,7 @@ function outward(count: number, leading: number): number[] {
 /** Indexes of the boxes in column `toward`, beside this one, to which a box has curves. */
 type Neighbours = (column: number, index: number, toward: number) => readonly number[];
 
-/** Sorted once: a host may have tens of thousands of edges, and as many boxes that ask for their neighbours. */
+/** By an index that is made once: a host may have tens of thousands of edges, and as many boxes that ask for neighbours. */
 function neighboursBy(edges: readonly LayerEdge[]): Neighbours {
   const known = new Map<string, number[]>();
   const add = (key: string, neighbour: number): void => {

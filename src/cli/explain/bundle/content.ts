@@ -98,7 +98,7 @@ export class BundleFiles {
 
 /**
  * Ranges of addresses and short prefixes, as iptables-save and the JSON of nft print them. No address has more than 39
- * characters; without a bound, a line of a megabyte of them would be searched for hours.
+ * characters; without this bound, the search of one line with a megabyte of digits and colons would take hours.
  */
 const ranges = [
   /(?:\d{1,3}\.){3}\d{1,3}-(?:\d{1,3}\.){3}\d{1,3}/,

@@ -50,7 +50,7 @@ export function acceptFromRules(
   );
 }
 
-/** Since 28 table raw drops what is sent to a container's address from outside; these stand before that. */
+/** Since 28 table raw drops what is sent to a container's address from outside; these rules stand before the drop. */
 export function acceptRawRules(
   network: NetworkSpec,
   destination: Cidr,
@@ -74,7 +74,7 @@ export function apartRules(bridge: InterfaceName, family: Family): PlacedRule[] 
   return [apartRule('filter', bridge, family)];
 }
 
-/** The same since 28, where packets meet the chain in table raw as well. */
+/** The rules that do so since 28, where packets meet the chain in table raw as well. */
 export function apartRawRules(bridge: InterfaceName, family: Family): PlacedRule[] {
   return tables.map((table) => apartRule(table, bridge, family));
 }

@@ -64,8 +64,8 @@ export function apartWith(host: HostNetworks, network: NetworkSpec, family: Fami
 }
 
 /**
- * The rules that are removed with a network: its own bridge's, and with the last network that accepts sources all that the
- * host has. Of networks that are removed at the same time, each finds the others no more among what is desired.
+ * The rules that are removed with a network: its own bridge's, and with the last network that accepts sources all that are
+ * on the host. What is desired does not tell these: networks that are removed at the same time are not in it.
  */
 export function apartAfter(host: HostNetworks, network: NetworkSpec, family: Family): PlacedRule[] {
   const networks = host.networks.filter(({ id }) => id !== network.id);

@@ -50,7 +50,8 @@ export function endpointEgressRules(
     for (const source of container) rules.push(...drops(sentBy(source), family, own));
     return [...rules, ...shared];
   }
-  // What is in the subnet is held by a list of the network only.
+  // `any`: the container's address is in the subnet, and so held by the network's list only; prefixes behind it are not,
+  // and are held by lists of other containers, too.
   const held = isNetworkHeld ? [...container, ...behind] : behind;
   return held.map((source) => exempt(family, 'TSBRIDGE-EGRESS', sentBy(source)));
 }

@@ -110,8 +110,8 @@ export function guardRules(
   };
   return [
     ...forwarded,
-    // A loopback address is reached from elsewhere only where an interface has `route_localnet`, as the bridge of a network
-    // without the proxy has. Whoever publishes there means the host alone.
+    // Whoever publishes at a loopback address means the host alone, so there are no exceptions. The guard is needed where an
+    // interface has `route_localnet`, as the bridge of a network without the proxy has: containers there can send to it.
     ...(isLoopback(run.hostIp) ? [] : sourcesIn(publishFrom, family)).map((from) =>
       exempt(family, 'TSBRIDGE-PROXY', { ...port, ...from }),
     ),

@@ -81,7 +81,11 @@ export function linkName(index: number): string | undefined {
   return name.toString('utf8', 0, name.indexOf(0));
 }
 
-/** The index of the link that has this name now; undefined if there is none. Takes a few microseconds. */
+/**
+ * The index of the link that has this name now; undefined if there is none. Takes a few microseconds, without the
+ * kernel's lock of links. If there is none, a kernel that loads modules first runs modprobe for `netdev-NAME` and waits
+ * for its end (dev_load in net/core/dev_ioctl.c, with CAP_NET_ADMIN).
+ */
 export function linkIndex(name: string): number | undefined {
   return if_nametoindex(name) || undefined;
 }

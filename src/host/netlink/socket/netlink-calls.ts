@@ -1,7 +1,7 @@
 /**
- * Netlink sockets by the libc's own system calls. A call either runs on libuv's threads, since one walk
- * through a table of the kernel can take tens of milliseconds inside of it, or, if its name ends in `Now`,
- * where it is called, for work that is known to be short.
+ * Netlink sockets by the libc's own system calls. A call either runs on libuv's threads, since inside of it the
+ * kernel can walk through a table or wait for its lock of links for tens of milliseconds and more, or, if its name
+ * ends in `Now`, where it is called, for work that is known to be short.
  */
 import { constants } from 'node:os';
 import { getSystemErrorMap } from 'node:util';
@@ -51,7 +51,7 @@ export interface NetlinkOptions {
   readonly receiveBuffer?: number;
   /** Neither the socket nor its copies ever wait. */
   readonly nonBlocking?: boolean;
-  /** Whether the kernel refuses what it does not know in a question; true by default. */
+  /** Whether the kernel refuses what it does not know in a request, and filters dumps by it; true by default. */
   readonly strict?: boolean;
 }
 

@@ -1,10 +1,10 @@
 /**
  * A netlink socket for requests: strictly first come, first served, one request in flight.
  *
- * The kernel does a request inside of the system call that sends it, and waits there as long as another program's
- * change of links has its turn: tens to hundreds of milliseconds where containers are deleted. So it is sent on one
- * of libuv's threads, and the event loop goes on. When the call has returned, the answer is there to be read. No dump:
- * see dump.ts.
+ * The kernel carries a request out inside of the system call that sends it. For links it has one lock (rtnl), and the
+ * call waits while another program has that: tens to hundreds of milliseconds where containers are deleted. So each
+ * request is sent on one of libuv's threads, and the event loop goes on. When the call has returned, the answer can be
+ * read without waiting. Dumps are not for this socket: see dump.ts.
  */
 import {
   controlType,
@@ -38,16 +38,16 @@ interface Pending {
 }
 
 const defaultTimeoutMs = 10_000;
-/** The kernel fills no datagram of an answer further. One for all sockets: it is read in one turn, and its messages copied. */
+/** Room for one datagram of an answer. All sockets share it: it is filled and read in one turn, and messages are copied. */
 const answer = Buffer.allocUnsafe(32 * 1024);
 
 export class NetlinkSocket {
   readonly #fd: NetlinkDescriptor;
   readonly #queue: Pending[] = [];
   #working: Promise<void> | undefined;
-  /** The one in the kernel. */
+  /** The request that is in the kernel. */
   #current: Pending | undefined;
-  /** Whether the caller of the one in the kernel has given up. */
+  /** Whether the request in the kernel is past its time limit, and its caller has been told so. */
   #late = false;
   #sequence = 0;
   #closed = false;
@@ -64,7 +64,8 @@ export class NetlinkSocket {
   /**
    * Answers with the kernel's messages; none for a request that is only acknowledged.
    *
-   * @throws {NetlinkError} with the kernel's reason, or `ETIMEDOUT`: it may be done later then
+   * @throws {NetlinkError} with the kernel's reason; `ETIMEDOUT` if the time is over, after which the kernel may still
+   *   carry the request out; `EBUSY` if an earlier one hangs so, and `ECANCELED` if the socket is closed
    */
   request(request: NetlinkRequest, timeoutMs = defaultTimeoutMs): Promise<Reply[]> {
     if (this.#closed) return Promise.reject(closed());
@@ -75,7 +76,7 @@ export class NetlinkSocket {
     });
   }
 
-  /** Requests that wait are rejected, and so is the one in the kernel, which may be done all the same. */
+  /** Requests that wait are rejected, and so is the one in the kernel, which may still carry it out. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
