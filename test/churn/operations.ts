@@ -132,6 +132,7 @@ function networkRequest(network: number, portRules: PortRules): unknown {
 /**
  * The options of the churn's networks. Some networks are without communication between containers. Half of the plain ones
  * say who reaches what, and limit traffic; half of those without communication have routes by which other hosts know them.
+ * For the containers of some, the host answers neighbours, for half of these by both families (`attach=proxy`).
  */
 function networkOptions(network: number): Readonly<Record<string, string>> {
   const icc = { 'com.docker.network.bridge.enable_icc': 'false' };
@@ -140,7 +141,9 @@ function networkOptions(network: number): Readonly<Record<string, string>> {
     case 0:
       return isFirst ? passage : {};
     case 1:
-      return { 'tsbridge.ndp_proxy': 'eth0', 'tsbridge.routes': '10.250.0.0/16 blackhole' };
+      return isFirst
+        ? { 'tsbridge.attach': 'proxy', 'tsbridge.parent': 'eth0' }
+        : { 'tsbridge.ndp_proxy': 'eth0', 'tsbridge.routes': '10.250.0.0/16 blackhole' };
     case 2:
       return { ...icc, ...(isFirst ? routed(network) : {}) };
     default:

@@ -10,6 +10,7 @@ import {
   parseNetworkId,
   vethNames,
 } from '../../src/core/names.js';
+import { proxiesOf } from '../../src/core/network/neighbour-proxies.js';
 import { shapedLink } from '../../src/core/network/shaping.js';
 import { parseEndpoint } from '../../src/core/options/endpoint-options.js';
 import type { EndpointInput, NetworkInput } from '../../src/core/options/input.js';
@@ -158,6 +159,20 @@ export async function compareLinks(lab: Lab, registry: Registry): Promise<Compar
       return limitsOfEndpoint(state).up === undefined ? [] : [`${ifb} up -`];
     }),
   ];
+  return { wanted, found };
+}
+
+/** Addresses of containers for which the host answers on its own interface. */
+export async function compareNeighbours(lab: Lab, registry: Registry): Promise<Comparison> {
+  const listed = await lab.hostNs('ip', 'neigh', 'show', 'proxy');
+  const found = [...listed.matchAll(/^(\S+) dev (\S+)/gm)].map(([, address, device]) => {
+    return `${address} on ${device}`;
+  });
+  const wanted = registry
+    .endpoints()
+    .filter(({ record }) => record.phase === 'ready')
+    .flatMap(({ spec, network }) => proxiesOf(spec, network.spec, undefined))
+    .map(({ address, device }) => `${address} on ${device}`);
   return { wanted, found };
 }
 

@@ -48,6 +48,11 @@ t.test(
         'ip link del veth0',
         /^links: left over veth0 down -$/,
       ],
+      neighbour: [
+        'ip neigh add proxy 172.18.0.9 dev eth0',
+        'ip neigh del proxy 172.18.0.9 dev eth0',
+        /^neighbours: left over 172\.18\.0\.9 on eth0$/,
+      ],
       record: [
         'mv /var/lib/tsbridge/networks /var/lib/tsbridge/x; mkdir /var/lib/tsbridge/networks',
         'rmdir /var/lib/tsbridge/networks; mv /var/lib/tsbridge/x /var/lib/tsbridge/networks',
