@@ -63,3 +63,11 @@ t.test(
     t.strictSame([...new Set(sockets)], ['openNetlink(netfilter']);
   },
 );
+
+t.test(
+  'no module looks a link up by if_nametoindex, for which the kernel may run modprobe',
+  async (t) => {
+    const users = modules.filter((module) => /\bif_nametoindex\(/.test(textOf(module)));
+    t.strictSame(users, ['host/netlink/socket/link-names'], 'where the kernel has no other way');
+  },
+);

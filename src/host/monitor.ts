@@ -8,8 +8,8 @@ import {
 } from '../codec/netlink/own-route-messages.js';
 import type { Log } from '../driver/host.js';
 import type { RuleWatch } from './iptables/rule-watch.js';
-import { linkName } from './netlink/socket/event-calls.js';
 import { EventListener } from './netlink/socket/event-listener.js';
+import { linkName } from './netlink/socket/link-names.js';
 import { netlinkProtocol } from './netlink/socket/netlink-socket.js';
 
 /** What a program has changed: a link or its addresses (without a name: it may be any link), or a route of ours. */

@@ -17,6 +17,7 @@ export const packageUsers: Readonly<Record<string, readonly string[]>> = {
     'host/process/libc',
     'host/netlink/socket/netlink-calls',
     'host/netlink/socket/event-calls',
+    'host/netlink/socket/link-names',
     'proxy/process/system',
     'probe/system',
     'unused-memory',

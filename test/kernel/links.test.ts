@@ -6,6 +6,7 @@ inFreshNamespace();
 run('mount', ['-t', 'tmpfs', 'tmpfs', '/run']);
 const { default: t } = await import('tap');
 const { bridge, known, mac, name, veth } = await import('../process/link-specs.js');
+const { linkIndex, linkName } = await import('../../src/host/netlink/socket/link-names.js');
 const { LinksNetlink } = await import('../../src/host/netlink/links.js');
 const { parseCidr } = await import('../../src/core/address.js');
 
@@ -39,6 +40,23 @@ t.test('a bridge is created with its MTU and MAC, down', async (t) => {
   await links.remove(name('br-a'));
   t.equal(await links.find('br-a'), undefined);
   await links.remove(name('br-a'));
+});
+
+t.test('a link is found by its name, and no other one by a name that is too long', async (t) => {
+  run('ip', ['link', 'add', 'a-name-of-15-by', 'type', 'bridge']);
+  run('ip', ['link', 'add', 'näme', 'type', 'bridge']);
+  for (const each of ['a-name-of-15-by', 'näme', 'lo']) {
+    const index = linkIndex(each);
+    t.equal(index, show(each).ifindex);
+    t.equal(linkName(index ?? 0), each);
+  }
+  for (const none of ['a-name-of-15-byt', 'a-name-of-15-b', 'br-none', '', 'lo\0', 'lo/']) {
+    t.equal(linkIndex(none), undefined, JSON.stringify(none));
+  }
+  t.equal(linkName(4_000_000), undefined);
+  run('ip', ['link', 'del', 'a-name-of-15-by']);
+  t.equal(linkIndex('a-name-of-15-by'), undefined);
+  run('ip', ['link', 'del', 'näme']);
 });
 
 t.test('the MTU of a bridge stays when ports come and go', async (t) => {

@@ -11,7 +11,7 @@ import {
 import type { PacketHeaders } from '../../core/trace/event.js';
 import { type Listing, ruleOf } from '../../core/trace/listing.js';
 import type { TracedPacket } from '../../core/trace/placing.js';
-import { linkName } from '../../host/netlink/socket/event-calls.js';
+import { linkName } from '../../host/netlink/socket/link-names.js';
 import type { PacketItem } from '../schemas/trace.js';
 
 export interface PacketWords {

@@ -16,7 +16,7 @@ import type { IpAddress, MacAddress } from '../../core/address.js';
 import { messageOf } from '../../core/errors.js';
 import type { Advertisement } from '../../core/network/advertisements.js';
 import { type Libc, SystemCallError } from '../process/libc.js';
-import { linkIndex } from './socket/event-calls.js';
+import { linkIndex } from './socket/link-names.js';
 import { NetlinkError } from './socket/netlink-error.js';
 import type { NetlinkSocket } from './socket/netlink-socket.js';
 

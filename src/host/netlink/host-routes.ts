@@ -10,7 +10,7 @@ import { DriverError, messageOf } from '../../core/errors.js';
 import { type HostRoute, type ObservedHostRoute, routeText } from '../../core/network/routes.js';
 import type { Routes } from '../../driver/host.js';
 import { collectDump } from './socket/dump.js';
-import { linkIndex, linkName } from './socket/event-calls.js';
+import { linkIndex, linkName } from './socket/link-names.js';
 import { NetlinkError } from './socket/netlink-error.js';
 import { NetlinkSocket, netlinkProtocol } from './socket/netlink-socket.js';
 

@@ -36,7 +36,7 @@ import {
 import type { Links, ObservedRoute } from '../../driver/host.js';
 import { LinkRemoval } from './link-removal.js';
 import { collectDump } from './socket/dump.js';
-import { linkIndex } from './socket/event-calls.js';
+import { linkIndex } from './socket/link-names.js';
 import { NetlinkError } from './socket/netlink-error.js';
 import { NetlinkSocket, netlinkProtocol } from './socket/netlink-socket.js';
 

@@ -22,7 +22,7 @@ import type { Libc } from '../process/libc.js';
 import { advertise } from './advertisements.js';
 import { gone, noSuchFamily } from './host-routes.js';
 import { collectDump } from './socket/dump.js';
-import { linkIndex, linkName } from './socket/event-calls.js';
+import { linkIndex, linkName } from './socket/link-names.js';
 import { NetlinkError } from './socket/netlink-error.js';
 import { NetlinkSocket, netlinkProtocol } from './socket/netlink-socket.js';
 

@@ -28,7 +28,7 @@ import type { RefusedConnections } from '../../driver/host/refused-connections.j
 import { isUnsupported, trackedFlows } from './conntrack.js';
 import { RouteLookups } from './route-lookup.js';
 import { collectDump, readDump } from './socket/dump.js';
-import { linkIndex, linkName } from './socket/event-calls.js';
+import { linkIndex, linkName } from './socket/link-names.js';
 import { netlinkProtocol } from './socket/netlink-socket.js';
 import { mostRequests, RequestBatches } from './socket/request-batch.js';
 

@@ -33,7 +33,7 @@ import {
 } from '../../core/network/shaping.js';
 import type { Shaping } from '../../driver/host.js';
 import { collectDump } from './socket/dump.js';
-import { linkIndex } from './socket/event-calls.js';
+import { linkIndex } from './socket/link-names.js';
 import { NetlinkError } from './socket/netlink-error.js';
 import { netlinkProtocol } from './socket/netlink-socket.js';
 import { sendWaiting } from './socket/waiting-requests.js';

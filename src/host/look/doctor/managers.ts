@@ -1,7 +1,7 @@
 /** Reads which interfaces systemd-networkd and NetworkManager configure, from the files that both keep in /run. */
 import { readFile } from 'node:fs/promises';
 import type { ManagedLink } from '../../../core/doctor/facts.js';
-import { linkIndex } from '../../netlink/socket/event-calls.js';
+import { linkIndex } from '../../netlink/socket/link-names.js';
 
 const folders = {
   'systemd-networkd': 'systemd/netif/links',

@@ -17,8 +17,6 @@ const unixFamily = 1;
 const streamType = 1;
 /** SOCK_CLOEXEC, and O_CLOEXEC of dup3. */
 const closeOnExec = 0o2000000;
-/** IFNAMSIZ */
-const nameBytes = 16;
 
 /** Bytes: room for some 24,000 reports of rules. The kernel takes memory only for what waits there. */
 const receiveBuffer = 16 * 1024 * 1024;
@@ -29,9 +27,6 @@ const socketpair = library.func(
 );
 const dup3 = library.func('int dup3(int from, int to, int flags)');
 const close = library.func('int close(int fd)');
-const if_indextoname = library.func('void *if_indextoname(uint index, _Out_ void *name)');
-
-const if_nametoindex = library.func('uint if_nametoindex(const char *name)');
 
 export interface EventSource {
   readonly protocol: number;
@@ -72,22 +67,6 @@ export function openEvents(source: EventSource): Socket {
   if (error === undefined) return stream;
   stream.destroy();
   throw error;
-}
-
-/** The name of the link with this index now; undefined if there is none. */
-export function linkName(index: number): string | undefined {
-  const name = Buffer.alloc(nameBytes);
-  if (if_indextoname(index, name) === null) return undefined;
-  return name.toString('utf8', 0, name.indexOf(0));
-}
-
-/**
- * The index of the link that has this name now; undefined if there is none. Takes a few microseconds, without the
- * kernel's lock of links. If there is none, a kernel that loads modules first runs modprobe for `netdev-NAME` and waits
- * for its end (dev_load in net/core/dev_ioctl.c, with CAP_NET_ADMIN).
- */
-export function linkIndex(name: string): number | undefined {
-  return if_nametoindex(name) || undefined;
 }
 
 function openSource({ protocol, groups, filters }: EventSource): NetlinkDescriptor {
