@@ -168,8 +168,8 @@ async function performAll(
 
 async function expectQuiet(model: Model, { lab, counts }: Real, fault?: Fault): Promise<void> {
   let found = await deviations(lab, model, fault?.patienceMs);
-  const forgotten = found.filter((line) => line.startsWith('records: left over network'));
-  if (fault?.disturbs && found.length > 0 && forgotten.length === found.length) {
+  const isForgotten = (line: string) => /^(records: left over |links: left over veth)/.test(line);
+  if (fault?.disturbs && found.length > 0 && found.every(isForgotten)) {
     counts.forgotten += await reclaimForgotten(lab);
     found = await deviations(lab, model);
   }

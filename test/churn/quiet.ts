@@ -94,23 +94,33 @@ export async function leftAfter(lab: Lab, before: Snapshot): Promise<string[]> {
 }
 
 /**
- * Networks on record that the engine has forgotten, since one of the two died over their creation or
- * removal; they go at an operator's word. Answers with how many there were.
+ * Takes away what is on record and the engine has forgotten, as an operator would. Networks: one of the two died over their
+ * creation or removal. Endpoints: the daemon died over DeleteEndpoint, which the engine repeats without its body, and
+ * Docker 28 takes the refusal for the end of it. Answers with how many there were.
  */
 export async function reclaimForgotten(lab: Lab): Promise<number> {
-  const known = new Set((await inspectNetworks(lab)).map(({ Id }) => Id));
-  const forgotten = readIntent(lab)
+  const known = await inspectNetworks(lab);
+  const networks = new Set(known.map(({ Id }) => Id));
+  const endpoints = new Set(
+    known.flatMap(({ Containers }) =>
+      Object.values(Containers).map(({ EndpointID }) => EndpointID),
+    ),
+  );
+  const registry = readIntent(lab);
+  const forgotten = registry
     .networks()
-    .filter(({ spec, endpoints }) => !known.has(spec.id) && endpoints.size === 0);
+    .filter((state) => !networks.has(state.spec.id) && state.endpoints.size === 0);
+  const left = registry.endpoints().filter(({ spec }) => !endpoints.has(spec.id)).length;
   const admin = new UnixHttp(lab.path('/run/tsbridge/admin.sock'));
   try {
     for (const { spec } of forgotten) {
       await admin.call('POST', '/forget', { network: spec.id, dryRun: false });
     }
+    if (left > 0) await admin.call('POST', '/v1/gc', { dryRun: false });
   } finally {
     admin.close();
   }
-  return forgotten.length;
+  return forgotten.length + left;
 }
 
 async function inspectNetworks(lab: Lab): Promise<InspectedNetwork[]> {
