@@ -5,15 +5,17 @@
 
 /** Bounds of a rate, in bits per second. */
 export const rateBounds = { min: 64_000, max: 400_000_000_000 } as const;
-/** Bounds of a burst that is given, in bytes. Packets (GSO) that are larger than the burst are taken apart by the bucket. */
-export const burstBounds = { min: 32 * 1024, max: 64 * 1024 * 1024 } as const;
+/**
+ * Bounds of a burst that is given, in bytes: the least has room for a frame of the usual MTU. Packets (GSO) that are larger
+ * than the burst are taken apart by the bucket.
+ */
+export const burstBounds = { min: 2 * 1024, max: 64 * 1024 * 1024 } as const;
 
 /** A burst that is not given is what passes in this time: the kernel's timers may come no more often. */
 const burstMs = 10;
 /**
- * Bytes of a burst that is not given, at least: four full frames. It may be smaller than one that is given: a bucket passes
- * a large packet (GSO) in one piece if that is no larger than the burst, and everything else waits meanwhile, for 26 ms
- * behind 32 KiB at 10 Mbit/s.
+ * Bytes of a burst that is not given, at least: four full frames. No more, since a bucket passes a large packet (GSO) in one
+ * piece if that is no larger than the burst, and everything else waits meanwhile, for 26 ms behind 32 KiB at 10 Mbit/s.
  */
 const smallestDefault = 6 * 1024;
 const ethernetHeader = 14;
@@ -150,7 +152,7 @@ export function parseRate(text: string): number | 'none' | undefined {
 
 /** Why {@link parseBurst} refuses a text, for the person who wrote it. */
 export const burstReason =
-  'not a size: use a number of bytes, or of KiB or MiB with k or m after it, from 32k to 64m';
+  'not a size: use a number of bytes, or of KiB or MiB with k or m after it, from 2k to 64m';
 
 /** Bytes of `64k`, `2m` or `65536`. */
 export function parseBurst(text: string): number | undefined {

@@ -27,13 +27,14 @@ t.test('rates and buckets are read and written alike', async (t) => {
     t.equal(limits.parseRate(text), undefined, text);
   }
   for (const [text, bytes] of [
+    ['2k', 2_048],
     ['32k', 32_768],
     ['64m', 67_108_864],
     ['40000', 40_000],
   ] as const) {
     t.equal(limits.parseBurst(text), bytes, text);
   }
-  for (const text of ['', '31k', '65m', '1.5m', '32K', '1g']) {
+  for (const text of ['', '1k', '2047', '65m', '1.5m', '32K', '1g']) {
     t.equal(limits.parseBurst(text), undefined, text);
   }
   t.strictSame([64_000, 1_500_000, 999_999_999, 10_000_000_000, 12].map(limits.rateText), [

@@ -27,7 +27,7 @@ export const setCommand = reportCommand({
     'rate_down is what a container receives, rate_up what it sends; burst_down and burst_up go with them. No connection ' +
       'ends, and a rate that changes loses no packet. What is set for a container counts more than its options, and is kept until it leaves ' +
       'the network (also by a stop); what is set for a network, until that is removed. none takes a limit away; default takes away what was set, so that the options of the container and the network count again.',
-    'Rates are in bits per second and need a unit, from 64kbit to 400gbit; bursts are in bytes, or with k or m in KiB or MiB, from 32k to 64m.',
+    'Rates are in bits per second and need a unit, from 64kbit to 400gbit; bursts are in bytes, or with k or m in KiB or MiB, from 2k to 64m.',
   ],
   words: {
     place: required(

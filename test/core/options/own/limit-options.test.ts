@@ -35,7 +35,7 @@ t.test('everything that is wrong is said at once, with what to do', async (t) =>
       '(1) failed to parse tsbridge.rate_down value: 10 (not a rate: use none, or a number with its ' +
       'unit: bit, kbit, mbit or gbit per second, from 64kbit to 400gbit); ' +
       '(2) failed to parse tsbridge.burst_down value: 1k (not a size: use a number of bytes, or of KiB ' +
-      'or MiB with k or m after it, from 32k to 64m); ' +
+      'or MiB with k or m after it, from 2k to 64m); ' +
       '(3) tsbridge.burst_up=64k needs a rate: give tsbridge.rate_up, or leave it out; ' +
       '(4) tsbridge.burst_up=64k is less than a frame: with an MTU of 65535 use at least 65549, or leave it out',
   );
