@@ -116,7 +116,7 @@ function repeated(rules: readonly string[]): string[] {
   return rules.filter((text, index) => rules.indexOf(text) !== index);
 }
 
-/** Published ports in the maps of both families. */
+/** Published ports in the maps and sets of both families. */
 export async function compareMap(lab: Lab, registry: Registry): Promise<Comparison> {
   const wanted = registry
     .endpoints()
@@ -128,9 +128,10 @@ export async function compareMap(lab: Lab, registry: Registry): Promise<Comparis
       ),
     );
   const listed = await lab.hostNs('nft', 'list', 'ruleset');
-  const found = [...listed.matchAll(/\tmap ports \{[^}]*elements = \{([^}]*)\}/gs)]
-    .flatMap(([, elements = '']) => elements.split(','))
-    .map((element) => `ports ${element.trim()}`);
+  const shown = /\t(?:map|set) (ports|inside|loopback) \{[^}]*elements = \{([^}]*)\}/gs;
+  const found = [...listed.matchAll(shown)].flatMap(([, name, elements = '']) =>
+    elements.split(',').map((element) => `${name} ${element.trim().replaceAll('"', '')}`),
+  );
   return { wanted, found };
 }
 
