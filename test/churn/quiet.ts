@@ -88,7 +88,7 @@ async function look(lab: Lab, model: Model): Promise<string[]> {
  * flush took out of DOCKER-USER is put back by nobody, since the chain is the administrator's.
  */
 export async function leftAfter(lab: Lab, before: Snapshot): Promise<string[]> {
-  const left = await lab.leftovers(before);
+  const left = await lab.leftovers(before, 30_000);
   const expected = [/docker0/, / rules6: :FORWARD /, /^- rules[46]: -A DOCKER-USER -j RETURN$/];
   return left.filter((line) => !expected.some((each) => each.test(line)));
 }
