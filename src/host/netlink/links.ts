@@ -147,7 +147,7 @@ export class LinksNetlink implements Links {
 
   async #createVeth(veth: VethLink): Promise<void> {
     const { host } = veth.names;
-    const bridge = await this.#index(veth.bridge);
+    const bridge = this.#index(veth.bridge);
     await this.#socket.request(createVethRequest(veth, bridge));
     const { hairpin, isolated = false } = veth;
     if (!hairpin && !isolated) return;
@@ -165,7 +165,7 @@ export class LinksNetlink implements Links {
       const setting = {
         ...(mtu === undefined ? {} : { mtu }),
         ...(up === undefined ? {} : { up }),
-        ...(master === undefined ? {} : { master: await this.#index(master) }),
+        ...(master === undefined ? {} : { master: this.#index(master) }),
       };
       if (Object.keys(setting).length > 0) {
         await this.#socket.request(setLinkRequest(name, setting));
@@ -182,7 +182,7 @@ export class LinksNetlink implements Links {
   /** An address that is there already is success. */
   async addAddress(name: InterfaceName, address: Cidr): Promise<void> {
     await this.#doing(`adding address ${cidrText(address)} to ${name}`, async () => {
-      const index = await this.#index(name);
+      const index = this.#index(name);
       await this.#socket.request(addAddressRequest(index, address)).catch(unless('EEXIST'));
     });
   }
@@ -213,7 +213,7 @@ export class LinksNetlink implements Links {
     });
   }
 
-  async #index(name: string): Promise<number> {
+  #index(name: string): number {
     const index = linkIndex(name);
     if (index !== undefined) return index;
     throw new DriverError('link-failed', `there is no interface ${name}`);
