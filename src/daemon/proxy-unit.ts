@@ -13,30 +13,34 @@ import type { StartProcess } from '../proxy/supervision/launcher.js';
 
 export interface UnitSettings {
   readonly template: UnitTemplate;
+  /** The process's, in the unit or as a child. */
+  readonly startTimeoutMs: number;
   /** Starts it as a child, where systemd cannot: the ports count more than what confines the process. */
   readonly asChild: StartProcess;
   readonly log: Log;
 }
 
-/** Less than the launcher waits for an answer, so that a child can still give one. */
-const startTimeoutMs = 18_000;
+/** systemd's part of the time for a start, so that a child can still be started in the rest of it. */
+const unitShare = 0.7;
 const killTimeoutMs = 5_000;
 
 /** An instance is named by the process's socket: `tsbridge-proxy@3.service` listens on `…/proxy/3`. */
-export function inUnit({ template, asChild, log }: UnitSettings): StartProcess {
+export function inUnit({ template, startTimeoutMs, asChild, log }: UnitSettings): StartProcess {
   return (controlPath) => {
     const unit = `${template}${basename(controlPath)}.service`;
     let child: ReturnType<StartProcess> | undefined;
     let killed = false;
-    const failed = startUnit(unit, controlPath).catch(async (error: unknown) => {
-      log.warn(
-        { unit, error: messageOf(error) },
-        'systemd did not start the proxy process, which so has fewer restrictions, as a child of the daemon',
-      );
-      // systemd may still be starting it if the command timed out; and ending it frees the unit's name.
-      await killUnit(unit).catch(() => undefined);
-      return killed ? undefined : asChild(controlPath);
-    });
+    const failed = startUnit(unit, controlPath, startTimeoutMs * unitShare).catch(
+      async (error: unknown) => {
+        log.warn(
+          { unit, error: messageOf(error) },
+          'systemd did not start the proxy process, which so has fewer restrictions, as a child of the daemon',
+        );
+        // systemd may still be starting it if the command timed out; and ending it frees the unit's name.
+        await killUnit(unit).catch(() => undefined);
+        return killed ? undefined : asChild(controlPath);
+      },
+    );
     const ended = failed.then(async (started) => {
       child = started;
       child?.unref();
@@ -57,8 +61,8 @@ export function inUnit({ template, asChild, log }: UnitSettings): StartProcess {
 }
 
 /** Resolves when the process listens (Type=notify). */
-async function startUnit(unit: string, controlPath: string): Promise<undefined> {
-  await runCommand('systemctl', ['start', unit], { timeoutMs: startTimeoutMs });
+async function startUnit(unit: string, controlPath: string, timeoutMs: number): Promise<undefined> {
+  await runCommand('systemctl', ['start', unit], { timeoutMs });
   // A unit of that name ran already: a process that has retired and still has connections.
   if (!existsSync(controlPath))
     throw new Error(`${unit} runs and does not listen on ${controlPath}`);

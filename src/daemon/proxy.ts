@@ -14,9 +14,17 @@ import { inUnit } from './proxy-unit.js';
 /** The one that the unit is written for: it says which folder the process sees. */
 const unitFolder = '/run/tsbridge';
 
+/**
+ * How long a proxy process may take to start: less than a call's deadline, so that the engine is told why a call
+ * failed; but long, because a container that fails at boot is not started again by the engine.
+ */
+export function startTimeout(callTimeoutMs: number): number {
+  return Math.max(25_000, (callTimeoutMs * 5) / 6);
+}
+
 /** @param program its entry, which in `dist/` lies in another place than beside this module */
 export function superviseProxy(
-  { runtimeDir, proxyUnit }: Config,
+  { runtimeDir, proxyUnit, callTimeoutMs }: Config,
   program: URL,
   processes: ProcessFiles,
   log: Log,
@@ -45,18 +53,20 @@ export function superviseProxy(
       `the unit is for ${unitFolder}: a child takes its place`,
     );
   }
+  const startTimeoutMs = startTimeout(callTimeoutMs);
   return new ProxySupervisor({
     controlPath: `${runtimeDir}/${linkName}`,
     startProcess:
       proxyUnit === 'none' || runtimeDir !== unitFolder
         ? asChild
-        : inUnit({ template: proxyUnit, asChild, log }),
+        : inUnit({ template: proxyUnit, startTimeoutMs, asChild, log }),
     processes,
     own: {
       build: buildId,
       node: process.version,
       network: readlinkSync('/proc/self/ns/net'),
     },
+    startTimeoutMs,
     log,
   });
 }

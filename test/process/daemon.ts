@@ -13,6 +13,9 @@ import { nodeFlags } from './node-flags.js';
 const built = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 const crashing = fileURLToPath(new URL('./crash-daemon.mjs', import.meta.url));
 
+/** Seconds for each call of a daemon, in place of its default: test/vm/arm64.sh sets it, where all takes longer. */
+const calls = process.env.TEST_CALL_TIMEOUT;
+
 export interface DaemonOptions {
   /** Dies at this effect; see crash-daemon.mjs. */
   readonly crashAt?: number;
@@ -76,7 +79,8 @@ export class Daemon {
     const program = crashAt === undefined ? [other] : [crashing];
     const socket = join(folder, 'plugin.sock');
     const folders = ['--state-dir', join(folder, 'state'), '--runtime-dir', join(folder, 'run')];
-    const all = [...program, 'daemon', '--socket', socket, ...folders, ...args];
+    const limit = calls === undefined ? [] : ['--call-timeout', calls];
+    const all = [...program, 'daemon', '--socket', socket, ...folders, ...args, ...limit];
     // TSBRIDGE_… of the test's own would be taken for settings.
     const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('TSBRIDGE_'));
     // tap puts its loaders into NODE_OPTIONS of whatever is spawned: 45 MB of a process in which there

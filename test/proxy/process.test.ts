@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import net from 'node:net';
 import t from 'tap';
+import { startTimeout } from '../../src/daemon/proxy.js';
 import { lineSplitter } from '../../src/proxy/control.js';
 import { socketAddress } from '../../src/proxy/process/system/socket-address.js';
 import { makeBinding } from '../golden/golden.js';
@@ -198,6 +199,15 @@ t.test('a process that starts and does not answer', async (t) => {
   t.match(killed, ['SIGKILL'], 'it must not come back when another one holds the ports');
   proxy.detach();
 });
+
+t.test(
+  'the time for a start is within that for a call, if that is the default or longer',
+  async (t) => {
+    t.equal(startTimeout(1_000), 25_000, 'a call that ends before leaves the start going on');
+    t.equal(startTimeout(30_000), 25_000);
+    t.equal(startTimeout(600_000), 500_000);
+  },
+);
 
 t.test('listeners are shown with their protocol and address', async (t) => {
   const lines: string[] = [];

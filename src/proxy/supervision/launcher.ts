@@ -20,12 +20,10 @@ export interface LauncherSettings extends RunningSettings {
   readonly startProcess: StartProcess;
   /** What a process that this daemon starts says of itself. */
   readonly own: Pick<About, 'build' | 'node' | 'network'>;
-  /** In place of 25 s; for tests. */
-  readonly startTimeoutMs?: number;
+  /** How long a process that was started may take to answer. */
+  readonly startTimeoutMs: number;
 }
 
-/** Less than a call's deadline, but long: a container that fails at boot is not started again by the engine. */
-const defaultStartTimeoutMs = 25_000;
 const pollMs = 15;
 /** The first version of the control protocol with `give`. */
 const handsOver = 2;
@@ -33,12 +31,10 @@ const handsOver = 2;
 export class ProxyLauncher {
   readonly #folder: ControlFolder;
   readonly #running: RunningProcesses;
-  readonly #startTimeoutMs: number;
 
   constructor(private readonly settings: LauncherSettings) {
     this.#folder = new ControlFolder(settings.controlPath);
     this.#running = new RunningProcesses(settings);
-    this.#startTimeoutMs = settings.startTimeoutMs ?? defaultStartTimeoutMs;
   }
 
   /** false only if certainly no process listens. */
@@ -193,7 +189,7 @@ export class ProxyLauncher {
       await Promise.race([gone, sleep(1_000)]);
       removeFile(path);
     };
-    const deadline = performance.now() + this.#startTimeoutMs;
+    const deadline = performance.now() + this.settings.startTimeoutMs;
     for (;;) {
       let why = 'no process listens';
       try {
