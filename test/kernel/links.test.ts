@@ -8,6 +8,11 @@ const { default: t } = await import('tap');
 const { bridge, known, mac, name, veth } = await import('../process/link-specs.js');
 const { linkIndex, linkName } = await import('../../src/host/netlink/socket/link-names.js');
 const { LinksNetlink } = await import('../../src/host/netlink/links.js');
+const { getLinkRequest } = await import('../../src/codec/netlink/link-messages.js');
+const { attribute, u32 } = await import('../../src/codec/netlink/netlink-message.js');
+const { NetlinkSocket, netlinkProtocol } = await import(
+  '../../src/host/netlink/socket/netlink-socket.js'
+);
 const { parseCidr } = await import('../../src/core/address.js');
 
 const cidr = (text: string) => known(parseCidr(text));
@@ -261,6 +266,16 @@ t.test('removals at a time share a thread, and each learns its own end', async (
   t.equal(failures.length, 1);
   t.match(failures[0]?.reason, { code: 'link-failed', message: /interface lo: .*not supported/ });
   for (const text of names) t.equal(await links.find(text), undefined);
+});
+
+t.test('the kernel refuses a question of which it would leave a part out', async (t) => {
+  const socket = new NetlinkSocket(netlinkProtocol.route);
+  t.teardown(() => socket.close());
+  const question = getLinkRequest('lo');
+  t.equal((await socket.request(question)).length, 1);
+  // IFLA_MASTER: the kernel looks no link up by that.
+  const narrower = Buffer.concat([question.body, attribute(10, u32(1))]);
+  await t.rejects(socket.request({ ...question, body: narrower }), { code: 'EINVAL' });
 });
 
 t.test('a closed netlink socket refuses requests', async (t) => {

@@ -28,7 +28,10 @@ const addMembership = 1;
 const dropMembership = 2;
 /** NETLINK_CAP_ACK: an error comes without a copy of the request. */
 const shortErrors = 10;
-/** NETLINK_GET_STRICT_CHK: the kernel filters a dump by what is in its request (since 4.20). */
+/**
+ * NETLINK_GET_STRICT_CHK (since 4.20): of rtnetlink, the kernel filters a dump by what is in its request, and refuses a
+ * question with an attribute or a value that it does not know, in place of an answer to another question.
+ */
 const strictCheck = 12;
 
 const patienceSeconds = 10;
@@ -51,8 +54,6 @@ export interface NetlinkOptions {
   readonly receiveBuffer?: number;
   /** Neither the socket nor its copies ever wait. */
   readonly nonBlocking?: boolean;
-  /** Whether the kernel refuses what it does not know in a request, and filters dumps by it; true by default. */
-  readonly strict?: boolean;
 }
 
 /**
@@ -61,13 +62,11 @@ export interface NetlinkOptions {
  * @throws {NetlinkError} e.g. `EPROTONOSUPPORT` if the kernel has no such protocol
  */
 export function openNetlink(protocol: number, options: NetlinkOptions = {}): NetlinkDescriptor {
-  const { sendBuffer, receiveBuffer, nonBlocking = false, strict = true } = options;
+  const { sendBuffer, receiveBuffer, nonBlocking = false } = options;
   const fd: number = socket(netlinkFamily, rawType | (nonBlocking ? nonBlockingType : 0), protocol);
   if (fd < 0) throw lastError('socket');
   // Older kernels know fewer options, and then send more than was asked for.
-  for (const option of strict ? [shortErrors, strictCheck] : [shortErrors]) {
-    setNumber(fd, netlinkLevel, option, 1);
-  }
+  for (const option of [shortErrors, strictCheck]) setNumber(fd, netlinkLevel, option, 1);
   setsockopt(fd, socketLevel, receiveTimeout, BigInt64Array.of(BigInt(patienceSeconds), 0n), 16);
   // Without CAP_NET_ADMIN they stay as they are: a message that is too long is refused (EMSGSIZE) then.
   if (sendBuffer !== undefined) setNumber(fd, socketLevel, forcedBuffer.send, sendBuffer);

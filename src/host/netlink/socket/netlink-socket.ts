@@ -58,7 +58,7 @@ export class NetlinkSocket {
    * @throws {NetlinkError} e.g. `EPROTONOSUPPORT` if the kernel has no such protocol
    */
   constructor(protocol: number) {
-    this.#fd = openNetlink(protocol, { strict: false });
+    this.#fd = openNetlink(protocol);
   }
 
   /**
