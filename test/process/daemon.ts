@@ -13,8 +13,8 @@ import { nodeFlags } from './node-flags.js';
 const built = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 const crashing = fileURLToPath(new URL('./crash-daemon.mjs', import.meta.url));
 
-/** Seconds for each call of a daemon, in place of its default: test/vm/arm64.sh sets it, where all takes longer. */
-const calls = process.env.TEST_CALL_TIMEOUT;
+/** How many times as long all takes here: test/vm/arm64.sh sets it on an emulated machine. */
+const slowness = Number(process.env.TEST_SLOWNESS ?? 1);
 
 export interface DaemonOptions {
   /** Dies at this effect; see crash-daemon.mjs. */
@@ -79,7 +79,7 @@ export class Daemon {
     const program = crashAt === undefined ? [other] : [crashing];
     const socket = join(folder, 'plugin.sock');
     const folders = ['--state-dir', join(folder, 'state'), '--runtime-dir', join(folder, 'run')];
-    const limit = calls === undefined ? [] : ['--call-timeout', calls];
+    const limit = slowness === 1 ? [] : ['--call-timeout', String(30 * slowness)];
     const all = [...program, 'daemon', '--socket', socket, ...folders, ...args, ...limit];
     // TSBRIDGE_… of the test's own would be taken for settings.
     const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('TSBRIDGE_'));

@@ -5,12 +5,12 @@
 //   node port-answers.mjs ask tcp/8000@HOST[~LOCAL_ADDRESS][+LOCAL_PORT] …   one after the other, keeping the
 //        connections; prints a JSON list of the answers, or of error codes
 //   node port-answers.mjs together tcp/8000@HOST …         the same, all at the same time
-//   TIMEOUT_MS=1000 node …                                 waits so long for each answer, in place of 3 s
+//   TIMEOUT_MS=1000 node …                                 waits so long for each answer, in place of 3 s; longer on an emulated machine
 import { createSocket } from 'node:dgram';
 import { connect, createServer } from 'node:net';
 
 const [command, ...questions] = process.argv.slice(2);
-const timeoutMs = Number(process.env.TIMEOUT_MS ?? 3_000);
+const timeoutMs = Number(process.env.TIMEOUT_MS ?? 3_000) * Number(process.env.TEST_SLOWNESS ?? 1);
 
 const parse = (text) => {
   const form = /^(tcp|udp)\/(\d+)(?:@([^+~]+))?(?:~([^+]+))?(?:\+(\d+))?$/;

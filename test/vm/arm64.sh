@@ -5,7 +5,7 @@ set -u
 cd /w
 export PATH=/w/node_modules/.bin:/usr/sbin:/usr/bin
 # Emulation takes twenty times as long and more: the limits of tests are none of what is tested here.
-export TAP_TIMEOUT=3600 TEST_CALL_TIMEOUT=600
+export TAP_TIMEOUT=3600 TEST_SLOWNESS=10
 ip link set lo up
 # Nothing loads these modules before their first use, and by them tests see what the kernel has: iptables-legacy, tap
 # interfaces, and frames within a bridge that pass the rules.
