@@ -247,10 +247,9 @@ t.test('the watchdog is fed only while the proxy process answers', async (t) => 
     .trim()
     .split('\n')
     .map((line) => JSON.parse(line));
-  t.strictSame(
-    events.filter(({ reason }) => reason === 'proxy-silent').map(({ kind }) => kind),
-    ['degraded', 'recovered'],
-  );
+  const silences = events.filter(({ reason }) => reason === 'proxy-silent').map(({ kind }) => kind);
+  // On a slow machine, the new process may take longer to answer than a check waits, and so be silent once more.
+  t.match(silences.join(' '), /^degraded recovered( degraded recovered)*$/);
   t.match(
     events.filter(({ kind }) => kind === 'published'),
     [{ by: 'docker', count: 2 }],
