@@ -37,7 +37,7 @@ const mostEvents = 100;
 export const mostReach = 200;
 export const tooManyPorts = `from where ports are reached was not worked out: there are more than ${mostReach} (tsbridge ports --reach)`;
 export const tooManyWays = (left: number): string =>
-  `ways to ${left} ports are left out: there are too many`;
+  `ways to ${left} ports are left out: there are too many, or finding them takes too long`;
 
 type AnyCall = Call<Parameters, CallFlags>;
 

@@ -32,25 +32,34 @@ export async function wayOf(
 
 /** Most ways in a page of a file: `explain` reads all rules of the host anew for each. */
 const mostWays = 30;
+/** No way is begun after so many milliseconds: with tens of thousands of rules each takes some seconds. */
+const waysMs = 30_000;
 
 export interface PortsWithWays {
   readonly ports: readonly PagePort[];
-  /** How many ports have no way in the page, because it would have more than {@link mostWays} ways. */
+  /** How many ports have no way in the page: it would have more than {@link mostWays} ways, or take too long. */
   readonly left: number;
 }
 
 /**
  * The ports with the ways to them. Ports of one container that are reached in the same manner have one way, which the
  * first of them shows: the others lead to it. Where there are many, those that are not reached come first.
+ *
+ * @param clock in milliseconds
  */
 export async function withWays(
   ports: readonly PagePort[],
   args: readonly string[],
   terminal: Terminal,
+  clock: () => number = () => performance.now(),
 ): Promise<PortsWithWays> {
   const groups = groupsOfWays(ports);
   const found = new Map<number, PathPicture>();
+  const end = clock() + waysMs;
+  let done = 0;
   for (const [first = 0] of groups.slice(0, mostWays)) {
+    if (clock() > end) break;
+    done += 1;
     const { from, destination, family } = ports[first] as PagePort;
     const way = await wayOf({ from, to: destination, ipv6: family === 6 }, args, terminal);
     if ('picture' in way) found.set(first, way.picture);
@@ -62,7 +71,7 @@ export async function withWays(
       const shared = first !== index && found.has(first) ? { wayOf: first } : {};
       return { ...port, way: found.get(index), ...shared };
     }),
-    left: groups.slice(mostWays).flat().length,
+    left: groups.slice(done).flat().length,
   };
 }
 

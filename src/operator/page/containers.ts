@@ -110,10 +110,8 @@ function partOf(facts: PageFacts, title: string, members: readonly number[]): To
 }
 
 function rowsOf(facts: PageFacts, chosen: readonly number[]): PageRow[] {
-  const published = new Map<number, number[]>();
-  for (const [index, { container }] of facts.ports.entries()) {
-    published.set(container, [...(published.get(container) ?? []), index]);
-  }
+  const published = new Map(chosen.map((index): [number, number[]] => [index, []]));
+  for (const [index, { container }] of facts.ports.entries()) published.get(container)?.push(index);
   return chosen.flatMap((index) => {
     const container = facts.containers[index];
     if (container === undefined) return [];

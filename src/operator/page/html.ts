@@ -36,10 +36,11 @@ export type Value = Html | string | number | readonly Html[];
  * @throws {Error} for a value at another place, where escaping would not be enough
  */
 export function html(words: TemplateStringsArray, ...values: readonly Value[]): Html {
+  const places = placesIn(words);
   const parts = words.map((word, index) => {
     const value = values[index];
     if (value === undefined) return word;
-    const place = placeAfter(words.slice(0, index + 1).join(''));
+    const place = places[index];
     if (place === 'elsewhere') throw new Error(`a value may not stand behind ${word}`);
     if (typeof value !== 'object') return word + escaped(String(value));
     if (place === 'attribute') throw new Error('an attribute has no elements in it');
@@ -48,8 +49,22 @@ export function html(words: TemplateStringsArray, ...values: readonly Value[]): 
   return trusted(parts.join(''));
 }
 
+type Place = 'text' | 'attribute' | 'elsewhere';
+
+/** By template, each of which is one array however often it is used: a page can have a row for each of 60,000 ports. */
+const knownPlaces = new WeakMap<TemplateStringsArray, readonly Place[]>();
+
+/** The place of each value of a template. */
+function placesIn(words: TemplateStringsArray): readonly Place[] {
+  const known = knownPlaces.get(words);
+  if (known !== undefined) return known;
+  const places = words.map((_, index) => placeAfter(words.slice(0, index + 1).join('')));
+  knownPlaces.set(words, places);
+  return places;
+}
+
 /** Finds out in which place of the markup a piece of a template ends: there the next value stands. */
-function placeAfter(piece: string): 'text' | 'attribute' | 'elsewhere' {
+function placeAfter(piece: string): Place {
   const tag = piece.slice(piece.lastIndexOf('<'));
   if (!tag.startsWith('<') || tag.includes('>')) {
     return /^<(?:script|style)\b/i.test(tag) ? 'elsewhere' : 'text';

@@ -61,21 +61,25 @@ const pathWords = {
 } as const;
 const pathKinds = { dnat: 'dnat', proxy: 'proxy', none: 'nobody' } as const;
 
-/** Every container as a box. */
+/** Every container as a box, and every port; more ports than {@link readable} are one box for each way into a container. */
 export function drawTopology(topology: Topology): SvgElement {
   const { containers, ports, at } = topology;
+  const boxOf = (container: number): number => container;
   return drawn(topology, {
     containers: containers.map(({ name, addresses }, index) => ({
       title: name,
       lines: addresses,
       href: fragment('container', at?.containers[index] ?? index),
     })),
-    boxOf: (container) => container,
+    boxOf,
     networksOf: containers.map(({ networks }) => networks),
-    ports: ports.map(({ label, to, ...port }, index) => ({
-      ...port,
-      box: { title: label, lines: [to], href: fragment('port', at?.ports[index] ?? index) },
-    })),
+    ports:
+      ports.length > readable
+        ? foldedPorts(topology, boxOf)
+        : ports.map(({ label, to, ...port }, index) => ({
+            ...port,
+            box: { title: label, lines: [to], href: fragment('port', at?.ports[index] ?? index) },
+          })),
   });
 }
 
@@ -121,14 +125,6 @@ export function drawGroups(topology: Topology, groups: readonly Group[]): SvgEle
     groups.flatMap(({ containers }, group) => containers.map((each) => [each, group] as const)),
   );
   const boxOf = (container: number): number => groupOf.get(container) ?? 0;
-  const folded = new Map<string, { first: TopologyPort; labels: string[] }>();
-  for (const port of topology.ports) {
-    const scope = port.address.startsWith('127.') || port.address === '::1' ? 'local' : '';
-    const key = `${boxOf(port.container)} ${port.path} ${scope}`;
-    const same = folded.get(key);
-    if (same === undefined) folded.set(key, { first: port, labels: [port.label] });
-    else same.labels.push(port.label);
-  }
   return drawn(topology, {
     containers: groups.map(({ title, containers }, index) => ({
       title,
@@ -139,14 +135,27 @@ export function drawGroups(topology: Topology, groups: readonly Group[]): SvgEle
     networksOf: groups.map(({ containers }) => [
       ...new Set(containers.flatMap((each) => topology.containers[each]?.networks ?? [])),
     ]),
-    ports: [...folded.values()].map(({ first, labels }) => ({
-      ...first,
-      box: {
-        title: labels.length === 1 ? first.label : counted(labels.length, 'port'),
-        lines: labels.length === 1 ? [first.to] : [labels.slice(0, 2).join(', ')],
-      },
-    })),
+    ports: foldedPorts(topology, boxOf),
   });
+}
+
+/** The ports as one box for each way into a box of containers: by rules or the proxy, from everywhere or from the host alone. */
+function foldedPorts({ ports }: Topology, boxOf: Parts['boxOf']): Parts['ports'] {
+  const folded = new Map<string, { first: TopologyPort; labels: string[] }>();
+  for (const port of ports) {
+    const scope = port.address.startsWith('127.') || port.address === '::1' ? 'local' : '';
+    const key = `${boxOf(port.container)} ${port.path} ${scope}`;
+    const same = folded.get(key);
+    if (same === undefined) folded.set(key, { first: port, labels: [port.label] });
+    else same.labels.push(port.label);
+  }
+  return [...folded.values()].map(({ first, labels }) => ({
+    ...first,
+    box: {
+      title: labels.length === 1 ? first.label : counted(labels.length, 'port'),
+      lines: labels.length === 1 ? [first.to] : [labels.slice(0, 2).join(', ')],
+    },
+  }));
 }
 
 interface Parts {

@@ -1,6 +1,6 @@
 /** Which ports of a page share a way. */
 import t from 'tap';
-import { groupsOfWays } from '../../../src/cli/page/ways.js';
+import { groupsOfWays, withWays } from '../../../src/cli/page/ways.js';
 import type { PagePort } from '../../../src/operator/page/facts.js';
 import { facts } from '../../operator/page/sample.js';
 
@@ -21,4 +21,21 @@ t.test('ports of one container that are reached in the same manner have one way'
     [[4], [0, 1, 6], [2], [3], [5]],
     'those that are not reached come first',
   );
+});
+
+t.test('ways that would take too long are left out, and counted', async (t) => {
+  const [port] = facts.ports;
+  if (port === undefined) throw new Error('the sample has a port');
+  const ports = [0, 1, 2, 3].map((container) => ({ ...port, container }));
+  const terminal = { environment: {}, out: () => undefined, err: () => undefined };
+  const of = async (ms: number) => {
+    let now = 0;
+    const clock = () => {
+      now += ms;
+      return now;
+    };
+    return (await withWays(ports, ['--from=/nowhere/bundle'], terminal, clock)).left;
+  };
+  t.equal(await of(1), 0);
+  t.equal(await of(12_000), 2);
 });

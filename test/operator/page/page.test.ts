@@ -113,6 +113,24 @@ t.test('many containers are folded by project, and each is still found', (t) => 
   t.end();
 });
 
+t.test('many ports of a container are one box of the pictures, and each is still found', (t) => {
+  const [port] = crowd(1).ports;
+  if (port === undefined) throw new Error('the container has a port');
+  const ports = Array.from({ length: 300 }, (_, index) => ({ ...port, label: `:${index}/tcp` }));
+  const page = hostPage({ ...crowd(3), ports }, 'file', 'p');
+  const pictures = page.match(/<svg.*?<\/svg>/gs) ?? [];
+  t.equal(pictures.length, 2, 'of the host, and of the containers');
+  for (const picture of pictures) {
+    t.equal(picture.match(/>300 ports</g)?.length, 1);
+    t.ok((picture.match(/<rect/g) ?? []).length < 20);
+  }
+  for (const index of [0, 157, 299]) {
+    t.match(page, new RegExp(`<tr id="port-${index}">`));
+    t.match(page, new RegExp(`<a href="#port-${index}">:${index}/tcp</a>`), 'in its container');
+  }
+  t.end();
+});
+
 t.test('every link within the page leads to a place of it, and no place has two names', (t) => {
   for (const host of [
     facts,
