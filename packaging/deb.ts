@@ -6,6 +6,7 @@ import { gzipSync } from 'node:zlib';
 import type { Architecture } from './architectures.js';
 import type { Release } from './release.js';
 import { type Effort, run } from './run.js';
+import { debianScripts } from './scripts.js';
 import { folderSize } from './size.js';
 import { normalise } from './stage.js';
 
@@ -38,8 +39,8 @@ export async function buildDeb(
   mkdirSync(control);
   put('DEBIAN/control', controlFile(release, architecture, installedKiB));
   put('DEBIAN/conffiles', '/etc/default/tsbridge\n');
-  for (const name of ['preinst', 'postinst', 'prerm', 'postrm']) {
-    put(`DEBIAN/${name}`, readFileSync(join(root, 'packaging/debian', name), 'utf8'), 0o755);
+  for (const [name, text] of Object.entries(debianScripts(root))) {
+    put(`DEBIAN/${name}`, text, 0o755);
   }
   normalise(stage, epoch);
   const path = join(out, `tsbridge_${version}_${architecture.name}.deb`);

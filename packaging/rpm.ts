@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { Architecture } from './architectures.js';
 import type { Release } from './release.js';
 import { type Effort, run } from './run.js';
+import { rpmScripts } from './scripts.js';
 import { unitNames } from './stage.js';
 
 /** @returns the path of the package */
@@ -47,8 +48,7 @@ export async function buildRpm(
   }
 }
 
-function specFile({ version, epoch }: Release, stage: string): string {
-  const units = 'tsbridge.service tsbridge.socket';
+function specFile({ root, version, epoch }: Release, stage: string): string {
   return [
     'Name: tsbridge',
     `Version: ${version}`,
@@ -73,31 +73,7 @@ function specFile({ version, epoch }: Release, stage: string): string {
     'rm -rf %{buildroot}/DEBIAN %{buildroot}/usr/share/lintian',
     // Debian has a folder of its own for completions of packages.
     'mv %{buildroot}/usr/share/zsh/vendor-completions %{buildroot}/usr/share/zsh/site-functions',
-    '%preun',
-    '# The driver of networks that Docker still has does not go.',
-    'if [ "$1" = 0 ]; then',
-    '  # The record of a network goes with its bridge, a moment after `docker network rm` has returned.',
-    '  tries=50',
-    `  while [ "$tries" -gt 0 ] && grep -rqs --include='*.json' '"phase":"removing"' /var/lib/tsbridge; do`,
-    '    sleep 0.2; tries=$((tries - 1))',
-    '  done',
-    "  left=$(find /var/lib/tsbridge -type f -path '*network*' -name '*.json' 2>/dev/null | wc -l)",
-    '  if [ "$left" -gt 0 ]; then',
-    '    echo "tsbridge: there are still $left networks of this driver; docker network rm them first" >&2',
-    '    exit 1',
-    '  fi',
-    '  if [ -d /run/systemd/system ]; then',
-    `    systemctl disable --now ${units} || :`,
-    '    systemctl kill tsbridge.service 2>/dev/null || :',
-    "    systemctl stop 'tsbridge-proxy@*.service' || :",
-    '  fi',
-    'fi',
-    '%post',
-    'if [ -d /run/systemd/system ]; then systemctl daemon-reload || :; fi',
-    '%posttrans',
-    'if [ -d /run/systemd/system ]; then systemctl try-restart tsbridge.service || :; fi',
-    '%postun',
-    'if [ -d /run/systemd/system ]; then systemctl daemon-reload || :; fi',
+    ...rpmScripts(root),
     '%files',
     '%config(noreplace) /etc/default/tsbridge',
     '/usr/bin/tsbridge',
