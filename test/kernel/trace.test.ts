@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { PacketItem, SummaryItem } from '../../src/cli/schemas/trace.js';
 import { newSeed, Random } from '../fuzz/random.js';
 import { inFreshNamespace, run } from '../process/netns.js';
+import { slowness } from '../process/slowness.js';
 
 inFreshNamespace();
 const { default: t } = await import('tap');
@@ -14,7 +15,7 @@ const { begin, connect, makeRouter, node, playDaemon, start, startTimed, tables 
   '../process/tracing.js'
 );
 
-t.setTimeout(600_000);
+t.setTimeout(600_000 * slowness);
 const { TraceTable } = await import('../../src/host/trace/trace-table.js');
 const { leftTraces } = await import('../../src/host/trace/trace-tables.js');
 const everyFirst = {

@@ -9,12 +9,10 @@ import { fileURLToPath } from 'node:url';
 import { RawClient } from '../fuzz/client.js';
 import { ipJson, run } from './netns.js';
 import { nodeFlags } from './node-flags.js';
+import { slowness } from './slowness.js';
 
 const built = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 const crashing = fileURLToPath(new URL('./crash-daemon.mjs', import.meta.url));
-
-/** How many times as long all takes here: test/vm/arm64.sh sets it on an emulated machine. */
-const slowness = Number(process.env.TEST_SLOWNESS ?? 1);
 
 export interface DaemonOptions {
   /** Dies at this effect; see crash-daemon.mjs. */

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { run } from './netns.js';
+import { slowness } from './slowness.js';
 
 const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'tsbridge-trace-'));
@@ -79,7 +80,7 @@ export async function begin(...words: string[]): Promise<Running> {
     await sleep(50);
   }
   // The command also has to read the rules before packets come.
-  await sleep(500);
+  await sleep(500 * slowness);
   return trace;
 }
 
