@@ -1,9 +1,12 @@
 /** What scripts/install writes, and takes away again. */
 import {
   cpSync,
+  existsSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   readlinkSync,
+  renameSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -11,7 +14,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { install, makeTarget, run, tree } from '../process/install.js';
+import { clone, install, makeTarget, run, tree } from '../process/install.js';
 
 t.test('installs, and takes exactly that away again', async (t) => {
   const root = makeTarget();
@@ -92,7 +95,7 @@ t.test('scripts/install --dry-run writes nothing', async (t) => {
   await install('--destdir', root);
   const installed = tree(root);
   const removal = await install('--destdir', root, '--dry-run', '--uninstall');
-  t.match(removal, { code: 0, stdout: /would run: rm -rf .*\/usr\/local\/lib\/tsbridge$/m });
+  t.match(removal, { code: 0, stdout: /would run: rm -rf .*\/usr\/local\/lib\/tsbridge.old$/m });
   t.strictSame(tree(root), installed);
 });
 
@@ -125,6 +128,56 @@ t.test('a network that is on its way out is waited for', async (t) => {
   const removal = install('--destdir', root, '--uninstall');
   setTimeout(() => rmSync(record), 1_000);
   t.match(await removal, { code: 0 });
+});
+
+t.test(
+  'a run that was ended between its two renames has not taken the former version',
+  async (t) => {
+    const root = makeTarget();
+    await install('--destdir', root);
+    const installed = tree(root);
+    const library = join(root, 'usr/local/lib/tsbridge');
+    renameSync(library, `${library}.old`);
+    mkdirSync(`${library}.new`);
+    // As on a disk that is full.
+    const bin = makeTarget();
+    writeFileSync(join(bin, 'cp'), '#!/bin/sh\nexit 1\n', { mode: 0o755 });
+    const env = { ...process.env, PATH: `${bin}:${process.env.PATH}` };
+    t.match(await install('--destdir', root, env), { code: 1 });
+    t.strictSame(tree(root), installed);
+    t.notOk(existsSync(`${library}.new`), 'nor does it fill the disk any longer');
+  },
+);
+
+t.test('--uninstall takes what runs that were ended halfway have left', async (t) => {
+  const root = makeTarget();
+  await install('--destdir', root);
+  const library = join(root, 'usr/local/lib/tsbridge');
+  renameSync(library, `${library}.old`);
+  mkdirSync(`${library}.new`);
+  writeFileSync(join(root, 'etc/systemd/system/tsbridge.service.new'), '');
+  t.match(await install('--destdir', root, '--uninstall'), { code: 0 });
+  t.strictSame(tree(root), {});
+  t.strictSame(readdirSync(join(root, 'usr/local/lib')), []);
+});
+
+t.test('others can run what was installed with a narrow umask', async (t) => {
+  const root = makeTarget();
+  const script = join(clone, 'scripts/install');
+  await run('sh', ['-c', `umask 077; exec "$0" --destdir "$1"`, script, root]);
+  for (const path of ['usr', 'usr/local/bin', 'usr/local/lib', 'usr/local/lib/tsbridge', 'etc']) {
+    t.equal(statSync(join(root, path)).mode & 0o777, 0o755, path);
+  }
+});
+
+t.test('--uninstall leaves a unit that starts something else', async (t) => {
+  const root = makeTarget();
+  await install('--destdir', root);
+  const unit = join(root, 'etc/systemd/system/tsbridge.service');
+  writeFileSync(unit, '[Service]\nExecStart=/usr/lib/tsbridge/bin/node main.js daemon\n');
+  t.match(await install('--destdir', root, '--uninstall'), { code: 0, stdout: /kept: .*service/ });
+  t.ok(existsSync(unit));
+  t.notOk(existsSync(join(root, 'usr/local/lib/tsbridge')));
 });
 
 t.test('scripts/install --uninstall leaves files of others alone', async (t) => {
