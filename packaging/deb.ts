@@ -10,11 +10,10 @@ import { debianScripts } from './scripts.js';
 import { folderSize } from './size.js';
 import { normalise } from './stage.js';
 
-/** Commands that the daemon runs, and what the runtime is linked against. */
-const depends = [
-  ...['iptables (>= 1.8.7)', 'iproute2', 'nftables'],
-  ...['libc6 (>= 2.28)', 'libgcc-s1', 'libstdc++6 (>= 9)', 'libatomic1'],
-];
+/** What the runtime is linked against. */
+export const libraries = ['libc6 (>= 2.28)', 'libgcc-s1', 'libstdc++6 (>= 9)'];
+/** Commands that the daemon runs, and the libraries. */
+const depends = ['iptables (>= 1.8.7)', 'iproute2', 'nftables', ...libraries];
 
 /** @returns the path of the package */
 export async function buildDeb(

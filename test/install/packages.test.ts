@@ -13,11 +13,12 @@ import {
   symlinkSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
 import { gunzipSync } from 'node:zlib';
 import t from 'tap';
 import { architectures } from '../../packaging/architectures.js';
+import { libraries } from '../../packaging/deb.js';
 import { buildNpmPackage } from '../../packaging/npm-package.js';
 import { readRelease } from '../../packaging/release.js';
 import { runtimeFlags, stageFiles } from '../../packaging/stage.js';
@@ -115,6 +116,21 @@ t.test('binaries in a package are for its own architecture alone', async (t) => 
   );
   t.equal(binaries.length, 1, binaries.join(', '));
   for (const name of binaries) t.match(name.replace('_', '-'), own.npm);
+});
+
+t.test('the Debian package asks for the libraries of its runtime, and for no other', async (t) => {
+  const program = 'console.log(JSON.stringify(process.report.getReport().sharedObjects))';
+  const { stdout } = await run(join(stage, 'usr/lib/tsbridge/bin/node'), ['-e', program]);
+  const packageOf = (file: string): string[] => {
+    if (/^(libc|libm|libdl|libpthread|ld-linux-.*)\.so/.test(file)) return ['libc6'];
+    if (file.startsWith('libgcc_s.so.1')) return ['libgcc-s1'];
+    if (file.startsWith('libstdc++.so.6')) return ['libstdc++6'];
+    // The kernel's own, in no file.
+    return file === 'linux-vdso.so.1' ? [] : [`the package of ${file}`];
+  };
+  const loaded = (JSON.parse(stdout) as string[]).map((path) => basename(path)).flatMap(packageOf);
+  const named = libraries.map((name) => name.replace(/ .*/, ''));
+  t.strictSame([...new Set(loaded)].sort(), named.sort());
 });
 
 t.test('the list of components names the runtime and every bundled library once', async (t) => {
