@@ -9,6 +9,7 @@
 import type { Test } from 'tap';
 import type { Daemon as DaemonType } from '../process/daemon.js';
 import { inFreshNamespace, isInstalled, run } from '../process/netns.js';
+import { slowness } from '../process/slowness.js';
 
 inFreshNamespace();
 const { default: t } = await import('tap');
@@ -215,8 +216,9 @@ const diesAtEffects = (step: number, kinds: readonly PortRules[]) => async (t: T
 
 t.test(
   'dies at an effect, and the engine goes on',
-  { timeout: 1_500_000 },
-  diesAtEffects(5, ['docker', 'map']),
+  { timeout: 1_500_000 * slowness },
+  // On an emulated machine a death takes half a minute.
+  diesAtEffects(slowness === 1 ? 5 : 25, ['docker', 'map']),
 );
 
 t.test('the proxy process is killed: its sockets come back', async (t) => {
@@ -250,13 +252,13 @@ t.test('a second daemon on the same state folder is refused', async (t) => {
 const legacy = isInstalled('iptables-legacy') && existsSync('/proc/net/ip_tables_names');
 t.test(
   'the same with iptables-legacy',
-  { timeout: 1_500_000, skip: legacy ? false : 'the kernel has no legacy tables' },
+  { timeout: 1_500_000 * slowness, skip: legacy ? false : 'the kernel has no legacy tables' },
   async (t) => {
     run('nft', ['flush', 'ruleset']);
     // The daemon takes the variant that holds chains of Docker.
     run('iptables-legacy', ['-N', 'DOCKER']);
     variant = 'legacy';
-    await diesAtEffects(20, ['docker'])(t);
+    await diesAtEffects(slowness === 1 ? 20 : 60, ['docker'])(t);
     t.match(run('iptables-legacy-save', []), /^:DOCKER-USER /m, 'the rules were there');
   },
 );
