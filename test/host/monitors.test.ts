@@ -109,6 +109,7 @@ t.test('rules that are read again and again', async (t) => {
   const reads = counter();
   let clock = 0;
   const firewall = {
+    writes: 0,
     supports: () => true,
     read: async (family: 4 | 6) => {
       reads.hit();
@@ -133,5 +134,11 @@ t.test('rules that are read again and again', async (t) => {
   t.match(log.lines[0], { level: 'warn', fields: { error: 'no memory' } });
   rules[4] = 'e';
   await seen.reached(3);
+  // The repair writes, and somebody undoes it before the next reading.
+  firewall.writes += 1;
+  await seen.reached(4);
+  const then = reads.count;
+  await reads.reached(then + 4);
+  t.equal(seen.count, 4, 'rules that stay as they are change nothing');
   poll.stop();
 });

@@ -38,6 +38,7 @@ export class IptablesCommands implements IptablesText {
   readonly #deletion = new RuleDeletion(this.own.ports);
   readonly #restores = new Map<Family, SpareCommand>();
   readonly #variant: VariantChoice;
+  #writes = 0;
 
   constructor(
     private readonly options: IptablesOptions = {},
@@ -129,7 +130,16 @@ export class IptablesCommands implements IptablesText {
 
   async restore(family: Family, text: string, onStart?: (pid: number) => void): Promise<void> {
     const command = this.#restores.get(family) ?? noTables(family);
-    await this.#change(`changing the rules with ${command.file}`, command, text, onStart);
+    try {
+      await this.#change(`changing the rules with ${command.file}`, command, text, onStart);
+    } finally {
+      this.#writes += 1;
+    }
+  }
+
+  /** How often {@link restore} has ended, whether it could write or not. */
+  get writes(): number {
+    return this.#writes;
   }
 
   async hasTable(family: Family, table: Table): Promise<boolean> {

@@ -14,12 +14,21 @@ const watchingMs = 150;
 /** The pause after a reading is at least so many times as long as the reading took. */
 const share = 5;
 
+/** What a reading found, and how often the daemon had written rules before it. */
+interface Reading {
+  readonly text: string;
+  readonly writes: number;
+}
+
 export class RulePoll {
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
 
   constructor(
-    private readonly firewall: Pick<IptablesText, 'read' | 'supports'>,
+    private readonly firewall: Pick<IptablesText, 'read' | 'supports'> & {
+      /** How often the daemon has written rules. */
+      readonly writes: number;
+    },
     /** Also called after changes by the daemon itself; the repair that follows has nothing to do. */
     private readonly changed: () => void,
     private readonly log: Log,
@@ -34,25 +43,32 @@ export class RulePoll {
     clearTimeout(this.#timer);
   }
 
-  #next(last: string | undefined, delayMs: number): void {
+  #next(last: Reading | undefined, delayMs: number): void {
     if (this.#stopped) return;
     this.#timer = setTimeout(() => {
       background(this.log, 'polling the rules', this.#poll(last));
     }, delayMs);
   }
 
-  async #poll(last: string | undefined): Promise<void> {
+  async #poll(last: Reading | undefined): Promise<void> {
     const started = performance.now();
-    let text = last;
+    let found = last;
     try {
-      text = (await this.#read(4)) + (this.firewall.supports(6) ? await this.#read(6) : '');
+      const { writes } = this.firewall;
+      const text = (await this.#read(4)) + (this.firewall.supports(6) ? await this.#read(6) : '');
+      found = { text, writes };
     } catch (error) {
       this.log.warn({ error: messageOf(error) }, 'reading the rules failed');
     }
-    const changed = last !== undefined && text !== last;
+    // The same text after a writing of the daemon's own: others may have undone that in between, as a second
+    // `iptables -F` right after the repair of a first one does.
+    const changed =
+      last !== undefined &&
+      found !== undefined &&
+      (found.text !== last.text || found.writes !== last.writes);
     if (changed && !this.#stopped) this.changed();
     const pause = (performance.now() - started) * share;
-    this.#next(text, Math.max(pause, changed ? watchingMs : restingMs));
+    this.#next(found, Math.max(pause, changed ? watchingMs : restingMs));
   }
 
   /** Save text has the time of day in its comments, and counters where the chains are declared. */
