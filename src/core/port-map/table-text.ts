@@ -27,7 +27,7 @@ const typeNames: Readonly<Record<Family, Readonly<Record<Field, string>>>> = {
 const priorities: ReadonlyMap<string, string> = new Map([
   ['prerouting -99', 'dstnat + 1'],
   ['postrouting 101', 'srcnat + 1'],
-  ['prerouting -300', 'raw'],
+  ['prerouting -299', 'raw + 1'],
 ]);
 
 function chainText({ name, base, rules }: MapChain, family: Family): string {

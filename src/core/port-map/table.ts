@@ -60,10 +60,11 @@ const shapes: readonly SetShape[] = [
 ];
 
 /**
- * Nat chains stand right after those of iptables, so that a rule of iptables that translates wins, as one above chain
- * DOCKER does.
+ * Each chain stands right after the one of iptables at its hook, so that a rule of iptables wins, as one above Docker's
+ * does; and in a place of its own: of two chains with one priority the kernel asks the one first that was registered
+ * last (nf_hook_entries_grow in net/netfilter/core.c), which no listing tells. `raw` drops before connection tracking (-200).
  */
-const priority = { dstnat: -99, srcnat: 101, raw: -300 } as const;
+const priority = { dstnat: -99, srcnat: 101, raw: -299 } as const;
 
 const loopback: Statement = { kind: 'to-loopback', not: false };
 const back: Statement = { kind: 'return' };

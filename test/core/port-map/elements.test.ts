@@ -147,7 +147,7 @@ t.test('the tables as nft prints them', (t) => {
 	}
 
 	chain raw {
-		type filter hook prerouting priority raw; policy accept;
+		type filter hook prerouting priority raw + 1; policy accept;
 		iifname != "lo" ip daddr 127.0.0.0/8 ip daddr . meta l4proto . th dport @loopback drop
 	}
 
