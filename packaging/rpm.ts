@@ -69,7 +69,8 @@ function specFile({ root, version, epoch }: Release, stage: string): string {
     'iptables chains and port mappings.',
     'Networks take it by name: docker network create -d tsbridge app',
     '%install',
-    `cp -a ${stage}/. %{buildroot}/`,
+    // The clone's folder may have a space in its name.
+    `cp -a '${stage}/.' %{buildroot}/`,
     'rm -rf %{buildroot}/DEBIAN %{buildroot}/usr/share/lintian',
     // Debian has a folder of its own for completions of packages.
     'mv %{buildroot}/usr/share/zsh/vendor-completions %{buildroot}/usr/share/zsh/site-functions',

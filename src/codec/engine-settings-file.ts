@@ -1,6 +1,7 @@
 /** Reads two settings of dockerd, address pools and live-restore, from its arguments and the text of daemon.json. */
 import { parseCidr } from '../core/address.js';
 import type { AddressPool, EngineSettings } from '../core/doctor/facts.js';
+import { engineFileJson } from '../core/engine-file.js';
 
 /**
  * Pools of an engine whose administrator gave it none, as prefix and length of a subnet (moby ipamutils, since 19.03:
@@ -60,7 +61,7 @@ export function engineSettings(args: readonly string[], file: string | undefined
 
 function readObject(text: string): Readonly<Record<string, unknown>> {
   try {
-    const value: unknown = JSON.parse(text);
+    const value: unknown = JSON.parse(engineFileJson(text));
     return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
   } catch {
     return {};

@@ -2,6 +2,7 @@
  * What an administrator told dockerd about networks, as settings of this daemon: the engine does not tell
  * plugins its own settings, so that both must be told the same.
  */
+import { engineFileJson } from '../core/engine-file.js';
 import { messageOf } from '../core/errors.js';
 import type { Config, FieldName } from './fields.js';
 import { fieldNames, fields, fileKey } from './fields.js';
@@ -19,6 +20,9 @@ const ofEngine: Readonly<Record<string, FieldName>> = {
   'allow-direct-routing': 'allowDirectRouting',
   'bridge-accept-fwmark': 'bridgeAcceptFwmark',
 };
+/** undefined: nothing of ours, such as `constructor`, which every object has. */
+const fieldOf = (key: string): FieldName | undefined =>
+  Object.hasOwn(ofEngine, key) ? ofEngine[key] : undefined;
 /** The switch that dockerd takes from its environment alone. */
 const ignoreVariable = 'DOCKER_IGNORE_BR_NETFILTER_ERROR';
 /** The daemon's settings that dockerd has, too. */
@@ -44,7 +48,7 @@ export function readEngineSettings({ args, environment, file }: EngineStart): So
   const settings: Setting[] = [];
   const problems: string[] = [];
   const take = (key: string, text: string, where: string): void => {
-    const name = ofEngine[key];
+    const name = fieldOf(key);
     if (name === undefined) return;
     // `ip6tables` and others stand in the file as booleans; all of them are read as text here.
     if (fields[name].kind.parse(text) !== undefined) settings.push({ name, text, where });
@@ -64,7 +68,7 @@ export function readEngineSettings({ args, environment, file }: EngineStart): So
 
 function objectIn({ path, text }: { path: string; text: string }, problems: string[]): object {
   try {
-    const document: unknown = JSON.parse(text);
+    const document: unknown = JSON.parse(engineFileJson(text));
     if (typeof document === 'object' && document !== null && !Array.isArray(document)) {
       return document;
     }
@@ -81,7 +85,7 @@ function flagValues(args: readonly string[]): { flag: string; text: string }[] {
     const match = /^--([a-z0-9-]+)(?:=(.*))?$/s.exec(arg);
     if (match === null) return [];
     const [, flag = '', value] = match;
-    const name = ofEngine[flag];
+    const name = fieldOf(flag);
     const needsValue = flag === 'config-file' || (name && fields[name].kind.alone === undefined);
     return [{ flag, text: value ?? (needsValue ? (args[index + 1] ?? '') : 'true') }];
   });
@@ -125,11 +129,13 @@ export interface KeyChange {
  * The settings file with the engine's values for the settings that follow it; all other keys stay.
  *
  * @param current text of the file that is there; undefined if there is none
+ * @param flagsKnown false: dockerd does not run, so what its file does not say may be a flag of it, and stays, too
  */
 export function followEngine(
   path: string,
   current: string | undefined,
   engine: readonly Setting[],
+  flagsKnown = true,
 ): { text: string; changes: KeyChange[]; problems: readonly string[] } {
   const { problems } = current === undefined ? { problems: [] } : readFileText(path, current);
   if (problems.length > 0) return { text: current ?? '', changes: [], problems };
@@ -139,7 +145,8 @@ export function followEngine(
     const key = fileKey(name);
     if (key === undefined) continue;
     const said = engine.findLast((setting) => setting.name === name);
-    const after = said === undefined ? undefined : jsonValue(said.text);
+    if (said === undefined && !flagsKnown) continue;
+    const after = said === undefined ? undefined : jsonValue(name, said.text);
     const before = document[key];
     if (String(before) === String(after)) continue;
     changes.push({ key, before, after, where: said?.where ?? "dockerd's default" });
@@ -149,7 +156,8 @@ export function followEngine(
   return { text: `${JSON.stringify(document, null, 2)}\n`, changes, problems };
 }
 
-function jsonValue(text: string): unknown {
-  if (/^(1|t|true)$/i.test(text)) return true;
-  return /^(0|f|false)$/i.test(text) ? false : text;
+/** `true` and `false` for what is one of them; other values as they were written: a mark may be 1, too. */
+function jsonValue(name: FieldName, text: string): unknown {
+  const value: unknown = fields[name].kind.parse(text);
+  return typeof value === 'boolean' ? value : text;
 }

@@ -156,6 +156,7 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
     ...['core/rules/own-chains', 'core/address', 'core/shell-words'],
   ],
   'core/shell-words': [],
+  'core/engine-file': [],
   'core/engine-lists': ['core/names', 'core/plain-text', 'core/address'],
   'core/plain-text': ['core/address'],
   'core/problems': ['core/errors'],

@@ -100,6 +100,8 @@ t.test('what is not understood changes nothing, and all of it is told', async (t
   t.equal(bad.code, 1);
   t.match(bad.said.err, /"iptables" in .*--ip of dockerd.*unknown key "typo"/s);
   t.equal(readFileSync(config, 'utf8'), '{"typo": 1}');
+  const folderAsFile = await setup(['--yes', '--config', folder, '--dockerd-pid', String(pid)]);
+  t.match(folderAsFile, { code: 1, said: { err: `reading ${folder}: read: is a directory` } });
   t.match(await setup(['--wrong']), { code: 2 });
   t.match(await setup(['--config', '-']), { code: 2 });
 });

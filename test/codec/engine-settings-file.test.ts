@@ -13,6 +13,7 @@ t.test('live-restore', async (t) => {
   t.equal(is(['--live-restore']), true);
   t.equal(is(['--live-restore', '--live-restore=false'], '{"live-restore": true}'), false);
   t.equal(is([], '{"live-restore": true}'), true);
+  t.equal(is([], '\uFEFF{"live-restore": true}'), true, 'with a byte order mark');
   t.equal(is([], '{"live-restore": "yes"}'), false);
   t.equal(is([], 'no JSON'), false);
   t.equal(is([], '7'), false);

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import t from 'tap';
 import { readConfig } from '../../src/config/config.js';
 import {
@@ -6,6 +7,7 @@ import {
   followEngine,
   readEngineSettings,
 } from '../../src/config/engine-settings.js';
+import { readFileText } from '../../src/config/sources.js';
 
 const started = (args: readonly string[], text?: string, environment = {}) =>
   readEngineSettings({
@@ -84,6 +86,44 @@ t.test('our file follows the engine: its keys change or go, all others stay', as
   );
   t.strictSame(followEngine('/c.json', text, settings).changes, [], 'and then it is so');
   t.strictSame(followEngine('/c.json', undefined, []).changes, []);
+});
+
+t.test('what setup writes, the daemon reads as the engine meant it', async (t) => {
+  const said: [string, string, unknown][] = [
+    ['--bridge-accept-fwmark=1', 'bridge-accept-fwmark', '1'],
+    ['--bridge-accept-fwmark=0', 'bridge-accept-fwmark', '0'],
+    ['--bridge-accept-fwmark=0x1/0x3', 'bridge-accept-fwmark', '0x1/0x3'],
+    ['--userland-proxy=F', 'userland-proxy', false],
+    ['--ip6tables=1', 'ip6tables', true],
+    ['--ip=::1', 'default-binding-ip', '::1'],
+  ];
+  for (const [flag, key, value] of said) {
+    const { text } = followEngine('/c.json', undefined, started([flag]).settings);
+    t.strictSame(JSON.parse(text), { [key]: value }, flag);
+    t.strictSame(readFileText('/c.json', text).problems, []);
+    const file = join(t.testdir({ 'c.json': text }), 'c.json');
+    const config = await readConfig(['--config', file], {});
+    t.strictSame(differences(config, started([flag]).settings), [], flag);
+  }
+});
+
+t.test('what dockerd takes as its file is understood', async (t) => {
+  t.match(started([], '\uFEFF{"ip-masq": false}'), { settings: [{ text: 'false' }], problems: [] });
+  for (const text of ['', ' \n', '{"toString": 1, "__proto__": {"ip": "::1"}}']) {
+    t.strictSame(started([], text), { settings: [], problems: [] }, text);
+  }
+  t.strictSame(started(['--constructor', '--toString=1']), { settings: [], problems: [] });
+});
+
+t.test('where no dockerd runs, what its file does not say stays', async (t) => {
+  const current = '{"userland-proxy": false, "ip-masq": true}';
+  const { settings } = started([], '{"ip-masq": false}');
+  const { text, changes } = followEngine('/c.json', current, settings, false);
+  t.strictSame(JSON.parse(text), { 'userland-proxy': false, 'ip-masq': false });
+  t.strictSame(
+    changes.map(({ key }) => key),
+    ['ip-masq'],
+  );
 });
 
 t.test('a file of ours that is not valid is not written over', async (t) => {

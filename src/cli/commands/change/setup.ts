@@ -8,6 +8,7 @@ import {
   readEngineSettings,
 } from '../../../config/engine-settings.js';
 import { fields } from '../../../config/fields.js';
+import { messageOf } from '../../../core/errors.js';
 import { type EngineProcess, findEngines } from '../../../host/engine-process.js';
 import { command } from '../../define.js';
 import { fitLines, plain } from '../../output/fit.js';
@@ -56,13 +57,18 @@ async function setUp(
   const environment = engine?.environment ?? {};
   const said = readEngineSettings({ args, environment, file: engineFile });
   const current = await readIfThere(path);
-  const { text, changes, problems } = followEngine(path, current, said.settings);
+  const { text, changes, problems } = followEngine(
+    path,
+    current,
+    said.settings,
+    engine !== undefined,
+  );
   const all = [...said.problems, ...problems];
   if (all.length > 0) throw new Error(`nothing was written:\n  - ${all.join('\n  - ')}`);
 
   const who =
     engine === undefined
-      ? 'dockerd does not run here: only its file counts'
+      ? 'dockerd does not run here, so that its flags are not known: what its file does not say stays'
       : `dockerd is process ${engine.pid}`;
   const file = engineFile === undefined ? `there is no ${enginePath}` : `its file is ${enginePath}`;
   terminal.out(plain`${who}; ${file}\n`);
@@ -119,6 +125,6 @@ async function readIfThere(path: string): Promise<string | undefined> {
     return await readFile(path, 'utf8');
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
-    throw error;
+    throw new Error(`reading ${path}: ${messageOf(error)}`, { cause: error });
   }
 }
