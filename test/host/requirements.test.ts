@@ -1,6 +1,7 @@
-import { chmodSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
+import { pathOf } from '../../src/host/process/exec.js';
 import { missingPrograms } from '../../src/host/requirements.js';
 
 const real = process.env.PATH;
@@ -34,3 +35,22 @@ t.test('nft is needed with iptables-nft only', async (t) => {
   t.same(missingPrograms('legacy'), []);
   t.same(missingPrograms(undefined), []);
 });
+
+t.test(
+  'a program that comes, goes, or is put in front of another is noticed at once',
+  async (t) => {
+    const folders = ['front', 'behind'].map((name) => join(t.testdir(), name));
+    const [front = '', behind = ''] = folders.map((folder) => {
+      mkdirSync(folder);
+      return join(folder, 'iptables');
+    });
+    process.env.PATH = `:${folders.join(':')}`;
+    t.equal(pathOf('iptables'), undefined);
+    writeFileSync(behind, '');
+    t.equal(pathOf('iptables'), behind);
+    writeFileSync(front, '');
+    t.equal(pathOf('iptables'), front);
+    rmSync(front);
+    t.equal(pathOf('iptables'), behind);
+  },
+);
