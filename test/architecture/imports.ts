@@ -153,7 +153,7 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
   'core/routing': ['core/options/list-values', 'core/address', 'core/names'],
   'core/doctor': [
     ...['core/explain', 'core/network', 'core/ports', 'core/port-map', 'core/routing'],
-    ...['core/rules/own-chains', 'core/address', 'core/shell-words'],
+    ...['core/rules/chains/own-chains', 'core/address', 'core/shell-words'],
   ],
   'core/shell-words': [],
   'core/engine-file': [],

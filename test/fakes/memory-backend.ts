@@ -1,7 +1,7 @@
 /** A second backend: rules as data in memory, without text. It refuses what a kernel refuses. */
 import type { Family } from '../../src/core/address.js';
 import { DriverError } from '../../src/core/errors.js';
-import { describeMissing, optionalTables } from '../../src/core/rules/missing-tables.js';
+import { describeMissing, optionalTables } from '../../src/core/rules/chains/missing-tables.js';
 import type { Table } from '../../src/core/rules/rule.js';
 import { type RuleChange, RuleSet } from '../../src/core/rules/rule-set.js';
 import { inTransactions, tableOf } from '../../src/core/rules/transactions.js';

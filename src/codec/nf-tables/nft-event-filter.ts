@@ -6,7 +6,7 @@
  * A datagram holds up to some 35 reports (a page's worth), and a filter cannot loop: the look at one report is
  * repeated in its text. What comes after the last of them, and whatever is not laid out as expected, is let through.
  */
-import { portMapTable } from '../../core/rules/own-chains.js';
+import { portMapTable } from '../../core/rules/chains/own-chains.js';
 import { tables } from '../../core/rules/rule.js';
 import { headerLength } from '../netlink/netlink-message.js';
 import { nfgenLength, nftEvent, nftFamilies, nftSubsystem, tableAttribute } from './nft-events.js';

@@ -1,6 +1,6 @@
 /** The kernel's reports of changes of nf_tables (linux/netfilter/nf_tables.h) → transactions. */
 import type { Family } from '../../core/address.js';
-import { isOwnChain, isOwnTable } from '../../core/rules/own-chains.js';
+import { isOwnChain, isOwnTable } from '../../core/rules/chains/own-chains.js';
 import { messagesIn, readAttributes, readText } from '../netlink/netlink-message.js';
 
 /** The multicast group of nfnetlink that reports go to (NFNLGRP_NFTABLES). */

@@ -1,6 +1,6 @@
 /** What has to change in our table: everything, if its chains are not what they should be, else single elements. */
 import type { Family } from '../address.js';
-import { portMapTable } from '../rules/own-chains.js';
+import { portMapTable } from '../rules/chains/own-chains.js';
 import { type Element, elementText } from './elements.js';
 
 /** What the kernel has; undefined: no table. */

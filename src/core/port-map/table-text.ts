@@ -1,6 +1,6 @@
 /** The table as `nft list table` prints it, without elements: for tests, and for people. */
 import type { Family } from '../address.js';
-import { portMapTable } from '../rules/own-chains.js';
+import { portMapTable } from '../rules/chains/own-chains.js';
 import { type Field, type MapChain, mapTable, type Source, type Statement } from './table.js';
 
 export function tableText(family: Family): string {

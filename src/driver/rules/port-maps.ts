@@ -20,7 +20,7 @@ import {
   portElements,
 } from '../../core/port-map/elements.js';
 import { changeLines, type MapChange, planMap } from '../../core/port-map/plan.js';
-import { portMapTable } from '../../core/rules/own-chains.js';
+import { portMapTable } from '../../core/rules/chains/own-chains.js';
 import { Yielding } from '../../yielding.js';
 import type { MappedPorts, MapRepair, MapScope, PublishedPorts } from '../firewall.js';
 import type { Log, MapTables, RuleBackend } from '../host.js';

@@ -6,9 +6,17 @@ import { awaitedLater } from '../../background.js';
 import type { Family } from '../../core/address.js';
 import { DriverError, messageOf, wrapError } from '../../core/errors.js';
 import type { NetworkSpec } from '../../core/network/network.js';
-import { withGroups, withUnused } from '../../core/rules/chain-groups.js';
-import { editWithoutTables, lossOf, withoutTables } from '../../core/rules/missing-tables.js';
-import { blindDeletions, comparableBase, comparableEdit } from '../../core/rules/partial-chains.js';
+import { withGroups, withUnused } from '../../core/rules/chains/chain-groups.js';
+import {
+  editWithoutTables,
+  lossOf,
+  withoutTables,
+} from '../../core/rules/chains/missing-tables.js';
+import {
+  blindDeletions,
+  comparableBase,
+  comparableEdit,
+} from '../../core/rules/chains/partial-chains.js';
 import { planInSteps, type RuleEdit } from '../../core/rules/plan.js';
 import type { PlacedRule, Rule } from '../../core/rules/rule.js';
 import type { RuleChange, RuleSet } from '../../core/rules/rule-set.js';

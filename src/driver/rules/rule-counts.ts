@@ -1,6 +1,6 @@
 /** Counts the desired rules, for metrics. */
 import type { Family } from '../../core/address.js';
-import { withGroups } from '../../core/rules/chain-groups.js';
+import { withGroups } from '../../core/rules/chains/chain-groups.js';
 import type { Table } from '../../core/rules/rule.js';
 import { RuleSet } from '../../core/rules/rule-set.js';
 import { Yielding } from '../../yielding.js';

@@ -15,7 +15,7 @@ import { DriverError, messageOf } from '../../core/errors.js';
 import { type Element, elementText } from '../../core/port-map/elements.js';
 import type { MapChange, ObservedMap } from '../../core/port-map/plan.js';
 import { mapTable } from '../../core/port-map/table.js';
-import { portMapTable } from '../../core/rules/own-chains.js';
+import { portMapTable } from '../../core/rules/chains/own-chains.js';
 import type { Log, MapTables } from '../../driver/host.js';
 import { collectDump } from '../netlink/socket/dump.js';
 import { NftSocket } from './nft-socket.js';

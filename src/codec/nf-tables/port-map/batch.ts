@@ -9,7 +9,7 @@ import {
   type SetName,
   type SetShape,
 } from '../../../core/port-map/table.js';
-import { portMapTable } from '../../../core/rules/own-chains.js';
+import { portMapTable } from '../../../core/rules/chains/own-chains.js';
 import {
   attribute,
   flag,

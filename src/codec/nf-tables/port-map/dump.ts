@@ -1,7 +1,7 @@
 /** Reads our table as the kernel dumps it, and tells whether its sets, chains and rules are what they should be. */
 import type { Family } from '../../../core/address.js';
 import { mapTable, type SetShape } from '../../../core/port-map/table.js';
-import { portMapTable } from '../../../core/rules/own-chains.js';
+import { portMapTable } from '../../../core/rules/chains/own-chains.js';
 import {
   attribute,
   flag,

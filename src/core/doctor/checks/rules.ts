@@ -3,7 +3,7 @@
 import type { RuleTable } from '../../explain/chains/rule-table.js';
 import { familiesOf } from '../../network/network.js';
 import { mapFamilies } from '../../port-map/elements.js';
-import { portMapTable } from '../../rules/own-chains.js';
+import { portMapTable } from '../../rules/chains/own-chains.js';
 import { check, shell, wholeHost } from '../check.js';
 import type { KnownPort } from '../facts.js';
 

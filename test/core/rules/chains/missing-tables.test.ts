@@ -1,16 +1,16 @@
 import t from 'tap';
-import { renderRestore } from '../../../src/codec/iptables/iptables-restore.js';
-import { generations } from '../../../src/core/generations/all.js';
+import { renderRestore } from '../../../../src/codec/iptables/iptables-restore.js';
+import { generations } from '../../../../src/core/generations/all.js';
 import {
   describeMissing,
   editWithoutTables,
   optionalTables,
   withoutTables,
-} from '../../../src/core/rules/missing-tables.js';
-import type { Table } from '../../../src/core/rules/rule.js';
-import { RuleSet } from '../../../src/core/rules/rule-set.js';
-import { makeBinding, makeEndpoint, makeNetwork } from '../../golden/golden.js';
-import { planRules } from '../../golden/plan-rules.js';
+} from '../../../../src/core/rules/chains/missing-tables.js';
+import type { Table } from '../../../../src/core/rules/rule.js';
+import { RuleSet } from '../../../../src/core/rules/rule-set.js';
+import { makeBinding, makeEndpoint, makeNetwork } from '../../../golden/golden.js';
+import { planRules } from '../../../golden/plan-rules.js';
 
 const settings = { userlandProxy: false };
 const ipv6 = { subnet: 'fd00:6::/64', gateway: 'fd00:6::1/64' };

@@ -4,9 +4,9 @@ import {
   comparableBase,
   comparableEdit,
   describePartial,
-} from '../../../src/core/rules/partial-chains.js';
-import { makeRule, type PlacedRule, type Rule } from '../../../src/core/rules/rule.js';
-import { RuleSet } from '../../../src/core/rules/rule-set.js';
+} from '../../../../src/core/rules/chains/partial-chains.js';
+import { makeRule, type PlacedRule, type Rule } from '../../../../src/core/rules/rule.js';
+import { RuleSet } from '../../../../src/core/rules/rule-set.js';
 
 const jump = makeRule(4, 'filter', 'FORWARD', {}, { jump: 'DOCKER' });
 const hidden = makeRule(4, 'filter', 'FORWARD', { protocol: 'tcp' }, 'ACCEPT');

@@ -1,5 +1,5 @@
 /** The chains that can hold rules of ours. Changes in all other chains need no repair. */
-import { dockerChains, ownedChains, type Table, tables } from './rule.js';
+import { dockerChains, ownedChains, type Table, tables } from '../rule.js';
 
 const ownChains: ReadonlySet<string> = new Set([...dockerChains, ...ownedChains]);
 const builtIn: Readonly<Record<Table, readonly string[]>> = {

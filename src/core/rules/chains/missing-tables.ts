@@ -2,9 +2,9 @@
  * Kernels that lack a table: old and small ones have no raw or mangle, or no nat for IPv6. Docker refuses to
  * start containers there; the daemon leaves the table out, and tells what does not work without it.
  */
-import type { Family } from '../address.js';
-import type { BaseRules, RuleEdit } from './plan.js';
-import { ownedChains, type Rule, type Table } from './rule.js';
+import type { Family } from '../../address.js';
+import type { BaseRules, RuleEdit } from '../plan.js';
+import { ownedChains, type Rule, type Table } from '../rule.js';
 
 /** The tables that a network can do without. */
 export function optionalTables(family: Family): readonly Table[] {

@@ -1,11 +1,11 @@
 import t from 'tap';
-import { generations } from '../../../src/core/generations/all.js';
-import { acceptGroups } from '../../../src/core/generations/own-options/accept-from.js';
-import { passageGroups } from '../../../src/core/generations/own-options/passage-chains.js';
-import { joinBindings } from '../../../src/core/ports/runs.js';
-import { isOwnChain, isOwnTable } from '../../../src/core/rules/own-chains.js';
-import type { PlacedRule } from '../../../src/core/rules/rule.js';
-import { makeBinding, makeEndpoint, makeNetwork } from '../../golden/golden.js';
+import { generations } from '../../../../src/core/generations/all.js';
+import { acceptGroups } from '../../../../src/core/generations/own-options/accept-from.js';
+import { passageGroups } from '../../../../src/core/generations/own-options/passage-chains.js';
+import { joinBindings } from '../../../../src/core/ports/runs.js';
+import { isOwnChain, isOwnTable } from '../../../../src/core/rules/chains/own-chains.js';
+import type { PlacedRule } from '../../../../src/core/rules/rule.js';
+import { makeBinding, makeEndpoint, makeNetwork } from '../../../golden/golden.js';
 
 const ipv6 = { subnet: 'fd00:6::/64', gateway: 'fd00:6::1/64' };
 const network = makeNetwork('br-x', '10.6.0.0/24', '10.6.0.1', {}, { ipv6 });

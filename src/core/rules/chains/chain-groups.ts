@@ -2,8 +2,8 @@
  * Groups of chains for options that few networks have: a group is made with the first rule in one of its chains, and goes
  * when only the rules are left that every such group has. So hosts without the option have nothing of it.
  */
-import type { BaseRules, RuleEdit } from './plan.js';
-import type { Rule } from './rule.js';
+import type { BaseRules, RuleEdit } from '../plan.js';
+import type { Rule } from '../rule.js';
 
 /** `base` with the groups that one of these rules stands in or jumps to. */
 export function withGroups(

@@ -1,17 +1,21 @@
 /** Chains that are there only while an option has rules in them. */
 import t from 'tap';
-import { passageGroups } from '../../../src/core/generations/own-options/passage-chains.js';
-import { groupsOf, withGroups, withUnused } from '../../../src/core/rules/chain-groups.js';
+import { passageGroups } from '../../../../src/core/generations/own-options/passage-chains.js';
+import {
+  groupsOf,
+  withGroups,
+  withUnused,
+} from '../../../../src/core/rules/chains/chain-groups.js';
 import {
   editWithoutTables,
   lossOf,
   withoutTables,
-} from '../../../src/core/rules/missing-tables.js';
-import type { BaseRules } from '../../../src/core/rules/plan.js';
-import { type OwnedChain, type Place, place } from '../../../src/core/rules/rule.js';
-import { RuleSet } from '../../../src/core/rules/rule-set.js';
-import { interfaceName } from '../../golden/golden.js';
-import { planRules } from '../../golden/plan-rules.js';
+} from '../../../../src/core/rules/chains/missing-tables.js';
+import type { BaseRules } from '../../../../src/core/rules/plan.js';
+import { type OwnedChain, type Place, place } from '../../../../src/core/rules/rule.js';
+import { RuleSet } from '../../../../src/core/rules/rule-set.js';
+import { interfaceName } from '../../../golden/golden.js';
+import { planRules } from '../../../golden/plan-rules.js';
 
 const base: BaseRules = { chains: [], rules: [] };
 const groups = passageGroups(4);

@@ -3,9 +3,9 @@
  * our rules in such a chain, only bare jumps can be seen. A call still adds its rules there, and removes
  * them, without knowing whether they exist; a repair changes only what it can see.
  */
-import type { BaseRules, RuleEdit } from './plan.js';
-import type { Rule, Table } from './rule.js';
-import type { RuleChange, RuleSet } from './rule-set.js';
+import type { BaseRules, RuleEdit } from '../plan.js';
+import type { Rule, Table } from '../rule.js';
+import type { RuleChange, RuleSet } from '../rule-set.js';
 
 /** The base rules without those of which it cannot be seen whether they exist. */
 export function comparableBase(model: RuleSet, base: BaseRules): BaseRules {
