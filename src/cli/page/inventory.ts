@@ -1,7 +1,7 @@
 /** Turns networks, endpoints and ports of the inventory into what the page shows of them. */
 import type { PageContainer, PageNetwork, PagePort } from '../../operator/page/facts.js';
 import { containerText, networkText } from '../commands/labels.js';
-import { listensText, reachText } from '../commands/look/ports.js';
+import { listensText, reachText } from '../commands/look/inventory/ports.js';
 import { foldPorts, type PortRow } from '../inventory/fold.js';
 import type { EndpointItem, NetworkItem, PortItem } from '../schemas/inventory.js';
 

@@ -1,12 +1,12 @@
 /** `tsbridge ps`: endpoints, a line for each container's connection to a network. */
-import { limitsText } from '../../../core/network/limits.js';
-import { reportCommand } from '../../define.js';
-import { openInventory } from '../../inventory/open.js';
-import type { Column } from '../../output/table.js';
-import type { EndpointItem } from '../../schemas/inventory.js';
-import { optional } from '../../table/entry.js';
-import { container, network } from '../../table/kinds.js';
-import { bytesText, containerText, isContainer, isNetwork, networkText } from '../labels.js';
+import { limitsText } from '../../../../core/network/limits.js';
+import { reportCommand } from '../../../define.js';
+import { openInventory } from '../../../inventory/open.js';
+import type { Column } from '../../../output/table.js';
+import type { EndpointItem } from '../../../schemas/inventory.js';
+import { optional } from '../../../table/entry.js';
+import { container, network } from '../../../table/kinds.js';
+import { bytesText, containerText, isContainer, isNetwork, networkText } from '../../labels.js';
 
 const columns: readonly Column<EndpointItem>[] = [
   { key: 'container', title: 'CONTAINER', about: 'its name or id', rank: 0, cell: containerText },

@@ -1,14 +1,14 @@
 /** `tsbridge top`: bytes and packets a second of each container's interface. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { LinkCounters } from '../../../codec/netlink/link-counters.js';
-import { reportCommand } from '../../define.js';
-import { openInventory } from '../../inventory/open.js';
-import { compare } from '../../inventory/view.js';
-import type { Column } from '../../output/table.js';
-import type { TopItem } from '../../schemas/inventory.js';
-import { optional } from '../../table/entry.js';
-import { duration } from '../../table/kinds.js';
-import { bytesText, containerText, networkText } from '../labels.js';
+import type { LinkCounters } from '../../../../codec/netlink/link-counters.js';
+import { reportCommand } from '../../../define.js';
+import { openInventory } from '../../../inventory/open.js';
+import { compare } from '../../../inventory/view.js';
+import type { Column } from '../../../output/table.js';
+import type { TopItem } from '../../../schemas/inventory.js';
+import { optional } from '../../../table/entry.js';
+import { duration } from '../../../table/kinds.js';
+import { bytesText, containerText, networkText } from '../../labels.js';
 
 const rate = (key: 'received' | 'sent', unit: 'bytesPerSecond' | 'packetsPerSecond') => ({
   align: 'right' as const,
@@ -72,7 +72,7 @@ export const topCommand = reportCommand({
   },
   schema: 'top',
   async ask(call) {
-    const { readLinkCounters } = await import('../../../host/look/link-counters.js');
+    const { readLinkCounters } = await import('../../../../host/look/link-counters.js');
     const before = await readLinkCounters();
     const began = performance.now();
     await sleep(call.flags.for ?? 1_000);

@@ -1,15 +1,15 @@
 /** `tsbridge find THING`: what an interface, an address, a port, a name or an id belongs to. */
-import { parseIp, parseMac } from '../../../core/address.js';
-import type { InventoryEndpoint } from '../../../operator/inventory/inventory.js';
-import { reportCommand } from '../../define.js';
-import { openInventory } from '../../inventory/open.js';
-import type { InventoryView } from '../../inventory/view.js';
-import { joined, plain } from '../../output/fit.js';
-import { columns } from '../../output/lines.js';
-import type { FoundItem } from '../../schemas/inventory.js';
-import { required } from '../../table/entry.js';
-import { text } from '../../table/kinds.js';
-import { beginsId, bytesText, containerText } from '../labels.js';
+import { parseIp, parseMac } from '../../../../core/address.js';
+import type { InventoryEndpoint } from '../../../../operator/inventory/inventory.js';
+import { reportCommand } from '../../../define.js';
+import { openInventory } from '../../../inventory/open.js';
+import type { InventoryView } from '../../../inventory/view.js';
+import { joined, plain } from '../../../output/fit.js';
+import { columns } from '../../../output/lines.js';
+import type { FoundItem } from '../../../schemas/inventory.js';
+import { required } from '../../../table/entry.js';
+import { text } from '../../../table/kinds.js';
+import { beginsId, bytesText, containerText } from '../../labels.js';
 
 export const findCommand = reportCommand({
   name: 'find',

@@ -1,15 +1,15 @@
 /** `tsbridge ports`: who publishes what, and what takes it inside. */
 
-import type { IpAddress } from '../../../core/address.js';
-import { hostAndPort } from '../../../core/ports/port.js';
-import { reportCommand } from '../../define.js';
-import { foldPorts, type PortRow } from '../../inventory/fold.js';
-import { openInventory } from '../../inventory/open.js';
-import type { Column } from '../../output/table.js';
-import type { PortItem } from '../../schemas/inventory.js';
-import { flag, optional } from '../../table/entry.js';
-import { container, network, portRange, words } from '../../table/kinds.js';
-import { containerText, isContainer, isNetwork, networkText } from '../labels.js';
+import type { IpAddress } from '../../../../core/address.js';
+import { hostAndPort } from '../../../../core/ports/port.js';
+import { reportCommand } from '../../../define.js';
+import { foldPorts, type PortRow } from '../../../inventory/fold.js';
+import { openInventory } from '../../../inventory/open.js';
+import type { Column } from '../../../output/table.js';
+import type { PortItem } from '../../../schemas/inventory.js';
+import { flag, optional } from '../../../table/entry.js';
+import { container, network, portRange, words } from '../../../table/kinds.js';
+import { containerText, isContainer, isNetwork, networkText } from '../../labels.js';
 
 const columns: readonly Column<PortRow>[] = [
   {
@@ -195,7 +195,7 @@ export const portsCommand = reportCommand({
         (flags.source === undefined || by === flags.source),
     );
     if (!flags.reach) return { ...head, items };
-    const { withReach } = await import('../../inventory/reach.js');
+    const { withReach } = await import('../../../inventory/reach.js');
     const reached = await withReach(items, view);
     return { ...head, items: reached.items, warnings: [...head.warnings, ...reached.warnings] };
   },
