@@ -26,7 +26,7 @@ export function effectOf(target: RuleTarget, packet: Packet, answers: Answers): 
 }
 
 /** Whether the target, which is no chain, leaves the packet as it is and lets it go on: such a rule only counts or logs. */
-export function isIdle(target: RuleTarget | undefined): boolean {
+export function changesNothing(target: RuleTarget | undefined): boolean {
   return target === undefined || entryOf(effects, target.name) === goesOn;
 }
 

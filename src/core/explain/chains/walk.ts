@@ -6,7 +6,7 @@ import type { Packet } from '../packet.js';
 import { isUnknown } from '../truth.js';
 import { ChainWalk, type Choices, type Consequence, type TableVerdict } from './chain-walk.js';
 import type { RuleTable, RuleTarget, TableRule } from './rule-table.js';
-import { effectOf, isIdle } from './targets.js';
+import { changesNothing, effectOf } from './targets.js';
 
 /**
  * How many chains a packet may be in at a time. nf_tables refuses more than 16 jumps inside of each other; legacy
@@ -54,7 +54,7 @@ class TableWalk extends ChainWalk<TableRule> {
     const truth = ruleMatches(rule, this.packet, this.answers);
     if (!isUnknown(truth)) return truth ? [] : undefined;
     // The rule only counts or logs, so the packet goes on whether the rule matches or not: no fork.
-    if (!this.#isChain(rule.target) && isIdle(rule.target)) return truth.dependsOn;
+    if (!this.#isChain(rule.target) && changesNothing(rule.target)) return truth.dependsOn;
     const name = `${this.table.name} ${chain} ${rule.number}`;
     return this.choices.take(name, truth.dependsOn) ? truth.dependsOn : undefined;
   }
