@@ -11,14 +11,14 @@
  */
 import { parseIp } from '../src/core/address.js';
 import { firstPacket, ipProtocols } from '../src/core/explain/packet.js';
-import type { Followed } from '../src/core/trace/chains.js';
+import type { TracedHooks } from '../src/core/trace/chains.js';
 import { type PacketFilter, possible } from '../src/core/trace/pattern.js';
 import { inFreshNamespace, run } from '../test/process/netns.js';
 
 inFreshNamespace();
 const { openSync, closeSync } = await import('node:fs');
 const { default: koffi } = await import('koffi');
-const { howToFollow } = await import('../src/host/trace/followed.js');
+const { hooksToTrace } = await import('../src/host/trace/traced-hooks.js');
 const { TraceTable } = await import('../src/host/trace/trace-table.js');
 const { packetBytes } = await import('../test/explain/packet-bytes.js');
 const { Tun } = await import('../test/explain/tun.js');
@@ -44,7 +44,7 @@ interface Trace {
   readonly filter: PacketFilter;
   readonly rate: number;
   readonly replies?: true;
-  readonly followed?: Followed;
+  readonly tracedHooks?: TracedHooks;
 }
 /** A trace, or the text of a table that nft writes in place of one. */
 type Way = Trace | { readonly table: string };
@@ -67,9 +67,9 @@ const ways: Readonly<Record<string, Way | undefined>> = {
     filter: possible([[...port(9), { is: 'to-host' }]]),
     rate: 20,
   },
-  'the same, followed to every hook, as beside iptables-legacy': {
+  'the same, tracedHooks to every hook, as beside iptables-legacy': {
     filter: possible([[...port(9), { is: 'to-host' }]]),
-    ...({ rate: 20, followed: 'every-hook' } as const),
+    ...({ rate: 20, tracedHooks: 'every-hook' } as const),
   },
   'a trace of another port of the host, with its answers': {
     filter: possible([[...port(9), { is: 'to-host' }]]),
@@ -166,7 +166,7 @@ async function opened(way: Way | undefined): Promise<() => Promise<void>> {
   }
   const wanted = {
     ...{ filter: way.filter, replies: way.replies ?? false, everyPacket: false },
-    followed: way.followed ?? (await howToFollow()),
+    tracedHooks: way.tracedHooks ?? (await hooksToTrace()),
   };
   const table = await TraceTable.open({ ...wanted, packetsPerSecond: way.rate }, () => ({
     read: () => (reports += 1),

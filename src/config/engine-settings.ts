@@ -26,7 +26,10 @@ const fieldOf = (key: string): FieldName | undefined =>
 /** The switch that dockerd takes from its environment alone. */
 const ignoreVariable = 'DOCKER_IGNORE_BR_NETFILTER_ERROR';
 /** The daemon's settings that dockerd has, too. */
-const followed: readonly FieldName[] = [...Object.values(ofEngine), 'ignoreBrNetfilterError'];
+const sharedWithEngine: readonly FieldName[] = [
+  ...Object.values(ofEngine),
+  'ignoreBrNetfilterError',
+];
 
 /** How dockerd was started. */
 export interface EngineStart {
@@ -103,7 +106,7 @@ export interface Difference {
  * @param engine what dockerd was told; what it was not told has Docker's default, which is this daemon's, too
  */
 export function differences(config: Config, engine: readonly Setting[]): Difference[] {
-  return followed.flatMap((name) => {
+  return sharedWithEngine.flatMap((name) => {
     const { flag, kind, fallback } = fields[name];
     const said = engine.findLast((setting) => setting.name === name);
     // dockerd's default depends on its version, so that it is not known here whether ours differs.
@@ -141,7 +144,7 @@ export function followEngine(
   if (problems.length > 0) return { text: current ?? '', changes: [], problems };
   const document = JSON.parse(current ?? '{}') as Record<string, unknown>;
   const changes: KeyChange[] = [];
-  for (const name of fieldNames.filter((each) => followed.includes(each))) {
+  for (const name of fieldNames.filter((each) => sharedWithEngine.includes(each))) {
     const key = fileKey(name);
     if (key === undefined) continue;
     const said = engine.findLast((setting) => setting.name === name);

@@ -20,7 +20,7 @@ const { TraceTable } = await import('../../src/host/trace/trace-table.js');
 const { leftTraces } = await import('../../src/host/trace/trace-tables.js');
 const everyFirst = {
   ...{ replies: false, everyPacket: false, packetsPerSecond: 1_000 },
-  followed: 'every-hook',
+  tracedHooks: 'every-hook',
 } as const;
 const unread = { read: () => undefined, gap: () => undefined };
 const [outside, inside] = await makeRouter();

@@ -9,7 +9,7 @@ const reader = { read: () => process.stdout.write('.'), gap: () => undefined };
 const table = await TraceTable.open(
   {
     ...{ filter: [[]], replies: false, everyPacket: false, packetsPerSecond: 1_000 },
-    followed: 'every-hook',
+    tracedHooks: 'every-hook',
   },
   () => reader,
   { aliveMs: 1_500 },

@@ -7,10 +7,10 @@ import { chainKey } from '../../core/trace/listing.js';
 import { quietMs, type ReportedPacket, TracedPackets } from '../../core/trace/packets.js';
 import type { PacketFilter } from '../../core/trace/pattern.js';
 import { placed, type TracedPacket } from '../../core/trace/placing.js';
-import { howToFollow } from '../../host/trace/followed.js';
 import { readKernelCounters } from '../../host/trace/kernel-counters.js';
 import { addNativeChains, type ReadListing, readListing } from '../../host/trace/rule-listings.js';
 import { TraceTable } from '../../host/trace/trace-table.js';
+import { hooksToTrace } from '../../host/trace/traced-hooks.js';
 import type { SummaryItem, TraceItem } from '../schemas/trace.js';
 import { type PacketWords, packetItem } from './items.js';
 
@@ -44,8 +44,8 @@ export async function trace(options: TraceOptions): Promise<SummaryItem> {
   const gaps = { told: 0, seen: 0 };
   let packets: TracedPackets | undefined;
   // The counters are read before the table is there: from then on, packets that the kernel drops count for this trace.
-  const [followed, before] = await Promise.all([howToFollow(), readKernelCounters()]);
-  const table = await TraceTable.open({ ...options, followed }, (name) => {
+  const [tracedHooks, before] = await Promise.all([hooksToTrace(), readKernelCounters()]);
+  const table = await TraceTable.open({ ...options, tracedHooks }, (name) => {
     const own = new TracedPackets(name);
     packets = own;
     return {

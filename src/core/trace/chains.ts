@@ -37,15 +37,15 @@ export const entries = ['PREROUTING', 'OUTPUT'] as const satisfies readonly Hook
  * where packets begin, and behind at each hook; this is enough if all rules are of nf_tables, since the kernel reports the
  * chains of others that a packet meets in between.
  */
-export type Followed = 'every-hook' | 'ends';
+export type TracedHooks = 'every-hook' | 'ends';
 
 /**
  * Each chain costs every packet that passes its hook about 40 ns, so there are no more than are needed. FORWARD has none at
  * its end: a packet that came through FORWARD is at POSTROUTING at once, with no routing between the two.
  */
-export const hookChains = (replies: boolean, followed: Followed): readonly HookChain[] => [
+export const hookChains = (replies: boolean, tracedHooks: TracedHooks): readonly HookChain[] => [
   ...hooks.flatMap((hook): HookChain[] => [
-    ...(followed === 'every-hook' || entries.some((entry) => entry === hook)
+    ...(tracedHooks === 'every-hook' || entries.some((entry) => entry === hook)
       ? [{ name: startName(hook), hook, priority: first }]
       : []),
     ...(hook === 'FORWARD' ? [] : [{ name: endName(hook), hook, priority: last }]),

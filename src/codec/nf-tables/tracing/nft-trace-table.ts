@@ -7,13 +7,13 @@
 import { ipProtocols, tcpFlags } from '../../../core/explain/packet.js';
 import {
   entries,
-  type Followed,
   type HookChain,
   hookChains,
   hookNumber,
   inner,
   replyName,
   startName,
+  type TracedHooks,
 } from '../../../core/trace/chains.js';
 import {
   type Condition,
@@ -72,7 +72,7 @@ export interface TraceTable {
   /** How many packets are traced at most in a second; answers have the same limit of their own. */
   readonly packetsPerSecond: number;
   /** At which hooks the table has chains. */
-  readonly followed: Followed;
+  readonly tracedHooks: TracedHooks;
 }
 
 /**
@@ -109,7 +109,7 @@ export function traceTableRequests(table: TraceTable, owner: Owner): readonly Ne
     const answer = table.everyPacket ? [] : [nft.flagsAre(syn | rst, 0, true)];
     own.rule(inner.replies, ...answer, nft.goTo(inner.answers));
   }
-  for (const chain of hookChains(table.replies, table.followed)) own.chain(chain.name, chain);
+  for (const chain of hookChains(table.replies, table.tracedHooks)) own.chain(chain.name, chain);
   const patterns = combined(possible(table.filter)).map((pattern) => ({
     pattern,
     conditions: cheapestFirst(pattern).map((each) => expressionsOf(each, own)),

@@ -22,7 +22,7 @@ import {
   traceTableRequests,
 } from '../../../../src/codec/nf-tables/tracing/nft-trace-table.js';
 import { type Cidr, parseCidr } from '../../../../src/core/address.js';
-import type { Followed } from '../../../../src/core/trace/chains.js';
+import type { TracedHooks } from '../../../../src/core/trace/chains.js';
 import type { Condition, PacketFilter } from '../../../../src/core/trace/pattern.js';
 
 const cidr = (text: string) => parseCidr(text) as Cidr;
@@ -33,7 +33,7 @@ function plan(
   replies = false,
   everyPacket = false,
   owner: Owner = 'socket',
-  followed: Followed = 'every-hook',
+  tracedHooks: TracedHooks = 'every-hook',
 ): string[] {
   const wish = {
     name: 'tsbridge-trace-7',
@@ -41,7 +41,7 @@ function plan(
     replies,
     everyPacket,
     packetsPerSecond: 20,
-    followed,
+    tracedHooks,
   };
   return traceTableRequests(wish, owner).map(({ type, flags, body }) => {
     const attributes = readAttributes(body.subarray(4));
@@ -172,7 +172,7 @@ t.test('a table that nobody owns is alive for as long as its set has members', a
   t.ok(lines.includes('rule answers: meta lookup counter limit immediate meta'));
   const wish = {
     ...{ name: 'x', filter: [[]], replies: false, everyPacket: false, packetsPerSecond: 1 },
-    followed: 'ends',
+    tracedHooks: 'ends',
   } as const;
   t.match(traceTableBatch(wish, 'socket'), { last: Number });
   t.equal(renewBatch('x', 'alive', aliveKeys).last, 2, 'removed and added in one transaction');
