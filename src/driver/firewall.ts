@@ -30,7 +30,7 @@ export interface PublishedPorts {
 export type RepairScope = 'everything' | 'no-new-chains' | 'nothing';
 
 export interface RepairOutcome {
-  /** What was changed, or would have been, apart from what calls under way are about to do. */
+  /** What was changed, or would have been, without what calls under way are about to do. */
   readonly changes: readonly RuleChange[];
   /** true: the scope did not allow the changes, and nothing was changed. */
   readonly refused: boolean;

@@ -110,7 +110,7 @@ type Word = ReturnType<typeof splitWords>[number];
 function parseCommand(text: string) {
   if (!/^\P{Cc}{1,1000}$/u.test(text)) return undefined;
   const words = splitWords(inDoubleQuotes(text)).flatMap((word) =>
-    word.quoted ? word : apart(word),
+    word.quoted ? word : inTwo(word),
   );
   let table = 'filter';
   if (words[0]?.text === '-t') {
@@ -135,7 +135,7 @@ function inDoubleQuotes(text: string): string {
  * `--dport=80` is an option and its value; of `--jump=DROP` and the like iptables refuses this form. Long names are made
  * short.
  */
-function apart({ text }: Word): Word[] {
+function inTwo({ text }: Word): Word[] {
   const [, name = text, value] = /^(--[a-z0-9-]+)=(.+)$/.exec(text) ?? [];
   const short = shortNames[name] ?? name;
   const words = value === undefined ? [short] : short.startsWith('--') ? [short, value] : [text];

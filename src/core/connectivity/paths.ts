@@ -57,7 +57,7 @@ const both = ['tcp', 'udp'] as const;
 /** 2.5, 4.5 */
 function inside(situation: Situation): PathTest[] {
   const { network, own } = situation;
-  const apart = network.portIsolation === true || !network.icc;
+  const isolated = network.portIsolation === true || !network.icc;
   const gateway = own.bridgeAddress !== undefined && own.gatewayMode !== 'isolated';
   const hasGateway = gateway && !(own.family === 4 && network.inhibitIpv4);
   const to = { at: 'container', port: 'unpublished' } as const;
@@ -67,7 +67,7 @@ function inside(situation: Situation): PathTest[] {
       'container-to-container',
       'first',
       to,
-      apart
+      isolated
         ? no(network.icc ? 'port_isolation keeps containers apart' : 'enable_icc=false')
         : yes('itself', 'containers of one network reach each other'),
       both,

@@ -15,13 +15,13 @@ import { labels } from './network-labels.js';
 export function refuseSeparate(groups: readonly PortGroup[], kind: PortRules): void {
   if (!joins(kind)) return;
   const problems = new Problems();
-  const apart: ApartRequest[] = [];
+  const separate: SeparateRequest[] = [];
   for (const { request } of groups) {
     const { hostPorts, containerPort, protocol } = request;
     if (hostPorts === undefined) continue;
     if (hostPorts.first === hostPorts.last) {
-      const reason = whyApart(request, hostPorts.first, kind);
-      if (reason !== undefined) apart.push({ ...request, hostPort: hostPorts.first, reason });
+      const reason = whySeparate(request, hostPorts.first, kind);
+      if (reason !== undefined) separate.push({ ...request, hostPort: hostPorts.first, reason });
     } else {
       problems.add(
         `host ports ${hostPorts.first}-${hostPorts.last} for container port ` +
@@ -31,7 +31,7 @@ export function refuseSeparate(groups: readonly PortGroup[], kind: PortRules): v
     }
   }
   const runs = findRuns(
-    apart,
+    separate,
     ({ protocol, hostIp, hostPort, containerPort }) =>
       `${protocol} ${hostIp} ${containerPort - hostPort}`,
     ({ hostPort }) => hostPort,
@@ -47,12 +47,12 @@ export function refuseSeparate(groups: readonly PortGroup[], kind: PortRules): v
 }
 
 /** A port that cannot share a rule with its neighbours, if it has any. */
-interface ApartRequest extends PortRequest {
+interface SeparateRequest extends PortRequest {
   readonly hostPort: Port;
   readonly reason: string;
 }
 
-function whyApart(
+function whySeparate(
   { protocol, containerPort }: PortRequest,
   hostPort: Port,
   kind: PortRules,
