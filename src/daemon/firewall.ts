@@ -70,7 +70,7 @@ export function makeRules(
 ): { readonly rules: IptablesFirewall; readonly mappedPorts: PortMaps } {
   const backend = new MeasuredBackend(
     firewall?.backend ?? noRules,
-    (family) => firewall?.backend.wayOf(family) ?? 'restore',
+    (family) => firewall?.backend.transportOf(family) ?? 'restore',
     telemetry,
   );
   const mayWrite = (family: Family): boolean => choice.writes(family);

@@ -185,16 +185,16 @@ export interface MapTables {
 }
 
 /** How rules are committed: by messages of our own to nf_tables, or by `iptables-restore`. */
-export type RuleWay = 'netlink' | 'restore';
+export type RuleTransport = 'netlink' | 'restore';
 
-export interface WayCounts {
+export interface TransportCounts {
   readonly commits: number;
   readonly changes: number;
   /** The time of all of them together, each from the request to the kernel's answer. */
   readonly milliseconds: number;
 }
 
-export interface RuleCommitCounts extends Readonly<Record<RuleWay, WayCounts>> {
+export interface RuleCommitCounts extends Readonly<Record<RuleTransport, TransportCounts>> {
   /** Why the last commit by `iptables-restore` was not netlink's; undefined: there was none. */
   readonly lastRestore?: string;
 }

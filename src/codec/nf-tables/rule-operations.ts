@@ -13,7 +13,7 @@ export interface KnownRules {
 
 export type RuleOperation = RuleAddition | RuleDeletion;
 
-/** Why changes are written by another way. */
+/** Why changes are written by another transport. */
 export type NotByNetlink = 'chains' | 'a rule of an unknown kind' | 'a place' | 'a rule not found';
 
 const keyOf = ({ family, table, chain, text }: Rule): string =>

@@ -2,14 +2,14 @@
 import type { Family } from '../../core/address.js';
 import type { Rule, Table } from '../../core/rules/rule.js';
 import type { RuleChange, RuleSet } from '../../core/rules/rule-set.js';
-import type { RuleBackend, RuleWay } from '../host.js';
+import type { RuleBackend, RuleTransport } from '../host.js';
 import type { Telemetry } from '../telemetry.js';
 
 export class MeasuredBackend implements RuleBackend {
-  /** @param nameOf the way that the family's last commit went: a backend that falls back on another has two */
+  /** @param nameOf the transport of the family's last commit: a backend that falls back on another has two */
   constructor(
     private readonly backend: RuleBackend,
-    private readonly nameOf: (family: Family) => RuleWay,
+    private readonly nameOf: (family: Family) => RuleTransport,
     private readonly telemetry: Telemetry,
   ) {}
 

@@ -1,17 +1,17 @@
-/** Counts commits of rules by the way that they went. */
-import type { RuleCommitCounts, RuleWay, WayCounts } from '../../driver/host.js';
+/** Counts commits of rules by the transport that they went by. */
+import type { RuleCommitCounts, RuleTransport, TransportCounts } from '../../driver/host.js';
 
 export class CommitCounts {
-  readonly #ways: Record<RuleWay, WayCounts> = {
+  readonly #transports: Record<RuleTransport, TransportCounts> = {
     netlink: { commits: 0, changes: 0, milliseconds: 0 },
     restore: { commits: 0, changes: 0, milliseconds: 0 },
   };
   #lastRestore: string | undefined;
 
-  /** @param why the reason of a commit by another way than netlink */
-  note(way: RuleWay, changes: number, milliseconds: number, why?: string): void {
-    const before = this.#ways[way];
-    this.#ways[way] = {
+  /** @param why the reason of a commit by another transport than netlink */
+  note(transport: RuleTransport, changes: number, milliseconds: number, why?: string): void {
+    const before = this.#transports[transport];
+    this.#transports[transport] = {
       commits: before.commits + 1,
       changes: before.changes + changes,
       milliseconds: before.milliseconds + milliseconds,
@@ -21,6 +21,6 @@ export class CommitCounts {
 
   snapshot(): RuleCommitCounts {
     const lastRestore = this.#lastRestore;
-    return { ...this.#ways, ...(lastRestore === undefined ? {} : { lastRestore }) };
+    return { ...this.#transports, ...(lastRestore === undefined ? {} : { lastRestore }) };
   }
 }

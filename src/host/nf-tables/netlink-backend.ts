@@ -9,7 +9,7 @@ import { messageOf } from '../../core/errors.js';
 import type { Rule, Table } from '../../core/rules/rule.js';
 import type { RuleChange, RuleSet } from '../../core/rules/rule-set.js';
 import { deletedBy, inParts } from '../../core/rules/transactions.js';
-import type { Log, RuleBackend, RuleCommitCounts, RuleWay } from '../../driver/host.js';
+import type { Log, RuleBackend, RuleCommitCounts, RuleTransport } from '../../driver/host.js';
 import type { RestoreBackend } from '../iptables/restore-backend.js';
 import { CommitCounts } from './commit-counts.js';
 import { NetlinkTransactions, type NftKernel, type Refusal } from './netlink-transactions.js';
@@ -26,7 +26,7 @@ const mostAtOnce = 2_500;
 export class NetlinkBackend implements RuleBackend {
   #transactions: NetlinkTransactions | undefined;
   readonly #counts = new CommitCounts();
-  readonly #lastWay = new Map<Family, RuleWay>();
+  readonly #lastTransport = new Map<Family, RuleTransport>();
 
   constructor(
     private readonly restore: RestoreBackend,
@@ -65,8 +65,8 @@ export class NetlinkBackend implements RuleBackend {
   }
 
   /** How the family's last commit went, or was tried. */
-  wayOf(family: Family): RuleWay {
-    return this.#lastWay.get(family) ?? 'restore';
+  transportOf(family: Family): RuleTransport {
+    return this.#lastTransport.get(family) ?? 'restore';
   }
 
   foresee(rules: readonly Rule[]): void {
@@ -102,7 +102,7 @@ export class NetlinkBackend implements RuleBackend {
     for (const [index, step] of steps.entries()) {
       const began = performance.now();
       const refusal = await this.#byNetlink(family, step);
-      this.#lastWay.set(family, refusal === undefined ? 'netlink' : 'restore');
+      this.#lastTransport.set(family, refusal === undefined ? 'netlink' : 'restore');
       if (refusal === undefined) {
         this.#counts.note('netlink', step.length, performance.now() - began);
         this.restore.noteDeleted(family, deletedBy(step));
