@@ -14,6 +14,7 @@ import type { Random } from '../fuzz/random.js';
 import { run } from '../process/netns.js';
 import type { KernelTrace } from './kernel-trace.js';
 import { packetBytes } from './packet-bytes.js';
+import { mapTableOf, randomMap, withoutMap } from './random-map.js';
 import { randomNative, tablesOf, withoutNative } from './random-native.js';
 import { randomRules, type Scene } from './random-rules.js';
 import type { Host } from './scene.js';
@@ -21,9 +22,10 @@ import type { RawSender } from './tun.js';
 
 /**
  * Whose rules a round is about: those of iptables-nft alone, with tables of nft's own beside them, with such tables
- * whose chains have priorities that others have too, or those of iptables-legacy alone.
+ * whose chains have priorities that others have too, with the map of published ports beside them, or those of iptables-legacy
+ * alone.
  */
-export const ruleKinds = ['iptables', 'native', 'tied', 'legacy'] as const;
+export const ruleKinds = ['iptables', 'native', 'tied', 'map', 'legacy'] as const;
 export type RuleKind = (typeof ruleKinds)[number];
 
 export interface Difference {
@@ -70,7 +72,11 @@ export class ExplainFuzz {
     const ofIptables = readTables(saved.split('\n'), family, variant);
     const isTied = this.rules === 'tied';
     const native =
-      isTied || this.rules === 'native' ? loadNative(this.random, this.scene, isTied) : [];
+      this.rules === 'map'
+        ? loadMap(this.random, this.scene)
+        : isTied || this.rules === 'native'
+          ? loadNative(this.random, this.scene, isTied)
+          : [];
     const tables = [...ofIptables, ...native.map(({ table }) => table)];
     const trace = this.traces[variant];
     trace.begin(family, ofIptables);
@@ -104,7 +110,8 @@ export class ExplainFuzz {
       await pass(answer);
       this.#count('answers');
     }
-    if (native.length > 0) run('nft', ['-f', '-'], withoutNative(this.scene));
+    if (this.rules === 'map') run('nft', ['-f', '-'], withoutMap(this.scene));
+    else if (native.length > 0) run('nft', ['-f', '-'], withoutNative(this.scene));
     return differences;
   }
 
@@ -184,11 +191,7 @@ async function kernelLines(
 }
 
 /** A random rule set without the rules that nft refuses, such as those for two protocols at once; and its listing. */
-function loadNative(
-  random: Random,
-  scene: Scene,
-  isTied: boolean,
-): { table: NativeTable; text: string }[] {
+function loadNative(random: Random, scene: Scene, isTied: boolean): ReturnType<typeof readNative> {
   let lines = randomNative(random, scene, isTied).split('\n');
   for (let turn = 0; ; turn += 1) {
     const { status, stderr } = spawnSync('nft', ['-f', '-'], {
@@ -204,7 +207,18 @@ function loadNative(
     if (refused.size === 0 || turn === 20) throw new Error(stderr);
     lines = lines.filter((_, index) => !refused.has(index));
   }
-  return tablesOf(scene).map(([family, name]) => {
+  return readNative(tablesOf(scene));
+}
+
+function loadMap(random: Random, scene: Scene): ReturnType<typeof readNative> {
+  run('nft', ['-f', '-'], randomMap(random, scene));
+  return readNative([mapTableOf(scene)]);
+}
+
+function readNative(
+  names: readonly (readonly [family: string, name: string])[],
+): { table: NativeTable; text: string }[] {
+  return names.map(([family, name]) => {
     const text = run('nft', ['-a', 'list', 'table', family, name]);
     const table = readNativeTable(run('nft', ['-jn', 'list', 'table', family, name]), text);
     if (table === undefined) throw new Error(text);

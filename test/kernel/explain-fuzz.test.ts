@@ -17,6 +17,7 @@ const shares = [
   ['legacy', 7],
   ['native', 7],
   ['tied', 2],
+  ['map', 2],
 ] as const;
 const packetsInRound = 36;
 
