@@ -89,10 +89,11 @@ t.test('a .deb is refused beside an installation from a clone, and changes nothi
   );
   const before = await host.files();
   const said = await refusal(host.sh(`dpkg -i ${deb(current)}`));
-  t.match(said, "run 'scripts/install --uninstall --force' there first");
+  t.match(said, /Remove that one first:\n {2}scripts\/install --uninstall --force/);
   t.strictSame(await host.files(), before);
-  // An administrator's own unit of that name is no such installation.
-  await host.sh(`echo ExecStart=/usr/bin/tsbridge daemon >${unit}; dpkg -i ${deb(current)}`);
+  // The packaged unit as an administrator has changed it is no such installation.
+  const changed = 'ExecStart=/usr/lib/tsbridge/bin/node /usr/lib/tsbridge/dist/main.js daemon';
+  await host.sh(`echo ${changed} >${unit}; dpkg -i ${deb(current)}`);
 });
 
 t.test('a package for another architecture is refused by name', async (t) => {
