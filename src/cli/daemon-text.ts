@@ -44,7 +44,7 @@ export async function* daemonLines(
     throw error;
   });
   if (response === undefined) return;
-  if (response.statusCode !== 200) throw await refusal(response);
+  if (response.statusCode !== 200) throw await errorOf(response);
   let rest = '';
   try {
     for await (const part of response.setEncoding('utf8') as AsyncIterable<string>) {
@@ -86,7 +86,7 @@ function open(daemon: DaemonAddress, path: string, signal?: AbortSignal): Promis
   });
 }
 
-async function refusal(response: IncomingMessage): Promise<AdminError> {
+async function errorOf(response: IncomingMessage): Promise<AdminError> {
   let text = '';
   for await (const part of response.setEncoding('utf8') as AsyncIterable<string>) text += part;
   let message = text;

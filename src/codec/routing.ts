@@ -75,7 +75,7 @@ function readRule(row: Row, family: Family): RoutingRule {
 }
 
 /** The errno of the kernel when a rule with this action fits a packet (`fib4_rule_action`). */
-const refusals: Readonly<Record<string, RouteError>> = {
+const routeErrors: Readonly<Record<string, RouteError>> = {
   blackhole: 'EINVAL',
   unreachable: 'ENETUNREACH',
   prohibit: 'EACCES',
@@ -88,7 +88,7 @@ function actionIn({ action, table, goto: target }: Row): RoutingRule['action'] |
     return table === undefined ? undefined : { kind: 'table', table: String(table) };
   }
   if (action === 'nop') return { kind: 'nothing' };
-  const code = refusals[String(action)];
+  const code = routeErrors[String(action)];
   return code && { kind: 'refuse', code };
 }
 

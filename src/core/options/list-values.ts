@@ -2,14 +2,14 @@
 import { type Cidr, cidrText, hostCidr, networkOf, parseCidr, parseIp } from '../address.js';
 import type { OptionReader } from './option-reader.js';
 
-/** Why an item is refused. */
-export interface Refusal {
+/** An item that is not understood or cannot be, and why. */
+export interface InvalidItem {
   readonly reason: string;
 }
 
-export const refusal = (reason: string): Refusal => ({ reason });
+export const invalidItem = (reason: string): InvalidItem => ({ reason });
 
-const isRefusal = (value: unknown): value is Refusal =>
+const isInvalid = (value: unknown): value is InvalidItem =>
   typeof value === 'object' && value !== null && 'reason' in value;
 
 /**
@@ -20,7 +20,7 @@ const isRefusal = (value: unknown): value is Refusal =>
 export function readList<T>(
   read: OptionReader,
   name: string,
-  parse: (item: string) => T | Refusal,
+  parse: (item: string) => T | InvalidItem,
 ): readonly T[] | undefined {
   const text = read.text(name);
   if (text === undefined) return undefined;
@@ -31,21 +31,23 @@ export function readList<T>(
   return [...new Set(items)].flatMap((item) => {
     if (item === '') return [];
     const value = parse(item);
-    if (!isRefusal(value)) return [value];
+    if (!isInvalid(value)) return [value];
     read.refuse(name, item, value.reason);
     return [];
   });
 }
 
 /** A prefix whose address has no bit set behind it: `10.1.0.0/24`. */
-export function parsePrefix(text: string): Cidr | Refusal {
+export function parsePrefix(text: string): Cidr | InvalidItem {
   const cidr = parseCidr(text);
   if (cidr === undefined) {
     const address = parseIp(text);
     const hint = address === undefined ? '' : `; did you mean ${cidrText(hostCidr(address))}?`;
-    return refusal(`not a prefix: use ADDRESS/LENGTH, e.g. 10.1.0.0/24${hint}`);
+    return invalidItem(`not a prefix: use ADDRESS/LENGTH, e.g. 10.1.0.0/24${hint}`);
   }
   const network = networkOf(cidr);
   if (network.address === cidr.address) return cidr;
-  return refusal(`an address in a network, not the network: did you mean ${cidrText(network)}?`);
+  return invalidItem(
+    `an address in a network, not the network: did you mean ${cidrText(network)}?`,
+  );
 }

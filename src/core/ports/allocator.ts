@@ -55,7 +55,7 @@ export class PortAllocator {
       this.add(bindings, owner);
       return bindings;
     }
-    throw this.#refusal(group, range);
+    throw this.#conflict(group, range);
   }
 
   /** Marks bindings as taken without a check: those of records. */
@@ -96,7 +96,7 @@ export class PortAllocator {
     return undefined;
   }
 
-  #refusal(group: PortGroup, range: PortRange): DriverError {
+  #conflict(group: PortGroup, range: PortRange): DriverError {
     const { protocol } = group.request;
     if (range.first !== range.last) {
       return new DriverError(

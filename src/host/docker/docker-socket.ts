@@ -100,7 +100,7 @@ export class DockerSocket {
       );
       try {
         const response = await answerTo(call);
-        if (response.statusCode !== 200) throw await this.#refusal(response);
+        if (response.statusCode !== 200) throw await this.#errorOf(response);
         return {
           // An engine that ends, or sends what is no JSON, ends the stream: the caller begins again.
           ended: followLines(response, read).then(
@@ -170,7 +170,7 @@ export class DockerSocket {
   }
 
   async #readBody(response: IncomingMessage, read: (value: unknown) => void): Promise<void> {
-    if (response.statusCode !== 200) throw await this.#refusal(response);
+    if (response.statusCode !== 200) throw await this.#errorOf(response);
     if (!/^application\/json\b/.test(response.headers['content-type'] ?? '')) {
       // `OK`, for a ping.
       for await (const _ of this.#bounded(response));
@@ -191,7 +191,7 @@ export class DockerSocket {
     if (!response.complete) throw new Error('the answer is cut off');
   }
 
-  async #refusal(response: IncomingMessage): Promise<Error> {
+  async #errorOf(response: IncomingMessage): Promise<Error> {
     let message = '';
     for await (const chunk of this.#bounded(response)) {
       message += chunk.toString('latin1');

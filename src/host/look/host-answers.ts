@@ -15,7 +15,7 @@ import type {
   SetQuestion,
 } from '../../core/explain/facts.js';
 import type { Packet } from '../../core/explain/packet.js';
-import { noForwarding6 } from '../../core/explain/routes/refusals.js';
+import { noForwarding6 } from '../../core/explain/routes/no-route.js';
 import { RouteLookups } from '../netlink/route-lookup.js';
 import { readHostAddresses } from './addresses.js';
 import { isInSet } from './ip-sets.js';

@@ -3,7 +3,7 @@
  */
 import { readFoundRoute, routeRequest } from '../../codec/netlink/route-question.js';
 import type { RouteAnswer, RouteQuestion } from '../../core/explain/facts.js';
-import { refusalWords } from '../../core/explain/routes/refusals.js';
+import { noRouteWords } from '../../core/explain/routes/no-route.js';
 import { NetlinkError } from './socket/netlink-error.js';
 import { NetlinkSocket, netlinkProtocol } from './socket/netlink-socket.js';
 
@@ -47,7 +47,7 @@ export class RouteLookups {
       const { gateway } = route;
       return { to: 'interface', outInterface, ...(gateway === undefined ? {} : { gateway }) };
     } catch (error) {
-      const words = error instanceof NetlinkError ? refusalWords(error.code, question) : undefined;
+      const words = error instanceof NetlinkError ? noRouteWords(error.code, question) : undefined;
       if (words === undefined) throw error;
       return { to: 'nowhere', words };
     }

@@ -4,7 +4,7 @@
  */
 import type { Family, IpAddress } from '../../address.js';
 import type { RouteAnswer, RouteQuestion } from '../facts.js';
-import { refusalWords } from './refusals.js';
+import { noRouteWords } from './no-route.js';
 import {
   type FoundEntry,
   hasOwnRules,
@@ -55,7 +55,7 @@ export function routePacket(host: RoutedHost, question: RouteQuestion): RouteAns
 function answerOf(found: FoundEntry, key: RouteKey, question: RouteQuestion): RouteAnswer {
   if (found.kind === 'unknown') return { to: 'unknown', words: found.words };
   if (found.kind === 'error') {
-    return { to: 'nowhere', words: refusalWords(found.code, question) ?? found.code };
+    return { to: 'nowhere', words: noRouteWords(found.code, question) ?? found.code };
   }
   const { entry } = found;
   const received = question.inInterface !== undefined;

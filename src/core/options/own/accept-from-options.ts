@@ -9,7 +9,7 @@ import {
   type NetworkSpec,
 } from '../../network/network.js';
 import type { Problems } from '../../problems.js';
-import { parsePrefix, type Refusal, readList, refusal } from '../list-values.js';
+import { type InvalidItem, invalidItem, parsePrefix, readList } from '../list-values.js';
 import type { OptionReader } from '../option-reader.js';
 
 export const acceptFromOptions = { acceptFrom: 'tsbridge.accept_from' } as const;
@@ -18,11 +18,11 @@ const interfacePrefix = 'dev:';
 
 /** Prefixes, and interfaces of the host as `dev:NAME`; undefined if the option is not given. */
 export function readAcceptFrom(read: OptionReader): readonly AcceptedSource[] | undefined {
-  return readList(read, name, (item): AcceptedSource | Refusal => {
+  return readList(read, name, (item): AcceptedSource | InvalidItem => {
     if (!item.startsWith(interfacePrefix)) return parsePrefix(item);
     const parsed = parseInterfaceName(item.slice(interfacePrefix.length));
     return parsed === undefined
-      ? refusal('not an interface name behind dev:')
+      ? invalidItem('not an interface name behind dev:')
       : { interface: parsed };
   });
 }

@@ -10,7 +10,7 @@ import type {
   RouteRefusal,
 } from '../../network/network.js';
 import { type Problems, show } from '../../problems.js';
-import { parsePrefix, type Refusal, readList, refusal } from '../list-values.js';
+import { type InvalidItem, invalidItem, parsePrefix, readList } from '../list-values.js';
 import { type OptionMap, OptionReader } from '../option-reader.js';
 
 export const containerRouteOptions = {
@@ -110,18 +110,18 @@ function parseMetric(text: string): number | undefined {
   return metric <= largestMetric ? metric : undefined;
 }
 
-function parseGateway(item: string, families: Families): ContainerGateway | Refusal {
+function parseGateway(item: string, families: Families): ContainerGateway | InvalidItem {
   const [, hop = '', number] = /^([^@]*)(?:@(.*))?$/.exec(item) ?? [];
   const address = parseIp(hop);
   if (address === undefined) {
-    return refusal('not a gateway: use ADDRESS, or ADDRESS@METRIC, e.g. 10.9.1.254@100');
+    return invalidItem('not a gateway: use ADDRESS, or ADDRESS@METRIC, e.g. 10.9.1.254@100');
   }
   const metric = number === undefined ? undefined : parseMetric(number);
-  if (number !== undefined && metric === undefined) return refusal(metricReason);
+  if (number !== undefined && metric === undefined) return invalidItem(metricReason);
   const subnet = subnetOf(families, familyOf(address));
   if (subnet === undefined) return noFamily(familyOf(address));
   if (!contains(subnet, address)) {
-    return refusal(`not in the network's subnet ${cidrText(subnet)}: name an address that is`);
+    return invalidItem(`not in the network's subnet ${cidrText(subnet)}: name an address that is`);
   }
   return metric === undefined ? { address } : { address, metric };
 }
@@ -129,10 +129,10 @@ function parseGateway(item: string, families: Families): ContainerGateway | Refu
 const routeForm =
   /^(\S+)\s+(?:via\s+(\S+)|(dev|blackhole|unreachable|prohibit))(?:\s+metric\s+(\S+))?$/;
 
-function parseRoute(item: string, families: Families): ContainerRoute | Refusal {
+function parseRoute(item: string, families: Families): ContainerRoute | InvalidItem {
   const [, prefix, way, word, number] = routeForm.exec(item) ?? [];
   if (prefix === undefined) {
-    return refusal(
+    return invalidItem(
       'not a route: use CIDR via ADDRESS, CIDR dev for what is on the link itself, or CIDR blackhole (unreachable, ' +
         'prohibit), each with metric N behind it or without',
     );
@@ -140,24 +140,24 @@ function parseRoute(item: string, families: Families): ContainerRoute | Refusal 
   const destination = parsePrefix(prefix);
   if ('reason' in destination) return destination;
   if (destination.prefixLength === 0) {
-    return refusal(`a default route: ${containerRouteOptions.gateways} names its next hops`);
+    return invalidItem(`a default route: ${containerRouteOptions.gateways} names its next hops`);
   }
   const metric = number === undefined ? undefined : parseMetric(number);
   if (number !== undefined && metric === undefined)
-    return refusal(`${show(number)} is ${metricReason}`);
+    return invalidItem(`${show(number)} is ${metricReason}`);
   const subnet = subnetOf(families, destination.family);
   if (subnet === undefined) return noFamily(destination.family);
   // A wider destination is fine: the way to the subnet itself is more specific.
   if (contains(subnet, destination.address) && destination.prefixLength >= subnet.prefixLength) {
-    return refusal(`is in the network's own subnet ${cidrText(subnet)}, which is on the link`);
+    return invalidItem(`is in the network's own subnet ${cidrText(subnet)}, which is on the link`);
   }
   const common = { destination, ...(metric === undefined ? {} : { metric }) };
   if (word === 'dev') return common;
   if (word !== undefined) return { ...common, refusal: word as RouteRefusal };
   const via = parseIp(way ?? '');
-  if (via === undefined) return refusal(`${way} is not an address of a host`);
+  if (via === undefined) return invalidItem(`${way} is not an address of a host`);
   if (!contains(subnet, via)) {
-    return refusal(
+    return invalidItem(
       `the next hop ${via} is not in the network's subnet ${cidrText(subnet)}: name one that is, or use dev`,
     );
   }
@@ -167,5 +167,5 @@ function parseRoute(item: string, families: Families): ContainerRoute | Refusal 
 const subnetOf = (families: Families, family: 4 | 6): Cidr | undefined =>
   (family === 4 ? families.ipv4 : families.ipv6)?.subnet;
 
-const noFamily = (family: 4 | 6): Refusal =>
-  refusal(`the network gives containers no IPv${family} address`);
+const noFamily = (family: 4 | 6): InvalidItem =>
+  invalidItem(`the network gives containers no IPv${family} address`);

@@ -18,7 +18,7 @@ import {
   type RemoteRoute,
 } from '../../network/network.js';
 import type { Problems } from '../../problems.js';
-import { parsePrefix, type Refusal, readList, refusal } from '../list-values.js';
+import { type InvalidItem, invalidItem, parsePrefix, readList } from '../list-values.js';
 import { type OptionMap, OptionReader } from '../option-reader.js';
 
 export const hostRouteOptions = {
@@ -31,22 +31,22 @@ export const hostRoutesOption = 'tsbridge.host_routes';
 
 /** `CIDR via ADDRESS, …`; undefined if the option is not given. */
 export function readRemoteRoutes(read: OptionReader): readonly RemoteRoute[] | undefined {
-  return readList(read, hostRouteOptions.remoteRoutes, (item): RemoteRoute | Refusal => {
+  return readList(read, hostRouteOptions.remoteRoutes, (item): RemoteRoute | InvalidItem => {
     const [, prefix, hop] = /^(\S+)\s+via\s+(\S+)$/.exec(item) ?? [];
     if (prefix === undefined || hop === undefined) {
-      return refusal('not a route: use CIDR via ADDRESS, e.g. 10.9.0.0/24 via 192.0.2.7');
+      return invalidItem('not a route: use CIDR via ADDRESS, e.g. 10.9.0.0/24 via 192.0.2.7');
     }
     const destination = parsePrefix(prefix);
     if ('reason' in destination) return destination;
     if (destination.prefixLength === 0) {
-      return refusal(
+      return invalidItem(
         "the host's default route is its administrator's: name the networks of the other host",
       );
     }
     const via = parseIp(hop);
-    if (via === undefined) return refusal(`${hop} is not an address of a host`);
+    if (via === undefined) return invalidItem(`${hop} is not an address of a host`);
     if (familyOf(via) !== destination.family) {
-      return refusal(
+      return invalidItem(
         `an IPv${destination.family} route needs an IPv${destination.family} next hop`,
       );
     }
@@ -131,24 +131,24 @@ export function readHostRoutes(
   problems: Problems,
 ): readonly Cidr[] | undefined {
   const read = new OptionReader(options, problems);
-  return readList(read, hostRoutesOption, (item): Cidr | Refusal => {
+  return readList(read, hostRoutesOption, (item): Cidr | InvalidItem => {
     const prefix = parsePrefix(item);
     if ('reason' in prefix) return prefix;
     const { family } = prefix;
     if (prefix.prefixLength === 0) {
-      return refusal(
+      return invalidItem(
         "the host's default route is its administrator's: name the networks behind the container",
       );
     }
     const subnet = familyIn(network, family)?.subnet;
     const hop: IpAddress | undefined = (family === 4 ? addresses.ipv4 : addresses.ipv6)?.address;
     if (hop === undefined) {
-      return refusal(
+      return invalidItem(
         `the container has no IPv${family} address in the network that would be the next hop`,
       );
     }
     if (subnet !== undefined && overlaps(subnet, prefix)) {
-      return refusal(
+      return invalidItem(
         `overlaps the network's subnet ${cidrText(subnet)}, whose addresses the bridge reaches itself`,
       );
     }

@@ -10,12 +10,12 @@ const words: Readonly<Record<string, string>> = {
 };
 
 /**
- * The words for a refusal.
+ * The words for an error with which the kernel answers that there is no route.
  *
  * @param code the errno with which the kernel answered the question
- * @returns undefined for an errno that is not a refusal
+ * @returns undefined for an errno that says something else
  */
-export function refusalWords(
+export function noRouteWords(
   code: string,
   {
     inInterface,
