@@ -96,3 +96,14 @@ t.test('a release has its version, a tag and a signature that can be verified', 
   await t.rejects(verify(), 'what was changed since is not signed');
   t.match(await refused('9.9.9', '--key', key), 'there is a tag v9.9.9 already');
 });
+
+t.test('packages of a tree that changed meanwhile are neither signed nor tagged', async (t) => {
+  const out = join(folder, 'changed');
+  appendFileSync(join(clone, 'CHANGELOG.md'), '\n## 9.9.10 (2026-12-02)\n');
+  const meanwhile = '#!/bin/sh\nmkdir -p "$2"; echo >"$2/SHA256SUMS"; echo more >>CHANGELOG.md\n';
+  writeFileSync(join(clone, 'scripts/package'), meanwhile);
+  await git('commit', '--quiet', '--all', '--message', 'a build during which somebody writes');
+  t.match(await refused('9.9.10', '--key', key, '--out', out), 'the tree has changed while');
+  t.strictSame(readdirSync(out), ['SHA256SUMS']);
+  t.equal(await git('tag', '--list', 'v9.9.10'), '');
+});
