@@ -55,6 +55,8 @@ t.before(async () => {
 
 t.test('nothing is released that is not ready, and nothing changes', async (t) => {
   const before = await git('rev-parse', 'HEAD');
+  const locked = join(folder, 'locked');
+  await run('ssh-keygen', '-q', '-t', 'ed25519', '-N', 'secret', '-f', locked);
   t.match(await refused('1.0', '--key', key), "not a version: '1.0'");
   t.match(await refused('9.9.9', '--key', key), 'CHANGELOG.md has no section');
   writeFileSync(join(clone, 'new'), '');
@@ -63,7 +65,24 @@ t.test('nothing is released that is not ready, and nothing changes', async (t) =
   appendFileSync(join(clone, 'CHANGELOG.md'), '\n## 9.9.9 (2026-12-01)\n');
   await git('commit', '--quiet', '--all', '--message', 'changelog');
   t.match(await refused('9.9.9'), '--key FILE is needed');
-  t.match(await refused('9.9.9', '--key', 'package.json'), 'not an OpenSSH private key');
+  for (const wrong of ['package.json', locked, `${key}.pub`, join(folder, 'none')]) {
+    t.match(await refused('9.9.9', '--key', wrong), 'not an OpenSSH private key', wrong);
+  }
+  const from = await run(
+    'env',
+    '-C',
+    folder,
+    join(clone, 'scripts/release'),
+    '9.9.9',
+    '--key',
+    'key',
+    '--dry-run',
+  );
+  t.match(
+    from.stdout,
+    'would run: git tag',
+    'the path of a key is that of the folder where one is',
+  );
   const { stdout } = await release('9.9.9', '--dry-run');
   t.match(stdout, 'would run: git tag -a v9.9.9');
   t.equal(await git('tag', '--list', 'v9.9.9'), '');
@@ -74,6 +93,16 @@ t.test('nothing is released that is not ready, and nothing changes', async (t) =
 t.test('a release has its version, a tag and a signature that can be verified', async (t) => {
   const out = join(folder, 'out');
   const few = ['--', '--format', 'npm'];
+  // Of an earlier release, whose key may have been another one.
+  mkdirSync(out);
+  writeFileSync(join(out, 'SHA256SUMS'), '');
+  await run('ssh-keygen', '-q', '-Y', 'sign', '-f', key, '-n', 'file', join(out, 'SHA256SUMS'));
+  // A hook that refuses the commit ends it: nothing stays.
+  const hook = join(clone, '.git/hooks/pre-commit');
+  writeFileSync(hook, '#!/bin/sh\nexit 1\n', { mode: 0o755 });
+  await t.rejects(release('9.9.9', '--key', key, '--out', out, ...few));
+  t.equal(await git('status', '--porcelain'), '');
+  rmSync(hook);
   await release('9.9.9', '--key', key, '--out', out, ...few);
   t.match(
     await git('show', '--no-patch', '--format=%(trailers)%s', 'v9.9.9^{commit}'),
