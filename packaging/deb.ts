@@ -4,11 +4,11 @@ import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import type { Architecture } from './architectures.js';
+import { normalise } from './modes.js';
 import type { Release } from './release.js';
 import { type Effort, run } from './run.js';
 import { debianScripts } from './scripts.js';
 import { folderSize } from './size.js';
-import { normalise } from './stage.js';
 
 /** What the runtime is linked against. */
 export const libraries = ['libc6 (>= 2.28)', 'libgcc-s1', 'libstdc++6 (>= 9)'];

@@ -55,6 +55,8 @@ const one = <T>(
   return all.filter((each) => names === undefined || names.includes(nameOf(each)));
 };
 
+// Modes in archives are those of the files that are made here.
+process.umask(0o022);
 const release = await readRelease();
 const out = resolve(values.out);
 const cache = join(release.root, 'node_modules/.cache/tsbridge-packaging');

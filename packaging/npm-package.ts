@@ -3,8 +3,18 @@
  * Each must be the one that package-lock.json names, by its hash.
  */
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { normalise } from './modes.js';
 import { run } from './run.js';
 
 interface Locked {
@@ -35,10 +45,19 @@ function versionOf(folder: string): string {
  * @returns the path of `tsbridge-VERSION.tgz`
  */
 export async function buildNpmPackage(root: string, out: string): Promise<string> {
-  // dist/ has been built; what npm packs has the same bytes each time.
-  const args = ['pack', '--silent', '--ignore-scripts', '--pack-destination', out];
-  const name = (await run('npm', args, { cwd: root })).trim().split('\n').at(-1) ?? '';
-  return join(out, name);
+  // dist/ has been built. npm packs modes as they are, which in a clone depend on who made it: hence a copy.
+  const args = ['pack', '--silent', '--ignore-scripts'];
+  const listing = await run('npm', [...args, '--dry-run', '--json'], { cwd: root });
+  const [{ files }] = JSON.parse(listing) as [{ files: { path: string }[] }];
+  const copy = mkdtempSync(join(tmpdir(), 'tsbridge-npm-'));
+  try {
+    for (const { path } of files) cpSync(join(root, path), join(copy, path));
+    normalise(copy, 0);
+    const packed = await run('npm', [...args, '--pack-destination', resolve(out)], { cwd: copy });
+    return join(out, packed.trim().split('\n').at(-1) ?? '');
+  } finally {
+    rmSync(copy, { recursive: true });
+  }
 }
 
 /**

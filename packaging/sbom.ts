@@ -16,6 +16,8 @@ export function sbom(
   nodeVersion: string,
   program: BundledProgram,
 ): string {
+  // As package URLs have it: a plus sign in a version is escaped, a colon is not.
+  const deb = `pkg:deb/debian/${program.name}@${encodeURIComponent(program.version).replaceAll('%3A', ':')}?arch=${architecture}`;
   const components = [
     {
       type: 'platform',
@@ -23,14 +25,15 @@ export function sbom(
       name: 'node',
       version: nodeVersion,
       purl: `pkg:generic/node@${nodeVersion}`,
+      licenses: [{ license: { name: 'MIT and others, see the copyright file' } }],
       cpe: `cpe:2.3:a:nodejs:node.js:${nodeVersion}:*:*:*:*:*:*:*`,
     },
     {
       type: 'application',
-      'bom-ref': `pkg:deb/debian/${program.name}@${program.version}?arch=${architecture}`,
+      'bom-ref': deb,
       name: program.name,
       version: program.version,
-      purl: `pkg:deb/debian/${program.name}@${program.version}?arch=${architecture}`,
+      purl: deb,
       licenses: [{ expression: 'GPL-2.0-only' }],
     },
     ...dependencies.map(({ name, version, licence, integrity }) => {

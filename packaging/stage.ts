@@ -6,12 +6,10 @@
 import {
   chmodSync,
   cpSync,
-  lutimesSync,
   mkdirSync,
   readdirSync,
   readFileSync,
   rmSync,
-  statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -20,6 +18,7 @@ import type { Architecture } from './architectures.js';
 import { completions } from './completions.js';
 import { licenceTexts, runtimeDependencies } from './licences.js';
 import { manualPages } from './manual.js';
+import { normalise } from './modes.js';
 import { fetchPackage } from './npm-package.js';
 import type { Release } from './release.js';
 import { sbom } from './sbom.js';
@@ -163,25 +162,4 @@ function packagedUnit(text: string, root: string): string {
     .replaceAll('/usr/local/lib/tsbridge', `/${library}`);
   if (unit.includes('/usr/local')) throw new Error('a unit still names /usr/local');
   return unit;
-}
-
-/** Modes as root would have made them, and one time for all, so that two builds are equal. */
-export function normalise(folder: string, epoch: number): void {
-  const entries = readdirSync(folder, { recursive: true, withFileTypes: true });
-  const paths = entries.map((entry) => join(entry.parentPath, entry.name));
-  for (const [index, path] of paths.entries()) {
-    if (entries[index]?.isSymbolicLink()) continue;
-    const executable = entries[index]?.isDirectory() || (statSync(path).mode & 0o100) !== 0;
-    chmodSync(path, executable && !path.endsWith('.node') ? 0o755 : 0o644);
-  }
-  touchAll(folder, epoch);
-}
-
-/** Sets the time of a folder and of everything in it. */
-export function touchAll(folder: string, epoch: number): void {
-  const names = readdirSync(folder, { recursive: true, encoding: 'utf8' });
-  // Folders too: creating what is in them has changed their time, touching it does not.
-  for (const path of [...names.map((name) => join(folder, name)), folder]) {
-    lutimesSync(path, epoch, epoch);
-  }
 }

@@ -14,8 +14,8 @@ import {
 } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import type { Architecture } from '../architectures.js';
+import { touchAll } from '../modes.js';
 import { run } from '../run.js';
-import { touchAll } from '../stage.js';
 import { busyboxPrograms, contents } from './contents.js';
 import { fetchDeb } from './fetch.js';
 import { readLock } from './lock.js';

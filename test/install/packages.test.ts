@@ -51,10 +51,12 @@ function listing(root: string): string[] {
     });
 }
 
-t.test('a package made twice is the same, file by file', async (t) => {
+t.test('a package made twice is the same, file by file, whatever the umask', async (t) => {
   const again = join(folder, 'again');
-  await stageFiles(release, own, again, join(folder, 'cache'));
+  const umask = process.umask(0o077);
+  await stageFiles(release, own, again, join(folder, 'cache')).finally(() => process.umask(umask));
   t.strictSame(listing(again), listing(stage));
+  t.equal(lstatSync(again).mode & 0o777, 0o755, 'the folder is the root of the host');
 });
 
 t.test('the packaged command runs with the packaged Node.js wherever it is unpacked', async (t) => {
@@ -147,6 +149,8 @@ t.test('the list of components names the runtime and every bundled library once'
   );
   const purls = components.map(({ purl }) => purl);
   t.equal(new Set(purls).size, purls.length, 'no component twice');
+  for (const purl of purls)
+    t.match(purl, /^pkg:(generic|deb|npm)\/[\w.%:/-]+@[\w.%:-]+(\?arch=\w+)?$/);
   for (const name of ['node', 'koffi', 'fastify', 'pino', 'ajv', 'execa', 'ipaddr.js']) {
     t.ok(
       components.some((each) => each.name === name),
