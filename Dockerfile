@@ -29,9 +29,10 @@
 # on, 127.0.0.1 and other ways through the userland proxy do not until it is back.
 
 # The build needs npm, and its Node.js for nothing else: what runs comes from package-lock.json. Both bases can be
-# others: BUILD_BASE with npm, BASE with glibc, libstdc++ and apt.
-ARG BUILD_BASE=node:24-slim
-ARG BASE=debian:13-slim
+# others: BUILD_BASE with npm, BASE with glibc, libstdc++ and apt. The digests are those of the lists of all architectures,
+# of October 2026; `docker buildx imagetools inspect debian:13-slim` says what the tag means now.
+ARG BUILD_BASE=node:24-slim@sha256:0e0ff40c39bc087845bfb27465a0df4ea419520094bc35842ff83dd8cbe6f9b6
+ARG BASE=debian:13-slim@sha256:a29215f6a35e51e22adffa17f89e9d2ef06214e64a2bad10d765c46aea49f11f
 
 FROM ${BUILD_BASE} AS build
 WORKDIR /build

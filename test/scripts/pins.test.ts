@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import t from 'tap';
 import { judgePin } from '../../scripts/tests/pins.js';
 
@@ -27,4 +28,13 @@ t.test('of Node.js only versions of the same line count', async (t) => {
 t.test('a range is no pin, and a version that was withdrawn is none to take', async (t) => {
   t.match(judgePin(all, '^3.9.0', ['3.9.0']), { fine: false, text: /not pinned/ });
   t.match(judgePin(all, '3.9.0', ['3.9.1']), { fine: false, text: /no longer in the registry/ });
+});
+
+t.test('the bases of the Dockerfile are named with their digests', async (t) => {
+  const text = readFileSync(new URL('../../Dockerfile', import.meta.url), 'utf8');
+  const bases = [...text.matchAll(/^ARG (\w*BASE)=(.*)$/gm)];
+  t.equal(bases.length, 2);
+  for (const [, name, base = ''] of bases)
+    t.match(base, /^\w+:[\w.-]+@sha256:[0-9a-f]{64}$/, name ?? '');
+  for (const [, base = ''] of text.matchAll(/^FROM (\S+)/gm)) t.match(base, /^\$\{\w*BASE\}$/);
 });
