@@ -105,7 +105,7 @@ t.test('more packets than anybody reads', async (t) => {
     '--json',
     '--count=100',
     '--rate=5',
-    '--for=4',
+    `--for=${4 * slowness}`,
   );
   node(
     outside,
@@ -127,7 +127,7 @@ t.test('more packets than anybody reads', async (t) => {
 
 t.test('two at once, others who flush, and readers that go', async (t) => {
   const one = await begin('any', ':8085', '--json', '--count=1');
-  const other = await begin('any', ':8086', '--json', '--for=30');
+  const other = await begin('any', ':8086', '--json', `--for=${30 * slowness}`);
   run('nft', ['add', 'table', 'inet', 'tmp']);
   t.equal(spawnSync('nft', ['delete', 'table', 'inet', tables()[0] ?? '']).status, 1);
   connect(outside, '192.0.2.1', 8086);
@@ -143,7 +143,7 @@ t.test('two at once, others who flush, and readers that go', async (t) => {
     { summary: { reason: 'interrupted' } },
   ]);
 
-  const third = await begin('any', ':8087', '--json', '--for=30');
+  const third = await begin('any', ':8087', '--json', `--for=${30 * slowness}`);
   third.child.stdout?.destroy();
   connect(outside, '192.0.2.1', 8087);
   t.equal((await third.end()).code, 0);
@@ -203,7 +203,7 @@ t.test('without tables that have an owner, as before Linux 5.12', async (t) => {
   const reader = startTimed();
   await until('the table', () => reader.said().startsWith('ready') || undefined);
   // Longer than the table lives by itself.
-  await sleep(2_500);
+  await sleep(2_500 * slowness);
   connect(outside, '192.0.2.1', 8080);
   await until('reports', () => reader.said().includes('.') || undefined);
   const [name = ''] = tables();

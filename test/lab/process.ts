@@ -4,6 +4,7 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { createWriteStream, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { slowness } from '../process/slowness.js';
 
 /** A command that ended with another status than 0, or by a signal. */
 export class CommandError extends Error {
@@ -86,7 +87,7 @@ export function childrenOf(pid: number): number[] {
 export async function until<T>(
   what: string,
   probe: () => Promise<T | undefined> | T | undefined,
-  timeoutMs = 10_000,
+  timeoutMs = 10_000 * slowness,
   everyMs = 20,
 ): Promise<T> {
   const end = performance.now() + timeoutMs;

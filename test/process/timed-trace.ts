@@ -4,6 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TraceTable } from '../../src/host/trace/trace-table.js';
+import { slowness } from './slowness.js';
 
 const reader = { read: () => process.stdout.write('.'), gap: () => undefined };
 const table = await TraceTable.open(
@@ -12,7 +13,7 @@ const table = await TraceTable.open(
     tracedHooks: 'every-hook',
   },
   () => reader,
-  { aliveMs: 1_500 },
+  { aliveMs: 1_500 * slowness },
 );
 process.stdout.write('ready\n');
 for (;;) {

@@ -60,7 +60,7 @@ export function startTimed(): { said(): string; kill(): void } {
   const program = fileURLToPath(new URL('timed-trace.ts', import.meta.url));
   const child = spawn(process.execPath, ['--import=tsx', program], {
     stdio: ['ignore', 'pipe', 'inherit'],
-    env: { PATH: process.env.PATH },
+    env: { PATH: process.env.PATH, TEST_SLOWNESS: String(slowness) },
   });
   children.push(child);
   let said = '';
@@ -77,7 +77,8 @@ export async function begin(...words: string[]): Promise<Running> {
   for (let tries = 0; tries < 600; tries += 1) {
     if (tables().some((name) => !before.has(name))) break;
     if (trace.child.exitCode !== null) throw new Error((await trace.end()).err);
-    await sleep(50);
+    // The command asks this process for names meanwhile, which answers only while it sleeps.
+    await sleep(50 * slowness);
   }
   // The command also has to read the rules before packets come.
   await sleep(500 * slowness);

@@ -8,8 +8,8 @@ export PATH=/w/node_modules/.bin:/usr/sbin:/usr/bin
 export TAP_TIMEOUT=3600 TEST_SLOWNESS=10
 ip link set lo up
 # Nothing loads these modules before their first use, and by them tests see what the kernel has: iptables-legacy, tap
-# interfaces, and frames within a bridge that pass the rules.
-modprobe -a ip_tables tun br_netfilter
+# interfaces, and frames within a bridge that pass the rules. The last one tells which rules of iptables-legacy a packet meets.
+modprobe -a ip_tables tun br_netfilter nfnetlink_log
 echo "# up $(cut -d ' ' -f 1 /proc/uptime) s: $(uname -srm), pages of $(awk '/^KernelPageSize/ {print $2; exit}' /proc/self/smaps) kB, Node.js $(node --version), $(iptables --version)"
 
 while read -r file; do
