@@ -71,7 +71,7 @@ export async function buildImage(
   seal(base, epoch);
   const own = join(work, 'own');
   mkdirSync(own);
-  layInstalled(stage, own);
+  layInstalled(architecture, stage, own);
   seal(own, epoch);
 
   const layers: Descriptor[] = [];

@@ -104,7 +104,7 @@ export async function layPlugin(
   const rootfs = join(folder, 'rootfs');
   rmSync(folder, { recursive: true, force: true });
   await layBase(architecture, rootfs);
-  layInstalled(stage, rootfs);
+  layInstalled(architecture, stage, rootfs);
   mkdirSync(join(rootfs, sysctlFolder), { recursive: true });
   seal(rootfs, epoch);
   writeFileSync(join(folder, 'config.json'), pluginConfig(root));

@@ -1,9 +1,13 @@
 /** What is in the package, for programs that look for known faults: CycloneDX 1.6, JSON. */
 import { createHash } from 'node:crypto';
 import type { Architecture } from './architectures.js';
+import type { LockedPackage } from './base/lock.js';
 import type { Dependency } from './licences.js';
 import type { Release } from './release.js';
 import type { BundledProgram } from './swarm-plugin.js';
+
+/** Where it lies. */
+export const componentList = 'usr/share/doc/tsbridge/sbom.cdx.json';
 
 /**
  * By ourselves and not by `npm sbom`: that one does not know the runtime, lists what is not shipped, and
@@ -16,8 +20,7 @@ export function sbom(
   nodeVersion: string,
   program: BundledProgram,
 ): string {
-  // As package URLs have it: a plus sign in a version is escaped, a colon is not.
-  const deb = `pkg:deb/debian/${program.name}@${encodeURIComponent(program.version).replaceAll('%3A', ':')}?arch=${architecture}`;
+  const deb = debUrl(program.name, program.version, architecture);
   const components = [
     {
       type: 'platform',
@@ -35,6 +38,7 @@ export function sbom(
       version: program.version,
       purl: deb,
       licenses: [{ expression: 'GPL-2.0-only' }],
+      hashes: [{ alg: 'SHA-256', content: program.sha256 }],
     },
     ...dependencies.map(({ name, version, licence, integrity }) => {
       const purl = `pkg:npm/${name.replace('@', '%40')}@${version}`;
@@ -50,6 +54,68 @@ export function sbom(
     }),
   ];
   const subject = `pkg:generic/tsbridge@${version}?arch=${architecture}`;
+  return render({
+    timestamp: new Date(epoch * 1000).toISOString(),
+    component: {
+      type: 'application',
+      'bom-ref': subject,
+      name: 'tsbridge',
+      version,
+      purl: subject,
+      licenses: [{ license: { id: 'Apache-2.0' } }],
+    },
+    components,
+  });
+}
+
+/** The list of an image: `text` of {@link sbom}, and Debian's packages that lie below. */
+export function withPackages(
+  text: string,
+  packages: readonly LockedPackage[],
+  architecture: Architecture['name'],
+): string {
+  const { metadata, components } = JSON.parse(text) as {
+    metadata: Pick<Content, 'timestamp' | 'component'>;
+    components: readonly Component[];
+  };
+  const below = packages.map(({ name, version, path, sha256 }) => {
+    const purl = debUrl(name, version, path.endsWith('_all.deb') ? 'all' : architecture);
+    return {
+      ...{ type: 'library', 'bom-ref': purl, name, version, purl },
+      licenses: [{ license: { name: `see /usr/share/doc/${name}/copyright` } }],
+      hashes: [{ alg: 'SHA-256', content: sha256 }],
+    };
+  });
+  const known = new Set(components.map((each) => each['bom-ref']));
+  const added = below.filter((each) => !known.has(each['bom-ref']));
+  return render({ ...metadata, components: [...components, ...added] });
+}
+
+/** As package URLs have it: a plus sign in a version is escaped, a colon is not. */
+function debUrl(name: string, version: string, architecture: string): string {
+  const escaped = encodeURIComponent(version).replaceAll('%3A', ':');
+  return `pkg:deb/debian/${name.replaceAll('+', '%2B')}@${escaped}?arch=${architecture}`;
+}
+
+interface Component {
+  readonly type: string;
+  /** The package URL, by which the others of the list refer to it. */
+  readonly 'bom-ref': string;
+  readonly name: string;
+  readonly version: string;
+  readonly purl: string;
+  readonly licenses: readonly object[];
+  readonly hashes?: readonly object[];
+}
+
+interface Content {
+  readonly timestamp: string;
+  readonly component: Component;
+  readonly components: readonly Component[];
+}
+
+function render({ timestamp, component, components }: Content): string {
+  const subject = component['bom-ref'];
   const digest = createHash('sha256')
     .update(JSON.stringify([subject, components]))
     .digest('hex');
@@ -59,17 +125,7 @@ export function sbom(
       specVersion: '1.6',
       serialNumber: `urn:uuid:${uuidFrom(digest)}`,
       version: 1,
-      metadata: {
-        timestamp: new Date(epoch * 1000).toISOString(),
-        component: {
-          type: 'application',
-          'bom-ref': subject,
-          name: 'tsbridge',
-          version,
-          purl: subject,
-          licenses: [{ license: { id: 'Apache-2.0' } }],
-        },
-      },
+      metadata: { timestamp, component },
       components,
       dependencies: [{ ref: subject, dependsOn: components.map((each) => each['bom-ref']) }],
     },

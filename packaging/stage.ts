@@ -21,7 +21,7 @@ import { manualPages } from './manual.js';
 import { normalise } from './modes.js';
 import { fetchPackage } from './npm-package.js';
 import type { Release } from './release.js';
-import { sbom } from './sbom.js';
+import { componentList, sbom } from './sbom.js';
 import { laySwarmProgram, swarmPluginConfig } from './swarm-plugin.js';
 
 /** Where the daemon's files lie on the host. */
@@ -96,10 +96,7 @@ export async function stageFiles(
     `${documents}/copyright`,
     licenceTexts(root, dependencies, join(runtime, 'LICENSE'), program),
   );
-  put(
-    `${documents}/sbom.cdx.json`,
-    sbom(release, architecture, dependencies, node.version, program),
-  );
+  put(componentList, sbom(release, architecture, dependencies, node.version, program));
   normalise(stage, release.epoch);
 }
 

@@ -14,6 +14,8 @@ import { run } from './run.js';
 export interface BundledProgram {
   readonly name: string;
   readonly version: string;
+  /** Of the package of Debian that it is taken from. */
+  readonly sha256: string;
   /** Its copyright file. */
   readonly terms: string;
 }
@@ -60,7 +62,7 @@ export async function laySwarmProgram(
     copyFileSync(join(unpacked, 'usr/bin/busybox'), target);
     chmodSync(target, 0o755);
     const terms = readFileSync(join(unpacked, 'usr/share/doc/busybox-static/copyright'), 'utf8');
-    return { name: locked.name, version: locked.version, terms };
+    return { name: locked.name, version: locked.version, sha256: locked.sha256, terms };
   } finally {
     rmSync(unpacked, { recursive: true });
   }

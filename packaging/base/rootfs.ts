@@ -7,6 +7,7 @@ import {
   lstatSync,
   mkdirSync,
   readdirSync,
+  readFileSync,
   readlinkSync,
   rmSync,
   symlinkSync,
@@ -16,6 +17,7 @@ import { dirname, join, relative } from 'node:path';
 import type { Architecture } from '../architectures.js';
 import { touchAll } from '../modes.js';
 import { run } from '../run.js';
+import { componentList, withPackages } from '../sbom.js';
 import { busyboxPrograms, contents } from './contents.js';
 import { fetchDeb } from './fetch.js';
 import { readLock } from './lock.js';
@@ -87,11 +89,14 @@ function isTaken(path: string, wanted: readonly string[] | undefined): boolean {
 /** What of a package's files has a meaning in a container: neither units nor pages nor completions. */
 const installed = ['usr/lib/tsbridge', 'usr/bin', 'usr/share/doc/tsbridge'];
 
-/** Lays what packages install, which is staged already, over Debian's part. */
-export function layInstalled(stage: string, root: string): void {
+/** Lays what packages install, which is staged already, over Debian's part. The list of components gets that part, too. */
+export function layInstalled({ name }: Architecture, stage: string, root: string): void {
   for (const path of installed) {
     cpSync(join(stage, path), join(root, path), { recursive: true, verbatimSymlinks: true });
   }
+  const list = join(root, componentList);
+  const packages = readLock().packages.filter(({ architecture }) => architecture === name);
+  writeFileSync(list, withPackages(readFileSync(list, 'utf8'), packages, name));
 }
 
 /** Nothing is writable, also not for root without CAP_DAC_OVERRIDE; and one time for all. */

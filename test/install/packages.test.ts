@@ -18,9 +18,11 @@ import { promisify } from 'node:util';
 import { gunzipSync } from 'node:zlib';
 import t from 'tap';
 import { architectures } from '../../packaging/architectures.js';
+import { readLock } from '../../packaging/base/lock.js';
 import { libraries } from '../../packaging/deb.js';
 import { buildNpmPackage } from '../../packaging/npm-package.js';
 import { readRelease } from '../../packaging/release.js';
+import { withPackages } from '../../packaging/sbom.js';
 import { runtimeFlags, stageFiles } from '../../packaging/stage.js';
 import { fieldNames, fields, fileKey } from '../../src/config/fields.js';
 
@@ -160,6 +162,17 @@ t.test('the list of components names the runtime and every bundled library once'
   const copyright = readFileSync(join(stage, 'usr/share/doc/tsbridge/copyright'), 'utf8');
   for (const { name, version } of components.slice(1)) t.match(copyright, `${name} ${version}`);
   t.match(copyright, 'Node.js');
+
+  const locked = readLock().packages.filter((each) => each.architecture === own.name);
+  const whole = JSON.parse(withPackages(text, locked, own.name)) as {
+    serialNumber: string;
+    components: { name: string; version: string; hashes?: { content: string }[] }[];
+  };
+  t.not(whole.serialNumber, serialNumber, 'the list of an image has a number of its own');
+  for (const { name, version, sha256 } of locked) {
+    const found = whole.components.filter((each) => each.name === name);
+    t.match(found, [{ version, hashes: [{ content: sha256 }] }], `${name} once`);
+  }
 });
 
 t.test('the manual pages have every setting and every command', async (t) => {
