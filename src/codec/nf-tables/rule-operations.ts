@@ -13,7 +13,7 @@ export interface KnownRules {
 
 export type RuleOperation = RuleAddition | RuleDeletion;
 
-/** Why changes are written by another transport. */
+/** Why the backend writes changes by transport `restore` and not by netlink: what the changes need and netlink cannot do. */
 export type NotByNetlink = 'chains' | 'a rule of an unknown kind' | 'a place' | 'a rule not found';
 
 const keyOf = ({ family, table, chain, text }: Rule): string =>

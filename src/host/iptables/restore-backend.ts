@@ -31,7 +31,7 @@ interface FamilyState {
 }
 
 export class RestoreBackend implements RuleBackend {
-  /** Handles of rules that the daemon has written by either way. */
+  /** Handles of rules that the daemon has written by either transport. */
   readonly known = new KnownHandles();
   readonly #states: Readonly<Record<Family, FamilyState>> = {
     4: stateOf(4, this.known),

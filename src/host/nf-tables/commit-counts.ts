@@ -1,4 +1,4 @@
-/** Counts commits of rules by the transport that they went by. */
+/** Counts commits of rules, separately for each transport. */
 import type { RuleCommitCounts, RuleTransport, TransportCounts } from '../../driver/host.js';
 
 export class CommitCounts {
@@ -8,7 +8,7 @@ export class CommitCounts {
   };
   #lastRestore: string | undefined;
 
-  /** @param why the reason of a commit by another transport than netlink */
+  /** @param why of a commit by `restore`: the reason why netlink did not make it */
   note(transport: RuleTransport, changes: number, milliseconds: number, why?: string): void {
     const before = this.#transports[transport];
     this.#transports[transport] = {

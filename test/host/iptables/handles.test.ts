@@ -68,7 +68,7 @@ t.test('a rule is deleted by netlink before its addition is reported', async (t)
   t.same(handles.deletionsOf([two]), [deletion(two, 12)]);
 });
 
-t.test('both ways of a commit know the same handles', async (t) => {
+t.test('both transports know the same handles', async (t) => {
   const known = new KnownHandles();
   const handles = new RuleHandles(4, known);
   known.set(one, [7, 9]);

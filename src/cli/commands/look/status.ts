@@ -122,7 +122,7 @@ function showNames({ from, asOf, stale }: Status['names']): string {
   return `${source}, as of ${asOf}${stale ? '; it does not answer now' : ''}`;
 }
 
-/** How many commits went which way, and why the last one that did not go by netlink did not. */
+/** How many commits each transport has made, and why the last one by iptables-restore was not made by netlink. */
 function showRuleCommits({ ruleCommits }: Status): string {
   if (ruleCommits === null) return 'not at all';
   const { netlink, restore, lastRestore } = ruleCommits;
