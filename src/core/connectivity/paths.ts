@@ -68,7 +68,7 @@ function inside(situation: Situation): PathTest[] {
       'first',
       to,
       isolated
-        ? no(network.icc ? 'port_isolation keeps containers apart' : 'enable_icc=false')
+        ? no(network.icc ? 'port_isolation isolates containers' : 'enable_icc=false')
         : yes('itself', 'containers of one network reach each other'),
       both,
     ),
