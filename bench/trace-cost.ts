@@ -67,7 +67,7 @@ const ways: Readonly<Record<string, Way | undefined>> = {
     filter: possible([[...port(9), { is: 'to-host' }]]),
     rate: 20,
   },
-  'the same, followed to every hook, as beside iptables-legacy': {
+  'the same, with chains at every hook, as beside iptables-legacy': {
     filter: possible([[...port(9), { is: 'to-host' }]]),
     ...({ rate: 20, tracedHooks: 'every-hook' } as const),
   },
