@@ -20,7 +20,7 @@ const ofEngine: Readonly<Record<string, FieldName>> = {
   'allow-direct-routing': 'allowDirectRouting',
   'bridge-accept-fwmark': 'bridgeAcceptFwmark',
 };
-/** undefined: nothing of ours, such as `constructor`, which every object has. */
+/** @returns undefined for a key that is none of the table's own; `constructor` is one, though every object has it */
 const fieldOf = (key: string): FieldName | undefined =>
   Object.hasOwn(ofEngine, key) ? ofEngine[key] : undefined;
 /** The switch that dockerd takes from its environment alone. */
@@ -129,10 +129,11 @@ export interface KeyChange {
 }
 
 /**
- * The settings file with the engine's values for the settings that follow it; all other keys stay.
+ * The settings file with the engine's values for the settings that dockerd has, too; all other keys stay.
  *
  * @param current text of the file that is there; undefined if there is none
- * @param flagsKnown false: dockerd does not run, so what its file does not say may be a flag of it, and stays, too
+ * @param flagsKnown false if dockerd does not run: a setting that is not in its file may be one of its flags, so the
+ *   key stays as it is
  */
 export function followEngine(
   path: string,
@@ -159,7 +160,7 @@ export function followEngine(
   return { text: `${JSON.stringify(document, null, 2)}\n`, changes, problems };
 }
 
-/** `true` and `false` for what is one of them; other values as they were written: a mark may be 1, too. */
+/** A boolean for a setting that is one; otherwise the text as it was written, since `1` may also be a packet mark. */
 function jsonValue(name: FieldName, text: string): unknown {
   const value: unknown = fields[name].kind.parse(text);
   return typeof value === 'boolean' ? value : text;

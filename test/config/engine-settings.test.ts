@@ -115,7 +115,7 @@ t.test('what dockerd takes as its file is understood', async (t) => {
   t.strictSame(started(['--constructor', '--toString=1']), { settings: [], problems: [] });
 });
 
-t.test('where no dockerd runs, what its file does not say stays', async (t) => {
+t.test('while dockerd does not run, settings that its file does not have stay', async (t) => {
   const current = '{"userland-proxy": false, "ip-masq": true}';
   const { settings } = started([], '{"ip-masq": false}');
   const { text, changes } = followEngine('/c.json', current, settings, false);

@@ -68,7 +68,7 @@ async function setUp(
 
   const who =
     engine === undefined
-      ? 'dockerd does not run here, so that its flags are not known: what its file does not say stays'
+      ? 'dockerd does not run here, so its flags are unknown: settings that its file does not have stay'
       : `dockerd is process ${engine.pid}`;
   const file = engineFile === undefined ? `there is no ${enginePath}` : `its file is ${enginePath}`;
   terminal.out(plain`${who}; ${file}\n`);
