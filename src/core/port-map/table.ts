@@ -60,9 +60,10 @@ const shapes: readonly SetShape[] = [
 ];
 
 /**
- * Each chain stands right after the one of iptables at its hook, so that a rule of iptables wins, as one above Docker's
- * does; and in a place of its own: of two chains with one priority the kernel asks the one first that was registered
- * last (nf_hook_entries_grow in net/netfilter/core.c), which no listing tells. `raw` drops before connection tracking (-200).
+ * Each chain has the number after the priority of iptables' chain at its hook. So a rule of iptables wins, as a rule
+ * above Docker's own does. With the same priority the order would be unknown: the kernel asks the chain first that was
+ * registered last (nf_hook_entries_grow in net/netfilter/core.c), and neither `nft list ruleset` nor `iptables-save`
+ * tells which one that is. `raw` still drops before connection tracking (-200).
  */
 const priority = { dstnat: -99, srcnat: 101, raw: -299 } as const;
 

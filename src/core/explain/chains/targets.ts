@@ -25,7 +25,7 @@ export function effectOf(target: RuleTarget, packet: Packet, answers: Answers): 
   return { kind: 'unknown', words: `target ${target.name} is not known here` };
 }
 
-/** Whether the target, which is no chain, leaves the packet as it is and lets it go on: such a rule only counts or logs. */
+/** Whether a rule with this target, which is no chain, only counts or logs: the packet stays as it is and goes on. */
 export function changesNothing(target: RuleTarget | undefined): boolean {
   return target === undefined || entryOf(effects, target.name) === goesOn;
 }

@@ -23,9 +23,10 @@ export interface Entry {
 }
 
 /**
- * One stop of a packet at a hook: chains of one priority, of which the kernel asks the one first that was registered last
- * (nf_hook_entries_grow), which no listing tells; or a step that the kernel takes itself. `translation` is the step in
- * which it translates packets of known flows, at the place where it asks chains of type nat about new ones.
+ * One stop of a packet at a hook: chains of one priority, or a step that the kernel takes itself. Of the chains the
+ * kernel asks the one first that was registered last (nf_hook_entries_grow in net/netfilter/core.c); neither
+ * `nft list ruleset` nor `iptables-save` tells which one that is, so their order is unknown here. `translation` is the
+ * step in which the kernel translates packets of known flows, at the place where it asks chains of type nat about new ones.
  */
 export type Station = readonly Entry[] | 'tracking' | 'translation';
 

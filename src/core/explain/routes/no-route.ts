@@ -10,10 +10,10 @@ const words: Readonly<Record<string, string>> = {
 };
 
 /**
- * The words for an error with which the kernel answers that there is no route.
+ * Says in words why the kernel has no route for a packet.
  *
- * @param code the errno with which the kernel answered the question
- * @returns undefined for an errno that says something else
+ * @param code the errno with which the kernel answered the question for the route
+ * @returns undefined for an errno that has another meaning than a missing route
  */
 export function noRouteWords(
   code: string,
