@@ -13,14 +13,14 @@ import type { StartProcess } from '../proxy/supervision/launcher.js';
 
 export interface UnitSettings {
   readonly template: UnitTemplate;
-  /** The process's, in the unit or as a child. */
+  /** How long the proxy process may take to start: the unit, and the child after it if the unit fails. */
   readonly startTimeoutMs: number;
   /** Starts it as a child, where systemd cannot: the ports count more than what confines the process. */
   readonly asChild: StartProcess;
   readonly log: Log;
 }
 
-/** systemd's part of the time for a start, so that a child can still be started in the rest of it. */
+/** The part of the start timeout that systemd may use: in the rest, a child can still start in place of the unit. */
 const unitShare = 0.7;
 const killTimeoutMs = 5_000;
 

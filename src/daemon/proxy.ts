@@ -15,8 +15,11 @@ import { inUnit } from './proxy-unit.js';
 const unitFolder = '/run/tsbridge';
 
 /**
- * How long a proxy process may take to start: less than a call's deadline, so that the engine is told why a call
- * failed; but long, because a container that fails at boot is not started again by the engine.
+ * How long a proxy process may take to start. That is less than the time limit of a call, if the limit is the default
+ * (30 s) or longer: so the call's error tells the reason. It is at least 25 s, because the engine does not start a
+ * container again that failed at boot; if the limit is shorter, the start goes on after the call has failed.
+ *
+ * @returns milliseconds
  */
 export function startTimeout(callTimeoutMs: number): number {
   return Math.max(25_000, (callTimeoutMs * 5) / 6);

@@ -20,7 +20,7 @@ export interface LauncherSettings extends RunningSettings {
   readonly startProcess: StartProcess;
   /** What a process that this daemon starts says of itself. */
   readonly own: Pick<About, 'build' | 'node' | 'network'>;
-  /** How long a process that was started may take to answer. */
+  /** How long a process that this daemon has started may take until it answers; then the launcher kills it. */
   readonly startTimeoutMs: number;
 }
 
