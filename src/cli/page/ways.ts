@@ -32,12 +32,12 @@ export async function wayOf(
 
 /** Most ways in a page of a file: `explain` reads all rules of the host anew for each. */
 const mostWays = 30;
-/** No way is begun after so many milliseconds: with tens of thousands of rules each takes some seconds. */
+/** Milliseconds after which no further way is begun: with tens of thousands of rules, each takes some seconds. */
 const waysMs = 30_000;
 
 export interface PortsWithWays {
   readonly ports: readonly PagePort[];
-  /** How many ports have no way in the page: it would have more than {@link mostWays} ways, or take too long. */
+  /** How many ports have no way in the page, because there are more than {@link mostWays} ways or {@link waysMs} are over. */
   readonly left: number;
 }
 
@@ -45,7 +45,7 @@ export interface PortsWithWays {
  * The ports with the ways to them. Ports of one container that are reached in the same manner have one way, which the
  * first of them shows: the others lead to it. Where there are many, those that are not reached come first.
  *
- * @param clock in milliseconds
+ * @param clock the time in milliseconds, from any beginning
  */
 export async function withWays(
   ports: readonly PagePort[],

@@ -51,10 +51,13 @@ export function html(words: TemplateStringsArray, ...values: readonly Value[]): 
 
 type Place = 'text' | 'attribute' | 'elsewhere';
 
-/** By template, each of which is one array however often it is used: a page can have a row for each of 60,000 ports. */
+/**
+ * The places of each template, kept because a page can use one template for each of 60,000 ports. JavaScript hands over
+ * the same array of words at each use.
+ */
 const knownPlaces = new WeakMap<TemplateStringsArray, readonly Place[]>();
 
-/** The place of each value of a template. */
+/** The place of each value of a template, in their order. */
 function placesIn(words: TemplateStringsArray): readonly Place[] {
   const known = knownPlaces.get(words);
   if (known !== undefined) return known;

@@ -61,7 +61,7 @@ const pathWords = {
 } as const;
 const pathKinds = { dnat: 'dnat', proxy: 'proxy', none: 'nobody' } as const;
 
-/** Every container as a box, and every port; more ports than {@link readable} are one box for each way into a container. */
+/** Each container as a box. Each port as a box, too; if there are more than {@link readable}, they are folded. */
 export function drawTopology(topology: Topology): SvgElement {
   const { containers, ports, at } = topology;
   const boxOf = (container: number): number => container;
@@ -119,7 +119,7 @@ export function groupsOf({ containers, networks }: Topology): readonly Group[] {
   ];
 }
 
-/** Each group as a box, with its ports as one box for each way in. */
+/** Each group of containers as a box, with its ports folded. */
 export function drawGroups(topology: Topology, groups: readonly Group[]): SvgElement {
   const groupOf = new Map(
     groups.flatMap(({ containers }, group) => containers.map((each) => [each, group] as const)),
@@ -139,7 +139,10 @@ export function drawGroups(topology: Topology, groups: readonly Group[]): SvgEle
   });
 }
 
-/** The ports as one box for each way into a box of containers: by rules or the proxy, from everywhere or from the host alone. */
+/**
+ * Folds the ports: those that lead into the same box of containers are one box if the same thing carries them (rules, the
+ * proxy or nothing) and all of them, or none, are on a loopback address.
+ */
 function foldedPorts({ ports }: Topology, boxOf: Parts['boxOf']): Parts['ports'] {
   const folded = new Map<string, { first: TopologyPort; labels: string[] }>();
   for (const port of ports) {
