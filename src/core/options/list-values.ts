@@ -1,8 +1,8 @@
-/** Values that are lists: items joined with `,` or `;`, each with its own reason if it is refused. */
+/** Values that are lists: items joined with `,` or `;`, each with its own reason if it is invalid. */
 import { type Cidr, cidrText, hostCidr, networkOf, parseCidr, parseIp } from '../address.js';
 import type { OptionReader } from './option-reader.js';
 
-/** An item that is not understood or cannot be, and why. */
+/** What a parser returns for an item that it does not understand, or whose value this network cannot have. */
 export interface InvalidItem {
   readonly reason: string;
 }

@@ -137,7 +137,7 @@ export class IptablesCommands implements IptablesText {
     }
   }
 
-  /** How often {@link restore} has ended, whether it could write or not. */
+  /** How often {@link restore} has ended, with or without an error: after an error, some tables may be written. */
   get writes(): number {
     return this.#writes;
   }

@@ -14,7 +14,7 @@ const watchingMs = 150;
 /** The pause after a reading is at least so many times as long as the reading took. */
 const share = 5;
 
-/** What a reading found, and how often the daemon had written rules before it. */
+/** The rules that a reading found, and how often the daemon had written rules when the reading began. */
 interface Reading {
   readonly text: string;
   readonly writes: number;
@@ -60,8 +60,8 @@ export class RulePoll {
     } catch (error) {
       this.log.warn({ error: messageOf(error) }, 'reading the rules failed');
     }
-    // The same text after a writing of the daemon's own: others may have undone that in between, as a second
-    // `iptables -F` right after the repair of a first one does.
+    // The same text is a change, too, if the daemon has written rules since the last reading: somebody has undone what it
+    // wrote, as a second `iptables -F` does right after the repair of the first one.
     const changed =
       last !== undefined &&
       found !== undefined &&

@@ -165,9 +165,9 @@ export function isInstalled(file: string): boolean {
 }
 
 /**
- * Where the program of this name is on PATH. It is looked for each time, since programs come, go and are put in front of
- * others while the daemon runs. That takes 7 µs for a name: for a new network, which needs six, less than a hundredth of
- * its call.
+ * Looks for the program of this name on PATH, each time anew: while the daemon runs, administrators install programs,
+ * remove them, and put them in front of others. A look takes 7 µs; a call for a new network makes six, which is less
+ * than a hundredth of its time.
  */
 export function pathOf(file: string): string | undefined {
   const folders = (process.env.PATH ?? '').split(delimiter).filter((folder) => folder !== '');

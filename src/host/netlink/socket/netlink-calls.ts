@@ -29,8 +29,9 @@ const dropMembership = 2;
 /** NETLINK_CAP_ACK: an error comes without a copy of the request. */
 const shortErrors = 10;
 /**
- * NETLINK_GET_STRICT_CHK (since 4.20): of rtnetlink, the kernel filters a dump by what is in its request, and refuses a
- * question with an attribute or a value that it does not know, in place of an answer to another question.
+ * NETLINK_GET_STRICT_CHK (since 4.20), for rtnetlink: the kernel filters a dump by what is in the request. It also refuses
+ * a request with an attribute or a value that it cannot use; without the option it ignores these, and so answers another
+ * question.
  */
 const strictCheck = 12;
 
