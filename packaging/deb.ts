@@ -10,9 +10,9 @@ import { type Effort, run } from './run.js';
 import { debianScripts } from './scripts.js';
 import { folderSize } from './size.js';
 
-/** What the runtime is linked against. */
+/** Debian's packages of the libraries that the bundled Node.js is linked against. */
 export const libraries = ['libc6 (>= 2.28)', 'libgcc-s1', 'libstdc++6 (>= 9)'];
-/** Commands that the daemon runs, and the libraries. */
+/** The packages of commands that the daemon runs, and those libraries. */
 const depends = ['iptables (>= 1.8.7)', 'iproute2', 'nftables', ...libraries];
 
 /** @returns the path of the package */

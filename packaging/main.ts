@@ -55,7 +55,7 @@ const one = <T>(
   return all.filter((each) => names === undefined || names.includes(nameOf(each)));
 };
 
-// Modes in archives are those of the files that are made here.
+// Archives have the modes of the files that this process makes, which its caller's umask must not change.
 process.umask(0o022);
 const release = await readRelease();
 const out = resolve(values.out);

@@ -1,8 +1,12 @@
-/** Modes and times that are the same whoever builds, and when. */
+/** Sets modes and times of files, so that packages are the same whoever builds them, and when. */
 import { chmodSync, lutimesSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** Modes as root would have made them, and one time for all, so that two builds are equal. */
+/**
+ * Gives all files and folders the modes that root would have made them with, and one time.
+ *
+ * @param epoch the time, in seconds since 1970
+ */
 export function normalise(folder: string, epoch: number): void {
   const entries = readdirSync(folder, { recursive: true, withFileTypes: true });
   const paths = entries.map((entry) => join(entry.parentPath, entry.name));
@@ -15,10 +19,14 @@ export function normalise(folder: string, epoch: number): void {
   touchAll(folder, epoch);
 }
 
-/** Sets the time of a folder and of everything in it. */
+/**
+ * Sets the time of a folder and of everything in it.
+ *
+ * @param epoch seconds since 1970
+ */
 export function touchAll(folder: string, epoch: number): void {
   const names = readdirSync(folder, { recursive: true, encoding: 'utf8' });
-  // Folders too: creating what is in them has changed their time, touching it does not.
+  // The order does not matter: making a file changes the time of its folder, setting the time of a file does not.
   for (const path of [...names.map((name) => join(folder, name)), folder]) {
     lutimesSync(path, epoch, epoch);
   }

@@ -45,7 +45,8 @@ function versionOf(folder: string): string {
  * @returns the path of `tsbridge-VERSION.tgz`
  */
 export async function buildNpmPackage(root: string, out: string): Promise<string> {
-  // dist/ has been built. npm packs modes as they are, which in a clone depend on who made it: hence a copy.
+  // dist/ is there already. npm packs files with their modes, which in a clone depend on the umask of who made it; the
+  // files of a copy get modes of our choice.
   const args = ['pack', '--silent', '--ignore-scripts'];
   const listing = await run('npm', [...args, '--dry-run', '--json'], { cwd: root });
   const [{ files }] = JSON.parse(listing) as [{ files: { path: string }[] }];

@@ -69,7 +69,7 @@ function specFile({ root, version, epoch }: Release, stage: string): string {
     'iptables chains and port mappings.',
     'Networks take it by name: docker network create -d tsbridge app',
     '%install',
-    // The clone's folder may have a space in its name.
+    // Quoted, since the clone's folder may have a space in its name.
     `cp -a '${stage}/.' %{buildroot}/`,
     'rm -rf %{buildroot}/DEBIAN %{buildroot}/usr/share/lintian',
     // Debian has a folder of its own for completions of packages.

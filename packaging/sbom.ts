@@ -6,12 +6,14 @@ import type { Dependency } from './licences.js';
 import type { Release } from './release.js';
 import type { BundledProgram } from './swarm-plugin.js';
 
-/** Where it lies. */
+/** Where the list lies: in packages, in the image and in the plugin; below `/`. */
 export const componentList = 'usr/share/doc/tsbridge/sbom.cdx.json';
 
 /**
- * By ourselves and not by `npm sbom`: that one does not know the runtime, lists what is not shipped, and
- * carries the time and a random number, so that no two builds would be equal.
+ * Makes the list of what all formats have in them. `npm sbom` does not know the runtime, lists what is not shipped, and
+ * writes the time and a random number, so that no two builds would be equal; hence a function of our own.
+ *
+ * @param program busybox for swarm's plugin, which is not of npm
  */
 export function sbom(
   { version, epoch }: Release,
@@ -68,7 +70,12 @@ export function sbom(
   });
 }
 
-/** The list of an image: `text` of {@link sbom}, and Debian's packages that lie below. */
+/**
+ * The list of the image and of the plugin, whose root has packages of Debian, too.
+ *
+ * @param text what {@link sbom} has made
+ * @param packages those of this architecture
+ */
 export function withPackages(
   text: string,
   packages: readonly LockedPackage[],
@@ -91,7 +98,7 @@ export function withPackages(
   return render({ ...metadata, components: [...components, ...added] });
 }
 
-/** As package URLs have it: a plus sign in a version is escaped, a colon is not. */
+/** A package URL (purl): its type `deb` wants plus signs escaped, and colons as they are. */
 function debUrl(name: string, version: string, architecture: string): string {
   const escaped = encodeURIComponent(version).replaceAll('%3A', ':');
   return `pkg:deb/debian/${name.replaceAll('+', '%2B')}@${escaped}?arch=${architecture}`;

@@ -1,4 +1,4 @@
-/** What package tools run on the host before and after they change it. The two formats share packaging/scripts/functions.sh. */
+/** The scripts that dpkg and rpm run on a host before and after they change it; both formats share scripts/functions.sh. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -7,10 +7,13 @@ function withFunctions(root: string, lines: readonly string[]): string[] {
   return [...functions.trimEnd().split('\n'), '', ...lines];
 }
 
-/** A script of dpkg → what it does, by the word that dpkg gives it first; with other words it does nothing. */
+/**
+ * Name of a script of dpkg → its lines. The first argument says what dpkg does: each script acts on one such word, and
+ * `postrm` also has systemd read the units again whatever the word is.
+ */
 const ofDebian: Readonly<Record<string, readonly string[]>> = {
   preinst: ['if [ "$1" = install ]; then refuse_beside_other; fi'],
-  // A new installation is not started by itself, since it asks for the settings of this host's engine first.
+  // The script does not start a new installation, which needs the settings of this host's engine (`tsbridge setup`) first.
   postinst: [
     'if [ "$1" = configure ]; then',
     '  if [ -n "$2" ]; then restart_updated; else reload_units; fi',
@@ -31,20 +34,23 @@ export function debianScripts(root: string): Readonly<Record<string, string>> {
   );
 }
 
-/** The scripts as a spec file has them: rpm gives each the number of versions that will be there afterwards. */
+/**
+ * The scripts as sections of a spec file. rpm gives them the number of versions that will be installed afterwards: with 1
+ * `%pre` is of a new installation, with 0 `%preun` is of a removal.
+ */
 export function rpmScripts(root: string): string[] {
   const sections: Readonly<Record<string, readonly string[]>> = {
     '%pre': ['if [ "$1" = 1 ]; then refuse_beside_other; fi'],
     '%preun': ['if [ "$1" = 0 ]; then before_removal; fi'],
     '%post': ['reload_units'],
-    // After the files of the older version are gone.
+    // rpm runs this one after it has removed the files of the older version.
     '%posttrans': ['restart_updated'],
     '%postun': ['reload_units'],
   };
   return Object.entries(sections).flatMap(([section, lines]) => [
     section,
     'root=',
-    // A percent sign begins a macro.
+    // rpm takes a single percent sign for the beginning of a macro.
     ...withFunctions(root, lines).map((line) => line.replaceAll('%', '%%')),
   ]);
 }

@@ -14,9 +14,9 @@ import { run } from './run.js';
 export interface BundledProgram {
   readonly name: string;
   readonly version: string;
-  /** Of the package of Debian that it is taken from. */
+  /** The hash, in hex digits, of the Debian package that the program is taken from. */
   readonly sha256: string;
-  /** Its copyright file. */
+  /** The text of that package's copyright file. */
   readonly terms: string;
 }
 

@@ -89,7 +89,11 @@ function isTaken(path: string, wanted: readonly string[] | undefined): boolean {
 /** What of a package's files has a meaning in a container: neither units nor pages nor completions. */
 const installed = ['usr/lib/tsbridge', 'usr/bin', 'usr/share/doc/tsbridge'];
 
-/** Lays what packages install, which is staged already, over Debian's part. The list of components gets that part, too. */
+/**
+ * Lays the files that packages install over Debian's part, and adds the packages of that part to the list of components.
+ *
+ * @param stage the folder in which those files are already
+ */
 export function layInstalled({ name }: Architecture, stage: string, root: string): void {
   for (const path of installed) {
     cpSync(join(stage, path), join(root, path), { recursive: true, verbatimSymlinks: true });

@@ -1,23 +1,24 @@
-# What the scripts of the Debian package and of the RPM share: both have these functions before their own lines.
-# $root is the folder that the host is in: empty but for dpkg with --force-script-chrootless.
+# The functions of the scripts of the Debian package and of the RPM: each script has all of them before its own lines.
+# $root is the folder in which the host's files are. It is empty, which means /, unless dpkg has --force-script-chrootless.
 
-# Whether the unit in /etc starts a program that is not this package's (of scripts/install or npm). It wins over the
-# packaged unit, so that the service, its records, settings and sockets belong to that installation.
+# Whether there is another installation (by scripts/install or npm): a unit in /etc that starts a program which is not
+# this package's. systemd prefers it to the packaged unit, so service, records, settings and sockets are that installation's.
 beside_other() {
   [ -f "$root/etc/systemd/system/tsbridge.service" ] &&
     grep -q '^ExecStart=/' "$root/etc/systemd/system/tsbridge.service" &&
     ! grep -q '^ExecStart=/usr/lib/tsbridge/' "$root/etc/systemd/system/tsbridge.service"
 }
 
-# Elsewhere (a container, a root that is being built) the next boot does what systemd is told here.
+# Whether systemd can be told something. Where it does not run (a container, a root that is being built), the next boot
+# does the same.
 systemd_runs() { [ -z "$root" ] && [ -d /run/systemd/system ]; }
 
-# The folder's name ends with a slash, so that it may be a link to another disk.
+# Prints how many networks are on record. The slash behind the folder's name makes find follow it if it is a link.
 count_networks() {
   find "$root/var/lib/tsbridge/" -type f -path '*network*' -name '*.json' 2>/dev/null | wc -l
 }
 
-# Before anything is unpacked: the other installation would stay, and its unit would win.
+# Ends an installation, before anything is unpacked, if there is another one, whose unit systemd would go on using.
 refuse_beside_other() {
   beside_other || return 0
   echo "tsbridge: the unit in /etc/systemd/system is of an installation from a clone or by npm. Remove that one first:" >&2
@@ -26,7 +27,7 @@ refuse_beside_other() {
   exit 1
 }
 
-# The driver of networks that Docker still has does not go: their containers could not start any more.
+# Ends a removal while there are networks of this driver, since their containers could not start without it.
 refuse_with_networks() {
   # The record of a network goes with its bridge, a moment after `docker network rm` has returned.
   tries=50
@@ -42,6 +43,7 @@ refuse_with_networks() {
   exit 1
 }
 
+# Stops what is to be removed. Beside another installation there is nothing to stop: networks and service are that one's.
 before_removal() {
   if beside_other; then return 0; fi
   refuse_with_networks
@@ -52,8 +54,9 @@ before_removal() {
   systemctl stop 'tsbridge-proxy@*.service' || true
 }
 
-# Also one that has failed: what an older version could not read, such as settings, this one may.
-# A package whose daemon does not start is installed all the same, so that the package tools go on working.
+# Starts the daemon of the new version if the service runs or has failed: this version may be able to read what the older
+# one could not, such as settings. If the daemon does not start, the package is installed all the same, since dpkg and rpm
+# would otherwise leave it half installed.
 restart_updated() {
   systemd_runs || return 0
   systemctl daemon-reload || true
@@ -65,14 +68,15 @@ restart_updated() {
 
 reload_units() { if systemd_runs; then systemctl daemon-reload || true; fi; }
 
+# Removes what the package has left on the host, unless it is another installation's.
 purge() {
   if beside_other; then
     echo "tsbridge: kept /var/lib/tsbridge, /etc/tsbridge and /run/tsbridge: they are those of another installation" >&2
     return 0
   fi
-  # What cannot be deleted, as the place of a mount, is told by rm itself, and leaves no half removed package.
+  # rm says what it cannot delete, such as the place of a mount; that is no reason to leave the package half removed.
   rm -rf "$root/run/tsbridge" || true
-  # No package goes that has networks: these were made since, by an installation that is not there any more.
+  # The removal of the package was refused while there were networks. So an installation that came after it made these.
   left=$(count_networks)
   if [ "$left" -gt 0 ]; then
     echo "tsbridge: kept /var/lib/tsbridge and /etc/tsbridge: they hold $left networks of another installation" >&2
