@@ -49,7 +49,7 @@ ensure_built() {
     command -v npm >/dev/null || die "npm is needed (of any Node.js); everything else it brings along"
     say "npm ci"
     npm ci --no-audit --no-fund </dev/null >&2
-    # npm does so itself, unless it is set to run no scripts.
+    # npm ci runs this script itself, unless the machine's npm has ignore-scripts set.
     npm run --silent prepare </dev/null >&2
   fi
   [ -x node_modules/.bin/node ] ||

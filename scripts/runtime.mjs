@@ -1,8 +1,8 @@
 /**
- * Puts node_modules/.bin/node at the Node.js for this machine, where npm has not: npm runs it as `prepare`.
+ * Links node_modules/.bin/node to the Node.js for this machine, if npm has not: npm runs this script as `prepare`.
  *
  * npm up to 11.0, Debian's among them, deletes the links of optional packages that are for another machine after it
- * has made those of this one. The runtimes of both architectures have a link of this name.
+ * has made those of this one. The runtimes of both architectures have a link of this name, so it is deleted.
  */
 import { existsSync, mkdirSync, rmSync, symlinkSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -11,7 +11,7 @@ process.chdir(fileURLToPath(new URL('..', import.meta.url)));
 
 const link = 'node_modules/.bin/node';
 const runtime = `node-linux-${process.arch}/bin/node`;
-// Without a runtime for this machine nothing is said here: whoever needs one says it.
+// If there is no runtime for this machine, the scripts that need one say so.
 if (!existsSync(link) && existsSync(`node_modules/${runtime}`)) {
   mkdirSync('node_modules/.bin', { recursive: true });
   rmSync(link, { force: true });
