@@ -87,7 +87,7 @@ ${tableHtml(title, titles, rowsOf(facts, containers))}
 function partOf(facts: PageFacts, title: string, members: readonly number[]): Topology {
   const whole = topologyOf(facts);
   const chosen = new Map(members.map((container, place) => [container, place]));
-  const inPart = whole.containers.filter((_, index) => chosen.has(index));
+  const inPart = members.flatMap((index) => whole.containers[index] ?? []);
   const used = [...new Set(inPart.flatMap(({ networks }) => networks))].sort((a, b) => a - b);
   return {
     ...whole,

@@ -33,7 +33,7 @@ export interface PagePort {
   readonly label: string;
   /** `:80` */
   readonly to: string;
-  /** Index of the container in the list of containers. */
+  /** Index of the container in the list of containers; -1: it is not in the list. */
   readonly container: number;
   readonly network: string;
   readonly path: 'dnat' | 'proxy' | 'none';

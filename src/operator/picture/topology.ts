@@ -30,7 +30,7 @@ export interface TopologyPort {
   /** `→ 80` */
   readonly to: string;
   readonly path: 'dnat' | 'proxy' | 'none';
-  /** Index of its container. */
+  /** Index of its container; another number: it is none of these, and no line leads from the port. */
   readonly container: number;
 }
 
@@ -64,7 +64,7 @@ const pathKinds = { dnat: 'dnat', proxy: 'proxy', none: 'nobody' } as const;
 /** Each container as a box. Each port as a box, too; if there are more than {@link readable}, they are folded. */
 export function drawTopology(topology: Topology): SvgElement {
   const { containers, ports, at } = topology;
-  const boxOf = (container: number): number => container;
+  const boxOf = (container: number) => (container in containers ? container : undefined);
   return drawn(topology, {
     containers: containers.map(({ name, addresses }, index) => ({
       title: name,
@@ -124,7 +124,7 @@ export function drawGroups(topology: Topology, groups: readonly Group[]): SvgEle
   const groupOf = new Map(
     groups.flatMap(({ containers }, group) => containers.map((each) => [each, group] as const)),
   );
-  const boxOf = (container: number): number => groupOf.get(container) ?? 0;
+  const boxOf = (container: number) => groupOf.get(container);
   return drawn(topology, {
     containers: groups.map(({ title, containers }, index) => ({
       title,
@@ -163,8 +163,8 @@ function foldedPorts({ ports }: Topology, boxOf: Parts['boxOf']): Parts['ports']
 
 interface Parts {
   readonly containers: readonly LayerBox[];
-  /** The box of a container. */
-  boxOf(container: number): number;
+  /** The box of a container; undefined: it has none. */
+  boxOf(container: number): number | undefined;
   readonly networksOf: readonly (readonly number[])[];
   readonly ports: readonly (Pick<TopologyPort, 'address' | 'path' | 'container'> & {
     readonly box: LayerBox;
@@ -182,11 +182,11 @@ function drawn(topology: Topology, { containers, boxOf, networksOf, ports }: Par
         words: `${address} is on ${uplinks[uplink]?.name}`,
       })),
     ),
-    ...ports.map(({ path, container }, port) => ({
-      ...{ column: 1, from: port, to: boxOf(container) },
-      kind: pathKinds[path],
-      words: pathWords[path],
-    })),
+    ...ports.flatMap(({ path, container }, port) => {
+      const to = boxOf(container);
+      if (to === undefined) return [];
+      return [{ column: 1, from: port, to, kind: pathKinds[path], words: pathWords[path] }];
+    }),
     ...networksOf.flatMap((own, container) =>
       [...new Set(own.map(networks.boxOf))].map((network) => ({
         ...{ column: 2, from: container, to: network },

@@ -152,6 +152,36 @@ t.test('every link within the page leads to a place of it, and no place has two 
   t.end();
 });
 
+t.test('boxes of small projects that share a group lead to what they name', (t) => {
+  const host = crowd(120);
+  // Forty projects, of which the last two are in the shared group: 115 and 119 are of one, 117 of the other.
+  const projects = new Map([115, 117, 119].map((index) => [index, `small-${index % 4}`]));
+  const containers = host.containers.map((each, index) => {
+    return { ...each, project: projects.get(index) ?? `p${index % 39}` };
+  });
+  const page = hostPage({ ...host, containers }, 'file', 'p');
+  const [, group = ''] = /<summary>2 others, 3 containers<\/summary>(.*?)<\/svg>/s.exec(page) ?? [];
+  const boxes = [...group.matchAll(/href="#container-(\d+)"[^>]*>.*?<title>([^<]*)/gs)];
+  t.strictSame(
+    boxes.map(([, index, title]) => [Number(index), title?.split(' ')[0]]),
+    [115, 119, 117].map((index) => [index, `c${index}`]),
+  );
+  t.match(group, /href="#port-39"/, 'that of 117');
+  t.end();
+});
+
+t.test('a port of a container that is not in the list leads to none', (t) => {
+  for (const host of [facts, crowd(300)]) {
+    const lines = (container: number) => {
+      const ports = host.ports.slice(0, 1).map((port) => ({ ...port, container }));
+      const page = hostPage({ ...host, ports }, 'file', 'p');
+      return (/<svg.*?<\/svg>/s.exec(page)?.[0].match(/<title>published by/g) ?? []).length;
+    };
+    t.strictSame([lines(0), lines(-1)], [1, 0]);
+  }
+  t.end();
+});
+
 /** Contrast of two colours as WCAG 2.2 defines it: 1 to 21. */
 function contrast(a: string, b: string): number {
   const [darker = 0, lighter = 0] = [luminance(a), luminance(b)].sort((x, y) => x - y);
