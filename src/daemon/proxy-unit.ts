@@ -22,6 +22,10 @@ export interface UnitSettings {
 
 /** The part of the start timeout that systemd may use: in the rest, a child can still start in place of the unit. */
 const unitShare = 0.7;
+/** @param startTimeoutMs the whole, of the unit and of a child after it */
+export function unitStartTimeout(startTimeoutMs: number): number {
+  return Math.round(startTimeoutMs * unitShare);
+}
 const killTimeoutMs = 5_000;
 
 /** An instance is named by the process's socket: `tsbridge-proxy@3.service` listens on `…/proxy/3`. */
@@ -30,7 +34,7 @@ export function inUnit({ template, startTimeoutMs, asChild, log }: UnitSettings)
     const unit = `${template}${basename(controlPath)}.service`;
     let child: ReturnType<StartProcess> | undefined;
     let killed = false;
-    const failed = startUnit(unit, controlPath, startTimeoutMs * unitShare).catch(
+    const failed = startUnit(unit, controlPath, unitStartTimeout(startTimeoutMs)).catch(
       async (error: unknown) => {
         log.warn(
           { unit, error: messageOf(error) },

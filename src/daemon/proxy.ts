@@ -22,7 +22,7 @@ const unitFolder = '/run/tsbridge';
  * @returns milliseconds
  */
 export function startTimeout(callTimeoutMs: number): number {
-  return Math.max(25_000, (callTimeoutMs * 5) / 6);
+  return Math.max(25_000, Math.round((callTimeoutMs * 5) / 6));
 }
 
 /** @param program its entry, which in `dist/` lies in another place than beside this module */

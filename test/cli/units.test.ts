@@ -5,6 +5,8 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { fields } from '../../src/config/fields.js';
+import { startTimeout } from '../../src/daemon/proxy.js';
+import { unitStartTimeout } from '../../src/daemon/proxy-unit.js';
 import { defaultHealthTiming } from '../../src/operator/health.js';
 
 const folder = join(dirname(fileURLToPath(import.meta.url)), '..', '..', 'systemd');
@@ -46,6 +48,14 @@ t.test('the process that holds ports has no tie to the unit of the daemon', (t) 
     t.notMatch(valuesOf(proxy, name).join(' '), /tsbridge|always|on-/, name);
   }
   t.strictSame(valuesOf(proxy, 'CapabilityBoundingSet'), ['CAP_NET_BIND_SERVICE']);
+  t.end();
+});
+
+t.test('systemd ends no start of the process that holds ports before the daemon does', (t) => {
+  const [seconds] = valuesOf(proxy, 'TimeoutStartSec');
+  const longest = fields.callTimeoutMs.kind.parse('600');
+  t.equal(fields.callTimeoutMs.kind.parse('601'), undefined);
+  t.ok(Number(seconds) * 1_000 > unitStartTimeout(startTimeout(longest ?? Number.NaN)));
   t.end();
 });
 
