@@ -13,9 +13,10 @@ beside_other() {
 # does the same.
 systemd_runs() { [ -z "$root" ] && [ -d /run/systemd/system ]; }
 
-# Prints how many networks are on record. The slash behind the folder's name makes find follow it if it is a link.
+# Prints how many networks are on record. From inside of the folder: it may be a link, and what leads to it may have the
+# word in its name.
 count_networks() {
-  find "$root/var/lib/tsbridge/" -type f -path '*network*' -name '*.json' 2>/dev/null | wc -l
+  (cd "$root/var/lib/tsbridge" 2>/dev/null && find . -type f -path '*network*' -name '*.json') | wc -l
 }
 
 # Ends an installation, before anything is unpacked, if there is another one, whose unit systemd would go on using.
@@ -60,6 +61,8 @@ before_removal() {
 restart_updated() {
   systemd_runs || return 0
   systemctl daemon-reload || true
+  # Nothing of what that one runs has changed.
+  if beside_other; then return 0; fi
   if systemctl is-active --quiet tsbridge.service || systemctl is-failed --quiet tsbridge.service; then
     systemctl restart tsbridge.service ||
       echo "tsbridge: the daemon of this version does not start; networks and ports stay: journalctl -u tsbridge" >&2

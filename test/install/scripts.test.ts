@@ -118,15 +118,23 @@ t.test(
   },
 );
 
+t.test('only records of networks count, whatever the root is called', async (t) => {
+  const root = join(makeTarget(), 'network-image');
+  put(root, 'var/lib/tsbridge/endpoints/b.json', '{}');
+  t.match(await dpkg(root, 'prerm', 'remove'), { code: 0, stderr: '' });
+  put(root, `var/lib/tsbridge/${record}`, '{}');
+  t.match(await dpkg(root, 'prerm', 'remove'), { code: 1, stderr: /there are still 1 networks/ });
+});
+
 /** What systemctl is asked by `restart_updated`, of which each word of `answers` has that exit status. */
-async function restarted(answers: Record<string, number>) {
+async function restarted(answers: Record<string, number>, root = makeTarget()) {
   const folder = makeTarget();
   const cases = Object.entries(answers).map(([word, status]) => `${word}) exit ${status} ;;`);
   const log = join(folder, 'log');
   const lines = ['#!/bin/sh', `echo "$*" >>${log}`, `case $1 in`, ...cases, 'esac'];
   writeFileSync(join(folder, 'systemctl'), `${lines.join('\n')}\n`, { mode: 0o755 });
   const functions = readFileSync(join(repository, 'packaging/scripts/functions.sh'), 'utf8');
-  const script = `set -e\n${functions}\nsystemd_runs() { true; }\nrestart_updated`;
+  const script = `set -e\nroot=${root}\n${functions}\nsystemd_runs() { true; }\nrestart_updated`;
   const { stderr } = await run('sh', ['-c', script], {
     env: { PATH: `${folder}:${process.env.PATH}` },
   });
@@ -142,6 +150,9 @@ t.test(
     const stopped = await restarted({ 'is-active': 3, 'is-failed': 1 });
     t.notOk(stopped.asked.includes(restart), 'an administrator has stopped it');
     t.match((await restarted({ restart: 1 })).stderr, /does not start; networks and ports stay/);
+    const beside = makeTarget();
+    put(beside, unit, '[Service]\nExecStart=/usr/local/lib/tsbridge/bin/node main.js daemon\n');
+    t.strictSame((await restarted({}, beside)).asked, ['daemon-reload'], 'not that of another');
   },
 );
 
