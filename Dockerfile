@@ -29,8 +29,8 @@
 # on, 127.0.0.1 and other ways through the userland proxy do not until it is back.
 
 # The build needs npm, and its Node.js for nothing else: what runs comes from package-lock.json. Both bases can be
-# others: BUILD_BASE with npm, BASE with glibc, libstdc++ and apt. The digests are those of the lists of all architectures,
-# of October 2026; `docker buildx imagetools inspect debian:13-slim` says what the tag means now.
+# others: BUILD_BASE with npm, BASE with glibc, libstdc++ and apt. Each digest is that of a list of all
+# architectures, of October 2026; `docker buildx imagetools inspect debian:13-slim` prints the digest that the tag has today.
 ARG BUILD_BASE=node:24-slim@sha256:0e0ff40c39bc087845bfb27465a0df4ea419520094bc35842ff83dd8cbe6f9b6
 ARG BASE=debian:13-slim@sha256:a29215f6a35e51e22adffa17f89e9d2ef06214e64a2bad10d765c46aea49f11f
 
@@ -42,8 +42,8 @@ RUN npm ci --no-audit --no-fund
 COPY tsconfig.json tsconfig.build.json ./
 COPY scripts/bundle.mjs scripts/inputs.mjs scripts/
 COPY src src
-# npm may have deleted the link to the runtime again, as scripts/runtime.mjs says. Of its package only the program and its
-# licence stay: the rest is for compilers.
+# `npm prune` may delete the link to the runtime (scripts/runtime.mjs says why), and `prepare` puts it back. Of the runtime's
+# package only the program and its licence stay: the rest is for compilers.
 RUN npm run build && npm prune --omit=dev --no-audit --no-fund && npm run --silent prepare \
   && rm -rf node_modules/node-linux-*/include node_modules/node-linux-*/share
 
