@@ -88,7 +88,7 @@ t.test('our file follows the engine: its keys change or go, all others stay', as
   t.strictSame(followEngine('/c.json', undefined, []).changes, []);
 });
 
-t.test('what setup writes, the daemon reads as the engine meant it', async (t) => {
+t.test('the daemon reads what setup writes as dockerd reads its own settings', async (t) => {
   const said: [string, string, unknown][] = [
     ['--bridge-accept-fwmark=1', 'bridge-accept-fwmark', '1'],
     ['--bridge-accept-fwmark=0', 'bridge-accept-fwmark', '0'],
@@ -107,7 +107,7 @@ t.test('what setup writes, the daemon reads as the engine meant it', async (t) =
   }
 });
 
-t.test('what dockerd takes as its file is understood', async (t) => {
+t.test('each file that dockerd accepts is understood', async (t) => {
   t.match(started([], '\uFEFF{"ip-masq": false}'), { settings: [{ text: 'false' }], problems: [] });
   for (const text of ['', ' \n', '{"toString": 1, "__proto__": {"ip": "::1"}}']) {
     t.strictSame(started([], text), { settings: [], problems: [] }, text);

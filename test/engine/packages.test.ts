@@ -91,7 +91,7 @@ t.test('a .deb is refused beside an installation from a clone, and changes nothi
   const said = await refusal(host.sh(`dpkg -i ${deb(current)}`));
   t.match(said, /Remove that one first:\n {2}scripts\/install --uninstall --force/);
   t.strictSame(await host.files(), before);
-  // The packaged unit as an administrator has changed it is no such installation.
+  // A unit in /etc with which an administrator replaces the packaged one is no other installation.
   const changed = 'ExecStart=/usr/lib/tsbridge/bin/node /usr/lib/tsbridge/dist/main.js daemon';
   await host.sh(`echo ${changed} >${unit}; dpkg -i ${deb(current)}`);
 });

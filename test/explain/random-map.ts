@@ -7,10 +7,10 @@ import type { Scene } from './random-rules.js';
 
 const familyOf = ({ family }: Scene) => (family === 4 ? 'ip' : 'ip6');
 
-/** What nft lists as the table's name. */
+/** Family and name of the table, as nft takes and lists them. */
 export const mapTableOf = (scene: Scene) => [familyOf(scene), portMapTable] as const;
 
-/** For nft: the table as the daemon makes it; most ports of the scene are in it, for all addresses or for one. */
+/** Commands for nft: the table as the daemon makes it. Most ports of the scene are in it, for all addresses or for one. */
 export function randomMap(random: Random, scene: Scene): string {
   const { family, own, others, interfaces } = scene;
   const any = family === 4 ? '0.0.0.0' : '::';
@@ -41,7 +41,7 @@ export function randomMap(random: Random, scene: Scene): string {
   return `${tableText(family)}${lines.join('')}`;
 }
 
-/** Removes what {@link randomMap} made, if it is there. */
+/** Commands for nft that remove what {@link randomMap} made, also if it is not there. */
 export function withoutMap(scene: Scene): string {
   const table = `${familyOf(scene)} ${portMapTable}`;
   return `table ${table}\ndelete table ${table}\n`;

@@ -134,7 +134,7 @@ t.test('rules that are read again and again', async (t) => {
   t.match(log.lines[0], { level: 'warn', fields: { error: 'no memory' } });
   rules[4] = 'e';
   await seen.reached(3);
-  // The repair writes, and somebody undoes it before the next reading.
+  // The daemon writes rules, and somebody undoes that before the next reading, which finds the same text.
   firewall.writes += 1;
   await seen.reached(4);
   const then = reads.count;

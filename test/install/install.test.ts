@@ -131,7 +131,7 @@ t.test('a network that is on its way out is waited for', async (t) => {
 });
 
 t.test(
-  'a run that was ended between its two renames has not taken the former version',
+  'after a run that was ended between its two renames, the former version is put back',
   async (t) => {
     const root = makeTarget();
     await install('--destdir', root);
@@ -139,13 +139,13 @@ t.test(
     const library = join(root, 'usr/local/lib/tsbridge');
     renameSync(library, `${library}.old`);
     mkdirSync(`${library}.new`);
-    // As on a disk that is full.
+    // cp fails, as on a full disk.
     const bin = makeTarget();
     writeFileSync(join(bin, 'cp'), '#!/bin/sh\nexit 1\n', { mode: 0o755 });
     const env = { ...process.env, PATH: `${bin}:${process.env.PATH}` };
     t.match(await install('--destdir', root, env), { code: 1 });
     t.strictSame(tree(root), installed);
-    t.notOk(existsSync(`${library}.new`), 'nor does it fill the disk any longer');
+    t.notOk(existsSync(`${library}.new`), 'the unfinished copy is gone');
   },
 );
 

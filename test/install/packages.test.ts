@@ -131,7 +131,7 @@ t.test('the Debian package asks for the libraries of its runtime, and for no oth
     if (/^(libc|libm|libdl|libpthread|ld-linux-.*)\.so/.test(file)) return ['libc6'];
     if (file.startsWith('libgcc_s.so.1')) return ['libgcc-s1'];
     if (file.startsWith('libstdc++.so.6')) return ['libstdc++6'];
-    // The kernel's own, in no file.
+    // The vDSO is the kernel's own and lies in no file.
     return file === 'linux-vdso.so.1' ? [] : [`the package of ${file}`];
   };
   const loaded = (JSON.parse(stdout) as string[]).map((path) => basename(path)).flatMap(packageOf);

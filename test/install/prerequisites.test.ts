@@ -53,7 +53,7 @@ t.test('it is built again after any change of what it is built from', async (t) 
   t.match(await dry(), /would run: npm ci/, 'another version of a package is wanted');
 });
 
-t.test('the runtime is linked where an older npm has deleted the link again', async (t) => {
+t.test('the runtime is linked again after an older npm has deleted the link', async (t) => {
   const sources = makeClone();
   const link = join(sources, 'node_modules/.bin/node');
   const prepare = () => run('npm', ['run', '--silent', 'prepare'], { cwd: sources });
@@ -61,11 +61,11 @@ t.test('the runtime is linked where an older npm has deleted the link again', as
   await prepare();
   t.equal(readlinkSync(link), runtimeLink);
   await prepare();
-  t.equal(readlinkSync(link), runtimeLink, 'again: as it is');
+  t.equal(readlinkSync(link), runtimeLink, 'a second run leaves the link as it is');
   rmSync(link);
   symlinkSync('../gone/bin/node', link);
   await prepare();
-  t.equal(readlinkSync(link), runtimeLink, 'in place of one that leads nowhere');
+  t.equal(readlinkSync(link), runtimeLink, 'a link that leads nowhere is replaced');
   rmSync(link);
   rmSync(join(sources, 'node_modules', `node-linux-${process.arch}`), { recursive: true });
   await prepare();

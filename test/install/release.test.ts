@@ -81,7 +81,7 @@ t.test('nothing is released that is not ready, and nothing changes', async (t) =
   t.match(
     from.stdout,
     'would run: git tag',
-    'the path of a key is that of the folder where one is',
+    'a relative path of a key is one of the folder where the command was typed',
   );
   const { stdout } = await release('9.9.9', '--dry-run');
   t.match(stdout, 'would run: git tag -a v9.9.9');
@@ -93,11 +93,11 @@ t.test('nothing is released that is not ready, and nothing changes', async (t) =
 t.test('a release has its version, a tag and a signature that can be verified', async (t) => {
   const out = join(folder, 'out');
   const few = ['--', '--format', 'npm'];
-  // Of an earlier release, whose key may have been another one.
+  // The files of an earlier release, which may have been signed with another key.
   mkdirSync(out);
   writeFileSync(join(out, 'SHA256SUMS'), '');
   await run('ssh-keygen', '-q', '-Y', 'sign', '-f', key, '-n', 'file', join(out, 'SHA256SUMS'));
-  // A hook that refuses the commit ends it: nothing stays.
+  // A hook refuses the commit: the script ends, and leaves the tree as it was.
   const hook = join(clone, '.git/hooks/pre-commit');
   writeFileSync(hook, '#!/bin/sh\nexit 1\n', { mode: 0o755 });
   await t.rejects(release('9.9.9', '--key', key, '--out', out, ...few));

@@ -1,4 +1,4 @@
-/** What the packages' scripts do on a host, here below a folder: with networks, beside another installation. */
+/** What the packages' scripts do on a host with networks, and beside another installation. The host is a folder here. */
 import {
   existsSync,
   mkdirSync,
@@ -47,7 +47,11 @@ t.test('no package is unpacked beside another installation, wherever that is', a
       code: 1,
       stderr: /Remove that one first:\n {2}scripts\/install --uninstall/,
     });
-    t.match(await dpkg(root, 'preinst', 'upgrade', '0.1.0'), { code: 0 }, 'it is there already');
+    t.match(
+      await dpkg(root, 'preinst', 'upgrade', '0.1.0'),
+      { code: 0 },
+      'an update is no new installation',
+    );
   }
 });
 
@@ -126,7 +130,12 @@ t.test('only records of networks count, whatever the root is called', async (t) 
   t.match(await dpkg(root, 'prerm', 'remove'), { code: 1, stderr: /there are still 1 networks/ });
 });
 
-/** What systemctl is asked by `restart_updated`, of which each word of `answers` has that exit status. */
+/**
+ * Runs `restart_updated` with a systemctl that only notes what it is asked.
+ *
+ * @param answers subcommand of systemctl → its exit status; 0 for all others
+ * @param root the host's folder
+ */
 async function restarted(answers: Record<string, number>, root = makeTarget()) {
   const folder = makeTarget();
   const cases = Object.entries(answers).map(([word, status]) => `${word}) exit ${status} ;;`);
@@ -156,8 +165,11 @@ t.test(
   },
 );
 
-t.test('the RPM has the same functions in each of its scripts, without a macro', async (t) => {
-  const spec = rpmScripts(repository).join('\n');
-  t.equal(spec.split('refuse_with_networks() {').length - 1, 5);
-  t.notMatch(spec.replaceAll('%%', ''), /%(?!(pre|post)(un|trans)?\n)/);
-});
+t.test(
+  'the RPM has the functions in each of its scripts, without a percent sign that rpm would take for a macro',
+  async (t) => {
+    const spec = rpmScripts(repository).join('\n');
+    t.equal(spec.split('refuse_with_networks() {').length - 1, 5);
+    t.notMatch(spec.replaceAll('%%', ''), /%(?!(pre|post)(un|trans)?\n)/);
+  },
+);

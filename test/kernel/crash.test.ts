@@ -217,7 +217,7 @@ const diesAtEffects = (step: number, kinds: readonly PortRules[]) => async (t: T
 t.test(
   'dies at an effect, and the engine goes on',
   { timeout: 1_500_000 * slowness },
-  // On an emulated machine a death takes half a minute.
+  // On an emulated machine a death takes half a minute, so that there are fewer.
   diesAtEffects(slowness === 1 ? 5 : 25, ['docker', 'map']),
 );
 

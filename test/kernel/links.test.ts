@@ -268,12 +268,12 @@ t.test('removals at a time share a thread, and each learns its own end', async (
   for (const text of names) t.equal(await links.find(text), undefined);
 });
 
-t.test('the kernel refuses a question of which it would leave a part out', async (t) => {
+t.test('the kernel refuses a question with an attribute that it cannot use', async (t) => {
   const socket = new NetlinkSocket(netlinkProtocol.route);
   t.teardown(() => socket.close());
   const question = getLinkRequest('lo');
   t.equal((await socket.request(question)).length, 1);
-  // IFLA_MASTER: the kernel looks no link up by that.
+  // IFLA_MASTER: the kernel does not look for a link by its master.
   const narrower = Buffer.concat([question.body, attribute(10, u32(1))]);
   await t.rejects(socket.request({ ...question, body: narrower }), { code: 'EINVAL' });
 });

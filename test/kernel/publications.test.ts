@@ -120,7 +120,7 @@ t.test('published and unpublished', async (t) => {
   t.same(state(), bare);
 });
 
-/** How many places lie between two deaths: on an emulated machine a death takes half a minute. */
+/** The daemon dies at every second effect; at every seventh on an emulated machine, where a death takes half a minute. */
 const stride = slowness === 1 ? 2 : 7;
 for (const [name, step, undo] of [
   ['publish', publish, unpublish],

@@ -248,7 +248,7 @@ t.test('the watchdog is fed only while the proxy process answers', async (t) => 
     .split('\n')
     .map((line) => JSON.parse(line));
   const silences = events.filter(({ reason }) => reason === 'proxy-silent').map(({ kind }) => kind);
-  // On a slow machine, the new process may take longer to answer than a check waits, and so be silent once more.
+  // On a slow machine the new process may answer later than a check waits: then it counts as silent once more.
   t.match(silences.join(' '), /^degraded recovered( degraded recovered)*$/);
   t.match(
     events.filter(({ kind }) => kind === 'published'),

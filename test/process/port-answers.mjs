@@ -5,7 +5,8 @@
 //   node port-answers.mjs ask tcp/8000@HOST[~LOCAL_ADDRESS][+LOCAL_PORT] …   one after the other, keeping the
 //        connections; prints a JSON list of the answers, or of error codes
 //   node port-answers.mjs together tcp/8000@HOST …         the same, all at the same time
-//   TIMEOUT_MS=1000 node …                                 waits so long for each answer, in place of 3 s; longer on an emulated machine
+//   TIMEOUT_MS=1000 node …                                 waits so long for each answer, in place of 3 s
+//   TEST_SLOWNESS=10 node …                                waits so many times as long: on an emulated machine
 import { createSocket } from 'node:dgram';
 import { connect, createServer } from 'node:net';
 

@@ -77,7 +77,7 @@ export async function begin(...words: string[]): Promise<Running> {
   for (let tries = 0; tries < 600; tries += 1) {
     if (tables().some((name) => !before.has(name))) break;
     if (trace.child.exitCode !== null) throw new Error((await trace.end()).err);
-    // The command asks this process for names meanwhile, which answers only while it sleeps.
+    // Meanwhile the command asks this process for names; it can answer only while this function sleeps.
     await sleep(50 * slowness);
   }
   // The command also has to read the rules before packets come.

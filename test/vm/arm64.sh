@@ -7,8 +7,9 @@ export PATH=/w/node_modules/.bin:/usr/sbin:/usr/bin
 # Emulation takes twenty times as long and more: the limits of tests are none of what is tested here.
 export TAP_TIMEOUT=3600 TEST_SLOWNESS=10
 ip link set lo up
-# Nothing loads these modules before their first use, and by them tests see what the kernel has: iptables-legacy, tap
-# interfaces, and frames within a bridge that pass the rules. The last one tells which rules of iptables-legacy a packet meets.
+# The kernel loads these modules at their first use only, but tests look before that whether it has them: iptables-legacy,
+# tap interfaces, frames within a bridge that pass the rules, and (nfnetlink_log) reports of the rules of iptables-legacy
+# that a packet meets.
 modprobe -a ip_tables tun br_netfilter nfnetlink_log
 echo "# up $(cut -d ' ' -f 1 /proc/uptime) s: $(uname -srm), pages of $(awk '/^KernelPageSize/ {print $2; exit}' /proc/self/smaps) kB, Node.js $(node --version), $(iptables --version)"
 

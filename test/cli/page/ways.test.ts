@@ -1,4 +1,4 @@
-/** Which ports of a page share a way. */
+/** Which ports of a page share a way, and which have none. */
 import t from 'tap';
 import { groupsOfWays, withWays } from '../../../src/cli/page/ways.js';
 import type { PagePort } from '../../../src/operator/page/facts.js';
