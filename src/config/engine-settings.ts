@@ -20,7 +20,7 @@ const ofEngine: Readonly<Record<string, FieldName>> = {
   'allow-direct-routing': 'allowDirectRouting',
   'bridge-accept-fwmark': 'bridgeAcceptFwmark',
 };
-/** @returns undefined for a key that is none of the table's own; `constructor` is one, though every object has it */
+/** @returns undefined for a key of other settings, and for words such as `constructor`, which every object inherits */
 const fieldOf = (key: string): FieldName | undefined =>
   Object.hasOwn(ofEngine, key) ? ofEngine[key] : undefined;
 /** The switch that dockerd takes from its environment alone. */

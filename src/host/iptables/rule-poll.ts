@@ -60,8 +60,8 @@ export class RulePoll {
     } catch (error) {
       this.log.warn({ error: messageOf(error) }, 'reading the rules failed');
     }
-    // The same text is a change, too, if the daemon has written rules since the last reading: somebody has undone what it
-    // wrote, as a second `iptables -F` does right after the repair of the first one.
+    // The same text counts as a change, too, if the daemon has written rules since the last reading: somebody may have undone
+    // what it wrote, as a second `iptables -F` does right after the repair of the first one.
     const changed =
       last !== undefined &&
       found !== undefined &&
