@@ -13,8 +13,8 @@ beside_other() {
 # does the same.
 systemd_runs() { [ -z "$root" ] && [ -d /run/systemd/system ]; }
 
-# Prints how many networks are on record. From inside of the folder: it may be a link, and what leads to it may have the
-# word in its name.
+# Prints how many networks are on record. find starts inside the folder, since the folder may be a link, and since a folder
+# above it may have "network" in its name.
 count_networks() {
   (cd "$root/var/lib/tsbridge" 2>/dev/null && find . -type f -path '*network*' -name '*.json') | wc -l
 }
@@ -61,7 +61,7 @@ before_removal() {
 restart_updated() {
   systemd_runs || return 0
   systemctl daemon-reload || true
-  # Nothing of what that one runs has changed.
+  # The service is that of the other installation, of which nothing has changed.
   if beside_other; then return 0; fi
   if systemctl is-active --quiet tsbridge.service || systemctl is-failed --quiet tsbridge.service; then
     systemctl restart tsbridge.service ||

@@ -22,7 +22,12 @@ export interface UnitSettings {
 
 /** The part of the start timeout that systemd may use: in the rest, a child can still start in place of the unit. */
 const unitShare = 0.7;
-/** @param startTimeoutMs the whole, of the unit and of a child after it */
+/**
+ * The time that systemd has to start the unit.
+ *
+ * @param startTimeoutMs the time for the unit and a child after it together
+ * @returns milliseconds
+ */
 export function unitStartTimeout(startTimeoutMs: number): number {
   return Math.round(startTimeoutMs * unitShare);
 }

@@ -100,7 +100,7 @@ t.test('what npm packs installs by itself, with a Node.js of its own', async (t)
   );
   const installed = join(prefix, 'lib/node_modules/tsbridge');
   t.ok(lstatSync(join(installed, 'systemd/tsbridge.service')).isFile());
-  // As npm does after `npm install` in that folder: there `prepare` is run.
+  // `npm install` in this folder runs `prepare`.
   await run('npm', ['run', '--silent', 'prepare'], { cwd: installed });
   rmSync(installed, { recursive: true });
 });

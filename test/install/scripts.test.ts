@@ -161,7 +161,11 @@ t.test(
     t.match((await restarted({ restart: 1 })).stderr, /does not start; networks and ports stay/);
     const beside = makeTarget();
     put(beside, unit, '[Service]\nExecStart=/usr/local/lib/tsbridge/bin/node main.js daemon\n');
-    t.strictSame((await restarted({}, beside)).asked, ['daemon-reload'], 'not that of another');
+    t.strictSame(
+      (await restarted({}, beside)).asked,
+      ['daemon-reload'],
+      'the service of another installation is not restarted',
+    );
   },
 );
 

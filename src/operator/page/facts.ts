@@ -33,7 +33,7 @@ export interface PagePort {
   readonly label: string;
   /** `:80` */
   readonly to: string;
-  /** Index of the container in the list of containers; -1: it is not in the list. */
+  /** Index of the container in the list of containers; -1 if the list does not have it. */
   readonly container: number;
   readonly network: string;
   readonly path: 'dnat' | 'proxy' | 'none';

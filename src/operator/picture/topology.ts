@@ -30,7 +30,7 @@ export interface TopologyPort {
   /** `→ 80` */
   readonly to: string;
   readonly path: 'dnat' | 'proxy' | 'none';
-  /** Index of its container; another number: it is none of these, and no line leads from the port. */
+  /** Index of its container. With a number that is no index, such as -1, no line leads from the port. */
   readonly container: number;
 }
 
@@ -163,7 +163,7 @@ function foldedPorts({ ports }: Topology, boxOf: Parts['boxOf']): Parts['ports']
 
 interface Parts {
   readonly containers: readonly LayerBox[];
-  /** The box of a container; undefined: it has none. */
+  /** Index of the box of a container; undefined if it has none. */
   boxOf(container: number): number | undefined;
   readonly networksOf: readonly (readonly number[])[];
   readonly ports: readonly (Pick<TopologyPort, 'address' | 'path' | 'container'> & {

@@ -166,11 +166,11 @@ t.test('boxes of small projects that share a group lead to what they name', (t) 
     boxes.map(([, index, title]) => [Number(index), title?.split(' ')[0]]),
     [115, 119, 117].map((index) => [index, `c${index}`]),
   );
-  t.match(group, /href="#port-39"/, 'that of 117');
+  t.match(group, /href="#port-39"/, 'the port of container 117');
   t.end();
 });
 
-t.test('a port of a container that is not in the list leads to none', (t) => {
+t.test('no line leads from a port whose container is not in the list', (t) => {
   for (const host of [facts, crowd(300)]) {
     const lines = (container: number) => {
       const ports = host.ports.slice(0, 1).map((port) => ({ ...port, container }));
