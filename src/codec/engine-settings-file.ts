@@ -2,6 +2,7 @@
 import { parseCidr } from '../core/address.js';
 import type { AddressPool, EngineSettings } from '../core/doctor/facts.js';
 import { engineFileJson } from '../core/engine-file.js';
+import { parseBoolean } from '../core/options/option-reader.js';
 
 /**
  * Pools of an engine whose administrator gave it none, as prefix and length of a subnet (moby ipamutils, since 19.03:
@@ -53,8 +54,9 @@ export function engineSettings(args: readonly string[], file: string | undefined
   const { 'live-restore': restore } = readObject(file ?? '{}');
   const given = givenPools(args, file);
   const flag = args.findLast((arg) => /^--live-restore(=|$)/.test(arg));
+  const value = flag?.split('=')[1] ?? 'true';
   return {
-    liveRestore: flag === undefined ? restore === true : !flag.endsWith('=false'),
+    liveRestore: flag === undefined ? restore === true : parseBoolean(value) !== false,
     pools: given.length > 0 ? given : defaultPools.flatMap(([base, size]) => poolOf(base, size)),
   };
 }

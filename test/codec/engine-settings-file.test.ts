@@ -12,6 +12,8 @@ t.test('live-restore', async (t) => {
   t.equal(is([]), false);
   t.equal(is(['--live-restore']), true);
   t.equal(is(['--live-restore', '--live-restore=false'], '{"live-restore": true}'), false);
+  t.equal(is(['--live-restore=0'], '{"live-restore": true}'), false, 'as Go writes booleans');
+  t.equal(is(['--live-restore=T']), true);
   t.equal(is([], '{"live-restore": true}'), true);
   t.equal(is([], '\uFEFF{"live-restore": true}'), true, 'with a byte order mark');
   t.equal(is([], '{"live-restore": "yes"}'), false);
