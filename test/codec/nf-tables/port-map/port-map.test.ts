@@ -126,6 +126,10 @@ for (const family of [4, 6] as const) {
       t.notOk(isIntact(family, changed(first.with(at, Buffer.from([1, 2, 3])))));
     }
     t.notOk(isIntact(family, [{ kind: 'table', dormant: true }, ...parts.slice(1)]));
+    const former = parts.map((part) =>
+      'words' in part ? { ...part, words: part.words.replace(' -99 ', ' -100 ') } : part,
+    );
+    t.notOk(isIntact(family, former), 'a chain has another priority');
     t.notOk(isIntact(family, []));
     t.end();
   });
