@@ -68,6 +68,9 @@ t.test('nothing is released that is not ready, and nothing changes', async (t) =
   for (const wrong of ['package.json', locked, `${key}.pub`, join(folder, 'none')]) {
     t.match(await refused('9.9.9', '--key', wrong), 'not an OpenSSH private key', wrong);
   }
+  for (const out of ['built', '.', 'docs/../built']) {
+    t.match(await refused('9.9.9', '--key', key, '--out', out), `--out ${out} is in the tree`);
+  }
   const from = await run(
     'env',
     '-C',
