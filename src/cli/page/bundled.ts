@@ -5,7 +5,7 @@ import { BadBundle } from '../explain/bundle/archive.js';
 import { openBundle } from '../explain/bundle/host.js';
 import { reachThrough } from '../inventory/reach.js';
 import { pageInventory } from './inventory.js';
-import { local, mostReach, type PageWishes, tooManyPorts, tooManyWays } from './read.js';
+import { local, mostReach, type PageWishes, tooManyPorts } from './read.js';
 import { withWays } from './ways.js';
 
 /** @throws {BadBundle} */
@@ -41,7 +41,7 @@ export async function readBundledPage(
         ...bundle.warnings,
         'a bundle does not have findings, events, and what listens inside of containers',
         ...(reach && !isReached ? [tooManyPorts] : []),
-        ...(ways.left > 0 ? [tooManyWays(ways.left)] : []),
+        ...ways.warnings,
       ],
       uplinks: local(interfaces.uplinks, inventory.ports),
       bridges: interfaces.bridges.filter(

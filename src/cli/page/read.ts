@@ -36,8 +36,6 @@ const mostEvents = 100;
 /** Most ports whose reachability is worked out: that takes four simulated packets for each port. */
 export const mostReach = 200;
 export const tooManyPorts = `from where ports are reached was not worked out: there are more than ${mostReach} (tsbridge ports --reach)`;
-export const tooManyWays = (left: number): string =>
-  `ways to ${left} ports are left out: there are too many, or finding them takes too long`;
 
 type AnyCall = Call<Parameters, CallFlags>;
 
@@ -59,7 +57,7 @@ export async function readPage(call: AnyCall, wishes: PageWishes): Promise<PageF
   const reached = await reachOf(wishes, view.ports(endpoints), view);
   const items = endpoints.map((endpoint) => view.endpointItem(endpoint));
   const { networks, containers, ports } = pageInventory(view.networks(), items, reached.items);
-  const ways = wishes.ways ? await withWays(ports, args, terminal) : { ports, left: 0 };
+  const ways = wishes.ways ? await withWays(ports, args, terminal) : { ports, warnings: [] };
   const checks = doctor.document.checks as { notDone?: readonly { code: string }[] } | undefined;
   return {
     ...{ at, version, networks, containers },
@@ -70,7 +68,7 @@ export async function readPage(call: AnyCall, wishes: PageWishes): Promise<PageF
       ...head.warnings,
       ...interfaces.problems,
       ...reached.warnings,
-      ...(ways.left > 0 ? [tooManyWays(ways.left)] : []),
+      ...ways.warnings,
       ...(doctor.items === undefined ? [doctor.said] : []),
     ],
     uplinks: local(interfaces.uplinks, ports),

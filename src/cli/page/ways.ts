@@ -37,8 +37,11 @@ const waysMs = 30_000;
 
 export interface PortsWithWays {
   readonly ports: readonly PagePort[];
-  /** How many ports have no way in the page, because there are more than {@link mostWays} ways or {@link waysMs} are over. */
-  readonly left: number;
+  /**
+   * Why ports have no way in the page: it would have more than {@link mostWays} ways, or take too long, or `explain`
+   * has failed.
+   */
+  readonly warnings: readonly string[];
 }
 
 /**
@@ -55,14 +58,17 @@ export async function withWays(
 ): Promise<PortsWithWays> {
   const groups = groupsOfWays(ports);
   const found = new Map<number, PathPicture>();
+  const failed: { readonly ports: number; readonly why: string }[] = [];
   const end = clock() + waysMs;
   let done = 0;
-  for (const [first = 0] of groups.slice(0, mostWays)) {
+  for (const group of groups.slice(0, mostWays)) {
     if (clock() > end) break;
     done += 1;
+    const [first = 0] = group;
     const { from, destination, family } = ports[first] as PagePort;
     const way = await wayOf({ from, to: destination, ipv6: family === 6 }, args, terminal);
     if ('picture' in way) found.set(first, way.picture);
+    else failed.push({ ports: group.length, why: way.problem });
   }
   const firstOf = new Map(groups.flatMap((group) => group.map((each) => [each, group[0] ?? 0])));
   return {
@@ -71,9 +77,22 @@ export async function withWays(
       const shared = first !== index && found.has(first) ? { wayOf: first } : {};
       return { ...port, way: found.get(index), ...shared };
     }),
-    left: groups.slice(done).flat().length,
+    warnings: [
+      ...leftOut(groups.slice(done).flat().length),
+      ...notFound(
+        failed.reduce((sum, each) => sum + each.ports, 0),
+        failed[0]?.why,
+      ),
+    ],
   };
 }
+
+const leftOut = (ports: number): string[] =>
+  ports === 0
+    ? []
+    : [`ways to ${ports} ports are left out: there are too many, or finding them takes too long`];
+const notFound = (ports: number, why: string | undefined): string[] =>
+  why === undefined ? [] : [`ways to ${ports} ports were not found: ${why}`];
 
 /** Groups of indexes of ports. The ports of a group have the same way, but for the numbers of the ports. */
 export function groupsOfWays(ports: readonly PagePort[]): readonly (readonly number[])[] {

@@ -130,10 +130,12 @@ function cellsOf(
     project === undefined
       ? html`<strong>${name}</strong>`
       : html`<strong>${name}</strong><div class="quiet">project ${project}</div>`,
-    endpoints.map(
-      ({ network }) =>
-        html`<div><a href="#network-${network}">${networks[network]?.name ?? '–'}</a></div>`,
-    ),
+    endpoints.map(({ network }) => {
+      const known = networks[network]?.name;
+      return known === undefined
+        ? html`<div>–</div>`
+        : html`<div><a href="#network-${network}">${known}</a></div>`;
+    }),
     lines(endpoints.flatMap(({ addresses }) => addresses)),
     lines(endpoints.map(({ veth }) => veth)),
     lines(endpoints.map(({ mac }) => mac)),

@@ -11,7 +11,7 @@ export interface PageContainer {
 }
 
 export interface PageEndpoint {
-  /** Index of the network in the list of networks. */
+  /** Index of the network in the list of networks; -1: it is not in the list. */
   readonly network: number;
   readonly addresses: readonly string[];
   readonly mac: string;

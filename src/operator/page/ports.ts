@@ -61,7 +61,7 @@ function portRow(
     way,
     wayOf: same,
   } = port;
-  const name = containers[container]?.name ?? '–';
+  const name = containers[container]?.name;
   const toWay =
     way !== undefined
       ? html`<a href="#way-${index}">${label}</a>`
@@ -74,7 +74,7 @@ function portRow(
     id: `port-${index}`,
     cells: [
       html`<span class="mono">${toWay}</span>`,
-      html`<a href="#container-${container}">${name}</a>`,
+      name === undefined ? '–' : html`<a href="#container-${container}">${name}</a>`,
       html`<span class="mono">${to}</span>`,
       network,
       pathWords[path],

@@ -175,6 +175,7 @@ t.test('no line leads from a port whose container is not in the list', (t) => {
     const lines = (container: number) => {
       const ports = host.ports.slice(0, 1).map((port) => ({ ...port, container }));
       const page = hostPage({ ...host, ports }, 'file', 'p');
+      t.notMatch(page, 'href="#container--1"');
       return (/<svg.*?<\/svg>/s.exec(page)?.[0].match(/<title>published by/g) ?? []).length;
     };
     t.strictSame([lines(0), lines(-1)], [1, 0]);
