@@ -76,8 +76,9 @@ export function drawTopology(topology: Topology): SvgElement {
     ports:
       ports.length > readable
         ? foldedPorts(topology, boxOf)
-        : ports.map(({ label, to, ...port }, index) => ({
+        : ports.map(({ label, to, address, ...port }, index) => ({
             ...port,
+            addresses: [address],
             box: { title: label, lines: [to], href: fragment('port', at?.ports[index] ?? index) },
           })),
   });
@@ -144,16 +145,24 @@ export function drawGroups(topology: Topology, groups: readonly Group[]): SvgEle
  * proxy or nothing) and all of them, or none, are on a loopback address.
  */
 function foldedPorts({ ports }: Topology, boxOf: Parts['boxOf']): Parts['ports'] {
-  const folded = new Map<string, { first: TopologyPort; labels: string[] }>();
+  const folded = new Map<
+    string,
+    { first: TopologyPort; labels: string[]; addresses: Set<string> }
+  >();
   for (const port of ports) {
     const scope = port.address.startsWith('127.') || port.address === '::1' ? 'local' : '';
     const key = `${boxOf(port.container)} ${port.path} ${scope}`;
     const same = folded.get(key);
-    if (same === undefined) folded.set(key, { first: port, labels: [port.label] });
-    else same.labels.push(port.label);
+    const { label, address } = port;
+    if (same === undefined) {
+      folded.set(key, { first: port, labels: [label], addresses: new Set([address]) });
+    } else {
+      same.labels.push(label);
+      same.addresses.add(address);
+    }
   }
-  return [...folded.values()].map(({ first, labels }) => ({
-    ...first,
+  return [...folded.values()].map(({ first, labels, addresses }) => ({
+    ...{ path: first.path, container: first.container, addresses: [...addresses] },
     box: {
       title: labels.length === 1 ? first.label : counted(labels.length, 'port'),
       lines: labels.length === 1 ? [first.to] : [labels.slice(0, 2).join(', ')],
@@ -166,7 +175,9 @@ interface Parts {
   /** Index of the box of a container; undefined if it has none. */
   boxOf(container: number): number | undefined;
   readonly networksOf: readonly (readonly number[])[];
-  readonly ports: readonly (Pick<TopologyPort, 'address' | 'path' | 'container'> & {
+  readonly ports: readonly (Pick<TopologyPort, 'path' | 'container'> & {
+    /** On which it is published; several of ports that share a box. */
+    readonly addresses: readonly string[];
     readonly box: LayerBox;
   })[];
 }
@@ -176,12 +187,19 @@ function drawn(topology: Topology, { containers, boxOf, networksOf, ports }: Par
   const local = uplinks.findIndex(({ name }) => name === 'lo');
   const networks = networkBoxes(topology);
   const edges: LayerEdge[] = [
-    ...ports.flatMap(({ address }, port) =>
-      uplinksOf(address, uplinks, local).map((uplink) => ({
+    ...ports.flatMap(({ addresses }, port) => {
+      // One line from each interface, whatever the number of addresses that lead by it.
+      const byUplink = new Map<number, string>();
+      for (const address of addresses) {
+        for (const uplink of uplinksOf(address, uplinks, local)) {
+          if (!byUplink.has(uplink)) byUplink.set(uplink, address);
+        }
+      }
+      return [...byUplink].map(([uplink, address]) => ({
         ...{ column: 0, from: uplink, to: port },
         words: `${address} is on ${uplinks[uplink]?.name}`,
-      })),
-    ),
+      }));
+    }),
     ...ports.flatMap(({ path, container }, port) => {
       const to = boxOf(container);
       if (to === undefined) return [];

@@ -183,6 +183,26 @@ t.test('no line leads from a port whose container is not in the list', (t) => {
   t.end();
 });
 
+t.test('ports that share a box are reached by the interfaces of all of them', (t) => {
+  const host = crowd(300);
+  const uplinks = [1, 2, 3].map((index) => ({
+    ...{ name: `eth${index}`, addresses: [`192.0.2.${index}/24`] },
+  }));
+  const lines = (...addresses: string[]) => {
+    const ports = addresses.flatMap((address) => {
+      return host.ports.slice(0, 1).map((port) => ({ ...port, address, container: 0 }));
+    });
+    const page = hostPage({ ...host, uplinks, ports }, 'file', 'p');
+    const [picture = ''] = /<svg.*?<\/svg>/s.exec(page) ?? [];
+    return [...picture.matchAll(/<title>(\S+ is on [^<]*)/g)].map(([, words]) => words);
+  };
+  const [first, second] = ['192.0.2.1 is on eth1', '192.0.2.2 is on eth2'];
+  t.strictSame(lines('192.0.2.1'), [first]);
+  t.strictSame(lines('192.0.2.1', '192.0.2.1', '192.0.2.2'), [first, second]);
+  t.strictSame(lines('192.0.2.1', '0.0.0.0'), [first, '0.0.0.0 is on eth2', '0.0.0.0 is on eth3']);
+  t.end();
+});
+
 /** Contrast of two colours as WCAG 2.2 defines it: 1 to 21. */
 function contrast(a: string, b: string): number {
   const [darker = 0, lighter = 0] = [luminance(a), luminance(b)].sort((x, y) => x - y);
