@@ -271,9 +271,16 @@ t.test('hosts that know of each other’s networks', { skip: SKIP_BUILT_IN }, as
       wait: () => untilLearned(two, 'ospf', more),
       ends: /\] 10\.9\.1\.64\/26 /,
     });
-    await timed('OSPF: its container starts again', {
-      does: () => one.docker('restart', '-t', '0', 'more'),
+    // Not by one restart: a kernel that looks at carriers once a second may see none of it, and the route stays.
+    await timed('OSPF: its container stops', {
+      does: () => one.docker('stop', '-t', '0', 'more'),
       begins: /br-more: .*NO-CARRIER/,
+      wait: () => untilLearned(two, 'ospf', ['10.9.1.0/26']),
+      ends: /Deleted 10\.9\.1\.64\/26 /,
+    });
+    await timed('OSPF: its container starts again', {
+      does: () => one.docker('start', 'more'),
+      begins: /br-more: .*[<,]LOWER_UP/,
       wait: () => untilLearned(two, 'ospf', more),
       ends: /\] 10\.9\.1\.64\/26 /,
     });
@@ -282,7 +289,7 @@ t.test('hosts that know of each other’s networks', { skip: SKIP_BUILT_IN }, as
         await one.docker('rm', '-f', 'more');
         await one.docker('network', 'rm', 'more');
       },
-      begins: /br-more: .*NO-CARRIER/,
+      begins: /br-more: .*NO-CARRIER|Deleted \d+: br-more/,
       wait: () => untilLearned(two, 'ospf', ['10.9.1.0/26']),
       ends: /Deleted 10\.9\.1\.64\/26 /,
     });
