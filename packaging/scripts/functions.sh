@@ -13,11 +13,52 @@ beside_other() {
 # does the same.
 systemd_runs() { [ -z "$root" ] && [ -d /run/systemd/system ]; }
 
-# Prints how many networks are on record. find starts inside the folder, since the folder may be a link, and since a folder
-# above it may have "network" in its name.
-count_networks() {
-  (cd "$root/var/lib/tsbridge" 2>/dev/null && find . -type f -path '*network*' -name '*.json') | wc -l
+# Prints the folders in which networks may be on record, one on a line: the usual one, and each that a setting of the host
+# names in its place.
+record_folders() {
+  {
+    echo /var/lib/tsbridge
+    sed -n -e '/^[[:space:]]*[#;]/d' -e "s/.*TSBRIDGE_STATE_DIR=[\"']\(\/[^\"']*\).*/\1/p;t" \
+      -e "s/.*[\"']TSBRIDGE_STATE_DIR=\(\/[^\"']*\).*/\1/p;t" \
+      -e 's/.*\(TSBRIDGE_STATE_DIR=\|--state-dir[= ]\)\(\/[^[:space:]]*\).*/\2/p;t' \
+      -e 's/.*"state-dir"[[:space:]]*:[[:space:]]*"\(\/[^"]*\)".*/\1/p' \
+      "$root/etc/default/tsbridge" "$root/etc/systemd/system/tsbridge.service" \
+      "$root"/etc/systemd/system/tsbridge.service.d/*.conf "$root/etc/tsbridge/config.json" 2>/dev/null || true
+    # The end of the last line, which a file may not have.
+    echo
+  } | while IFS= read -r folder; do
+    # The folder may be a link, or one of the others.
+    [ -z "$folder" ] || (cd "$root$folder" 2>/dev/null && pwd -P) || true
+  done | sort -u
 }
+
+# Prints the records of networks. find starts inside the folder, since a folder above it may have "network" in its name.
+network_records() {
+  record_folders | while IFS= read -r folder; do
+    (cd "$folder" && find . -type f -path '*network*' -name '*.json') || true
+  done
+}
+count_networks() { network_records | wc -l; }
+
+# Prints the records of what is being removed.
+removing_records() {
+  record_folders | while IFS= read -r folder; do
+    grep -rls --include='*.json' '"phase":"removing"' "$folder" || true
+  done
+}
+
+# Waits for networks that are being removed: the record of a network goes with its bridge, a moment after
+# `docker network rm` has returned.
+await_removals() {
+  tries=50
+  while [ "$tries" -gt 0 ] && [ -n "$(removing_records)" ]; do
+    sleep 0.2
+    tries=$((tries - 1))
+  done
+}
+
+# Prints a number of networks in words.
+networks() { if [ "$1" = 1 ]; then echo "1 network"; else echo "$1 networks"; fi; }
 
 # Ends an installation, before anything is unpacked, if there is another one, whose unit systemd would go on using.
 refuse_beside_other() {
@@ -30,17 +71,13 @@ refuse_beside_other() {
 
 # Ends a removal while there are networks of this driver, since their containers could not start without it.
 refuse_with_networks() {
-  # The record of a network goes with its bridge, a moment after `docker network rm` has returned.
-  tries=50
-  while [ "$tries" -gt 0 ] && grep -rqs --include='*.json' '"phase":"removing"' "$root/var/lib/tsbridge"; do
-    sleep 0.2
-    tries=$((tries - 1))
-  done
+  await_removals
   left=$(count_networks)
   [ "$left" -gt 0 ] || return 0
-  echo "tsbridge: there are still $left networks of this driver. Remove them first:" >&2
+  echo "tsbridge: not removed, since $(networks "$left") of this driver would be left, in $(record_folders | paste -sd ' ')." >&2
+  echo "Remove first what there is:" >&2
   echo "  docker network ls --filter driver=tsbridge    then    docker network rm NAME" >&2
-  echo "or, if their engine is gone for good, delete /var/lib/tsbridge." >&2
+  echo "or, if the engine is gone for good, the records." >&2
   exit 1
 }
 
@@ -82,7 +119,7 @@ purge() {
   # The removal of the package was refused while there were networks. So an installation that came after it made these.
   left=$(count_networks)
   if [ "$left" -gt 0 ]; then
-    echo "tsbridge: kept /var/lib/tsbridge and /etc/tsbridge: they hold $left networks of another installation" >&2
+    echo "tsbridge: kept /var/lib/tsbridge and /etc/tsbridge: they hold $(networks "$left") of another installation" >&2
   else
     rm -rf "$root/var/lib/tsbridge" "$root/etc/tsbridge" || true
   fi

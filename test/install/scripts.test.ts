@@ -74,7 +74,10 @@ t.test(
     mkdirSync(join(root, 'var/lib'), { recursive: true });
     symlinkSync('../../srv/state', join(root, 'var/lib/tsbridge'));
     const refused = await dpkg(root, 'prerm', 'remove');
-    t.match(refused, { code: 1, stderr: /there are still 1 networks of this driver/ });
+    t.match(refused, {
+      code: 1,
+      stderr: /since 1 network of this driver would be left, in \S+\/srv\/state\.\n/,
+    });
     for (const words of [
       ['upgrade', '9'],
       ['failed-upgrade', '1'],
@@ -82,7 +85,7 @@ t.test(
     ]) {
       t.match(await dpkg(root, 'prerm', ...words), { code: 0 }, words.join(' '));
     }
-    t.match(await dpkg(root, 'postrm', 'purge'), { code: 0, stderr: /they hold 1 networks/ });
+    t.match(await dpkg(root, 'postrm', 'purge'), { code: 0, stderr: /they hold 1 network of/ });
     t.ok(existsSync(join(root, 'srv/state', record)));
   },
 );
@@ -127,7 +130,44 @@ t.test('only records of networks count, whatever the root is called', async (t) 
   put(root, 'var/lib/tsbridge/endpoints/b.json', '{}');
   t.match(await dpkg(root, 'prerm', 'remove'), { code: 0, stderr: '' });
   put(root, `var/lib/tsbridge/${record}`, '{}');
-  t.match(await dpkg(root, 'prerm', 'remove'), { code: 1, stderr: /there are still 1 networks/ });
+  t.match(await dpkg(root, 'prerm', 'remove'), { code: 1, stderr: /since 1 network of/ });
+  put(root, `var/lib/tsbridge/networks/${'b'.repeat(64)}.json`, '{}');
+  t.match(await dpkg(root, 'prerm', 'remove'), { code: 1, stderr: /since 2 networks of/ });
+});
+
+t.test('records are found wherever the settings have them, each time they are named', async (t) => {
+  const dropIn = 'etc/systemd/system/tsbridge.service.d/state.conf';
+  const settings: [string, string, string][] = [
+    ['etc/default/tsbridge', 'A=1\nTSBRIDGE_STATE_DIR=/srv/x\n', 'srv/x'],
+    ['etc/default/tsbridge', 'TSBRIDGE_STATE_DIR="/srv/a b"', 'srv/a b'],
+    [dropIn, '[Service]\nEnvironment="TSBRIDGE_STATE_DIR=/srv/a b" "B=/c"\n', 'srv/a b'],
+    [dropIn, '[Service]\nEnvironment=A=/b TSBRIDGE_STATE_DIR=/srv/x B=/c\n', 'srv/x'],
+    [
+      unit,
+      '[Service]\nExecStart=/usr/lib/tsbridge/bin/node daemon --state-dir /srv/x -h\n',
+      'srv/x',
+    ],
+    ['etc/tsbridge/config.json', '{ "iptables": true, "state-dir" : "/srv/a b" }', 'srv/a b'],
+  ];
+  for (const [file, text, folder] of settings) {
+    const root = makeTarget();
+    put(root, file, text);
+    t.match(await dpkg(root, 'prerm', 'remove'), { code: 0, stderr: '' }, 'no records');
+    put(root, `${folder}/${record}`, '{}');
+    const refused = await dpkg(root, 'prerm', 'remove');
+    t.match(
+      refused,
+      { code: 1, stderr: `since 1 network of this driver would be left, in ${root}/${folder}.` },
+      text,
+    );
+    put(root, file, `${text}\n# TSBRIDGE_STATE_DIR=/srv/other\n`);
+    put(root, `srv/other/${record}`, '{}');
+    t.match(
+      await dpkg(root, 'prerm', 'remove'),
+      { code: 1, stderr: /since 1 network of/ },
+      'a comment names no folder',
+    );
+  }
 });
 
 /**
