@@ -1,4 +1,6 @@
 /** What scripts/install writes, and takes away again. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import {
   cpSync,
   existsSync,
@@ -12,7 +14,8 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import { clone, install, makeTarget, run, tree } from '../process/install.js';
 
@@ -108,7 +111,7 @@ t.test('is not removed from under existing networks', async (t) => {
   const installed = tree(root);
   t.match(await install('--destdir', root, '--uninstall'), {
     code: 1,
-    stderr: /there are still 1 tsbridge networks.*--force/s,
+    stderr: /1 network of this driver would be left, in \S+\/var\/lib\/tsbridge:.*--force/s,
   });
   t.strictSame(tree(root), installed);
   t.match(await install('--destdir', root, '--uninstall', '--force'), {
@@ -178,6 +181,49 @@ t.test('--uninstall leaves a unit that starts something else', async (t) => {
   t.match(await install('--destdir', root, '--uninstall'), { code: 0, stdout: /kept: .*service/ });
   t.ok(existsSync(unit));
   t.notOk(existsSync(join(root, 'usr/local/lib/tsbridge')));
+});
+
+t.test('the folder of an installed package is not written and not removed', async (t) => {
+  const root = makeTarget();
+  const put = (path: string, text: string) => {
+    mkdirSync(dirname(join(root, path)), { recursive: true });
+    writeFileSync(join(root, path), text);
+  };
+  put('usr/lib/tsbridge/dist/main.js', 'packaged');
+  symlinkSync('usr/lib', join(root, 'lib'));
+  const all = tree(root);
+  put('usr/lib/systemd/system/tsbridge.service', 'ExecStart=/usr/lib/tsbridge/bin/node daemon\n');
+  const packaged = tree(root);
+  for (const prefix of ['/usr', '/', '/usr/']) {
+    for (const more of [[], ['--uninstall'], ['--uninstall', '--force', '--dry-run']]) {
+      const refused = await install('--destdir', root, '--prefix', prefix, ...more);
+      t.match(refused, { code: 1, stderr: /is of the installed package: choose another --prefix/ });
+    }
+  }
+  t.strictSame(tree(root), packaged);
+  rmSync(join(root, 'usr/lib/systemd'), { recursive: true });
+  t.strictSame(tree(root), all);
+  t.match(await install('--destdir', root, '--prefix=/usr', '--uninstall'), { code: 0 });
+  t.notOk(existsSync(join(root, 'usr/lib/tsbridge')), 'without a package it is one of a clone');
+});
+
+t.test('a second run waits for the first one', async (t) => {
+  const root = makeTarget();
+  mkdirSync(join(root, 'usr/local/lib'), { recursive: true });
+  const first = spawn('flock', [join(root, 'usr/local/lib'), 'sh', '-c', 'echo has it; exec cat'], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  await once(first.stdout, 'data');
+  let done = false;
+  const second = install('--destdir', root).finally(() => {
+    done = true;
+  });
+  const library = join(root, 'usr/local/lib/tsbridge');
+  await sleep(1_000);
+  t.notOk(done || existsSync(library));
+  first.stdin.end();
+  t.match(await second, { code: 0, stdout: /^waiting for another run, which works on .*lib$/m });
+  t.ok(existsSync(library));
 });
 
 t.test('scripts/install --uninstall leaves files of others alone', async (t) => {

@@ -41,7 +41,13 @@ export const runtimeLink = `../node-linux-${process.arch}/bin/node`;
 export function makeClone(): string {
   const clone = mkdtempSync(join(tmpdir(), 'tsbridge-install-'));
   t.teardown(() => rmSync(clone, { recursive: true }));
-  for (const path of ['scripts/install', 'scripts/inputs.mjs', 'scripts/runtime.mjs', 'systemd']) {
+  for (const path of [
+    'scripts/install',
+    'scripts/inputs.mjs',
+    'scripts/runtime.mjs',
+    'packaging/scripts',
+    'systemd',
+  ]) {
     cpSync(join(repository, path), join(clone, path), { recursive: true });
   }
   const files: Record<string, unknown> = {
