@@ -5,7 +5,7 @@
 import { engineFileJson } from '../core/engine-file.js';
 import { messageOf } from '../core/errors.js';
 import type { Config, FieldName } from './fields.js';
-import { fieldNames, fields, fileKey } from './fields.js';
+import { fallbackText, fieldNames, fields, fileKey } from './fields.js';
 import { quote, readFileText, type Setting, type Source, takes } from './sources.js';
 
 /** dockerd's flags, which are also the keys of its file, and the fields of this daemon's settings. */
@@ -72,7 +72,9 @@ export function readEngineSettings({ args, environment, file }: EngineStart): So
 function objectIn({ path, text }: { path: string; text: string }, problems: string[]): object {
   try {
     const document: unknown = JSON.parse(engineFileJson(text));
-    if (typeof document === 'object' && document !== null && !Array.isArray(document)) {
+    // Go decodes `null` into a map without keys.
+    if (document === null) return {};
+    if (typeof document === 'object' && !Array.isArray(document)) {
       return document;
     }
     problems.push(`${path} must hold one JSON object, { … }`);
@@ -115,6 +117,33 @@ export function differences(config: Config, engine: readonly Setting[]): Differe
     const ours = config[name];
     const isSame = JSON.stringify(ours) === JSON.stringify(value);
     return isSame ? [] : [{ key: flag, ours, engine: value }];
+  });
+}
+
+/** A variable of this daemon's environment by which a setting stays different from dockerd's, whatever the file says. */
+export interface Override {
+  readonly variable: string;
+  readonly ours: string;
+  readonly engine: string;
+}
+
+/**
+ * @param variables what this daemon's environment says
+ * @param engine what dockerd was told
+ * @param flagsKnown as of {@link followEngine}
+ */
+export function overrides(
+  variables: readonly Setting[],
+  engine: readonly Setting[],
+  flagsKnown: boolean,
+): Override[] {
+  return variables.flatMap(({ name, text, where }) => {
+    if (!sharedWithEngine.includes(name)) return [];
+    const said = engine.findLast((setting) => setting.name === name)?.text;
+    if (said === undefined && (!flagsKnown || name === 'ip6tables')) return [];
+    const wanted = said ?? fallbackText(name);
+    const parsed = (each: string) => JSON.stringify(fields[name].kind.parse(each));
+    return parsed(text) === parsed(wanted) ? [] : [{ variable: where, ours: text, engine: wanted }];
   });
 }
 

@@ -1,7 +1,14 @@
 /** `tsbridge setup` beside a process that is called dockerd, in a network namespace of its own. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
@@ -74,6 +81,31 @@ t.test('settings of the running engine are shown, and written after a yes', asyn
   const again = await setup(args);
   t.equal(again.code, 0);
   t.match(again.said.out, 'says already what the engine says');
+});
+
+t.test('variables of the service that beat the file are told, and are not changed', async (t) => {
+  const text = '# of the service\nTSBRIDGE_IP_MASQ="false"\nTSBRIDGE_IPTABLES=1\n';
+  const folder = t.testdir({ 'daemon.json': 'null', variables: text });
+  const pid = await startDockerd(t, '--ip=192.0.2.1', `--config-file=${folder}/daemon.json`);
+  const config = join(folder, 'config.json');
+  const file = join(folder, 'variables');
+  const args = ['--yes', '--dockerd-pid', String(pid), '--environment-file', file];
+  const told = /TSBRIDGE_IP_MASQ=false in \S+ beats the file, and dockerd has true: delete that/;
+  const beaten = await setup([...args, '--config', config]);
+  t.match(beaten, { code: 3, said: { err: told } });
+  t.notMatch(beaten.said.err, 'IPTABLES');
+  t.strictSame(
+    JSON.parse(readFileSync(config, 'utf8')),
+    { 'default-binding-ip': '192.0.2.1' },
+    'written all the same',
+  );
+  t.match(await setup([...args, '--config', config]), { code: 3, said: { err: told } });
+  t.equal(readFileSync(file, 'utf8'), text);
+
+  const elsewhere = join(folder, 'elsewhere.json');
+  writeFileSync(file, `TSBRIDGE_CONFIG=${elsewhere}\n`);
+  t.match(await setup(args), { code: 0, said: { err: '' } });
+  t.ok(existsSync(elsewhere), 'the file that the daemon reads');
 });
 
 t.test('an engine without settings of its own needs no file, and none is written', async (t) => {

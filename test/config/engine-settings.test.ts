@@ -5,9 +5,10 @@ import {
   differences,
   engineFilePath,
   followEngine,
+  overrides,
   readEngineSettings,
 } from '../../src/config/engine-settings.js';
-import { readFileText } from '../../src/config/sources.js';
+import { readEnvironment, readFileText } from '../../src/config/sources.js';
 
 const started = (args: readonly string[], text?: string, environment = {}) =>
   readEngineSettings({
@@ -63,6 +64,7 @@ t.test('every value of dockerd that is not understood is told, with where it sta
     /^--ip-masq of dockerd: "perhaps"/,
   ]);
   t.match(started([], '[]').problems, [/must hold one JSON object/]);
+  t.strictSame(started([], 'null'), { settings: [], problems: [] }, 'dockerd starts with it');
   t.match(started([], '{').problems, [/is not JSON/]);
 });
 
@@ -147,4 +149,24 @@ t.test('what dockerd and this daemon were told differently', async (t) => {
     'default-binding-ip: undefined, 192.0.2.1',
   ]);
   t.strictSame(await told(['--bridge-accept-fwmark=1'], ['--bridge-accept-fwmark=1']), []);
+});
+
+t.test('variables that keep a setting different from dockerd’s are found', async (t) => {
+  const { settings: variables } = readEnvironment({
+    ...{ TSBRIDGE_IPTABLES: 'false', TSBRIDGE_IP_MASQ: '0', TSBRIDGE_IP6TABLES: 'false' },
+    ...{
+      TSBRIDGE_DEFAULT_BINDING_IP: 'x',
+      TSBRIDGE_LOG_LEVEL: 'debug',
+      TSBRIDGE_USERLAND_PROXY: '1',
+    },
+  });
+  const { settings: engine } = started(['--ip-masq=false', '--ip=192.0.2.1']);
+  const ip = { variable: 'TSBRIDGE_DEFAULT_BINDING_IP', ours: 'x', engine: '192.0.2.1' };
+  const iptables = { variable: 'TSBRIDGE_IPTABLES', ours: 'false', engine: 'true' };
+  t.strictSame(overrides(variables, engine, true), [iptables, ip]);
+  t.strictSame(overrides(variables, engine, false), [ip], 'it may have a flag for the others');
+  const told = started(['--ip6tables']).settings;
+  t.match(overrides(variables, told, false), [{ variable: 'TSBRIDGE_IP6TABLES' }]);
+  const address = readEnvironment({ TSBRIDGE_DEFAULT_BINDING_IP: '192.0.2.1' }).settings;
+  t.match(overrides(address, [], true), [{ ours: '192.0.2.1', engine: 'all addresses' }]);
 });

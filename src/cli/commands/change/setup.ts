@@ -1,13 +1,16 @@
 /** `tsbridge setup`: gives the daemon the settings that the host's engine was started with. */
 import { mkdir, readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { parseEnvironmentFile } from '../../../codec/environment-file.js';
 import {
   engineFilePath,
   followEngine,
   type KeyChange,
+  overrides,
   readEngineSettings,
 } from '../../../config/engine-settings.js';
-import { fields } from '../../../config/fields.js';
+import { environmentName, fields } from '../../../config/fields.js';
+import { readEnvironment } from '../../../config/sources.js';
 import { messageOf } from '../../../core/errors.js';
 import { type EngineProcess, findEngines } from '../../../host/engine-process.js';
 import { command } from '../../define.js';
@@ -18,6 +21,9 @@ import { flag, optional } from '../../table/entry.js';
 import { count, filePath } from '../../table/kinds.js';
 import type { ExitName, Terminal } from '../../terminal.js';
 
+/** What the packaged unit has as `EnvironmentFile=`. */
+const environmentFile = '/etc/default/tsbridge';
+
 export const setupCommand = command({
   name: 'setup',
   summary: "take over the settings of the host's engine",
@@ -25,11 +31,14 @@ export const setupCommand = command({
     'The engine does not tell plugins its own settings. This reads how dockerd was started and its ' +
       'daemon.json, shows what belongs into the settings of tsbridge, and writes it after a yes. Settings ' +
       'that dockerd does not have stay as they are.',
+    "Variables of the service beat the file: each that keeps a setting different from dockerd's is named, and " +
+      'stays for you to delete.',
   ],
   words: {},
   flags: {
     yes: flag('write without asking; needed where there is no terminal to ask at'),
     config: optional(filePath, `in place of ${fields.configFile.fallback}`),
+    'environment-file': optional(filePath, `in place of ${environmentFile}`),
     'dockerd-pid': optional(count(4_194_304), 'which dockerd, if there are several'),
   },
   examples: [{ line: 'tsbridge setup', does: 'shows what would change, and asks' }],
@@ -37,14 +46,27 @@ export const setupCommand = command({
     ok: 'the settings are those of the engine',
     failed: 'they could not be read or written',
     usage: 'wrong command line',
-    differs: 'they differ, and nothing was written',
+    differs: 'they differ, and nothing was written, or a variable beats the file',
   },
-  run: ({ flags }, terminal) =>
-    setUp(flags.config ?? fields.configFile.fallback, flags['dockerd-pid'], flags.yes, terminal),
+  run: async ({ flags }, terminal) => {
+    const path = flags['environment-file'] ?? environmentFile;
+    const variables = parseEnvironmentFile((await readIfThere(path)) ?? '');
+    const config =
+      flags.config ?? variables[environmentName('configFile')] ?? fields.configFile.fallback;
+    const service = { path, variables };
+    return await setUp(config, service, flags['dockerd-pid'], flags.yes, terminal);
+  },
 });
+
+/** Of the service: `EnvironmentFile=` of its unit. */
+interface ServiceVariables {
+  readonly path: string;
+  readonly variables: Readonly<Record<string, string>>;
+}
 
 async function setUp(
   path: string,
+  service: ServiceVariables,
   wantedPid: number | undefined,
   yes: boolean,
   terminal: Terminal,
@@ -72,13 +94,21 @@ async function setUp(
       : `dockerd is process ${engine.pid}`;
   const file = engineFile === undefined ? `there is no ${enginePath}` : `its file is ${enginePath}`;
   terminal.out(plain`${who}; ${file}\n`);
+  const { settings: variables } = readEnvironment(service.variables);
+  const beaten = overrides(variables, said.settings, engine !== undefined);
+  for (const { variable, ours, engine } of beaten) {
+    terminal.err(
+      plain`tsbridge setup: ${variable}=${ours} in ${service.path} beats the file, and dockerd has ${engine}: delete that line\n`,
+    );
+  }
+  const done = beaten.length === 0 ? 'ok' : 'differs';
   if (changes.length === 0) {
     terminal.out(
       current === undefined
         ? plain`${path} is not needed: what the engine says is the default\n`
         : plain`${path} says already what the engine says\n`,
     );
-    return 'ok';
+    return done;
   }
   terminal.out(
     plain`\n${path} will change:\n${columns(changes.map(describe))}\nIt will be:\n${fitLines(text)}`,
@@ -92,7 +122,7 @@ async function setUp(
   terminal.out(
     plain`${path} is written; a daemon that runs takes it at: systemctl restart tsbridge\n`,
   );
-  return 'ok';
+  return done;
 }
 
 /** @throws if several dockerd run and `--dockerd-pid` names none of them, or if the process that it names is no dockerd */
