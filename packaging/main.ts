@@ -36,7 +36,9 @@ const formats: Readonly<Record<string, Build>> = {
 
 const { values } = parseArgs({
   options: {
-    out: { type: 'string', default: 'packages' },
+    out: { type: 'string' },
+    /** The folder in which the command was typed, for a relative --out. */
+    from: { type: 'string', default: '.' },
     arch: { type: 'string', multiple: true },
     format: { type: 'string', multiple: true },
     quick: { type: 'boolean', default: false },
@@ -58,7 +60,7 @@ const one = <T>(
 // Archives have the modes of the files that this process makes, which its caller's umask must not change.
 process.umask(0o022);
 const release = await readRelease();
-const out = resolve(values.out);
+const out = resolve(values.from, values.out ?? join(release.root, 'packages'));
 const cache = join(release.root, 'node_modules/.cache/tsbridge-packaging');
 mkdirSync(out, { recursive: true });
 const sums: string[] = [];

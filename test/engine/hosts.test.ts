@@ -261,7 +261,6 @@ t.test('hosts that know of each other’s networks', { skip: SKIP_BUILT_IN }, as
     t.equal(await answers(two, 'shop', '10.9.1.2', 80), '10.9.2.2', 'its real address');
     const byHost = await answers(two, 'shop', '203.0.113.1', 8080);
     t.equal(byHost, '203.0.113.2', 'a published port; the address of a host is in no range');
-
     const named = 'com.docker.network.bridge.name=br-more';
     await network(one, ...options(named), '--subnet=10.9.1.64/26', 'more');
     const more = ['10.9.1.0/26', '10.9.1.64/26'];
