@@ -13,34 +13,51 @@ beside_other() {
 # does the same.
 systemd_runs() { [ -z "$root" ] && [ -d /run/systemd/system ]; }
 
-# Prints the folders in which networks may be on record, one on a line: the usual one, and each that a setting of the host
-# names in its place.
+# Prints the paths that a variable, a flag or a key has in files, one on a line. Each way to read a line is one: to its end
+# without quotation marks, to the next quotation mark, to the next blank.
+#
+#   paths_in VARIABLE FLAG FILE…
+paths_in() {
+  names="$1[[:space:]]*=\\|--$2[=[:space:]]\\|\"$2\"[[:space:]]*:"
+  shift 2
+  sed -n -e '/^[[:space:]]*[#;]/d' -e "s/.*\\($names\\)[[:space:]]*//;t path" -e d -e ':path' \
+    -e "s/^[\"']//;h;s/[\"'].*//p;g;s/[[:space:],}].*//p;g;s/[\"'\\\\]//g;s/[[:space:]]*\$//p" "$@" 2>/dev/null || true
+  # The end of the last line, which a file may not have.
+  echo
+}
+service_paths() {
+  paths_in "$1" "$2" "$root/etc/default/tsbridge" "$root/etc/systemd/system/tsbridge.service" \
+    "$root"/etc/systemd/system/tsbridge.service.d/*.conf
+}
+
+# Prints the folders that may hold records of networks, one on a line: "networks" in the usual folder of the state, in one
+# below it, and in each that a setting of the host names in its place. No other is searched, since a setting may name
+# any folder, such as one with a whole disk below it.
 record_folders() {
   {
-    echo /var/lib/tsbridge
-    sed -n -e '/^[[:space:]]*[#;]/d' -e "s/.*TSBRIDGE_STATE_DIR=[\"']\(\/[^\"']*\).*/\1/p;t" \
-      -e "s/.*[\"']TSBRIDGE_STATE_DIR=\(\/[^\"']*\).*/\1/p;t" \
-      -e 's/.*\(TSBRIDGE_STATE_DIR=\|--state-dir[= ]\)\(\/[^[:space:]]*\).*/\2/p;t' \
-      -e 's/.*"state-dir"[[:space:]]*:[[:space:]]*"\(\/[^"]*\)".*/\1/p' \
-      "$root/etc/default/tsbridge" "$root/etc/systemd/system/tsbridge.service" \
-      "$root"/etc/systemd/system/tsbridge.service.d/*.conf "$root/etc/tsbridge/config.json" 2>/dev/null || true
-    # The end of the last line, which a file may not have.
-    echo
+    (cd "$root/var/lib/tsbridge" 2>/dev/null && find . -type d) | sed 's|^\.|/var/lib/tsbridge|' || true
+    service_paths TSBRIDGE_STATE_DIR state-dir
+    { echo /etc/tsbridge/config.json; service_paths TSBRIDGE_CONFIG config; } | while IFS= read -r file; do
+      [ ! -f "$root$file" ] || paths_in TSBRIDGE_STATE_DIR state-dir "$root$file"
+    done
   } | while IFS= read -r folder; do
     # The folder may be a link, or one of the others.
-    [ -z "$folder" ] || (cd "$root$folder" 2>/dev/null && pwd -P) || true
+    case $folder in /*) (cd "$root$folder/networks" 2>/dev/null && pwd -P) || true ;; esac
   done | sort -u
 }
 
-# Prints the records of networks. find starts inside the folder, since a folder above it may have "network" in its name.
+# Prints the records of networks.
 network_records() {
   record_folders | while IFS= read -r folder; do
-    (cd "$folder" && find . -type f -path '*network*' -name '*.json') || true
+    find "$folder" -maxdepth 1 -type f -name '*.json' || true
   done
 }
 count_networks() { network_records | wc -l; }
 
-# Prints the records of what is being removed.
+# Prints in one line the folders that have records of networks.
+used_folders() { network_records | sed 's|/[^/]*$||' | sort -u | paste -sd ' '; }
+
+# Prints the records of networks that are being removed.
 removing_records() {
   record_folders | while IFS= read -r folder; do
     grep -rls --include='*.json' '"phase":"removing"' "$folder" || true
@@ -74,7 +91,7 @@ refuse_with_networks() {
   await_removals
   left=$(count_networks)
   [ "$left" -gt 0 ] || return 0
-  echo "tsbridge: not removed, since $(networks "$left") of this driver would be left, in $(record_folders | paste -sd ' ')." >&2
+  echo "tsbridge: not removed, since $(networks "$left") of this driver would be left, in $(used_folders)." >&2
   echo "Remove first what there is:" >&2
   echo "  docker network ls --filter driver=tsbridge    then    docker network rm NAME" >&2
   echo "or, if the engine is gone for good, the records." >&2

@@ -111,7 +111,8 @@ t.test('is not removed from under existing networks', async (t) => {
   const installed = tree(root);
   t.match(await install('--destdir', root, '--uninstall'), {
     code: 1,
-    stderr: /1 network of this driver would be left, in \S+\/var\/lib\/tsbridge:.*--force/s,
+    stderr:
+      /1 network of this driver would be left, in \S+\/var\/lib\/tsbridge\/networks:.*--force/s,
   });
   t.strictSame(tree(root), installed);
   t.match(await install('--destdir', root, '--uninstall', '--force'), {

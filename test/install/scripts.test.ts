@@ -76,7 +76,7 @@ t.test(
     const refused = await dpkg(root, 'prerm', 'remove');
     t.match(refused, {
       code: 1,
-      stderr: /since 1 network of this driver would be left, in \S+\/srv\/state\.\n/,
+      stderr: /since 1 network of this driver would be left, in \S+\/srv\/state\/networks\.\n/,
     });
     for (const words of [
       ['upgrade', '9'],
@@ -137,9 +137,16 @@ t.test('only records of networks count, whatever the root is called', async (t) 
 
 t.test('records are found wherever the settings have them, each time they are named', async (t) => {
   const dropIn = 'etc/systemd/system/tsbridge.service.d/state.conf';
+  const defaults = 'etc/default/tsbridge';
   const settings: [string, string, string][] = [
-    ['etc/default/tsbridge', 'A=1\nTSBRIDGE_STATE_DIR=/srv/x\n', 'srv/x'],
-    ['etc/default/tsbridge', 'TSBRIDGE_STATE_DIR="/srv/a b"', 'srv/a b'],
+    [defaults, 'A=1\nTSBRIDGE_STATE_DIR=/srv/x\n', 'srv/x'],
+    [defaults, 'TSBRIDGE_STATE_DIR = /srv/x/\r', 'srv/x'],
+    [defaults, 'TSBRIDGE_STATE_DIR="/srv/a b"', 'srv/a b'],
+    [defaults, 'TSBRIDGE_STATE_DIR=/srv/a b', 'srv/a b'],
+    [defaults, 'TSBRIDGE_STATE_DIR=/srv/a\\ b', 'srv/a b'],
+    [defaults, 'TSBRIDGE_STATE_DIR=/', '.'],
+    [dropIn, '[Service]\nExecStart=/x daemon "--state-dir=/srv/a b" -h\n', 'srv/a b'],
+    [dropIn, '[Service]\nExecStart=/x daemon --state-dir  "/srv/a b"\n', 'srv/a b'],
     [dropIn, '[Service]\nEnvironment="TSBRIDGE_STATE_DIR=/srv/a b" "B=/c"\n', 'srv/a b'],
     [dropIn, '[Service]\nEnvironment=A=/b TSBRIDGE_STATE_DIR=/srv/x B=/c\n', 'srv/x'],
     [
@@ -154,10 +161,10 @@ t.test('records are found wherever the settings have them, each time they are na
     put(root, file, text);
     t.match(await dpkg(root, 'prerm', 'remove'), { code: 0, stderr: '' }, 'no records');
     put(root, `${folder}/${record}`, '{}');
-    const refused = await dpkg(root, 'prerm', 'remove');
+    const place = join(root, folder, 'networks');
     t.match(
-      refused,
-      { code: 1, stderr: `since 1 network of this driver would be left, in ${root}/${folder}.` },
+      await dpkg(root, 'prerm', 'remove'),
+      { code: 1, stderr: `since 1 network of this driver would be left, in ${place}.` },
       text,
     );
     put(root, file, `${text}\n# TSBRIDGE_STATE_DIR=/srv/other\n`);
@@ -168,7 +175,25 @@ t.test('records are found wherever the settings have them, each time they are na
       'a comment names no folder',
     );
   }
+  const root = makeTarget();
+  put(root, defaults, 'TSBRIDGE_CONFIG="/srv/settings.json"\n');
+  put(root, 'srv/settings.json', '{"state-dir":"/srv/x"}');
+  put(root, `srv/x/${record}`, '{}');
+  put(root, `var/lib/tsbridge/second/${record}`, '{}');
+  t.match(await dpkg(root, 'prerm', 'remove'), { code: 1, stderr: /since 2 networks of/ });
 });
+
+t.test(
+  'what else is in a folder of records is not searched, as a setting may name any',
+  async (t) => {
+    const root = makeTarget();
+    put(root, 'etc/default/tsbridge', 'TSBRIDGE_STATE_DIR=/srv\nTSBRIDGE_CONFIG=/srv\n');
+    put(root, 'srv/network-tools/package.json', '{"phase":"removing"}');
+    t.match(await dpkg(root, 'prerm', 'remove'), { code: 0, stderr: '' });
+    put(root, `srv/${record}`, '{}');
+    t.match(await dpkg(root, 'prerm', 'remove'), { code: 1, stderr: /since 1 network of/ });
+  },
+);
 
 /**
  * Runs `restart_updated` with a systemctl that only notes what it is asked.
