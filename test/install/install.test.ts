@@ -211,6 +211,42 @@ t.test('the folder of an installed package is not written and not removed', asyn
   t.notOk(existsSync(join(root, 'usr/lib/tsbridge')), 'without a package it is one of a clone');
 });
 
+t.test('a clone is not replaced by what it installs, wherever it lies', async (t) => {
+  const root = makeTarget();
+  const lib = join(root, 'usr/local/lib');
+  for (const place of [
+    'tsbridge',
+    'tsbridge.old',
+    'tsbridge/src/clone',
+    '../../../srv/lib/tsbridge',
+  ]) {
+    rmSync(lib, { recursive: true, force: true });
+    const there = join(lib, place);
+    mkdirSync(dirname(there), { recursive: true });
+    if (place.startsWith('..')) symlinkSync(dirname(there), lib);
+    cpSync(clone, there, { recursive: true, verbatimSymlinks: true });
+    const before = tree(root);
+    for (const more of [[], ['--uninstall', '--force']]) {
+      const refused = await run(join(there, 'scripts/install'), ['--destdir', root, ...more]).catch(
+        (error: { code: number; stderr: string }) => error,
+      );
+      t.match(refused, {
+        code: 1,
+        stderr: /this clone is in \S+\/tsbridge and would be deleted: choose another --prefix/,
+      });
+      t.strictSame(tree(root), before, `${place} ${more.join(' ')}`);
+    }
+  }
+});
+
+t.test('a clone may be the folder in which it puts the program', async (t) => {
+  const lib = join(makeTarget(), 'lib');
+  cpSync(clone, lib, { recursive: true, verbatimSymlinks: true });
+  const args = ['--destdir', dirname(lib), '--prefix', '/'];
+  await run(join(lib, 'scripts/install'), args, { timeout: 60_000 });
+  t.ok(existsSync(join(lib, 'tsbridge/dist/main.js')));
+});
+
 t.test('a second run waits for the first one', async (t) => {
   const root = makeTarget();
   mkdirSync(join(root, 'usr/local/lib'), { recursive: true });
