@@ -16,8 +16,17 @@ const cases: [string, string, Record<string, string>][] = [
   ['a line that goes on', 'A=a\\\nb\nB="c\\\nd"\n', { A: 'ab', B: 'cd' }],
   ['a quotation mark without its other one', `A=1\nB="a\nC='b\n`, { A: '1', B: "a\nC='b\n" }],
   ['a blank that counts', 'A=a\\  \n', { A: 'a ' }],
+  ['blanks after a backslash that counts', 'A=a\\\\\\ \n', { A: 'a\\ ' }],
+  ['lines of Windows', 'A=a\\\r\nB="b\\\r\nc"\r\n', { A: 'a', B: 'b\\\r\nc' }],
+  ['what is no name, with its lines', "export A='x\nB=2'\n=1\nC=3\n", { C: '3' }],
   ['nothing after the last backslash', 'A=1\\', { A: '1' }],
 ];
 for (const [name, text, variables] of cases) {
   t.strictSame(parseEnvironmentFile(text), variables, name);
 }
+
+t.test('blanks within a value take no time that grows with their square', (t) => {
+  const value = `a${' '.repeat(500_000)}b`;
+  t.strictSame(parseEnvironmentFile(`A=${value}\n`), { A: value });
+  t.end();
+});
