@@ -142,8 +142,11 @@ export function overrides(
     const said = engine.findLast((setting) => setting.name === name)?.text;
     if (said === undefined && (!flagsKnown || name === 'ip6tables')) return [];
     const wanted = said ?? fallbackText(name);
+    // Of the variable undefined means that it is not accepted, of dockerd that it has no such thing: not the same.
     const parsed = (each: string) => JSON.stringify(fields[name].kind.parse(each));
-    return parsed(text) === parsed(wanted) ? [] : [{ variable: where, ours: text, engine: wanted }];
+    return parsed(text) !== undefined && parsed(text) === parsed(wanted)
+      ? []
+      : [{ variable: where, ours: text, engine: wanted }];
   });
 }
 

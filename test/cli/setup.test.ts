@@ -106,7 +106,30 @@ t.test('variables of the service that beat the file are told, and are not change
   writeFileSync(file, `TSBRIDGE_CONFIG=${elsewhere}\n`);
   t.match(await setup(args), { code: 0, said: { err: '' } });
   t.ok(existsSync(elsewhere), 'the file that the daemon reads');
+  for (const wrong of ['x.json', '"/x\ny"']) {
+    writeFileSync(file, `TSBRIDGE_CONFIG=${wrong}\n`);
+    const refused = /TSBRIDGE_CONFIG in \S+: "\S+" is not accepted; it takes the absolute path of/;
+    t.match(await setup(args), { code: 1, said: { err: refused } });
+  }
+  t.notOk(existsSync('x.json'));
 });
+
+t.test(
+  'the daemon does not start without a file that is named, and starts without one',
+  async (t) => {
+    const folder = t.testdir({ 'daemon.json': '{}' });
+    const pid = await startDockerd(t, `--config-file=${folder}/daemon.json`);
+    const file = join(folder, 'variables');
+    const args = ['--yes', '--dockerd-pid', String(pid), '--environment-file', file];
+    writeFileSync(file, `TSBRIDGE_CONFIG=${folder}/none.json\n`);
+    const missing =
+      /there is no \S+none\.json, and the daemon does not start without what \S+ names/;
+    t.match(await setup(args), { code: 3, said: { err: missing } });
+    writeFileSync(file, 'TSBRIDGE_CONFIG=\n');
+    const usual = await setup(args.slice(1));
+    t.match(usual, { said: { out: '/etc/tsbridge/config.json ' } }, 'an empty one is not set');
+  },
+);
 
 t.test('an engine without settings of its own needs no file, and none is written', async (t) => {
   const folder = t.testdir({});

@@ -169,4 +169,6 @@ t.test('variables that keep a setting different from dockerd’s are found', asy
   t.match(overrides(variables, told, false), [{ variable: 'TSBRIDGE_IP6TABLES' }]);
   const address = readEnvironment({ TSBRIDGE_DEFAULT_BINDING_IP: '192.0.2.1' }).settings;
   t.match(overrides(address, [], true), [{ ours: '192.0.2.1', engine: 'all addresses' }]);
+  const wrong = readEnvironment({ TSBRIDGE_BRIDGE_ACCEPT_FWMARK: 'x' }).settings;
+  t.match(overrides(wrong, [], true), [{ ours: 'x', engine: 'no mark' }], 'not accepted');
 });

@@ -9,8 +9,8 @@ import {
   overrides,
   readEngineSettings,
 } from '../../../config/engine-settings.js';
-import { environmentName, fields } from '../../../config/fields.js';
-import { readEnvironment } from '../../../config/sources.js';
+import { fields } from '../../../config/fields.js';
+import { quote, readEnvironment, type Setting, takes } from '../../../config/sources.js';
 import { messageOf } from '../../../core/errors.js';
 import { type EngineProcess, findEngines } from '../../../host/engine-process.js';
 import { command } from '../../define.js';
@@ -32,7 +32,7 @@ export const setupCommand = command({
       'daemon.json, shows what belongs into the settings of tsbridge, and writes it after a yes. Settings ' +
       'that dockerd does not have stay as they are.',
     "Variables of the service beat the file: each that keeps a setting different from dockerd's is named, and " +
-      'stays for you to delete.',
+      'stays for you to delete. Drop-ins of the unit are not read: `tsbridge doctor` compares what the daemon runs with.',
   ],
   words: {},
   flags: {
@@ -46,22 +46,39 @@ export const setupCommand = command({
     ok: 'the settings are those of the engine',
     failed: 'they could not be read or written',
     usage: 'wrong command line',
-    differs: 'they differ, and nothing was written, or a variable beats the file',
+    differs:
+      'they differ, and nothing was written, or a variable beats the file or names one that is missing',
   },
   run: async ({ flags }, terminal) => {
     const path = flags['environment-file'] ?? environmentFile;
-    const variables = parseEnvironmentFile((await readIfThere(path)) ?? '');
-    const config =
-      flags.config ?? variables[environmentName('configFile')] ?? fields.configFile.fallback;
-    const service = { path, variables };
-    return await setUp(config, service, flags['dockerd-pid'], flags.yes, terminal);
+    const text = (await readIfThere(path)) ?? '';
+    const { settings } = readEnvironment(parseEnvironmentFile(text));
+    const config = flags.config === undefined ? configIn(settings, path) : undefined;
+    const service = { path, settings, config };
+    const written = flags.config ?? config ?? fields.configFile.fallback;
+    return await setUp(written, service, flags['dockerd-pid'], flags.yes, terminal);
   },
 });
 
-/** Of the service: `EnvironmentFile=` of its unit. */
+/** Of the service: `EnvironmentFile=` of its unit, and what it sets. */
 interface ServiceVariables {
   readonly path: string;
-  readonly variables: Readonly<Record<string, string>>;
+  readonly settings: readonly Setting[];
+  /** The settings file that a variable names, unless the command line names one. */
+  readonly config: string | undefined;
+}
+
+/**
+ * @returns the file that a variable names in place of the usual one
+ * @throws {Error} if the daemon would not take it, such as a relative path
+ */
+function configIn(settings: readonly Setting[], path: string): string | undefined {
+  const named = settings.find(({ name }) => name === 'configFile');
+  if (named === undefined) return undefined;
+  const config = fields.configFile.kind.parse(named.text);
+  if (config !== undefined) return config;
+  const { where, text } = named;
+  throw new Error(`${where} in ${path}: ${quote(text)} is not accepted; ${takes('configFile')}`);
 }
 
 async function setUp(
@@ -94,14 +111,19 @@ async function setUp(
       : `dockerd is process ${engine.pid}`;
   const file = engineFile === undefined ? `there is no ${enginePath}` : `its file is ${enginePath}`;
   terminal.out(plain`${who}; ${file}\n`);
-  const { settings: variables } = readEnvironment(service.variables);
-  const beaten = overrides(variables, said.settings, engine !== undefined);
+  const beaten = overrides(service.settings, said.settings, engine !== undefined);
   for (const { variable, ours, engine } of beaten) {
     terminal.err(
       plain`tsbridge setup: ${variable}=${ours} in ${service.path} beats the file, and dockerd has ${engine}: delete that line\n`,
     );
   }
   const done = beaten.length === 0 ? 'ok' : 'differs';
+  if (changes.length === 0 && current === undefined && path === service.config) {
+    terminal.err(
+      plain`tsbridge setup: there is no ${path}, and the daemon does not start without what ${service.path} names: delete that line, or write {} into the file\n`,
+    );
+    return 'differs';
+  }
   if (changes.length === 0) {
     terminal.out(
       current === undefined
