@@ -60,6 +60,7 @@ const one = <T>(
 // Archives have the modes of the files that this process makes, which its caller's umask must not change.
 process.umask(0o022);
 const release = await readRelease();
+if (values.out === '') throw new Error('--out needs a folder');
 const out = resolve(values.from, values.out ?? join(release.root, 'packages'));
 const cache = join(release.root, 'node_modules/.cache/tsbridge-packaging');
 mkdirSync(out, { recursive: true });

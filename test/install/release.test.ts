@@ -69,23 +69,19 @@ t.test('nothing is released that is not ready, and nothing changes', async (t) =
     t.match(await refused('9.9.9', '--key', wrong), 'not an OpenSSH private key', wrong);
   }
   for (const out of ['built', '.', 'docs/../built']) {
-    t.match(await refused('9.9.9', '--key', key, '--out', out), `--out ${out} is in the tree`);
+    const said = await refused('9.9.9', '--key', key, `--out=${out}`);
+    t.match(said, `--out ${clone}/${out} is in the tree`);
   }
-  const from = await run(
-    'env',
-    '-C',
-    folder,
-    join(clone, 'scripts/release'),
-    '9.9.9',
-    '--key',
-    'key',
-    '--dry-run',
+  t.match(await refused('9.9.9', '--key', key, '--out', ''), '--out needs a path');
+  const unnamed = await run('scripts/package', '--out=').catch(
+    (error: { stderr: string }) => error,
   );
-  t.match(
-    from.stdout,
-    'would run: git tag',
-    'a relative path of a key is one of the folder where the command was typed',
-  );
+  t.match(unnamed.stderr, '--out needs a folder');
+  // Relative paths are those of the folder where the command was typed.
+  const words = ['9.9.9', '--key=key', '--out', 'a b', '--dry-run', '--', '--out', 'c'];
+  const from = await run('env', '-C', folder, join(clone, 'scripts/release'), ...words);
+  t.match(from.stdout, `would run: scripts/package --out c --out ${folder}/a b\n`);
+  t.match(from.stdout, 'would run: git tag');
   const { stdout } = await release('9.9.9', '--dry-run');
   t.match(stdout, 'would run: git tag -a v9.9.9');
   t.equal(await git('tag', '--list', 'v9.9.9'), '');
