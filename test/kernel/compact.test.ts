@@ -236,17 +236,31 @@ for (const variant of variants) {
 
     // Rules that this daemon has added, and knows the numbers of.
     t.same(await after.publish(ports), {});
-    await sleep(300);
     const monitor = spawn('nft', ['monitor'], { stdio: ['ignore', 'pipe', 'inherit'] });
     let seen = '';
     monitor.stdout.on('data', (text) => {
       seen += String(text);
     });
-    await sleep(300);
+    const change = (op: string) => run('nft', [op, 'table', 'inet', 'marker']);
+    const told = async (what: RegExp): Promise<void> => {
+      while (!what.test(seen)) await sleep(20);
+    };
+    for (let listens = variant !== 'nft'; !listens; listens = seen.includes('new generation')) {
+      for (const op of ['add', 'delete']) change(op);
+      await sleep(20);
+    }
+    if (variant === 'nft') {
+      change('add');
+      run('nft', ['add chain inet marker last; delete table inet marker']);
+      await told(/add chain inet marker last\n(?:.*\n)*?# new generation/);
+      // The daemon reads what the kernel has reported to it before it answers.
+      for (let turn = 0; turn < 2; turn += 1) await daemon.call('GetCapabilities', {});
+      seen = '';
+    }
     t.same(await after.call('RevokeExternalConnectivity', {}), {});
     t.same(rules(), before);
     if (variant === 'nft') {
-      for (let wait = 0; wait < 100 && !seen.includes('new generation'); wait += 1) await sleep(20);
+      await told(/new generation/);
       // The kernel names the thread that sent it.
       const threads = readdirSync(`/proc/${daemon.pid}/task`);
       const authors = new Set([...seen.matchAll(/by process (\d+) /g)].map(([, id]) => id ?? ''));
