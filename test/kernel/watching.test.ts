@@ -17,6 +17,7 @@ const http = await import('node:http');
 const { tmpdir } = await import('node:os');
 const { createInterface } = await import('node:readline');
 const { setTimeout: sleep } = await import('node:timers/promises');
+const { loadLibc } = await import('../../src/host/process/libc.js');
 const { Daemon } = await import('../process/daemon.js');
 
 // /run/xtables.lock and sandboxes of our own.
@@ -188,33 +189,50 @@ t.test('Prometheus scrapes the daemon, and understands rules and dashboard', asy
   }
 });
 
-/** systemd's side of the socket: prints each word that comes. */
-async function listenAsSystemd(t: Test, path: string): Promise<string[]> {
+interface Word {
+  readonly text: string;
+  /** When it was read, in milliseconds of the machine's clock. */
+  readonly at: number;
+}
+
+/** systemd's side of the socket: has each word that comes. `untilAllCame` waits for those that have been sent. */
+async function listenAsSystemd(t: Test, path: string) {
   const script = [
-    'import socket,sys',
+    'import socket,sys,time',
     's=socket.socket(socket.AF_UNIX,socket.SOCK_DGRAM)',
     's.bind(sys.argv[1])',
     'print("bound",flush=True)',
-    'while True: print(s.recv(4096).decode(),flush=True)',
+    'while True: print(s.recv(4096).decode(),time.time()*1000,flush=True)',
   ];
   const child = spawn('python3', ['-c', script.join('\n'), path], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   t.teardown(() => child.kill('SIGKILL'));
-  const words: string[] = [];
-  createInterface({ input: child.stdout }).on('line', (line) => words.push(line));
-  await until('the socket', () => words.includes('bound'));
-  return words;
+  const words: Word[] = [];
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    const [text = '', at] = line.split(' ');
+    words.push({ text, at: Number(at) });
+  });
+  const came = (word: string) => until(word, () => words.some(({ text }) => text === word));
+  await came('bound');
+  const untilAllCame = async (): Promise<void> => {
+    // Datagrams to one socket stay in order.
+    const mark = `MARK=${words.length}`;
+    while (!loadLibc().trySendDatagram(path, mark)) await sleep(10);
+    await came(mark);
+  };
+  return { words, came, untilAllCame };
 }
 
 t.test('the watchdog is fed only while the proxy process answers', async (t) => {
   const folder = folderFor(t);
   const path = join(folder, 'notify');
-  const words = await listenAsSystemd(t, path);
-  const beats = () => words.filter((word) => word === 'WATCHDOG=1').length;
+  const { words, came, untilAllCame } = await listenAsSystemd(t, path);
+  const allBeats = () => words.filter(({ text }) => text === 'WATCHDOG=1');
+  const beats = () => allBeats().length;
   const env = { NOTIFY_SOCKET: path, WATCHDOG_USEC: '600000' };
   const daemon = await start(t, folder, { env });
-  t.ok(words.includes('READY=1'));
+  await came('READY=1');
   await until('a word without a proxy process', () => beats() > 2);
   t.strictSame(daemon.proxyPids(), [], 'one that need not run does not count');
 
@@ -226,6 +244,7 @@ t.test('the watchdog is fed only while the proxy process answers', async (t) => 
   process.kill(pid, 'SIGSTOP');
   // What was asked before may have been answered.
   await until('the word', async () => (await ask(folder, '/health/ready')).status === 503);
+  await untilAllCame();
   const stopped = beats();
   t.equal((await ask(folder, '/health/live')).status, 200, 'the daemon itself is well');
   const { text } = await ask(folder, '/health/ready');
@@ -240,9 +259,13 @@ t.test('the watchdog is fed only while the proxy process answers', async (t) => 
     },
   ]);
   t.match(await ask(folder, '/metrics'), { status: 200, text: /^tsbridge_proxy_up 0$/m });
-  await until('its replacement', () => daemon.log.includes('the proxy process is lost'));
-  t.equal(beats(), stopped, 'silent while it hung');
+  const lost = () =>
+    daemon.log.split('\n').find((line) => line.includes('the proxy process is lost'));
+  await until('its replacement', lost);
   await until('a word with another process', () => beats() > stopped);
+  const lostAt = Date.parse(JSON.parse(lost() ?? '').time);
+  const [next] = allBeats().slice(stopped);
+  t.ok(Number(next?.at) >= lostAt, 'silent while it hung');
   const events = (await ask(folder, '/v1/events?not=call')).text
     .trim()
     .split('\n')
