@@ -161,10 +161,7 @@ for (const { variant, generation } of cases) {
   const save = () =>
     `${run(`iptables-${variant}-save`, [])}${run(`ip6tables-${variant}-save`, [])}`;
   const rules = () => listing(parseSave(save()));
-  const own = () =>
-    save()
-      .split('\n')
-      .filter((line) => line.includes('TSBRIDGE-'));
+  const own = () => save().match(/^.*TSBRIDGE-.*$/gm) ?? [];
 
   t.test(`${variant}, ${generation}`, async (t) => {
     run('nft', ['flush', 'ruleset']);
@@ -233,8 +230,11 @@ for (const { variant, generation } of cases) {
     );
 
     const repaired = async (what: string, breaking: () => void): Promise<void> => {
+      // Stopped, or it might repair that before it was seen.
+      daemon.process.kill('SIGSTOP');
       breaking();
       t.strictNotSame(rules(), published, `${what}: broken`);
+      daemon.process.kill('SIGCONT');
       for (let wait = 0; wait < 400 && !isDeepStrictEqual(rules(), published); wait += 1) {
         await sleep(50);
       }
