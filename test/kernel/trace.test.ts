@@ -99,14 +99,7 @@ t.test('a packet that is lost although no rule drops it', async (t) => {
 });
 
 t.test('more packets than anybody reads', async (t) => {
-  const trace = await begin(
-    'any',
-    '192.0.2.1:9/udp',
-    '--json',
-    '--count=100',
-    '--rate=5',
-    `--for=${4 * slowness}`,
-  );
+  const trace = await begin('any', '192.0.2.1:9/udp', '--json', '--count=100', '--rate=5');
   node(
     outside,
     `
@@ -116,10 +109,10 @@ t.test('more packets than anybody reads', async (t) => {
     socket.on('error', () => {});
     next();`,
   );
+  trace.child.kill('SIGINT');
   const { code, out } = await trace.end();
   const end = linesOf(out).at(-1)?.summary;
   t.equal(code, 0);
-  t.equal(end?.reason, 'time');
   t.ok((end?.matched ?? 0) > 1_000, `${end?.matched} fitted`);
   t.ok((end?.packets ?? 0) < 100, `${end?.packets} were told of`);
   t.match(end?.losses, [{ counter: 'Udp.NoPorts' }]);
@@ -157,7 +150,9 @@ t.test('what cannot be traced', async (t) => {
   };
   t.match(await say('any', 'nobody:80'), { code: 2, err: /no container or network nobody/ });
   t.match(await say('web', 'any/quic'), { code: 2, err: /PLACE:PORT/ });
-  t.match(await say('any', ':8080', '--for=1'), { code: 4 });
+  const nobody = await start(['any', ':8080', '--for=1', '--json']).end();
+  t.equal(nobody.code, 4);
+  t.match(linesOf(nobody.out).at(-1)?.summary, { packets: 0, reason: 'time' });
   const limited = await start(['any', ':80'], ['setpriv', '--bounding-set=-net_admin']).end();
   t.match(limited, { code: 1, err: /needs root/ });
   t.strictSame(tables(), []);

@@ -43,13 +43,12 @@ export function start(words: readonly string[], before: readonly string[] = []):
   child.stderr?.on('data', (bytes) => {
     said.err += bytes;
   });
-  const closed = once(child, 'exit');
+  // With all that it has said.
+  const closed = once(child, 'close');
   return {
     child,
     end: async () => {
       const [code] = (await closed) as [number | null];
-      // The last output may still be in the pipe.
-      await sleep(50);
       return { code, ...said };
     },
   };
