@@ -14,7 +14,7 @@ const { join } = await import('node:path');
 const { setTimeout: sleep } = await import('node:timers/promises');
 const { isDeepStrictEqual } = await import('node:util');
 const { DockerApi } = await import('../fakes/docker-api.js');
-const { UnixHttp } = await import('../lab/http.js');
+const { ApiError, UnixHttp } = await import('../lab/http.js');
 const { Daemon, hostState } = await import('../process/daemon.js');
 
 run('mount', ['-t', 'tmpfs', 'tmpfs', '/run']);
@@ -51,15 +51,17 @@ async function start(crashAt?: number): Promise<void> {
 
 async function ask(path: string, body: unknown): Promise<string> {
   const http = new UnixHttp(join(folder, 'run', 'admin.sock'));
-  const answer = http.call('POST', path, body).then(
+  const end = await http.call('POST', path, body).then(
     () => 'done',
-    (error: Error) => error.message,
+    async (error: Error) => {
+      if (error instanceof ApiError) return error.message;
+      // Only a daemon that dies answers nothing.
+      await daemon.ended;
+      return 'dead';
+    },
   );
-  const end = await answer;
-  // A daemon that has died answers nothing.
-  if (end !== 'done') await Promise.race([daemon.ended, sleep(300)]);
   http.close();
-  return daemon.alive ? end : 'dead';
+  return end;
 }
 
 const publish = () => ask('/v1/publish', { ...published, ifFree: false });
