@@ -30,13 +30,19 @@ function wrap(t: { testdir(): string; teardown(f: () => void): void }, script: s
     chmodSync(path, 0o755);
   }
   process.env.PATH = `${folder}:${real}`;
+  if (script.includes('sleep')) limits.timeoutMs = 1_000;
   t.teardown(() => {
+    limits.timeoutMs = patience;
     process.env.PATH = real;
   });
 }
 
+/** Long, but while a program hangs: on a busy machine one that works may take seconds. */
+const patience = 60_000;
+const limits = { timeoutMs: patience, lockWaitSeconds: 1 };
+
 async function commits() {
-  const firewall = await IptablesCommands.detect({ timeoutMs: 1_000, lockWaitSeconds: 1 });
+  const firewall = await IptablesCommands.detect(limits);
   const backend = new RestoreBackend(firewall, log);
   const choice = new GenerationChoice('docker20', false);
   const desired = new DesiredRules(choice, settings, new Registry());
