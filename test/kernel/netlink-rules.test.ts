@@ -81,12 +81,12 @@ const saved = (): string =>
     )
     .join('');
 
-/** The rules when nobody has changed them for a while: a rule of others' on top leads to a repair. */
+/** The rules when nobody has changed them for a while, and the daemon would not: a rule of others' on top leads to a repair. */
 async function settled(): Promise<string> {
   for (let last = saved(); ; ) {
     await sleep(1_000);
     const now = saved();
-    if (now === last) return now;
+    if (now === last && status().drift.count === 0) return now;
     last = now;
   }
 }
