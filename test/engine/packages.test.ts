@@ -62,7 +62,7 @@ for (const suite of ['bookworm', 'trixie'] as const) {
 
     await host.sh(`mkdir -p ${network.replace(/[^/]*$/, '')}; echo {} >${network}`);
     const said = await refusal(host.sh('dpkg -r tsbridge'));
-    t.match(said, 'still 1 networks of this driver');
+    t.match(said, 'since 1 network of this driver would be left');
     t.match(said, 'docker network rm NAME');
     t.equal(await host.sh('tsbridge --version'), `${release.version}\n`, 'all is still there');
     t.match(await host.sh('dpkg -s tsbridge'), /^Status: \S+ ok installed$/m);
@@ -131,7 +131,10 @@ t.test('an .rpm is installed, verified, updated, refuses to go, and is erased', 
   );
 
   await host.sh(`mkdir -p ${network.replace(/[^/]*$/, '')}; echo {} >${network}`);
-  t.match(await refusal(host.rpm('-e', 'tsbridge')), 'still 1 networks of this driver');
+  t.match(
+    await refusal(host.rpm('-e', 'tsbridge')),
+    'since 1 network of this driver would be left',
+  );
   t.equal(await host.sh('tsbridge --version'), `${release.version}\n`, 'all is still there');
   await host.sh('rm -r /var/lib/tsbridge');
   await host.rpm('-e', 'tsbridge');

@@ -145,7 +145,7 @@ removal_refused() {
   local said
   said=$(apt-get remove -q -y tsbridge 2>&1) && return 1
   printf '%s\n' "$said"
-  [[ $said == *'there are still 1 networks of this driver'*'docker network rm'* ]] && [ -x /usr/bin/tsbridge ]
+  [[ $said == *'since 1 network of this driver would be left'*'docker network rm'* ]] && [ -x /usr/bin/tsbridge ]
 }
 remove_all() {
   docker rm -f web && docker network rm app && apt-get purge -q -y tsbridge
