@@ -35,7 +35,7 @@ service_paths() {
 # any folder, such as one with a whole disk below it.
 record_folders() {
   {
-    (cd "$root/var/lib/tsbridge" 2>/dev/null && find . -type d) | sed 's|^\.|/var/lib/tsbridge|' || true
+    (cd "$root/var/lib/tsbridge" 2>/dev/null && find . -maxdepth 1 -type d) | sed 's|^\.|/var/lib/tsbridge|' || true
     service_paths TSBRIDGE_STATE_DIR state-dir
     { echo /etc/tsbridge/config.json; service_paths TSBRIDGE_CONFIG config; } | while IFS= read -r file; do
       [ ! -f "$root$file" ] || paths_in TSBRIDGE_STATE_DIR state-dir "$root$file"

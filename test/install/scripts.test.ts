@@ -188,6 +188,7 @@ t.test(
   async (t) => {
     const root = makeTarget();
     put(root, 'etc/default/tsbridge', 'TSBRIDGE_STATE_DIR=/srv\nTSBRIDGE_CONFIG=/srv\n');
+    put(root, `var/lib/tsbridge/a/b/${record}`, '{}');
     put(root, 'srv/network-tools/package.json', '{"phase":"removing"}');
     t.match(await dpkg(root, 'prerm', 'remove'), { code: 0, stderr: '' });
     put(root, `srv/${record}`, '{}');
