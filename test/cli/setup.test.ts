@@ -126,6 +126,8 @@ t.test(
       /there is no \S+none\.json, and the daemon does not start without what \S+ names/;
     t.match(await setup(args), { code: 3, said: { err: missing } });
     writeFileSync(file, 'TSBRIDGE_CONFIG=\n');
+    const absent = await setup([...args, '--environment-file', join(folder, 'typo')]);
+    t.match(absent, { code: 1, said: { err: `there is no ${folder}/typo` } });
     const usual = await setup(args.slice(1));
     t.match(usual, { said: { out: '/etc/tsbridge/config.json ' } }, 'an empty one is not set');
   },

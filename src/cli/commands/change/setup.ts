@@ -51,8 +51,10 @@ export const setupCommand = command({
   },
   run: async ({ flags }, terminal) => {
     const path = flags['environment-file'] ?? environmentFile;
-    const text = (await readIfThere(path)) ?? '';
-    const { settings } = readEnvironment(parseEnvironmentFile(text));
+    const text = await readIfThere(path);
+    // The usual one may be absent; one that is named may not.
+    if (text === undefined && path !== environmentFile) throw new Error(`there is no ${path}`);
+    const { settings } = readEnvironment(parseEnvironmentFile(text ?? ''));
     const config = flags.config === undefined ? configIn(settings, path) : undefined;
     const service = { path, settings, config };
     const written = flags.config ?? config ?? fields.configFile.fallback;
