@@ -110,3 +110,14 @@ t.test(
     }
   },
 );
+
+t.test('the machines of scripts/vm have all of a clone that scripts/install reads', async (t) => {
+  const text = (name: string) =>
+    readFileSync(new URL(`../../scripts/${name}`, import.meta.url), 'utf8');
+  const read = [...text('install').matchAll(/"\$source_root\/([a-z][\w.-]*)/g)].map(
+    ([, name = '']) => name,
+  );
+  t.ok(read.includes('packaging'), 'the functions');
+  const packed = /^pack\(\) \{.*?^\}/ms.exec(text('vm'))?.[0] ?? '';
+  for (const name of new Set(read)) t.match(packed, new RegExp(` ${name}[ /].*"\\$tree/`), name);
+});
