@@ -2,8 +2,9 @@
 // some of them wait in its queue.
 //
 //   node udp-count.mjs receive PORT             counts; prints "ready" first
-//   node udp-count.mjs send HOST PORT BURSTS    36 datagrams of 1,000 bytes every 180 ms (1.7 Mbit/s); asks at the end
-//                                               how many came, and prints {"sent": …, "received": …}
+//   node udp-count.mjs send HOST PORT BURSTS FIRST    36 datagrams of 1,000 bytes every 180 ms (1.7 Mbit/s), numbered
+//                                               from FIRST on; asks at the end how many different ones came, and
+//                                               prints {"sent": …, "received": …}
 import { createSocket } from 'node:dgram';
 import { setTimeout } from 'node:timers/promises';
 
@@ -23,12 +24,12 @@ if (command === 'receive') {
   // As PID 1 of a container nothing ends it otherwise.
   process.on('SIGTERM', () => process.exit(0));
 } else {
-  const [host, port, bursts] = args;
+  const [host, port, bursts, first] = args;
   let sent = 0;
   for (let round = 0; round < Number(bursts); round += 1) {
     for (let each = 0; each < burst.datagrams; each += 1) {
       const bytes = Buffer.alloc(burst.bytes);
-      bytes.writeUInt32BE(sent);
+      bytes.writeUInt32BE(Number(first) + sent);
       sent += 1;
       socket.send(bytes, Number(port), host);
     }
