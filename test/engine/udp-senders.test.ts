@@ -34,13 +34,15 @@ async function loseRules(lab: Lab): Promise<void> {
   await lab.hostNs('conntrack', '-D', '-p', 'udp').catch(() => undefined);
 }
 
-/** Addresses that the receivers of all containers have seen in the last tenth of a second. */
-async function seen(lab: Lab): Promise<string[][]> {
+/** Addresses that the receivers have seen lately; of containers that have begun to look after `begun` (milliseconds). */
+async function seen(lab: Lab, begun: number): Promise<string[][]> {
   const found = await Promise.all(
     names.map(async (name) => {
       const { State } = await lab.inspect(name);
       const text = await readFile(lab.path(`/proc/${State.Pid}/root/tmp/seen`), 'utf8');
-      return Object.values(JSON.parse(text) as Record<string, string[]>);
+      const told = JSON.parse(text) as { since: number; seen: Record<string, string[]> };
+      // A file outlives a restart, and one of a moment ago tells of before.
+      return told.since > begun ? Object.values(told.seen) : [];
     }),
   );
   return found.flat();
@@ -48,8 +50,9 @@ async function seen(lab: Lab): Promise<string[][]> {
 
 async function allSeeTheirSenders(t: Test, lab: Lab, after: string): Promise<void> {
   let last: string[][] = [];
+  const begun = Date.now();
   const right = await until(`receivers to see their senders after ${after}`, async () => {
-    last = await seen(lab).catch(() => []);
+    last = await seen(lab, begun).catch(() => []);
     const all = last.length === names.length * portsEach;
     return (all && last.every((peers) => peers.join() === ADDRESSES.lan)) || undefined;
   }).catch(() => false);

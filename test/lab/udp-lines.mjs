@@ -1,8 +1,9 @@
 // Many UDP senders that never stop, and receivers that tell whom they see.
 //
 //   node udp-lines.mjs send HOST FIRST_PORT COUNT    one socket for each port; prints "ready"
-//   node udp-lines.mjs receive FIRST_PORT COUNT      answers, and writes /tmp/seen 10 times a second:
-//                                                    for each port the addresses seen since, as JSON
+//   node udp-lines.mjs receive FIRST_PORT COUNT      answers, and writes /tmp/seen 10 times a second, as JSON: `seen` has
+//                                                    the addresses by port, since `since` (milliseconds of the
+//                                                    machine's clock); each port is heard before that begins anew
 import { createSocket } from 'node:dgram';
 import { renameSync, writeFileSync } from 'node:fs';
 
@@ -20,8 +21,10 @@ if (command === 'send') {
   }, 5);
   console.log('ready');
 } else if (command === 'receive') {
+  const ports = numbers(...args);
   let seen = {};
-  for (const port of numbers(...args)) {
+  let since = Date.now();
+  for (const port of ports) {
     const socket = createSocket('udp4');
     socket.on('message', (_, { port: peer, address }) => {
       seen[port] ??= [];
@@ -31,8 +34,10 @@ if (command === 'send') {
     socket.bind(port);
   }
   setInterval(() => {
-    writeFileSync('/tmp/seen.new', JSON.stringify(seen));
+    writeFileSync('/tmp/seen.new', JSON.stringify({ since, seen }));
     renameSync('/tmp/seen.new', '/tmp/seen');
+    if (Object.keys(seen).length < ports.length) return;
     seen = {};
+    since = Date.now();
   }, 100);
 }
