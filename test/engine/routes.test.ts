@@ -70,9 +70,9 @@ for (const suite of ['bookworm', 'forky'] as const)
           return routes.length === metrics.length ? routes : undefined;
         });
       t.strictSame(await complete('routes that the daemon adds'), metrics);
+      await lab.killTsbridge('SIGKILL');
       await lab.exec(['ip', 'route', 'flush', 'proto', '201'], await lab.container('metrics'));
       t.notSame(await routesIn('metrics'), metrics);
-      await lab.killTsbridge('SIGKILL');
       await lab.spawnTsbridge();
       t.strictSame(await complete('a daemon that starts to put them right'), metrics);
       await lab.docker('restart', 'metrics');
