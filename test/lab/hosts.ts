@@ -88,7 +88,7 @@ export async function untilLearned(
   lab: Lab,
   protocol: RoutingProtocol,
   wanted: readonly string[],
-  timeoutMs = 30_000,
+  timeoutMs = 90_000,
 ): Promise<void> {
   let last: readonly string[] = [];
   const text = [...wanted].sort().join(' ');
@@ -115,7 +115,7 @@ export async function untilAnswered({ ask, expected, what, labs, ends }: Questio
     last = await ask();
     return last === expected || undefined;
   };
-  await until(what, isAnswered, 30_000).catch(async (error: unknown) => {
+  await until(what, isAnswered, 90_000).catch(async (error: unknown) => {
     const asked = labs.flatMap((lab) => [
       ...ends.map((to) => lab.hostNs('ip', 'route', 'get', to)),
       lab.hostNs('ip', 'neigh'),
