@@ -5,7 +5,8 @@
 //
 // `hold` keeps COUNT TCP connections open, asks on each ten times a second, and opens one anew when
 // it breaks. A connection that has no answer for longest 10 s counts as broken. Beside that it sends
-// PER_SECOND numbered datagrams. On each line of its input it prints a line of JSON with all counts.
+// PER_SECOND numbered datagrams. On each line of its input it prints a line of JSON with all counts; after the line `quiet`
+// it sends no more datagrams.
 import { createSocket } from 'node:dgram';
 import { connect, createServer } from 'node:net';
 import { createInterface } from 'node:readline';
@@ -42,9 +43,10 @@ function hold(host, tcpPort, count, udpPort, perSecond) {
   };
   const reasons = {};
   for (let index = 0; index < count; index += 1) keep(host, tcpPort, counts, reasons);
-  if (perSecond > 0) sendDatagrams(host, udpPort, perSecond, counts);
+  const sending = perSecond > 0 ? sendDatagrams(host, udpPort, perSecond, counts) : undefined;
   createInterface({ input: process.stdin })
-    .on('line', () => {
+    .on('line', (line) => {
+      if (line === 'quiet') clearInterval(sending);
       console.log(JSON.stringify({ ...counts, reasons }));
       counts.longestWaitMs = 0;
     })
@@ -100,16 +102,15 @@ function sendDatagrams(host, port, perSecond, counts) {
   });
   // ECONNREFUSED: somebody says that nobody is there. The next one is sent all the same.
   socket.on('error', () => {});
-  socket.bind(0, () => {
-    const started = performance.now();
-    setInterval(() => {
-      const due = Math.floor(((performance.now() - started) / 1000) * perSecond);
-      // After a pause of this process the rest is left out: a burst would overrun buffers.
-      const now = Math.min(due - counts.udpSent, 50);
-      for (let index = 0; index < now; index += 1) {
-        counts.udpSent += 1;
-        socket.send(String(counts.udpSent), port, host, () => {});
-      }
-    }, 5);
-  });
+  socket.bind(0);
+  const started = performance.now();
+  return setInterval(() => {
+    const due = Math.floor(((performance.now() - started) / 1000) * perSecond);
+    // After a pause of this process the rest is left out: a burst would overrun buffers.
+    const now = Math.min(due - counts.udpSent, 50);
+    for (let index = 0; index < now; index += 1) {
+      counts.udpSent += 1;
+      socket.send(String(counts.udpSent), port, host, () => {});
+    }
+  }, 5);
 }

@@ -85,9 +85,18 @@ export class SteadyClient {
     return client;
   }
 
-  async counts(): Promise<SteadyCounts> {
+  counts(): Promise<SteadyCounts> {
+    return this.#say('');
+  }
+
+  /** From here on it sends no datagrams: every one that is not answered then is under way, or lost. */
+  quiet(): Promise<SteadyCounts> {
+    return this.#say('quiet');
+  }
+
+  async #say(word: string): Promise<SteadyCounts> {
     const answer = once(this.answers, 'line');
-    this.process.stdin?.write('\n');
+    this.process.stdin?.write(`${word}\n`);
     const [line] = (await answer) as [string];
     return JSON.parse(line) as SteadyCounts;
   }
