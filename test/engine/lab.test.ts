@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import t from 'tap';
 import { ADDRESSES, Lab } from '../lab/lab.js';
 import { sweep } from '../lab/namespaces.js';
-import { NODE } from '../lab/process.js';
+import { NODE, until } from '../lab/process.js';
 
 t.test('a published port of a bridge network, and nothing left after it', async (t) => {
   const lab = await Lab.create({ suite: 'bookworm' });
@@ -82,21 +82,14 @@ t.test('a lab ends with its owner, even by SIGKILL', async (t) => {
   t.ok(existsSync(`/proc/${init}`), 'it runs');
   owner.kill('SIGKILL');
   await once(owner, 'exit');
-  for (let wait = 0; wait < 100 && existsSync(`/proc/${init}`); wait += 1) {
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-  t.notOk(existsSync(`/proc/${init}`), 'and ends');
+  await until('its end', () => !existsSync(`/proc/${init}`) || undefined, 60_000);
   // A cgroup is busy for a moment while its last process ends, and others' may go while they are listed.
   const found = [tmpdir(), '/sys/fs/cgroup'].map(
     (folder) => ['find', folder, '-maxdepth', '2', '-name', `*${name}*`] as const,
   );
-  let left = '';
-  for (let wait = 0; wait < 100 && (wait === 0 || left !== ''); wait += 1) {
-    await new Promise((resolve) => setTimeout(resolve, 20));
+  await until('the next lab to sweep its directory and cgroups away', () => {
     sweep();
-    left = found
-      .map(([find, ...rest]) => spawnSync(find, rest, { encoding: 'utf8' }).stdout)
-      .join('');
-  }
-  t.equal(left, '', 'the next lab sweeps its directory and cgroups away');
+    const left = found.map(([find, ...rest]) => spawnSync(find, rest, { encoding: 'utf8' }).stdout);
+    return left.join('') === '' || undefined;
+  });
 });

@@ -238,15 +238,11 @@ async function tsbridge(lab: Lab, ...args: string[]) {
 const isRepair = ({ msg }: LogEntry) => msg?.startsWith('repaired ') ?? false;
 
 /** The state once our rules are what is wanted, or after a while whatever it is. */
-async function backAgain(lab: Lab, wanted: HostState['ours'], timeoutMs = 10_000) {
+async function backAgain(lab: Lab, wanted: HostState['ours']) {
   let state = await hostState(lab, own, []);
-  await until(
-    'the rules to be back',
-    async () => {
-      state = await hostState(lab, own, []);
-      return JSON.stringify(state.ours) === JSON.stringify(wanted) || undefined;
-    },
-    timeoutMs,
-  ).catch(() => {});
+  await until('the rules to be back', async () => {
+    state = await hostState(lab, own, []);
+    return JSON.stringify(state.ours) === JSON.stringify(wanted) || undefined;
+  }).catch(() => {});
   return state;
 }

@@ -87,7 +87,8 @@ export function childrenOf(pid: number): number[] {
 export async function until<T>(
   what: string,
   probe: () => Promise<T | undefined> | T | undefined,
-  timeoutMs = 10_000 * slowness,
+  // Far longer than anything takes on a host that is idle: a busy one can be twenty times as slow.
+  timeoutMs = 60_000 * slowness,
   everyMs = 20,
 ): Promise<T> {
   const end = performance.now() + timeoutMs;

@@ -36,6 +36,7 @@ export interface Struck {
 
 /** After a repair nothing else follows. */
 const quietMs = 500;
+const isRepair = ({ msg }: LogEntry): boolean => msg?.startsWith('repaired ') ?? false;
 
 export class Striker {
   readonly #monitor: LabProcess;
@@ -79,6 +80,8 @@ export class Striker {
         const { others: _, ...found } = now;
         return JSON.stringify(found) === JSON.stringify(wanted) || undefined;
       }).catch(() => {});
+      const isLogged = () => daemon.logs.slice(logged).some(isRepair) || undefined;
+      await until('the repair to be logged', isLogged).catch(() => {});
       await sleep(quietMs);
       const { others, ...found } = await hostState(lab, own, settings);
       t.strictSame(found, wanted, 'all of ours is back');
@@ -97,7 +100,7 @@ export class Striker {
   }
 
   #checkLog(t: Test, fault: Fault, entries: readonly LogEntry[], struckAt: number): void {
-    const repairs = entries.filter(({ msg }) => msg?.startsWith('repaired '));
+    const repairs = entries.filter(isRepair);
     t.match(
       repairs,
       [{ level: 'warn', msg: `repaired ${fault.repairs} that somebody else had changed` }],
