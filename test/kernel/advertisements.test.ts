@@ -58,7 +58,7 @@ function remember(): void {
 }
 
 async function until(done: () => boolean): Promise<void> {
-  for (let wait = 0; wait < 100 && !done(); wait += 1) await setTimeout(50);
+  for (let wait = 0; wait < 1_200 && !done(); wait += 1) await setTimeout(50);
 }
 
 t.test(

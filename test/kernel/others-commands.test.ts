@@ -119,7 +119,8 @@ for (const generation of ['docker20', 'docker28'] as const) {
         }
         await sleep(random.number(4) * 100);
       }
-      for (let patience = 100; patience > 0; patience -= 1) {
+      // A daemon that has stepped back waits up to 30 s with its next repair.
+      for (let patience = 600; patience > 0; patience -= 1) {
         if (JSON.stringify(ours().sort()) === JSON.stringify(wanted)) break;
         await sleep(100);
       }
