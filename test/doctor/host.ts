@@ -49,6 +49,8 @@ interface RecordChange {
 export class DoctorHost {
   readonly folder = mkdtempSync(join(tmpdir(), 'tsbridge-doctor-'));
   status: Readonly<Record<string, unknown>> = sound;
+  /** Called when the played daemon has told its status. */
+  onStatus = (): void => {};
   #admin: Server | undefined;
   #plugin: SocketServer | undefined;
   #api: DockerApi | undefined;
@@ -141,8 +143,9 @@ export class DoctorHost {
     const server = createServer(({ url }, response) => {
       if (!answers) return;
       const pid = this.#proxy?.pid;
-      if (url === '/status') response.end(JSON.stringify({ pid, ...this.status }));
-      else response.writeHead(404).end('{}');
+      if (url !== '/status') return response.writeHead(404).end('{}');
+      response.end(JSON.stringify({ pid, ...this.status }));
+      this.onStatus();
     });
     this.#admin = server;
     await new Promise<void>((done) => server.listen(join(this.folder, 'admin.sock'), done));
