@@ -102,14 +102,16 @@ t.test('systemd starts the process, which the next daemon finds', async (t) => {
   t.same(asked(), ['start tsbridge-proxy@1.service']);
   const pids = first.proxyPids();
   t.equal(pids.length, 1);
-  const text = readFileSync(`/proc/${pids[0]}/status`, 'utf8');
+  const [pid] = pids;
+  if (pid === undefined) throw new Error('no proxy process');
+  const text = readFileSync(`/proc/${pid}/status`, 'utf8');
   for (const name of ['CapPrm', 'CapEff', 'CapBnd']) t.match(text, `${name}:\t0000000000000400`);
   const second = await daemon();
   t.same(second.proxyPids(), pids);
   t.same(asked().length, 1, 'and starts no other');
   t.notMatch(first.log + second.log, /"level":"(warn|error)"/);
   // It crashes: the daemon has systemd start another, under a number that is free for sure.
-  process.kill(pids[0] ?? 0, 'SIGKILL');
+  process.kill(pid, 'SIGKILL');
   while (asked().length < 2 || !listens()) await sleep(50);
   t.equal(asked()[1], 'start tsbridge-proxy@2.service');
 });

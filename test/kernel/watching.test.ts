@@ -240,7 +240,8 @@ t.test('the watchdog is fed only while the proxy process answers', async (t) => 
   const before = beats();
   await until('a word with one', () => beats() > before + 2);
   t.equal((await ask(folder, '/health/ready')).status, 200);
-  const [pid = 0] = daemon.proxyPids();
+  const [pid] = daemon.proxyPids();
+  if (pid === undefined) throw new Error('no proxy process');
   process.kill(pid, 'SIGSTOP');
   // What was asked before may have been answered.
   await until('the word', async () => (await ask(folder, '/health/ready')).status === 503);

@@ -51,7 +51,10 @@ export class Daemon {
   }
 
   get pid(): number {
-    return this.process.pid ?? 0;
+    const { pid } = this.process;
+    // Not 0: a signal to that goes to the process group of the test.
+    if (pid === undefined) throw new Error('the daemon was not started');
+    return pid;
   }
 
   /** What it has logged. */
