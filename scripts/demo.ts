@@ -159,7 +159,7 @@ async function tour(lab: Lab): Promise<void> {
     await step('Nor anything of the driver itself, once it is stopped', async () => {
       assert.equal(await lab.killTsbridge('SIGTERM'), 0);
       show('the daemon stopped; its proxy process waits 10 s for the next one, then ends, too');
-      const left = await lab.leftovers(untouched, 15_000);
+      const left = await lab.leftovers(untouched, 60_000);
       show(left.join('\n') || 'links, routes, rules, sockets, processes, records: as before');
       assert.deepEqual(left, []);
     });

@@ -204,7 +204,7 @@ export class Lab {
   }
 
   /** What is left (or missing) compared with `before`, once it stops changing for the better. */
-  async leftovers(before: Snapshot, timeoutMs = 3_000): Promise<string[]> {
+  async leftovers(before: Snapshot, timeoutMs = 30_000): Promise<string[]> {
     const end = performance.now() + timeoutMs;
     for (;;) {
       const differences = diffSnapshots(before, await this.snapshot());

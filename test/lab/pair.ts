@@ -28,7 +28,7 @@ export interface StepOptions {
 type Both = Record<'reference' | 'candidate', Snapshot>;
 
 /** Links are deleted by the kernel in the background: for so long a difference may be there. */
-const SETTLE_MS = 5_000;
+const SETTLE_MS = 30_000;
 
 export class Pair {
   /** Addresses that the user chose: all others are random from 28 on. */
