@@ -90,7 +90,7 @@ t.test('variables of the service that beat the file are told, and are not change
   const config = join(folder, 'config.json');
   const file = join(folder, 'variables');
   const args = ['--yes', '--dockerd-pid', String(pid), '--environment-file', file];
-  const told = /TSBRIDGE_IP_MASQ=false in \S+ beats the file, and dockerd has true: delete that/;
+  const told = /TSBRIDGE_IP_MASQ=false in .+ beats the file, and dockerd has true: delete that/;
   const beaten = await setup([...args, '--config', config]);
   t.match(beaten, { code: 3, said: { err: told } });
   t.notMatch(beaten.said.err, 'IPTABLES');
@@ -108,7 +108,7 @@ t.test('variables of the service that beat the file are told, and are not change
   t.ok(existsSync(elsewhere), 'the file that the daemon reads');
   for (const wrong of ['x.json', '"/x\ny"']) {
     writeFileSync(file, `TSBRIDGE_CONFIG=${wrong}\n`);
-    const refused = /TSBRIDGE_CONFIG in \S+: "\S+" is not accepted; it takes the absolute path of/;
+    const refused = /TSBRIDGE_CONFIG in .+: ".+" is not accepted; it takes the absolute path of/;
     t.match(await setup(args), { code: 1, said: { err: refused } });
   }
   t.notOk(existsSync('x.json'));
@@ -123,7 +123,7 @@ t.test(
     const args = ['--yes', '--dockerd-pid', String(pid), '--environment-file', file];
     writeFileSync(file, `TSBRIDGE_CONFIG=${folder}/none.json\n`);
     const missing =
-      /there is no \S+none\.json, and the daemon does not start without what \S+ names/;
+      /there is no .+none\.json, and the daemon does not start without what .+ names/;
     t.match(await setup(args), { code: 3, said: { err: missing } });
     writeFileSync(file, 'TSBRIDGE_CONFIG=\n');
     const absent = await setup([...args, '--environment-file', join(folder, 'typo')]);
