@@ -194,9 +194,15 @@ export class Lab {
     return await daemon.kill(signal);
   }
 
-  /** `iptables-save` of the host, without counters and comments. */
+  /**
+   * `iptables-save` of the host, without counters and comments. It is repeated if it shows rules by which a daemon that
+   * starts learns what iptables writes: a dump that comes amid the kernel's commit may show what that adds and deletes.
+   */
   saveRules(family: 4 | 6 = 4): Promise<string[]> {
-    return saveRules(this.namespaces, family);
+    return until('the rules without those of a probe', async () => {
+      const rules = await saveRules(this.namespaces, family);
+      return rules.some((rule) => rule.includes('TSBRIDGE-PROBE')) ? undefined : rules;
+    });
   }
 
   snapshot(): Promise<Snapshot> {
