@@ -50,7 +50,7 @@ async function seen(lab: Lab, begun: number): Promise<string[][]> {
 
 async function allSeeTheirSenders(t: Test, lab: Lab, after: string): Promise<void> {
   let last: string[][] = [];
-  const begun = Date.now();
+  const begun = Number(process.hrtime.bigint() / 1_000_000n);
   const right = await until(`receivers to see their senders after ${after}`, async () => {
     last = await seen(lab, begun).catch(() => []);
     const all = last.length === names.length * portsEach;

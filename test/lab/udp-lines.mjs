@@ -3,13 +3,16 @@
 //   node udp-lines.mjs send HOST FIRST_PORT COUNT    one socket for each port; prints "ready"
 //   node udp-lines.mjs receive FIRST_PORT COUNT      answers, and writes /tmp/seen 10 times a second, as JSON: `seen` has
 //                                                    the addresses by port, since `since` (milliseconds of the
-//                                                    machine's clock); each port is heard before that begins anew
+//                                                    monotonic clock); each port is heard before that begins anew
 import { createSocket } from 'node:dgram';
 import { renameSync, writeFileSync } from 'node:fs';
 
 const [command, ...args] = process.argv.slice(2);
 const numbers = (first, count) =>
   Array.from({ length: Number(count) }, (_, index) => Number(first) + index);
+
+// All processes of a machine share that clock.
+const monotonicMs = () => Number(process.hrtime.bigint() / 1_000_000n);
 
 if (command === 'send') {
   const [host, first, count] = args;
@@ -23,7 +26,7 @@ if (command === 'send') {
 } else if (command === 'receive') {
   const ports = numbers(...args);
   let seen = {};
-  let since = Date.now();
+  let since = monotonicMs();
   for (const port of ports) {
     const socket = createSocket('udp4');
     socket.on('message', (_, { port: peer, address }) => {
@@ -38,6 +41,6 @@ if (command === 'send') {
     renameSync('/tmp/seen.new', '/tmp/seen');
     if (Object.keys(seen).length < ports.length) return;
     seen = {};
-    since = Date.now();
+    since = monotonicMs();
   }, 100);
 }
