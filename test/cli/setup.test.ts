@@ -122,8 +122,7 @@ t.test(
     const file = join(folder, 'variables');
     const args = ['--yes', '--dockerd-pid', String(pid), '--environment-file', file];
     writeFileSync(file, `TSBRIDGE_CONFIG=${folder}/none.json\n`);
-    const missing =
-      /there is no .+none\.json, and the daemon does not start without what .+ names/;
+    const missing = /there is no .+none\.json, and the daemon does not start without what .+ names/;
     t.match(await setup(args), { code: 3, said: { err: missing } });
     writeFileSync(file, 'TSBRIDGE_CONFIG=\n');
     const absent = await setup([...args, '--environment-file', join(folder, 'typo')]);
