@@ -1,5 +1,6 @@
 # The functions of the scripts of the Debian package and of the RPM: each script has all of them before its own lines.
-# $root is the folder in which the host's files are. It is empty, which means /, unless dpkg has --force-script-chrootless.
+# scripts/install reads this file, too. $root is the folder in which the host's files are. It is empty, which means /, unless
+# dpkg has --force-script-chrootless or scripts/install has --destdir.
 
 # Whether there is another installation (by scripts/install or npm): a unit in /etc that starts a program which is not
 # this package's. systemd prefers it to the packaged unit, so service, records, settings and sockets are that installation's.
@@ -13,8 +14,9 @@ beside_other() {
 # does the same.
 systemd_runs() { [ -z "$root" ] && [ -d /run/systemd/system ]; }
 
-# Prints the paths that a variable, a flag or a key has in files, one on a line. Each way to read a line is one: to its end
-# without quotation marks, to the next quotation mark, to the next blank.
+# Prints the paths that files give to a variable, a flag or a key of JSON, one on a line. Where a path ends depends on the
+# kind of file, so each line that names one is read in three ways: to the next quotation mark, to the next blank, and to its
+# end without quotation marks. The caller leaves out the paths that do not exist.
 #
 #   paths_in VARIABLE FLAG FILE…
 paths_in() {
@@ -22,17 +24,21 @@ paths_in() {
   shift 2
   sed -n -e '/^[[:space:]]*[#;]/d' -e "s/.*\\($names\\)[[:space:]]*//;t path" -e d -e ':path' \
     -e "s/^[\"']//;h;s/[\"'].*//p;g;s/[[:space:],}].*//p;g;s/[\"'\\\\]//g;s/[[:space:]]*\$//p" "$@" 2>/dev/null || true
-  # The end of the last line, which a file may not have.
+  # If the last line of a file has no newline, sed prints none after it.
   echo
 }
+
+# Prints the paths that the service's variables, its unit in /etc and the drop-ins of the unit give to a variable or a flag.
+#
+#   service_paths VARIABLE FLAG
 service_paths() {
   paths_in "$1" "$2" "$root/etc/default/tsbridge" "$root/etc/systemd/system/tsbridge.service" \
     "$root"/etc/systemd/system/tsbridge.service.d/*.conf
 }
 
-# Prints the folders that may hold records of networks, one on a line: "networks" in the usual folder of the state, in one
-# below it, and in each that a setting of the host names in its place. No other is searched, since a setting may name
-# any folder, such as one with a whole disk below it.
+# Prints the folders that may hold records of networks, one on a line: those called "networks" in the usual folder of the
+# state, in each folder directly below it, and in each folder that a setting names in its place. Nothing deeper is searched,
+# since a setting may name any folder, such as one with a whole disk below it.
 record_folders() {
   {
     (cd "$root/var/lib/tsbridge" 2>/dev/null && find . -maxdepth 1 -type d) | sed 's|^\.|/var/lib/tsbridge|' || true
@@ -41,12 +47,12 @@ record_folders() {
       [ ! -f "$root$file" ] || paths_in TSBRIDGE_STATE_DIR state-dir "$root$file"
     done
   } | while IFS= read -r folder; do
-    # The folder may be a link, or one of the others.
+    # With links resolved, a folder that is named in two ways is printed once.
     case $folder in /*) (cd "$root$folder/networks" 2>/dev/null && pwd -P) || true ;; esac
   done | sort -u
 }
 
-# Prints the records of networks.
+# Prints the paths of the records of networks, one on a line.
 network_records() {
   record_folders | while IFS= read -r folder; do
     find "$folder" -maxdepth 1 -type f -name '*.json' || true
@@ -57,15 +63,15 @@ count_networks() { network_records | wc -l; }
 # Prints in one line the folders that have records of networks.
 used_folders() { network_records | sed 's|/[^/]*$||' | sort -u | paste -sd ' '; }
 
-# Prints the records of networks that are being removed.
+# Prints the paths of the records of networks that are being removed, one on a line.
 removing_records() {
   record_folders | while IFS= read -r folder; do
     grep -rls --include='*.json' '"phase":"removing"' "$folder" || true
   done
 }
 
-# Waits for networks that are being removed: the record of a network goes with its bridge, a moment after
-# `docker network rm` has returned.
+# Waits for networks that are being removed, 50 times 0.2 s at most: the record of a network goes with its bridge, a moment
+# after `docker network rm` has returned.
 await_removals() {
   tries=50
   while [ "$tries" -gt 0 ] && [ -n "$(removing_records)" ]; do
@@ -91,10 +97,10 @@ refuse_with_networks() {
   await_removals
   left=$(count_networks)
   [ "$left" -gt 0 ] || return 0
-  echo "tsbridge: not removed, since $(networks "$left") of this driver would be left, in $(used_folders)." >&2
-  echo "Remove first what there is:" >&2
+  echo "tsbridge: not removed, since $(networks "$left") of this driver would be left, recorded in $(used_folders)." >&2
+  echo "Remove the networks first:" >&2
   echo "  docker network ls --filter driver=tsbridge    then    docker network rm NAME" >&2
-  echo "or, if the engine is gone for good, the records." >&2
+  echo "or, if the engine is gone for good, delete the records." >&2
   exit 1
 }
 
@@ -136,7 +142,7 @@ purge() {
   # The removal of the package was refused while there were networks. So an installation that came after it made these.
   left=$(count_networks)
   if [ "$left" -gt 0 ]; then
-    echo "tsbridge: kept /var/lib/tsbridge and /etc/tsbridge: they hold $(networks "$left") of another installation" >&2
+    echo "tsbridge: kept /var/lib/tsbridge and /etc/tsbridge for $(networks "$left") of another installation" >&2
   else
     rm -rf "$root/var/lib/tsbridge" "$root/etc/tsbridge" || true
   fi

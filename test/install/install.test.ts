@@ -112,7 +112,7 @@ t.test('is not removed from under existing networks', async (t) => {
   t.match(await install('--destdir', root, '--uninstall'), {
     code: 1,
     stderr:
-      /1 network of this driver would be left, in \S+\/var\/lib\/tsbridge\/networks:.*--force/s,
+      /1 network of this driver would be left, recorded in \S+\/var\/lib\/tsbridge\/networks:.*--force/s,
   });
   t.strictSame(tree(root), installed);
   t.match(await install('--destdir', root, '--uninstall', '--force'), {
@@ -232,7 +232,8 @@ t.test('a clone is not replaced by what it installs, wherever it lies', async (t
       );
       t.match(refused, {
         code: 1,
-        stderr: /this clone is in \S+\/tsbridge and would be deleted: choose another --prefix/,
+        stderr:
+          /this clone, \S+, would be deleted along with \S+\/tsbridge: choose another --prefix/,
       });
       t.strictSame(tree(root), before, `${place} ${more.join(' ')}`);
     }

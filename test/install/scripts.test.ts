@@ -76,7 +76,8 @@ t.test(
     const refused = await dpkg(root, 'prerm', 'remove');
     t.match(refused, {
       code: 1,
-      stderr: /since 1 network of this driver would be left, in \S+\/srv\/state\/networks\.\n/,
+      stderr:
+        /since 1 network of this driver would be left, recorded in \S+\/srv\/state\/networks\.\n/,
     });
     for (const words of [
       ['upgrade', '9'],
@@ -85,7 +86,7 @@ t.test(
     ]) {
       t.match(await dpkg(root, 'prerm', ...words), { code: 0 }, words.join(' '));
     }
-    t.match(await dpkg(root, 'postrm', 'purge'), { code: 0, stderr: /they hold 1 network of/ });
+    t.match(await dpkg(root, 'postrm', 'purge'), { code: 0, stderr: /for 1 network of another/ });
     t.ok(existsSync(join(root, 'srv/state', record)));
   },
 );
@@ -164,7 +165,7 @@ t.test('records are found wherever the settings have them, each time they are na
     const place = join(root, folder, 'networks');
     t.match(
       await dpkg(root, 'prerm', 'remove'),
-      { code: 1, stderr: `since 1 network of this driver would be left, in ${place}.` },
+      { code: 1, stderr: `since 1 network of this driver would be left, recorded in ${place}.` },
       text,
     );
     put(root, file, `${text}\n# TSBRIDGE_STATE_DIR=/srv/other\n`);
