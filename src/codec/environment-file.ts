@@ -1,13 +1,14 @@
 /** Reads the file of a unit's `EnvironmentFile=`, as systemd does (systemd.exec(5); systemd's `env-file.c`). */
 
-/** What stands before `=`, the parts of the value in quotation marks, which begin it, and the rest. */
+/** Its groups: what stands before `=`, the parts in quotation marks with which the value begins, the rest of the value. */
 const assignment =
   /^[ \t]*([^\s#;][^=\r\n]*)=((?:[ \t]|'[^']*'?|"(?:\\[\s\S]|[^"\\])*"?)*)((?:\\[\s\S]|[^\\\r\n])*)/gm;
 
 /**
  * `NAME=value` lines. The last one of a name counts. Quotation marks count at the beginning of a value only, and may hold
- * several lines. A backslash takes the next character as it is, or goes on in the next line. Other lines are left out, as
- * systemd leaves them out; so are assignments of what is no name, with all lines that their quotation marks hold.
+ * several lines. Outside of them a backslash stands for the character after it; at the end of a line, the value goes on in
+ * the next line. Other lines are left out, as systemd leaves them out; so are assignments whose name is not one of a
+ * variable, with all lines that their quotation marks hold.
  *
  * @param text of the file
  * @returns name of a variable → its value
@@ -22,7 +23,7 @@ export function parseEnvironmentFile(text: string): Readonly<Record<string, stri
 
 function unquote(parts: string): string {
   const found = parts.matchAll(/'([^']*)'?|"((?:\\[\s\S]|[^"\\])*)"?/g);
-  // Between double ones a backslash is one of the value, but before these characters and at the end of a line.
+  // Between double quotation marks a backslash is kept, except before these characters and at the end of a line.
   const inDouble = (text: string) => text.replace(/\\(?:\n|(["\\`$]))/g, '$1');
   return [...found].map(([, single, double = '']) => single ?? inDouble(double)).join('');
 }

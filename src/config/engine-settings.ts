@@ -72,7 +72,7 @@ export function readEngineSettings({ args, environment, file }: EngineStart): So
 function objectIn({ path, text }: { path: string; text: string }, problems: string[]): object {
   try {
     const document: unknown = JSON.parse(engineFileJson(text));
-    // Go decodes `null` into a map without keys.
+    // dockerd takes `null` for an object without keys, as Go decodes it so.
     if (document === null) return {};
     if (typeof document === 'object' && !Array.isArray(document)) {
       return document;
@@ -131,6 +131,7 @@ export interface Override {
  * @param variables what this daemon's environment says
  * @param engine what dockerd was told
  * @param flagsKnown as of {@link followEngine}
+ * @returns the variables whose value is not dockerd's, or is one that this daemon does not accept
  */
 export function overrides(
   variables: readonly Setting[],
@@ -142,7 +143,7 @@ export function overrides(
     const said = engine.findLast((setting) => setting.name === name)?.text;
     if (said === undefined && (!flagsKnown || name === 'ip6tables')) return [];
     const wanted = said ?? fallbackText(name);
-    // Of the variable undefined means that it is not accepted, of dockerd that it has no such thing: not the same.
+    // undefined for the variable: the daemon does not accept it; for dockerd: it has no value, such as no mark. These differ.
     const parsed = (each: string) => JSON.stringify(fields[name].kind.parse(each));
     return parsed(text) !== undefined && parsed(text) === parsed(wanted)
       ? []

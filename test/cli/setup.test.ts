@@ -90,7 +90,7 @@ t.test('variables of the service that beat the file are told, and are not change
   const config = join(folder, 'config.json');
   const file = join(folder, 'variables');
   const args = ['--yes', '--dockerd-pid', String(pid), '--environment-file', file];
-  const told = /TSBRIDGE_IP_MASQ=false in .+ beats the file, and dockerd has true: delete that/;
+  const told = /TSBRIDGE_IP_MASQ=false in .+ beats .+json, and dockerd has true: delete that/;
   const beaten = await setup([...args, '--config', config]);
   t.match(beaten, { code: 3, said: { err: told } });
   t.notMatch(beaten.said.err, 'IPTABLES');
@@ -122,7 +122,8 @@ t.test(
     const file = join(folder, 'variables');
     const args = ['--yes', '--dockerd-pid', String(pid), '--environment-file', file];
     writeFileSync(file, `TSBRIDGE_CONFIG=${folder}/none.json\n`);
-    const missing = /there is no .+none\.json, and the daemon does not start without what .+ names/;
+    const missing =
+      /there is no .+none\.json, which TSBRIDGE_CONFIG in .+ names, and the daemon does not/;
     t.match(await setup(args), { code: 3, said: { err: missing } });
     writeFileSync(file, 'TSBRIDGE_CONFIG=\n');
     const absent = await setup([...args, '--environment-file', join(folder, 'typo')]);

@@ -31,14 +31,18 @@ export const setupCommand = command({
     'The engine does not tell plugins its own settings. This reads how dockerd was started and its ' +
       'daemon.json, shows what belongs into the settings of tsbridge, and writes it after a yes. Settings ' +
       'that dockerd does not have stay as they are.',
-    "Variables of the service beat the file: each that keeps a setting different from dockerd's is named, and " +
-      'stays for you to delete. Drop-ins of the unit are not read: `tsbridge doctor` compares what the daemon runs with.',
+    'Variables in the environment file of the service beat the settings file. Each variable that keeps a setting ' +
+      "different from dockerd's is named, and stays for you to delete. If TSBRIDGE_CONFIG is one of them, the file that " +
+      'it names is the settings file. Drop-ins of the unit are not read: `tsbridge doctor` compares what the daemon runs with.',
   ],
   words: {},
   flags: {
     yes: flag('write without asking; needed where there is no terminal to ask at'),
-    config: optional(filePath, `in place of ${fields.configFile.fallback}`),
-    'environment-file': optional(filePath, `in place of ${environmentFile}`),
+    config: optional(filePath, `the settings file, in place of ${fields.configFile.fallback}`),
+    'environment-file': optional(
+      filePath,
+      `the environment file of the service, in place of ${environmentFile}`,
+    ),
     'dockerd-pid': optional(count(4_194_304), 'which dockerd, if there are several'),
   },
   examples: [{ line: 'tsbridge setup', does: 'shows what would change, and asks' }],
@@ -47,13 +51,15 @@ export const setupCommand = command({
     failed: 'they could not be read or written',
     usage: 'wrong command line',
     differs:
-      'they differ, and nothing was written, or a variable beats the file or names one that is missing',
+      'they differ and nothing was written, a variable beats the settings file, or TSBRIDGE_CONFIG names a missing file',
   },
   run: async ({ flags }, terminal) => {
     const path = flags['environment-file'] ?? environmentFile;
     const text = await readIfThere(path);
-    // The usual one may be absent; one that is named may not.
-    if (text === undefined && path !== environmentFile) throw new Error(`there is no ${path}`);
+    // systemd goes on without the usual file; a file that the command line names has to be there.
+    if (text === undefined && path !== environmentFile) {
+      throw new Error(`there is no ${path}, which --environment-file names`);
+    }
     const { settings } = readEnvironment(parseEnvironmentFile(text ?? ''));
     const config = flags.config === undefined ? configIn(settings, path) : undefined;
     const service = { path, settings, config };
@@ -62,7 +68,7 @@ export const setupCommand = command({
   },
 });
 
-/** Of the service: `EnvironmentFile=` of its unit, and what it sets. */
+/** The variables of the service: those in the file that its unit has as `EnvironmentFile=`. */
 interface ServiceVariables {
   readonly path: string;
   readonly settings: readonly Setting[];
@@ -116,13 +122,13 @@ async function setUp(
   const beaten = overrides(service.settings, said.settings, engine !== undefined);
   for (const { variable, ours, engine } of beaten) {
     terminal.err(
-      plain`tsbridge setup: ${variable}=${ours} in ${service.path} beats the file, and dockerd has ${engine}: delete that line\n`,
+      plain`tsbridge setup: ${variable}=${ours} in ${service.path} beats ${path}, and dockerd has ${engine}: delete that line, and restart tsbridge\n`,
     );
   }
   const done = beaten.length === 0 ? 'ok' : 'differs';
   if (changes.length === 0 && current === undefined && path === service.config) {
     terminal.err(
-      plain`tsbridge setup: there is no ${path}, and the daemon does not start without what ${service.path} names: delete that line, or write {} into the file\n`,
+      plain`tsbridge setup: there is no ${path}, which TSBRIDGE_CONFIG in ${service.path} names, and the daemon does not start without it: delete that line, or write {} into ${path}\n`,
     );
     return 'differs';
   }
