@@ -217,7 +217,7 @@ t.test('hosts that know of each other’s networks', { skip: SKIP_BUILT_IN }, as
     await timed('BGP: bgpd is killed, and gone for the other host after its own routes', {
       does: () => one.hostNs('sh', '-c', `kill -9 ${bgpd}`),
       begins: /Deleted 10\.9\.2\.0\/26 /,
-      wait: async () => {}, // The news tell of it: the routes may be back before anybody looks.
+      wait: async () => {}, // Only the kernel's news show it for sure: the routes may be back before anybody looks.
       ends: /Deleted 10\.9\.1\.0\/26 /,
     });
     await timed('BGP: watchfrr has started it anew, since it was killed', {

@@ -116,7 +116,7 @@ labTest('no packet is lost while a limit changes', { skip: SKIP_BUILT_IN }, asyn
   };
   const sent = 24 * 36;
   const streams = async (): Promise<void> => {
-    // On a slow machine a change may take as long as all of a stream.
+    // On a slow machine one change may take as long as a whole stream, so streams go on until there were four.
     for (let first = 0; count < 4; first += sent) {
       const stream = (...to: string[]) => [counter, 'send', ...to, '24', String(first)];
       const [down, up] = await Promise.all([

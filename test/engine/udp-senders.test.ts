@@ -34,14 +34,14 @@ async function loseRules(lab: Lab): Promise<void> {
   await lab.hostNs('conntrack', '-D', '-p', 'udp').catch(() => undefined);
 }
 
-/** Addresses that the receivers have seen lately; of containers that have begun to look after `begun` (milliseconds). */
+/** Addresses seen by the receivers that began to count after `begun` (milliseconds of the monotonic clock). */
 async function seen(lab: Lab, begun: number): Promise<string[][]> {
   const found = await Promise.all(
     names.map(async (name) => {
       const { State } = await lab.inspect(name);
       const text = await readFile(lab.path(`/proc/${State.Pid}/root/tmp/seen`), 'utf8');
       const told = JSON.parse(text) as { since: number; seen: Record<string, string[]> };
-      // A file outlives a restart, and one of a moment ago tells of before.
+      // The file outlives a restart, and one written a moment ago may tell of the time before `begun`.
       return told.since > begun ? Object.values(told.seen) : [];
     }),
   );

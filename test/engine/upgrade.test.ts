@@ -79,7 +79,7 @@ t.test('tsbridge restarts without losing a packet by DNAT', { skip: SKIP_BUILT_I
     await lab.killTsbridge(signal);
     await lab.spawnTsbridge();
   }
-  // While they are sent there may always be some under way.
+  // As long as datagrams are sent, some may be under way, and the counts differ.
   await client.quiet();
   // Whatever is lost is lost for good: then the two are never the same again.
   await until('every datagram to be answered', async () => {

@@ -245,6 +245,7 @@ for (const variant of variants) {
     const told = async (what: RegExp): Promise<void> => {
       while (!what.test(seen)) await sleep(20);
     };
+    // nft does not say when it begins to listen, so a table is added and deleted until it tells of it.
     for (let listens = variant !== 'nft'; !listens; listens = seen.includes('new generation')) {
       for (const op of ['add', 'delete']) change(op);
       await sleep(20);

@@ -184,7 +184,7 @@ t.test('whenever the command is killed, nothing stays', async (t) => {
   }
 });
 
-/** Runs a test until its networks and containers are there, and stops it then, so that it is not over before it was seen. */
+/** Runs a test until its networks and containers are there, and stops it (SIGSTOP), so that it is not over before it was seen. */
 async function whileFurnished() {
   const test = begin();
   const endpoints = join(folder, 'state', 'endpoints');
@@ -209,7 +209,7 @@ t.test('whenever the daemon is killed, its next start removes everything', async
 });
 
 t.test('while it runs it is shown as a test, and as nothing that was forgotten', async (t) => {
-  // Its lease lasts a minute.
+  // The test is stopped, and the lease of its networks lasts a minute.
   const { child, ended } = await whileFurnished();
   const ask = (...words: string[]) =>
     run(process.execPath, [

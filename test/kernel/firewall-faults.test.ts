@@ -37,7 +37,7 @@ function wrap(t: { testdir(): string; teardown(f: () => void): void }, script: s
   });
 }
 
-/** Long, but while a program hangs: on a busy machine one that works may take seconds. */
+/** Long, except in tests whose program hangs: on a busy machine a program that works may take seconds. */
 const patience = 60_000;
 const limits = { timeoutMs: patience, lockWaitSeconds: 1 };
 

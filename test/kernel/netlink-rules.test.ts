@@ -81,7 +81,7 @@ const saved = (): string =>
     )
     .join('');
 
-/** The rules when nobody has changed them for a while, and the daemon would not: a rule of others' on top leads to a repair. */
+/** The rules once nobody changes them and the daemon has nothing to repair: a rule of others' on top leads to a repair. */
 async function settled(): Promise<string> {
   for (let last = saved(); ; ) {
     await sleep(1_000);

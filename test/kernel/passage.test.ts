@@ -230,7 +230,7 @@ for (const { variant, generation } of cases) {
     );
 
     const repaired = async (what: string, breaking: () => void): Promise<void> => {
-      // Stopped, or it might repair that before it was seen.
+      // The daemon is stopped, as it might repair the rules before their fault was seen.
       daemon.process.kill('SIGSTOP');
       breaking();
       t.strictNotSame(rules(), published, `${what}: broken`);

@@ -196,7 +196,7 @@ export class Lab {
 
   /**
    * `iptables-save` of the host, without counters and comments. It is repeated if it shows rules by which a daemon that
-   * starts learns what iptables writes: a dump that comes amid the kernel's commit may show what that adds and deletes.
+   * starts learns what iptables writes: a dump amid the kernel's commit may show rules that this commit adds and deletes.
    */
   saveRules(family: 4 | 6 = 4): Promise<string[]> {
     return until('the rules without those of a probe', async () => {

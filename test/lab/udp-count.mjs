@@ -2,9 +2,10 @@
 // some of them wait in its queue.
 //
 //   node udp-count.mjs receive PORT             counts; prints "ready" first
-//   node udp-count.mjs send HOST PORT BURSTS FIRST    36 datagrams of 1,000 bytes every 180 ms (1.7 Mbit/s), numbered
-//                                               from FIRST on; asks at the end how many different ones came, and
-//                                               prints {"sent": …, "received": …}
+//   node udp-count.mjs send HOST PORT BURSTS FIRST
+//                                               36 datagrams of 1,000 bytes every 180 ms (1.7 Mbit/s), numbered
+//                                               from FIRST on; asks at the end how many different ones came in
+//                                               all, and prints {"sent": …, "received": …}
 import { createSocket } from 'node:dgram';
 import { setTimeout } from 'node:timers/promises';
 

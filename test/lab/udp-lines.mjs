@@ -2,8 +2,9 @@
 //
 //   node udp-lines.mjs send HOST FIRST_PORT COUNT    one socket for each port; prints "ready"
 //   node udp-lines.mjs receive FIRST_PORT COUNT      answers, and writes /tmp/seen 10 times a second, as JSON: `seen` has
-//                                                    the addresses by port, since `since` (milliseconds of the
-//                                                    monotonic clock); each port is heard before that begins anew
+//                                                    the addresses by port that came after `since` (milliseconds
+//                                                    of the monotonic clock); both begin anew when each port of
+//                                                    the COUNT has been heard
 import { createSocket } from 'node:dgram';
 import { renameSync, writeFileSync } from 'node:fs';
 
@@ -11,7 +12,7 @@ const [command, ...args] = process.argv.slice(2);
 const numbers = (first, count) =>
   Array.from({ length: Number(count) }, (_, index) => Number(first) + index);
 
-// All processes of a machine share that clock.
+// All processes of a machine share the monotonic clock.
 const monotonicMs = () => Number(process.hrtime.bigint() / 1_000_000n);
 
 if (command === 'send') {

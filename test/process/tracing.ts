@@ -43,7 +43,7 @@ export function start(words: readonly string[], before: readonly string[] = []):
   child.stderr?.on('data', (bytes) => {
     said.err += bytes;
   });
-  // With all that it has said.
+  // 'exit' may come before the last output, 'close' comes after it.
   const closed = once(child, 'close');
   return {
     child,
