@@ -23,7 +23,7 @@ t.test('a systemd that cannot be told is a warning, and the daemon serves', asyn
   const env = { NOTIFY_SOCKET: join(folder, 'nowhere') };
   const daemon = await Daemon.start(folder, { env });
   t.teardown(() => daemon.kill('SIGKILL'));
-  // The daemon tells systemd after the recovery, so the warning comes later than the first answer.
+  // `start` waits for the recovery; the daemon tells systemd after that, so its warning may still be to come.
   while (!daemon.log.includes('systemd could not be told')) await sleep(20);
   t.match(daemon.log, /"level":"warn".*systemd could not be told/);
   t.match(await daemon.call('GetCapabilities', {}), { Scope: 'local' });
